@@ -1,0 +1,111 @@
+//! Alert rules and the states an alert goes through.
+
+use crate::Timestamp;
+use crate::ids::{AlertId, TenantId};
+use crate::metrics::Metric;
+use crate::text::Message;
+use serde::{Deserialize, Serialize};
+
+/// How serious an alert is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth a look.
+    Warning,
+    /// Needs someone now.
+    Critical,
+}
+
+/// What an alert is about; one alert at most is open for each tenant and subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertSubject {
+    /// CPU use in percent.
+    Cpu,
+    /// Memory use in percent.
+    Memory,
+    /// GPU use in percent.
+    Gpu,
+    /// Storage in percent of the tenant's quota.
+    Storage,
+    /// Response time in milliseconds against the SLA.
+    ResponseTime,
+    /// Failed requests in percent.
+    ErrorRate,
+    /// No samples for five minutes from a running tenant.
+    NoSamples,
+}
+
+/// An alert as it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Its id from opening to resolution.
+    pub id: AlertId,
+    /// Whose.
+    pub tenant_id: TenantId,
+    /// How serious now (when resolved: last).
+    pub severity: Severity,
+    /// What it is about.
+    pub subject: AlertSubject,
+    /// For people.
+    pub message: Message,
+    /// Value that last changed it; for `no_samples` the seconds of silence.
+    pub current_value: f64,
+    /// Threshold that it is over (when resolved: was over).
+    pub threshold: f64,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// When it resolved, if it did.
+    pub resolved_at: Option<Timestamp>,
+}
+
+impl AlertSubject {
+    /// The contract's `type`: `resource_usage`, `performance`, `availability`.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Cpu | Self::Memory | Self::Gpu | Self::Storage => "resource_usage",
+            Self::ResponseTime | Self::ErrorRate => "performance",
+            Self::NoSamples => "availability",
+        }
+    }
+
+    /// The contract's `metric`: the series' name, or `samples`.
+    pub fn metric_name(self) -> &'static str {
+        match self {
+            Self::Cpu => Metric::CpuUsage.series(),
+            Self::Memory => Metric::MemoryUsage.series(),
+            Self::Gpu => Metric::GpuUsage.series(),
+            Self::Storage => Metric::StorageUsed.series(),
+            Self::ResponseTime => Metric::ResponseTime.series(),
+            Self::ErrorRate => Metric::ErrorRate.series(),
+            Self::NoSamples => "samples",
+        }
+    }
+}
+
+/// What happened to an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertChange {
+    /// It is new.
+    Opened,
+    /// Warning became critical.
+    Raised,
+    /// Critical became warning.
+    Lowered,
+    /// It is over.
+    Resolved,
+}
+
+/// One change of one alert, as persisted and streamed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlertEvent {
+    /// Counts from 1 within the tenant, without gaps.
+    pub seq: u64,
+    /// What happened.
+    pub change: AlertChange,
+    /// The alert after it.
+    pub alert: Alert,
+}

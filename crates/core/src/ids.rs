@@ -1,0 +1,172 @@
+//! Newtypes for the ids that the contract prints, and how they are made.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Longest tenant id: with the prefix `ecp-ai-` it is a namespace of at most 63 characters.
+pub const TENANT_ID_MAX_LENGTH: usize = 56;
+
+/// Why a text is not a tenant id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TenantIdFault {
+    /// Nothing was given.
+    #[error("is empty")]
+    Empty,
+    /// Longer than [`TENANT_ID_MAX_LENGTH`].
+    #[error("is longer than 56 characters")]
+    TooLong,
+    /// Not lower-case letters, digits and inner hyphens.
+    #[error("is not a DNS-1123 label")]
+    NotALabel,
+}
+
+/// A tenant's id: a DNS-1123 label of at most 56 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TenantId(String);
+
+impl TenantId {
+    /// Checks and wraps a text.
+    pub fn parse(text: &str) -> Result<Self, TenantIdFault> {
+        if text.is_empty() {
+            return Err(TenantIdFault::Empty);
+        }
+        if !is_dns_1123_label(text) {
+            return Err(TenantIdFault::NotALabel);
+        }
+        if text.len() > TENANT_ID_MAX_LENGTH {
+            return Err(TenantIdFault::TooLong);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The namespace that the tenant's objects live in unless a manifest asks for another.
+    pub fn namespace(&self) -> String {
+        format!("ecp-ai-{}", self.0)
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = TenantIdFault;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(id: TenantId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// True for lower-case letters, digits and inner hyphens, 1–63 characters, as RFC 1123 labels are.
+pub fn is_dns_1123_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=63).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+macro_rules! made_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Makes a new one from 60 random bits.
+            pub fn generate() -> Self {
+                Self(format!(concat!($prefix, "{}"), random_suffix()))
+            }
+
+            /// Wraps a text that names one; whether it exists is the store's to say.
+            pub fn from_text(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+made_id!(
+    /// One roll-out of a tenant (`dep-…`), or its deletion (`del-…`).
+    DeploymentId,
+    "dep-"
+);
+made_id!(
+    /// One alert, from opening to resolution (`alert-…`).
+    AlertId,
+    "alert-"
+);
+made_id!(
+    /// One request (`req-…`), echoed in responses, errors and logs.
+    RequestId,
+    "req-"
+);
+
+impl DeploymentId {
+    /// Makes the id of a deletion.
+    pub fn generate_deletion() -> Self {
+        Self(format!("del-{}", random_suffix()))
+    }
+}
+
+/// Twelve characters of Crockford base 32, lower case: 60 random bits.
+fn random_suffix() -> String {
+    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    // The operating system's generator fails only where there is none; an id must never repeat,
+    // so there is nothing sensible to do without it.
+    let mut bits = getrandom::u64().expect("the operating system's random generator answers");
+    let mut suffix = String::with_capacity(12);
+    for _ in 0..12 {
+        suffix.push(char::from(ALPHABET[(bits & 31) as usize]));
+        bits >>= 5;
+    }
+    suffix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_id_is_a_dns_label_of_at_most_56_characters() {
+        assert!(TenantId::parse("my-ai-service").is_ok());
+        assert!(TenantId::parse(&"a".repeat(56)).is_ok());
+        assert_eq!(TenantId::parse(&"a".repeat(57)), Err(TenantIdFault::TooLong));
+        assert_eq!(TenantId::parse(""), Err(TenantIdFault::Empty));
+        for wrong in ["My-Service", "-a", "a-", "a_b", "a.b", "한글"] {
+            assert_eq!(TenantId::parse(wrong), Err(TenantIdFault::NotALabel), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn made_ids_carry_their_prefix_and_differ() {
+        let (a, b) = (DeploymentId::generate(), DeploymentId::generate());
+        assert!(a.as_str().starts_with("dep-") && a.as_str().len() == 16);
+        assert_ne!(a, b);
+    }
+}

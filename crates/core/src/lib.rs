@@ -1,0 +1,49 @@
+//! The domain: tenants, the catalog, sizing, cost, manifests, validation, alert rules and the ports.
+//!
+//! Everything here is pure or a trait. It knows no HTTP, no SQL and no Kubernetes client; the
+//! crates around it do, and meet only through the traits in [`ports`].
+
+pub mod alerts;
+pub mod audit;
+pub mod catalog;
+pub mod deployment;
+pub mod ids;
+pub mod manifest;
+pub mod metrics;
+pub mod ports;
+pub mod quantity;
+pub mod sizing;
+pub mod tenancy;
+pub mod tenant;
+pub mod text;
+pub mod validate;
+
+/// The clock's type everywhere: UTC, printed as RFC 3339 with `Z`.
+pub use jiff::Timestamp;
+
+use serde::{Deserialize, Serialize};
+
+/// Which of the two separate worlds a request speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The simulated cluster and its own database.
+    Demo,
+    /// The real cluster and its own database.
+    Real,
+}
+
+impl Mode {
+    /// True in demo mode; the contract prints it as `is_demo`.
+    pub fn is_demo(self) -> bool {
+        self == Self::Demo
+    }
+
+    /// `demo` or `real`, for log fields and file names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::Real => "real",
+        }
+    }
+}

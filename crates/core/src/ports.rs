@@ -1,0 +1,380 @@
+//! The traits through which the domain meets databases and clusters, and what crosses them.
+//!
+//! Reads are answered from memory and never wait for a writer; a write returns when it is on disk.
+
+use crate::Timestamp;
+use crate::alerts::{Alert, AlertEvent};
+use crate::audit::AuditEntry;
+use crate::deployment::Deployment;
+use crate::ids::{AlertId, DeploymentId, TenantId};
+use crate::manifest::Object;
+use crate::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
+use crate::quantity::Resources;
+use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
+use crate::text::Message;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tokio::sync::{broadcast, watch};
+
+/// Tells the time; tests set it.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// What a store refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The id is taken.
+    #[error("tenant {tenant_id} already exists ({existing_status})")]
+    TenantExists {
+        /// The id asked for.
+        tenant_id: TenantId,
+        /// Status of the one that has it.
+        existing_status: TenantStatus,
+    },
+    /// There is no such tenant.
+    #[error("tenant {0} does not exist")]
+    TenantNotFound(TenantId),
+    /// There is no such deployment.
+    #[error("deployment {0} does not exist")]
+    DeploymentNotFound(DeploymentId),
+    /// The tenant changed since the caller read it.
+    #[error("tenant {tenant_id} is at generation {actual}")]
+    GenerationMismatch {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// Its generation now.
+        actual: u64,
+    },
+    /// The tenant is being deleted and can not be changed.
+    #[error("tenant {0} is being deleted")]
+    TenantDeleting(TenantId),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyReused,
+    /// The database was written by a newer version of the program.
+    #[error(
+        "the database has schema {found}, this program knows up to {known}: start the newer program, or restore a backup made before it"
+    )]
+    SchemaTooNew {
+        /// Version in the file.
+        found: i64,
+        /// Newest version that this program knows.
+        known: i64,
+    },
+    /// The database failed; nothing of the write is kept.
+    #[error("the database failed at {operation}")]
+    Database {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// A caller's idempotency key, scoped to who sent it, with a digest of the request under it.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey {
+    /// Actor and key.
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub request_digest: [u8; 32],
+}
+
+/// An accepted creation: tenant, first deployment, secrets, work item and audit entry are one
+/// transaction.
+#[derive(Clone, Debug)]
+pub struct NewTenant {
+    /// The tenant, status pending, generation 1.
+    pub tenant: Tenant,
+    /// Its first deployment.
+    pub deployment: Deployment,
+    /// Its secrets.
+    pub secrets: TenantSecrets,
+    /// Key and the response body to give again, where the caller sent one.
+    pub idempotency: Option<(IdempotencyKey, serde_json::Value)>,
+    /// Who asked.
+    pub audit: AuditEntry,
+}
+
+/// How a creation ended.
+#[derive(Clone, Debug)]
+pub enum Created {
+    /// It is on disk.
+    New(Arc<Tenant>),
+    /// The same request was accepted before; this was its response body.
+    Replayed(serde_json::Value),
+}
+
+/// A change of a tenant that was accepted; one transaction as in [`NewTenant`].
+#[derive(Clone, Debug)]
+pub struct TenantChange {
+    /// The tenant after the change; its `generation` is one more than what the caller read.
+    pub tenant: Tenant,
+    /// The deployment (or deletion) that rolls it out.
+    pub deployment: Deployment,
+    /// Who asked.
+    pub audit: AuditEntry,
+}
+
+/// A tenant whose desired and actual state may differ, leased to one worker of the controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkItem {
+    /// Which tenant.
+    pub tenant_id: TenantId,
+    /// Failed tries in a row.
+    pub attempts: u32,
+    /// Changes whenever the item is queued anew; finishing an old lease leaves newer work queued.
+    pub lease: u64,
+}
+
+/// What the controller writes after a step; one transaction.
+#[derive(Clone, Debug)]
+pub struct ProgressUpdate {
+    /// The deployment after the step.
+    pub deployment: Deployment,
+    /// The tenant's status after the step; applied only while the deployment is the tenant's
+    /// newest.
+    pub tenant_status: TenantStatus,
+    /// Something worth the audit trail.
+    pub audit: Option<AuditEntry>,
+}
+
+/// Filters of the audit trail; newest first.
+#[derive(Clone, Debug, Default)]
+pub struct AuditQuery {
+    /// Of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// Entries to leave out first.
+    pub skip: usize,
+    /// Entries at most.
+    pub limit: usize,
+}
+
+/// Tenants, deployments, work, alerts and the audit trail of one mode.
+#[async_trait]
+pub trait TenantStore: Send + Sync {
+    /// One tenant, from memory.
+    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>>;
+    /// Every tenant, ordered by `created_at`, then id, from memory. Cheap: a shared snapshot.
+    fn tenants(&self) -> Arc<Vec<Arc<Tenant>>>;
+    /// Says that [`Self::tenants`] changed; the value counts the changes.
+    fn subscribe_tenants(&self) -> watch::Receiver<u64>;
+
+    /// Accepts a creation.
+    async fn create_tenant(&self, new: NewTenant) -> Result<Created, StoreError>;
+    /// The response kept under a key: `Ok(None)` where there is none, an error where the key was
+    /// used for another request.
+    async fn idempotent_response(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Option<serde_json::Value>, StoreError>;
+    /// Accepts a change or the start of a deletion; refused where the generation is not the one
+    /// before, or the tenant is already being deleted.
+    async fn change_tenant(&self, change: TenantChange) -> Result<Arc<Tenant>, StoreError>;
+    /// Marks the deletion done: the tenant, its deployments, secrets and alerts go, the audit
+    /// trail stays and gets `audit`.
+    async fn remove_tenant(&self, id: &TenantId, audit: AuditEntry) -> Result<(), StoreError>;
+    /// Secret values of a tenant.
+    async fn tenant_secrets(&self, id: &TenantId) -> Result<TenantSecrets, StoreError>;
+
+    /// One deployment or deletion, from memory. Those of tenants that exist are kept; a finished
+    /// deletion is kept in memory for some minutes so that its stream can end properly.
+    fn deployment(&self, id: &DeploymentId) -> Option<Arc<Deployment>>;
+    /// The deployment's state now and each later one. Slow readers see the newest; the events
+    /// inside it let them send what they missed.
+    fn subscribe_deployment(&self, id: &DeploymentId) -> Option<watch::Receiver<Arc<Deployment>>>;
+    /// Writes what the controller found. An update of a deployment that is no longer the tenant's
+    /// newest is kept for the deployment and leaves the tenant alone.
+    async fn record_progress(&self, update: ProgressUpdate) -> Result<(), StoreError>;
+
+    /// Leases up to `limit` items that are due. Leases do not survive a restart: every item is due
+    /// again then.
+    async fn lease_work(&self, now: Timestamp, limit: usize) -> Result<Vec<WorkItem>, StoreError>;
+    /// Ends a lease: the item is done, unless it was queued anew meanwhile.
+    async fn finish_work(&self, item: &WorkItem) -> Result<(), StoreError>;
+    /// Ends a lease: the item is due again at `due`, with `attempts` failed tries so far.
+    async fn retry_work(&self, item: &WorkItem, attempts: u32, due: Timestamp) -> Result<(), StoreError>;
+    /// Queues a tenant now (healing, timers).
+    async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError>;
+    /// When the next item is due; wakes the controller together with [`Self::subscribe_work`].
+    async fn next_work_due(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// Says that work was queued.
+    fn subscribe_work(&self) -> watch::Receiver<u64>;
+
+    /// Persists changes of alerts in order, numbers them within their tenant, and publishes them.
+    /// Changes of a tenant that is gone are dropped.
+    async fn record_alerts(
+        &self,
+        changes: Vec<(crate::alerts::AlertChange, Alert)>,
+    ) -> Result<(), StoreError>;
+    /// Open alerts of a tenant, oldest first, from memory.
+    fn open_alerts(&self, id: &TenantId) -> Vec<Arc<Alert>>;
+    /// Alerts of a tenant, newest first: page and total count.
+    async fn alerts(
+        &self,
+        id: &TenantId,
+        open_only: bool,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(Vec<Alert>, usize), StoreError>;
+    /// Changes of a tenant's alerts after the opening of `since`, oldest first; every kept change
+    /// where `since` is unknown.
+    async fn alert_events_since(&self, id: &TenantId, since: &AlertId)
+    -> Result<Vec<AlertEvent>, StoreError>;
+    /// Changes of a tenant's alerts with a number over `seq`, oldest first.
+    async fn alert_events_after(&self, id: &TenantId, seq: u64) -> Result<Vec<AlertEvent>, StoreError>;
+    /// The number of a tenant's newest alert change now (0 without any) and each later one.
+    fn subscribe_alerts(&self, id: &TenantId) -> watch::Receiver<u64>;
+    /// Forgets a tenant's alerts and their changes (its synthetic load gave way to real samples).
+    async fn clear_alerts(&self, id: &TenantId) -> Result<(), StoreError>;
+
+    /// The audit trail: page and total count.
+    async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError>;
+
+    /// A small value kept under a name (seeding marks and the like).
+    async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
+    /// Keeps a small value under a name.
+    async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+}
+
+/// What the metric store fails at.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricError {
+    /// The storage failed; nothing of the batch is kept.
+    #[error("the metric storage failed")]
+    Storage(#[source] StoreError),
+    /// A chunk on disk can not be read.
+    #[error("metric chunk of tenant {tenant_id} at {start_ms} can not be decoded: {reason}")]
+    Corrupt {
+        /// Whose.
+        tenant_id: TenantId,
+        /// Chunk start in milliseconds since 1970.
+        start_ms: i64,
+        /// What the decoder said.
+        reason: String,
+    },
+}
+
+/// Samples of one mode.
+#[async_trait]
+pub trait MetricStore: Send + Sync {
+    /// Stores a batch, all or none; returns when it is on disk. The same timestamp again replaces
+    /// the sample. The first samples that a client sends displace all synthetic ones.
+    async fn append(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError>;
+    /// Stores samples that demo mode made up; ignored once the tenant sends its own.
+    async fn append_synthetic(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError>;
+    /// True once a client has sent samples of its own.
+    async fn has_own_samples(&self, id: &TenantId) -> Result<bool, MetricError>;
+    /// Averages by bucket and summaries.
+    async fn query(&self, id: &TenantId, query: &SeriesQuery) -> Result<Vec<Series>, MetricError>;
+    /// The newest sample now (`None` before the first) and each later one.
+    fn subscribe(&self, id: &TenantId) -> watch::Receiver<Option<Latest>>;
+    /// Forgets all samples of a tenant.
+    async fn remove_tenant(&self, id: &TenantId) -> Result<(), MetricError>;
+    /// How long samples are kept.
+    fn retention(&self) -> Retention;
+}
+
+/// Sees every accepted batch, in order of acceptance for each tenant, after it is on disk and
+/// before it is acknowledged. Must be quick: it runs on the path of the request.
+pub trait SampleObserver: Send + Sync {
+    /// A batch was stored; `synthetic` says that demo mode made it up.
+    fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool);
+}
+
+/// What a cluster refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// No cluster is configured for this mode.
+    #[error("no cluster is configured")]
+    NotConfigured,
+    /// The cluster does not answer; worth another try.
+    #[error("the cluster can not be reached: {0}")]
+    Unreachable(String),
+    /// The cluster refused an object; trying again changes nothing.
+    #[error("{kind} {name} was refused: {reason}")]
+    Refused {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What the cluster said.
+        reason: String,
+    },
+}
+
+/// What a cluster has and what is taken, as its scheduler counts: by requests.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Capacity {
+    /// `healthy`, `degraded` (a node is not ready).
+    pub status: String,
+    /// Allocatable on all ready nodes.
+    pub total: Resources,
+    /// Requested by pods.
+    pub used: Resources,
+    /// Whole GPUs allocatable by device type.
+    pub gpu_by_type: Vec<(String, u64)>,
+}
+
+/// One object as the cluster has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectState {
+    /// Kind.
+    pub kind: String,
+    /// Name.
+    pub name: String,
+    /// As in [`crate::deployment::ResourceState::status`].
+    pub status: String,
+    /// True when nothing more is expected of it.
+    pub ready: bool,
+    /// Ready and wanted pods, for workloads.
+    pub replicas: Option<(u32, u32)>,
+    /// Why it is not ready, with the fix.
+    pub reason: Option<Message>,
+    /// True when waiting will not help (image not found, crash loop, unschedulable).
+    pub stuck: bool,
+}
+
+/// Everything of one tenant in the cluster, from memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Observation {
+    /// Its objects, in the order in which they were applied.
+    pub objects: Vec<ObjectState>,
+}
+
+/// A Kubernetes cluster, real or simulated. Applying is idempotent; observing never asks the
+/// cluster but an index that its watches keep.
+#[async_trait]
+pub trait Cluster: Send + Sync {
+    /// Makes these objects so, in the given order; returns when the cluster has accepted them.
+    /// Objects of the tenant's kinds that are not in `keep` (kind, name) stay.
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<(), ClusterError>;
+    /// Deletes those of the tenant's objects that are not among `keep`; an empty `keep` deletes
+    /// nothing.
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError>;
+    /// Starts deleting everything of a tenant; idempotent. It is gone when [`Self::observe`]
+    /// returns no objects.
+    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError>;
+    /// What is there now.
+    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError>;
+    /// Which tenants' objects changed. A lagged reader looks at every tenant.
+    fn changes(&self) -> broadcast::Receiver<TenantId>;
+    /// What the cluster has and what is taken.
+    fn capacity(&self) -> Result<Capacity, ClusterError>;
+}

@@ -1,0 +1,297 @@
+//! A tenant: what was asked for, what it got, and where it stands.
+
+use crate::Timestamp;
+use crate::ids::{DeploymentId, TenantId};
+use crate::sizing::Sizing;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+/// The services a tenant can order, in the order in which they are listed everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Service {
+    /// Voice bot; the unit is concurrent call channels.
+    Callbot,
+    /// Text bot; the unit is concurrent users.
+    Chatbot,
+    /// Agent assistance; the unit is human agents.
+    Advisor,
+    /// Speech-to-text; the unit is stand-alone channels.
+    Stt,
+    /// Text-to-speech; the unit is stand-alone channels.
+    Tts,
+    /// Text analysis; the unit is channels.
+    Ta,
+    /// Quality assessment; the unit is channels.
+    Qa,
+}
+
+impl Service {
+    /// Every service, in listing order.
+    pub const ALL: [Self; 7] =
+        [Self::Callbot, Self::Chatbot, Self::Advisor, Self::Stt, Self::Tts, Self::Ta, Self::Qa];
+
+    /// The spelling of requests, object names and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Callbot => "callbot",
+            Self::Chatbot => "chatbot",
+            Self::Advisor => "advisor",
+            Self::Stt => "stt",
+            Self::Tts => "tts",
+            Self::Ta => "ta",
+            Self::Qa => "qa",
+        }
+    }
+}
+
+/// The plans, smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// The smallest plan.
+    Micro,
+    /// Two replicas a service.
+    Small,
+    /// Three replicas a service.
+    Medium,
+    /// The largest listed plan; demand over it grows from here.
+    Large,
+}
+
+impl Preset {
+    /// Every preset, smallest first.
+    pub const ALL: [Self; 4] = [Self::Micro, Self::Small, Self::Medium, Self::Large];
+
+    /// The spelling of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Micro => "micro",
+            Self::Small => "small",
+            Self::Medium => "medium",
+            Self::Large => "large",
+        }
+    }
+}
+
+/// The four states that the contract names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TenantStatus {
+    /// Accepted, not yet all ready.
+    Pending,
+    /// Everything asked for is ready.
+    Running,
+    /// The last roll-out failed; its deployment says why.
+    Failed,
+    /// Being deleted.
+    Deleting,
+}
+
+impl TenantStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Pending, Self::Running, Self::Failed, Self::Deleting];
+
+    /// The spelling of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+macro_rules! text_enum {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+        impl FromStr for $name {
+            type Err = ();
+            fn from_str(text: &str) -> Result<Self, ()> {
+                Self::ALL.into_iter().find(|value| value.as_str() == text).ok_or(())
+            }
+        }
+    };
+}
+text_enum!(Service);
+text_enum!(Preset);
+text_enum!(TenantStatus);
+
+/// Units ordered of each service; a service that is not ordered is absent, never zero.
+pub type ServiceRequirements = BTreeMap<Service, u32>;
+
+/// Availability in parts per million, so that `99.95%` is kept exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Availability(pub u32);
+
+impl Availability {
+    /// Reads `99.9%` or `99.9`: above 0 and at most 100, with up to four decimals.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.trim();
+        let number = number.strip_suffix('%').unwrap_or(number).trim_end();
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 3 || decimals.len() > 4 || !digits(whole) || !digits(decimals) {
+            return None;
+        }
+        let whole: u32 = whole.parse().ok()?;
+        let decimals: u32 = format!("{decimals:0<4}").parse().ok()?;
+        let ppm = whole * 10_000 + decimals;
+        (1..=1_000_000).contains(&ppm).then_some(Self(ppm))
+    }
+
+    /// The share as a fraction of one.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+}
+
+impl fmt::Display for Availability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 10_000, self.0 % 10_000);
+        if rest == 0 {
+            return write!(f, "{whole}%");
+        }
+        let decimals = format!("{rest:04}");
+        write!(f, "{whole}.{}%", decimals.trim_end_matches('0'))
+    }
+}
+
+/// What the tenant was promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlaTarget {
+    /// Share of time in service.
+    pub availability: Availability,
+    /// Response time in milliseconds.
+    pub response_time_ms: u32,
+    /// Users at once over all services, where stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrent_users: Option<u32>,
+}
+
+/// A fault that a demo deployment is asked to show; real mode refuses it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DemoFault {
+    /// The image cannot be pulled (`ImagePullBackOff`).
+    ImageNotFound,
+    /// The container exits again and again (`CrashLoopBackOff`).
+    CrashLoop,
+    /// No node has what the pod asks for (`FailedScheduling`).
+    Unschedulable,
+}
+
+impl DemoFault {
+    /// Every fault.
+    pub const ALL: [Self; 3] = [Self::ImageNotFound, Self::CrashLoop, Self::Unschedulable];
+
+    /// The spelling of requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ImageNotFound => "image-not-found",
+            Self::CrashLoop => "crash-loop",
+            Self::Unschedulable => "unschedulable",
+        }
+    }
+}
+text_enum!(DemoFault);
+
+/// What the caller asked for, checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantSpec {
+    /// Name for people.
+    pub name: String,
+    /// The plan that the caller named; absent, the calculator chooses.
+    pub preset: Option<Preset>,
+    /// Units ordered.
+    pub service_requirements: ServiceRequirements,
+    /// What was promised.
+    pub sla_target: SlaTarget,
+    /// Free text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// In demo mode, the failure that the deployment is to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demo_fault: Option<DemoFault>,
+}
+
+/// A tenant as the store keeps it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tenant {
+    /// Its id, for ever.
+    pub id: TenantId,
+    /// What was asked for.
+    pub spec: TenantSpec,
+    /// What it was given when `spec` was last accepted.
+    pub sizing: Sizing,
+    /// Where it stands.
+    pub status: TenantStatus,
+    /// Counts accepted changes from 1; the `ETag` of the detail call.
+    pub generation: u64,
+    /// The newest roll-out, or the deletion.
+    pub deployment_id: DeploymentId,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When a request last changed it.
+    pub updated_at: Timestamp,
+}
+
+/// Secret values of a tenant: made once at creation, kept in the store, never logged.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantSecrets(BTreeMap<String, String>);
+
+impl TenantSecrets {
+    /// Makes a fresh value for each key: 32 hexadecimal characters, 128 random bits.
+    pub fn generate(keys: &[&str]) -> Self {
+        let value = || {
+            // As for ids: without the system's generator there is no safe secret to make.
+            let half = || getrandom::u64().expect("the operating system's random generator answers");
+            format!("{:016x}{:016x}", half(), half())
+        };
+        Self(keys.iter().map(|key| ((*key).to_owned(), value())).collect())
+    }
+
+    /// The pairs, for the renderer alone.
+    pub fn expose(&self) -> &BTreeMap<String, String> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for TenantSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TenantSecrets({} values redacted)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn availability_keeps_the_decimals_it_was_given() {
+        for text in ["99.9%", "99.95%", "99.86%", "100%", "99%", "0.5%"] {
+            assert_eq!(Availability::parse(text).expect(text).to_string(), text);
+        }
+        assert_eq!(Availability::parse("99.9"), Availability::parse("99.90%"));
+        for wrong in ["", "%", "100.1%", "0%", "-1%", "abc", "99.99999%", "1e2%", "99,9%"] {
+            assert_eq!(Availability::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn secrets_do_not_print() {
+        let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
+        let value = secrets.expose()["REDIS_PASSWORD"].clone();
+        assert_eq!(value.len(), 32);
+        assert!(!format!("{secrets:?}").contains(&value));
+    }
+}

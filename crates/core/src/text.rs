@@ -1,0 +1,116 @@
+//! Texts for people: messages by key, rendered in Korean or English at the edge.
+//!
+//! The two catalogs are `messages/ko.toml` and `messages/en.toml`; a test keeps their keys equal.
+
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::sync::OnceLock;
+
+/// The language of a text; Korean unless the caller asks for English.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Language {
+    /// Korean.
+    #[default]
+    Ko,
+    /// English.
+    En,
+}
+
+/// A text by its catalog key and the values for its `{placeholders}`; stored so, rendered late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Key in both catalogs, dotted: `tenant.not_found`.
+    pub key: Cow<'static, str>,
+    /// Values by placeholder name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<(Cow<'static, str>, String)>,
+}
+
+impl Message {
+    /// Names a text of the catalogs.
+    pub fn new(key: &'static str) -> Self {
+        debug_assert!(catalog(Language::Ko).contains_key(key), "no message {key:?} in messages/ko.toml");
+        Self { key: Cow::Borrowed(key), values: Vec::new() }
+    }
+
+    /// Fills a placeholder.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl Display) -> Self {
+        self.values.push((Cow::Borrowed(name), value.to_string()));
+        self
+    }
+
+    /// The text in a language; a key that no catalog has prints as itself.
+    pub fn render(&self, language: Language) -> String {
+        let Some(template) = catalog(language).get(self.key.as_ref()) else {
+            return self.key.to_string();
+        };
+        let mut text = String::with_capacity(template.len() + 32);
+        let mut rest = template.as_str();
+        while let Some(open) = rest.find('{') {
+            let Some(length) = rest[open..].find('}') else { break };
+            text.push_str(&rest[..open]);
+            let name = &rest[open + 1..open + length];
+            match self.values.iter().find(|(candidate, _)| candidate == name) {
+                Some((_, value)) => text.push_str(value),
+                None => text.push_str(&rest[open..=open + length]),
+            }
+            rest = &rest[open + length + 1..];
+        }
+        text.push_str(rest);
+        text
+    }
+}
+
+fn catalog(language: Language) -> &'static HashMap<String, String> {
+    static KO: OnceLock<HashMap<String, String>> = OnceLock::new();
+    static EN: OnceLock<HashMap<String, String>> = OnceLock::new();
+    let (cell, source) = match language {
+        Language::Ko => (&KO, include_str!("../messages/ko.toml")),
+        Language::En => (&EN, include_str!("../messages/en.toml")),
+    };
+    cell.get_or_init(|| flatten(source))
+}
+
+/// `[tenant] not_found = "…"` becomes `tenant.not_found`; the embedded files are checked by test.
+fn flatten(source: &str) -> HashMap<String, String> {
+    let sections: HashMap<String, HashMap<String, String>> =
+        toml::from_str(source).expect("the embedded message catalog is valid TOML");
+    sections
+        .into_iter()
+        .flat_map(|(section, texts)| {
+            texts.into_iter().map(move |(key, text)| (format!("{section}.{key}"), text))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn placeholders(text: &str) -> BTreeSet<&str> {
+        text.split('{').skip(1).filter_map(|part| part.split_once('}')).map(|(name, _)| name).collect()
+    }
+
+    #[test]
+    fn both_languages_have_the_same_keys_and_placeholders() {
+        let (ko, en) = (catalog(Language::Ko), catalog(Language::En));
+        let keys = |texts: &'static HashMap<String, String>| texts.keys().collect::<BTreeSet<_>>();
+        assert_eq!(keys(ko), keys(en));
+        for (key, text) in ko {
+            assert_eq!(placeholders(text), placeholders(&en[key]), "{key}");
+        }
+    }
+
+    #[test]
+    fn placeholders_are_filled_in_the_language_asked_for() {
+        let message = Message::new("tenant.not_found").with("tenant_id", "acme");
+        assert!(message.render(Language::Ko).contains("acme"));
+        assert!(message.render(Language::En).contains("acme"));
+        assert_ne!(message.render(Language::Ko), message.render(Language::En));
+    }
+}
