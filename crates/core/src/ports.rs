@@ -326,8 +326,10 @@ pub struct Capacity {
     pub status: String,
     /// Allocatable on all ready nodes.
     pub total: Resources,
-    /// Requested by pods.
+    /// Requested by pods, whoever's they are.
     pub used: Resources,
+    /// The part of `used` that our tenants' pods requested; the rest is not ours to plan with.
+    pub used_by_tenants: Resources,
     /// Whole GPUs allocatable by device type.
     pub gpu_by_type: Vec<(String, u64)>,
 }

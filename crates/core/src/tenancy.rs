@@ -35,8 +35,9 @@ pub struct TenantPatch {
     pub concurrent_users: Option<u32>,
     /// New description.
     pub description: Option<String>,
-    /// In demo mode, the failure that the deployment is to show.
-    pub demo_fault: Option<DemoFault>,
+    /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away (the
+    /// request says `"none"`).
+    pub demo_fault: Option<Option<DemoFault>>,
 }
 
 /// How an accepted creation is answered.
