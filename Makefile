@@ -1,0 +1,56 @@
+# One task file. `make` lists every task; `make check` is what CI runs.
+
+CARGO ?= cargo
+ARGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+
+.PHONY: toolchain
+toolchain:
+	@command -v $(CARGO) >/dev/null || { \
+	  echo "Rust is missing. Install rustup (https://rustup.rs), then run this again: it picks the version that rust-toolchain.toml names."; exit 1; }
+	@command -v cc >/dev/null || { \
+	  echo "A C compiler is missing (SQLite is compiled in). On Debian or Ubuntu: apt-get install build-essential"; exit 1; }
+
+.PHONY: build
+build: toolchain ## Build the optimised binary, target/release/ecp
+	$(CARGO) build --release --locked -p ecp-orchestrator
+
+.PHONY: run
+run: build ## Build and start the orchestrator on http://localhost:8001 (ARGS="--listen …" for flags)
+	target/release/ecp serve $(ARGS)
+
+.PHONY: test
+test: toolchain ## Run all tests
+	$(CARGO) test --locked --workspace --no-fail-fast
+
+.PHONY: bench
+bench: toolchain ## Measure the release build against a bare baseline (ARGS="--seconds 10")
+	$(CARGO) build --release --locked -p ecp-orchestrator -p ecp-bench
+	target/release/ecp-bench $(ARGS)
+
+.PHONY: format
+format: toolchain ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: generate
+generate: toolchain ## Write what is generated from the code: openapi.json
+	$(CARGO) run --locked --quiet -p ecp-orchestrator -- openapi > openapi.json.new
+	mv openapi.json.new openapi.json
+
+.PHONY: lint
+lint: toolchain ## Check formatting and lints
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: generated
+generated: toolchain ## Check that generated files are up to date
+	$(CARGO) run --locked --quiet -p ecp-orchestrator -- openapi | diff -u openapi.json - \
+	  || { echo "openapi.json is stale: run 'make generate' and commit it"; exit 1; }
+
+.PHONY: check
+check: lint generated test ## Everything that CI checks

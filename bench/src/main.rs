@@ -1,0 +1,55 @@
+//! The benchmark that `make bench` runs: the server as its users meet it, over real sockets, with a
+//! bare axum server of the same bytes beside it in the same run.
+//!
+//! Every figure is printed with its target; nothing here fails a build. The load generator is in
+//! this process, the servers are processes of their own.
+
+mod client;
+mod peers;
+mod report;
+mod scenarios;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Measures the orchestrator.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The server to measure.
+    #[arg(long, default_value = "target/release/ecp")]
+    server: PathBuf,
+    /// Seconds that each load lasts.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves a body from a bare axum handler: the baseline of reads and writes.
+    Baseline {
+        /// File whose bytes GET answers.
+        body: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Baseline { body }) => peers::serve_baseline(&body),
+        None => {
+            anyhow::ensure!(
+                arguments.server.exists(),
+                "{} is missing: run `make bench`, which builds it",
+                arguments.server.display()
+            );
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .context("no runtime for the load generator")?
+                .block_on(scenarios::run(&arguments.server, arguments.seconds))
+        }
+    }
+}

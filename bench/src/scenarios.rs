@@ -1,0 +1,195 @@
+//! What is measured, in order: reads, writes, ranges, memory and start.
+
+use crate::client::{self, Connection, Load, request};
+use crate::peers::Peer;
+use crate::report::{figure, remark};
+use anyhow::ensure;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+const TENANT: &str = r#"{"tenant_id":"my-ai-service","name":"내 AI 서비스","preset":"medium","service_requirements":{"callbot":50,"chatbot":100,"advisor":25,"stt":30,"tts":30},"sla_target":{"availability":"99.9%","response_time":"200ms","concurrent_users":200}}"#;
+const QUIET: [(&str, &str); 2] = [("ECP_DEMO__SEED", "false"), ("ECP_DEMO__LOAD", "false")];
+const TENANTS_ON_DISK: usize = 1000;
+/// Five-second samples of a day.
+const SAMPLES_OF_A_DAY: i64 = 17_280;
+
+/// Runs everything.
+pub async fn run(server: &Path, seconds: u64) -> anyhow::Result<()> {
+    let duration = Duration::from_secs(seconds);
+    let folder = tempfile::tempdir()?;
+    let peer = Peer::server(server, &folder.path().join("load"), &QUIET).await?;
+    let mut connection = Connection::open(peer.address).await?;
+    send(&mut connection, "POST", "/api/v1/tenants/", Some(TENANT), 201).await?;
+    reads(&peer, &mut connection, folder.path(), duration).await?;
+    writes(&peer, duration).await?;
+    ranges(&peer, &mut connection, duration).await?;
+    drop(connection);
+    peer.kill().await?;
+    start_and_memory(server, folder.path()).await
+}
+
+async fn send(
+    connection: &mut Connection,
+    method: &str,
+    path: &str,
+    body: Option<&str>,
+    expected: u16,
+) -> anyhow::Result<Vec<u8>> {
+    let response = connection.exchange(&request(method, path, body)).await?;
+    ensure!(
+        response.status == expected,
+        "{method} {path}: {} {}",
+        response.status,
+        String::from_utf8_lossy(&response.body)
+    );
+    Ok(response.body)
+}
+
+/// GET tenant detail against a bare handler of the same bytes; the two in turn, three times.
+async fn reads(
+    peer: &Peer,
+    connection: &mut Connection,
+    folder: &Path,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    const PATH: &str = "/api/v1/tenants/my-ai-service";
+    let body = send(connection, "GET", PATH, None, 200).await?;
+    let file = folder.join("detail.json");
+    std::fs::write(&file, &body)?;
+    let baseline = Peer::baseline(&file).await?;
+    let part = duration / 3;
+    let (mut ours, mut bare) = (0.0, 0.0);
+    for _ in 0..3 {
+        ours += client::load(peer.address, 64, part, 200, |_| request("GET", PATH, None)).await?.rate() / 3.0;
+        bare +=
+            client::load(baseline.address, 64, part, 200, |_| request("GET", "/", None)).await?.rate() / 3.0;
+    }
+    let share = ours / bare;
+    remark(&format!("bare axum, same {} bytes: {bare:.0}/s; this server: {ours:.0}/s", body.len()));
+    figure(
+        "GET tenant detail, share of bare axum",
+        &format!("{:.0} %", share * 100.0),
+        ">= 50 % (goal 85 %)",
+        share >= 0.5,
+    );
+    baseline.kill().await
+}
+
+/// Metrics POST, one sample each, over 64 connections, acknowledged on disk; then in batches.
+async fn writes(peer: &Peer, duration: Duration) -> anyhow::Result<()> {
+    const PATH: &str = "/api/v1/tenants/my-ai-service/monitoring";
+    let base = jiff::Timestamp::now().as_millisecond() - 3_600_000;
+    let sample = move |number: u64| {
+        let time = jiff::Timestamp::from_millisecond(base + number as i64).unwrap_or_default();
+        format!(
+            r#"{{"timestamp":"{time}","metrics":{{"cpu_usage":{},"memory_usage":78.2,"gpu_usage":70.0,"network_in":1250000,"network_out":850000,"storage_used":750000000000,"request_count":1250,"response_time":145.8,"error_rate":0.02}}}}"#,
+            40 + number % 30
+        )
+    };
+    let single: Load = client::load(peer.address, 64, duration, 201, move |number| {
+        request("POST", PATH, Some(&sample(number)))
+    })
+    .await?;
+    remark(&format!("metrics POST: p50 {:?}, p99 {:?}", single.quantile(0.5), single.quantile(0.99)));
+    figure(
+        "metrics POST, one sample, 64 connections, durable",
+        &format!("{:.0}/s", single.rate()),
+        ">= 10000/s (goal 57000)",
+        single.rate() >= 10_000.0,
+    );
+    let batch = move |number: u64| {
+        let mut body = String::from(r#"{"samples":["#);
+        for offset in 0..1000 {
+            let time =
+                jiff::Timestamp::from_millisecond(base + (number * 1000 + offset) as i64).unwrap_or_default();
+            let comma = if offset == 0 { "" } else { "," };
+            let _ =
+                write!(body, r#"{comma}{{"timestamp":"{time}","metrics":{{"cpu_usage":{}}}}}"#, offset % 80);
+        }
+        body + "]}"
+    };
+    let batched = client::load(peer.address, 8, duration, 201, move |number| {
+        request("POST", PATH, Some(&batch(number)))
+    })
+    .await?;
+    remark(&format!(
+        "metrics POST, 1000 samples a request, 8 connections: {:.0} samples/s",
+        batched.rate() * 1000.0
+    ));
+    Ok(())
+}
+
+/// Monitoring GET of a day at five minutes over 17,280 raw samples of three series.
+async fn ranges(peer: &Peer, connection: &mut Connection, duration: Duration) -> anyhow::Result<()> {
+    let create = TENANT.replace("my-ai-service", "a-day-of-samples");
+    send(connection, "POST", "/api/v1/tenants/", Some(&create), 201).await?;
+    let now = jiff::Timestamp::now().as_millisecond();
+    for first in (0..SAMPLES_OF_A_DAY).step_by(2880) {
+        let samples: Vec<_> = (first..first + 2880)
+            .map(|number| {
+                let time = jiff::Timestamp::from_millisecond(now - number * 5000).unwrap_or_default();
+                let value = 50.0 + (number % 300) as f64 / 10.0;
+                serde_json::json!({"timestamp": time, "metrics": {"cpu": value, "memory": value, "gpu": value}})
+            })
+            .collect();
+        let body = serde_json::json!({ "samples": samples }).to_string();
+        send(connection, "POST", "/api/v1/tenants/a-day-of-samples/monitoring", Some(&body), 201).await?;
+    }
+    const PATH: &str =
+        "/api/v1/tenants/a-day-of-samples/monitoring?hours=24&interval=5m&metric_type=cpu,memory,gpu";
+    let load = client::load(peer.address, 4, duration, 200, |_| request("GET", PATH, None)).await?;
+    remark(&format!("24 h at 5m, three series: {:.0}/s, p50 {:?}", load.rate(), load.quantile(0.5)));
+    let p99 = load.quantile(0.99);
+    figure(
+        "monitoring GET, 24 h at 5m over 17,280 samples, p99",
+        &format!("{p99:?}"),
+        "< 5 ms",
+        p99 < Duration::from_millis(5),
+    );
+    Ok(())
+}
+
+/// Start to ready and idle memory with 1,000 tenants on disk, with nothing switched off.
+async fn start_and_memory(server: &Path, folder: &Path) -> anyhow::Result<()> {
+    let data = folder.join("thousand");
+    let filling = Peer::server(server, &data, &QUIET).await?;
+    let mut connection = Connection::open(filling.address).await?;
+    for number in 0..TENANTS_ON_DISK {
+        let body = format!(
+            r#"{{"tenant_id":"tenant-{number}","name":"테넌트 {number}","preset":"micro","service_requirements":{{"chatbot":5}}}}"#
+        );
+        send(&mut connection, "POST", "/api/v1/tenants/", Some(&body), 201).await?;
+    }
+    wait_until_running(&mut connection).await?;
+    filling.kill().await?;
+    let mut best = Duration::MAX;
+    for _ in 0..5 {
+        let peer = Peer::server(server, &data, &QUIET).await?;
+        best = best.min(peer.ready_after);
+        peer.kill().await?;
+    }
+    figure(
+        "start to ready, 1,000 tenants on disk",
+        &format!("{best:?}"),
+        "< 200 ms",
+        best < Duration::from_millis(200),
+    );
+    let peer = Peer::server(server, &data, &QUIET).await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let idle = peer.resident_mib()?;
+    figure("idle memory, 1,000 tenants on disk", &format!("{idle:.1} MiB"), "< 40 MB", idle < 38.1);
+    peer.kill().await
+}
+
+async fn wait_until_running(connection: &mut Connection) -> anyhow::Result<()> {
+    for _ in 0..600 {
+        let body = send(connection, "GET", "/api/v1/tenants/?limit=1", None, 200).await?;
+        let list: serde_json::Value = serde_json::from_slice(&body)?;
+        if list["active_count"].as_u64() == Some(TENANTS_ON_DISK as u64) {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    anyhow::bail!("the tenants did not come up within 5 minutes")
+}

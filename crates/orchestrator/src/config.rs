@@ -1,0 +1,345 @@
+//! Configuration: embedded defaults, then a file, then the environment, then flags.
+//!
+//! The four are merged as TOML and validated as a whole: every fault is reported at once, with the
+//! source that it came from.
+
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// The commented defaults; also what `ecp config` prints.
+pub const DEFAULTS: &str = include_str!("../default.toml");
+
+/// What the server runs with.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Folder of the databases.
+    pub data_dir: PathBuf,
+    /// How many times faster than life the simulated cluster runs.
+    pub demo_speed: f64,
+    /// Kubeconfig file of the real cluster; empty where there is none.
+    pub kubeconfig: String,
+    /// Context of that file; empty for its current one.
+    pub context: String,
+    /// Catalog file; empty for the embedded one.
+    pub catalog: String,
+    /// Logging.
+    pub log: Log,
+    /// Bearer tokens.
+    pub auth: Auth,
+    /// Requests a second.
+    pub rate_limit: RateLimit,
+    /// Connections and times.
+    pub limits: Limits,
+    /// How long samples are kept.
+    pub retention: ecp_core::metrics::Retention,
+    /// The reconciler.
+    pub controller: Controller,
+    /// Demo mode.
+    pub demo: Demo,
+}
+
+/// Logging.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// A tracing filter.
+    pub level: String,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bearer tokens.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Auth {
+    /// When they are required.
+    pub tokens: TokenPolicy,
+}
+
+/// When bearer tokens are required.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenPolicy {
+    /// Unless the server listens on loopback only.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// Requests a second for each client.
+#[derive(Clone, Debug, Deserialize)]
+pub struct RateLimit {
+    /// 0 for none, -1 for none on loopback and 1000 elsewhere.
+    pub per_second: i64,
+    /// Requests at once before the limit holds a client back.
+    pub burst: u32,
+}
+
+/// Connections and times.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Limits {
+    /// Connections at once.
+    pub max_connections: usize,
+    /// WebSockets at once.
+    pub max_websockets: usize,
+    /// Seconds for request headers.
+    pub header_timeout_seconds: u64,
+    /// Seconds between requests.
+    pub idle_timeout_seconds: u64,
+    /// Seconds for a request body.
+    pub body_timeout_seconds: u64,
+    /// Seconds for an answer.
+    pub request_timeout_seconds: u64,
+    /// Seconds for requests in flight after SIGTERM.
+    pub shutdown_grace_seconds: u64,
+}
+
+/// The reconciler.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Controller {
+    /// Tenants at once.
+    pub max_concurrent: usize,
+    /// Seconds of life without progress before a deployment fails.
+    pub progress_deadline_seconds: u64,
+}
+
+/// Demo mode.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Demo {
+    /// Create a few tenants in a new database.
+    pub seed: bool,
+    /// Make up load.
+    pub load: bool,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
+pub struct ConfigFaults(pub Vec<String>);
+
+/// Values given as flags; `None` where a flag was not given.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config`, or `ECP_CONFIG`.
+    pub file: Option<PathBuf>,
+    /// Flags by key.
+    pub flags: Vec<(&'static str, Value)>,
+}
+
+impl Config {
+    /// Merges all sources and validates the result. `environment` looks a variable up.
+    pub fn load(
+        overrides: &Overrides,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigFaults> {
+        let mut merged: Table = DEFAULTS.parse().expect("the embedded defaults are valid TOML");
+        let mut faults = Vec::new();
+        let file = overrides.file.clone().or_else(|| environment("ECP_CONFIG").map(PathBuf::from));
+        if let Some(path) = file {
+            match read_file(&path) {
+                Ok(table) => merge(&mut merged, table, &path.display().to_string(), "", &mut faults),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        merge_environment(&mut merged, "", &environment, &mut faults);
+        for (key, value) in &overrides.flags {
+            merged.insert((*key).to_owned(), value.clone());
+        }
+        let config = match Value::Table(merged).try_into::<Self>() {
+            Ok(config) => config,
+            Err(error) => {
+                faults.push(error.to_string().trim().to_owned());
+                return Err(ConfigFaults(faults));
+            }
+        };
+        config.check(&mut faults);
+        if faults.is_empty() { Ok(config) } else { Err(ConfigFaults(faults)) }
+    }
+
+    fn check(&self, faults: &mut Vec<String>) {
+        let mut demand = |holds: bool, text: &str| {
+            if !holds {
+                faults.push(text.to_owned());
+            }
+        };
+        demand(
+            self.demo_speed.is_finite() && (0.001..=100_000.0).contains(&self.demo_speed),
+            "demo_speed: must be between 0.001 and 100000",
+        );
+        demand(self.rate_limit.per_second >= -1, "rate_limit.per_second: must be -1, 0 or more");
+        demand(self.rate_limit.burst > 0, "rate_limit.burst: must be 1 or more");
+        demand(self.limits.max_connections > 0, "limits.max_connections: must be 1 or more");
+        let seconds = [
+            ("header_timeout_seconds", self.limits.header_timeout_seconds),
+            ("idle_timeout_seconds", self.limits.idle_timeout_seconds),
+            ("body_timeout_seconds", self.limits.body_timeout_seconds),
+            ("request_timeout_seconds", self.limits.request_timeout_seconds),
+        ];
+        for (key, value) in seconds {
+            demand((1..=86_400).contains(&value), &format!("limits.{key}: must be between 1 and 86400"));
+        }
+        demand(
+            self.limits.shutdown_grace_seconds <= 9,
+            "limits.shutdown_grace_seconds: must be 9 or less, so that a shutdown ends within 10 s",
+        );
+        let retention = self.retention;
+        demand(
+            retention.raw_days >= 1
+                && retention.raw_days <= retention.five_minutes_days
+                && retention.five_minutes_days <= retention.one_hour_days,
+            "retention: must be 1 <= raw_days <= five_minutes_days <= one_hour_days",
+        );
+        demand(self.controller.max_concurrent > 0, "controller.max_concurrent: must be 1 or more");
+        demand(
+            self.controller.progress_deadline_seconds > 0,
+            "controller.progress_deadline_seconds: must be 1 or more",
+        );
+        demand(
+            self.context.is_empty() || !self.kubeconfig.is_empty(),
+            "context: names a context, but no kubeconfig is given; set kubeconfig (ECP_KUBECONFIG, --kubeconfig) too",
+        );
+    }
+
+    /// True where bearer tokens are required.
+    pub fn tokens_required(&self) -> bool {
+        match self.auth.tokens {
+            TokenPolicy::On => true,
+            TokenPolicy::Off => false,
+            TokenPolicy::Auto => !self.listen.ip().is_loopback(),
+        }
+    }
+
+    /// Requests a second for each client; `None` for no limit.
+    pub fn requests_per_second(&self) -> Option<u32> {
+        match self.rate_limit.per_second {
+            0 => None,
+            -1 if self.listen.ip().is_loopback() => None,
+            -1 => Some(1000),
+            limit => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> Result<Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!("{}: can not be read ({error}); check the path given by --config or ECP_CONFIG", path.display())
+    })?;
+    text.parse().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Lays `over` on `base`; keys that the defaults do not have are faults, as are other types.
+fn merge(base: &mut Table, over: Table, source: &str, section: &str, faults: &mut Vec<String>) {
+    for (key, value) in over {
+        let path = format!("{section}{key}");
+        match (base.get_mut(&key), value) {
+            (None, _) => faults.push(format!("{source}: {path}: there is no such key; see `ecp config`")),
+            (Some(Value::Table(base)), Value::Table(over)) => {
+                merge(base, over, source, &format!("{path}."), faults);
+            }
+            (Some(Value::Float(base)), Value::Integer(value)) => *base = value as f64,
+            (Some(base), value) if base.same_type(&value) => *base = value,
+            (Some(base), value) => faults.push(format!(
+                "{source}: {path}: must be a {}, is a {}",
+                base.type_str(),
+                value.type_str()
+            )),
+        }
+    }
+}
+
+/// Looks up `ECP_<KEY>` for every key that the defaults have.
+fn merge_environment(
+    base: &mut Table,
+    prefix: &str,
+    environment: &impl Fn(&str) -> Option<String>,
+    faults: &mut Vec<String>,
+) {
+    for (key, value) in base.iter_mut() {
+        let name = format!("{prefix}{}", key.to_uppercase());
+        if let Value::Table(section) = value {
+            merge_environment(section, &format!("{name}__"), environment, faults);
+            continue;
+        }
+        let variable = format!("ECP_{name}");
+        let Some(text) = environment(&variable) else { continue };
+        let parsed = match value {
+            Value::Integer(_) => text.parse().ok().map(Value::Integer),
+            Value::Float(_) => text.parse().ok().map(Value::Float),
+            Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+            _ => Some(Value::String(text.clone())),
+        };
+        match parsed {
+            Some(parsed) => *value = parsed,
+            None => faults.push(format!("{variable}: must be a {}, is {text:?}", value.type_str())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn nothing(_: &str) -> Option<String> {
+        None
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_listen_on_loopback_without_tokens() {
+        let config = Config::load(&Overrides::default(), nothing).expect("the defaults are valid");
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8001");
+        assert!(!config.tokens_required());
+        assert_eq!(config.requests_per_second(), None);
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        writeln!(file, "data_dir = 'from-file'\ndemo_speed = 3\nlisten = '127.0.0.1:1'").expect("writes");
+        let overrides = Overrides {
+            file: Some(file.path().to_owned()),
+            flags: vec![("listen", Value::String("0.0.0.0:9".into()))],
+        };
+        let environment = |name: &str| match name {
+            "ECP_LISTEN" => Some("127.0.0.1:2".to_owned()),
+            "ECP_DEMO_SPEED" => Some("7".to_owned()),
+            "ECP_RATE_LIMIT__BURST" => Some("9".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&overrides, environment).expect("valid");
+        assert_eq!(config.listen.to_string(), "0.0.0.0:9");
+        assert_eq!(config.demo_speed, 7.0);
+        assert_eq!(config.data_dir, PathBuf::from("from-file"));
+        assert_eq!(config.rate_limit.burst, 9);
+        assert!(config.tokens_required(), "listening elsewhere than on loopback needs tokens");
+        assert_eq!(config.requests_per_second(), Some(1000));
+    }
+
+    #[test]
+    fn every_fault_is_reported_at_once_with_its_source() {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        writeln!(file, "lisen = 'x'\n[limits]\nmax_connections = 'many'").expect("writes");
+        let overrides = Overrides { file: Some(file.path().to_owned()), flags: Vec::new() };
+        let environment = |name: &str| (name == "ECP_DEMO_SPEED").then(|| "fast".to_owned());
+        let ConfigFaults(faults) = Config::load(&overrides, environment).expect_err("three faults");
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        for part in ["lisen: there is no such key", "limits.max_connections: must be a integer", "ECP_DEMO_SPEED"]
+        {
+            assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
+        }
+    }
+}
