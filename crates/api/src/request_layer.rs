@@ -1,0 +1,190 @@
+//! The one layer around every route: context, time limit, panics, error envelopes, `debug` objects,
+//! the headers of every response, and the access log.
+
+use crate::error::{ApiError, ErrorCode};
+use crate::request_context::{Notes, RequestContext, X_REQUEST_ID};
+use crate::state::ApiState;
+use axum::body::Body;
+use axum::response::Response;
+use ecp_core::Mode;
+use ecp_core::ids::TenantId;
+use ecp_core::text::Message;
+use futures_util::FutureExt;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WARNING};
+use http::{HeaderValue, Method, Request, StatusCode, Uri};
+use serde_json::{Map, Value, json};
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower::{Layer, Service};
+
+/// Target of the access log, so that a filter can name it.
+const ACCESS_LOG: &str = "ecp_api::access";
+
+/// Wraps routes in [`RequestService`].
+#[derive(Clone)]
+pub(crate) struct RequestLayer(pub Arc<ApiState>);
+
+impl<S> Layer<S> for RequestLayer {
+    type Service = RequestService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RequestService { state: self.0.clone(), inner }
+    }
+}
+
+/// A route with everything that all requests have in common.
+#[derive(Clone)]
+pub(crate) struct RequestService<S> {
+    state: Arc<ApiState>,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for RequestService<S>
+where
+    S: Service<Request<Body>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        // The clone stays behind: only the original was polled ready.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let state = self.state.clone();
+        Box::pin(async move {
+            let context = Arc::new(RequestContext::read(request.headers()));
+            request.extensions_mut().insert(context.clone());
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+            let response = match tokio::time::timeout(state.limits.request_timeout, answer).await {
+                Ok(Ok(Ok(response))) => response,
+                Ok(Ok(Err(never))) => match never {},
+                Ok(Err(panic)) => render_error(&panicked(&*panic), &context, &state),
+                Err(_elapsed) => render_error(&timed_out(), &context, &state),
+            };
+            let response = finish(response, &context, &state, &method, &uri).await;
+            Ok(response)
+        })
+    }
+}
+
+/// Adds what every response has, and writes the access log.
+async fn finish(
+    mut response: Response,
+    context: &RequestContext,
+    state: &ApiState,
+    method: &Method,
+    uri: &Uri,
+) -> Response {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        response = render_error(&error, context, state);
+    }
+    let notes = context.take_notes();
+    for warning in &notes.warnings {
+        // A name that no header can carry is left out; the request was accepted all the same.
+        if let Ok(value) = HeaderValue::from_str(&warning_text(warning)) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+    if context.debug && uri.path().starts_with("/api/") {
+        response = add_debug(response, context, notes).await;
+    }
+    if let Ok(value) = HeaderValue::from_str(context.request_id.as_str()) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let request_id = context.request_id.as_str();
+    let tenant_id = context.tenant_id().map(TenantId::as_str);
+    let mode = context.mode.ok().map(Mode::as_str);
+    let status = response.status().as_u16();
+    let (path, duration_us) = (uri.path(), elapsed_us(context));
+    tracing::info!(
+        target: ACCESS_LOG,
+        { request.id = request_id, tenant.id = tenant_id, mode, %method, path, status, duration_us },
+        "request"
+    );
+    response
+}
+
+/// Writes an error's envelope, and logs what the caller does not get to see.
+pub(crate) fn render_error(error: &ApiError, context: &RequestContext, state: &ApiState) -> Response {
+    if let Some(cause) = error.cause_text() {
+        tracing::error!(
+            request.id = context.request_id.as_str(),
+            tenant.id = context.tenant_id().map(|id| id.as_str()),
+            code = error.code().as_str(),
+            cause,
+            "request failed"
+        );
+    }
+    let envelope = error.envelope(context.language, state.clock.now(), context.request_id.as_str());
+    let mut response = Response::new(Body::from(envelope.to_string()));
+    *response.status_mut() = error.status();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, value) in error.headers() {
+        headers.append(name.clone(), value.clone());
+    }
+    response
+}
+
+/// Puts a `debug` object into the body, where the body is a JSON object.
+async fn add_debug(response: Response, context: &RequestContext, notes: Notes) -> Response {
+    let is_json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    if !is_json {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    // The bodies are complete in memory already; reading one can neither wait nor fail.
+    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+        return Response::from_parts(parts, Body::empty());
+    };
+    let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(&bytes) else {
+        return Response::from_parts(parts, Body::from(bytes));
+    };
+    let mut debug = Map::new();
+    debug.insert("request_id".to_owned(), json!(context.request_id.as_str()));
+    debug.insert("mode".to_owned(), json!(context.mode.ok().map(|mode| mode.as_str())));
+    debug.extend(notes.debug);
+    debug.insert("timings".to_owned(), json!({"total_us": elapsed_us(context)}));
+    object.insert("debug".to_owned(), Value::Object(debug));
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(Value::Object(object).to_string()))
+}
+
+fn elapsed_us(context: &RequestContext) -> u64 {
+    u64::try_from(context.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+}
+
+/// RFC 9111's form: code 299 (miscellaneous persistent), no agent, quoted text.
+fn warning_text(text: &str) -> String {
+    format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// What a handler's panic said.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked: {0}")]
+struct Panicked(String);
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ApiError {
+    let text = match (panic.downcast_ref::<&'static str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => (*text).to_owned(),
+        (_, Some(text)) => text.clone(),
+        _ => "no text".to_owned(),
+    };
+    ApiError::new(ErrorCode::InternalError, Message::new("api.internal_error")).caused_by(Panicked(text))
+}
+
+fn timed_out() -> ApiError {
+    ApiError::new(ErrorCode::InternalError, Message::new("api.timed_out"))
+        .with_status(StatusCode::SERVICE_UNAVAILABLE)
+        .header(RETRY_AFTER, HeaderValue::from_static("5"))
+}

@@ -1,0 +1,133 @@
+//! What every request can reach: the services of both modes, the catalog, the clock and the limits.
+
+use ecp_core::Mode;
+use ecp_core::catalog::Catalog;
+use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::tenancy::Tenancy;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// Everything that one mode's requests need.
+pub struct ModeServices {
+    /// Which mode.
+    pub mode: Mode,
+    /// Accepts creations, changes and deletions.
+    pub tenancy: Arc<Tenancy>,
+    /// Tenants, deployments, alerts and the audit trail.
+    pub tenants: Arc<dyn TenantStore>,
+    /// Samples.
+    pub metrics: Arc<dyn MetricStore>,
+    /// The cluster, real or simulated.
+    pub cluster: Arc<dyn Cluster>,
+}
+
+impl ModeServices {
+    /// Wires one mode.
+    pub fn new(
+        mode: Mode,
+        tenancy: Arc<Tenancy>,
+        tenants: Arc<dyn TenantStore>,
+        metrics: Arc<dyn MetricStore>,
+        cluster: Arc<dyn Cluster>,
+    ) -> Self {
+        Self { mode, tenancy, tenants, metrics, cluster }
+    }
+}
+
+/// Shared by all requests.
+pub struct ApiState {
+    /// Demo mode.
+    pub demo: ModeServices,
+    /// Real mode.
+    pub real: ModeServices,
+    /// Presets, services, prices.
+    pub catalog: Arc<Catalog>,
+    /// Tells the time of timestamps.
+    pub clock: Arc<dyn Clock>,
+    /// Sizes and times that a request may take.
+    pub limits: Limits,
+    /// Answers `/readyz`.
+    pub readiness: Readiness,
+}
+
+impl ApiState {
+    /// A state that is not ready yet.
+    pub fn new(
+        demo: ModeServices,
+        real: ModeServices,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        limits: Limits,
+    ) -> Self {
+        Self { demo, real, catalog, clock, limits, readiness: Readiness::default() }
+    }
+
+    /// The services of a mode.
+    pub fn services(&self, mode: Mode) -> &ModeServices {
+        match mode {
+            Mode::Demo => &self.demo,
+            Mode::Real => &self.real,
+        }
+    }
+}
+
+/// Sizes and times that a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest request body in bytes.
+    pub body_bytes: usize,
+    /// Largest body of a manifest validation in bytes: 4 MiB of manifest, escaped as JSON.
+    pub manifest_body_bytes: usize,
+    /// Most samples in one monitoring POST.
+    pub batch_samples: usize,
+    /// A body that has not arrived by then is refused with 408.
+    pub body_timeout: Duration,
+    /// A request that is not answered by then is answered 503.
+    pub request_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes: 1024 * 1024,
+            manifest_body_bytes: 8 * 1024 * 1024,
+            batch_samples: 10_000,
+            body_timeout: Duration::from_secs(15),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Whether traffic should come here: starting, ready, or stopping.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicU8);
+
+impl Readiness {
+    const READY: u8 = 1;
+    const STOPPING: u8 = 2;
+
+    /// Everything is open and caught up.
+    pub fn set_ready(&self) {
+        self.0.store(Self::READY, Ordering::Release);
+    }
+
+    /// Shutdown has begun.
+    pub fn set_stopping(&self) {
+        self.0.store(Self::STOPPING, Ordering::Release);
+    }
+
+    /// `starting`, `ready` or `stopping`.
+    pub fn as_str(&self) -> &'static str {
+        match self.0.load(Ordering::Acquire) {
+            Self::READY => "ready",
+            Self::STOPPING => "stopping",
+            _ => "starting",
+        }
+    }
+
+    /// True while traffic is welcome.
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire) == Self::READY
+    }
+}
