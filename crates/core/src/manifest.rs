@@ -2,14 +2,11 @@
 
 use crate::catalog::Catalog;
 use crate::tenant::{Tenant, TenantSecrets};
-use k8s_openapi::api::{
-    apps::v1::{Deployment, StatefulSet},
-    autoscaling::v2::HorizontalPodAutoscaler,
-    core::v1::{ConfigMap, LimitRange, Namespace, ResourceQuota, Secret, Service, ServiceAccount},
-    networking::v1::{Ingress, NetworkPolicy},
-    policy::v1::PodDisruptionBudget,
-};
-use serde::Serialize;
+
+pub mod monitoring;
+mod object;
+
+pub use object::{Object, Workload};
 
 /// What the caller of the manifest call can choose.
 #[derive(Clone, Debug)]
@@ -31,39 +28,7 @@ impl Default for RenderOptions {
 }
 
 /// Keys of the tenant's Secret, made once at creation.
-pub const SECRET_KEYS: &[&str] = &["REDIS_PASSWORD"];
-
-/// One typed object; serializes as the object itself, `apiVersion` and `kind` included.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-#[allow(missing_docs, reason = "each variant is the Kubernetes kind of its name")]
-pub enum Object {
-    Namespace(Namespace),
-    ResourceQuota(ResourceQuota),
-    LimitRange(LimitRange),
-    NetworkPolicy(NetworkPolicy),
-    ServiceAccount(ServiceAccount),
-    ConfigMap(ConfigMap),
-    Secret(Secret),
-    StatefulSet(StatefulSet),
-    Deployment(Deployment),
-    Service(Service),
-    HorizontalPodAutoscaler(HorizontalPodAutoscaler),
-    PodDisruptionBudget(PodDisruptionBudget),
-    Ingress(Ingress),
-}
-
-impl Object {
-    /// Its kind, such as `Deployment`.
-    pub fn kind(&self) -> &'static str {
-        unimplemented!()
-    }
-
-    /// Its name.
-    pub fn name(&self) -> &str {
-        unimplemented!()
-    }
-}
+pub const SECRET_KEYS: &[&str] = &["SERVICE_TOKEN"];
 
 /// All objects of a tenant, in the order in which they are applied.
 #[derive(Clone, Debug, PartialEq)]

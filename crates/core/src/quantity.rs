@@ -66,6 +66,44 @@ pub fn memory_text(memory_mib: u64) -> String {
     }
 }
 
+/// Reads a Kubernetes quantity (`200m`, `4Gi`, `1.5`, `1e3`) in thousandths, rounded up; none where
+/// it is not one, is negative or is beyond any machine.
+pub fn parse_quantity(text: &str) -> Option<u128> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+    if (whole.is_empty() && decimals.is_empty()) || decimals.contains('.') {
+        return None;
+    }
+    let binary = |power: u32| Some((1000 * 1024_u128.pow(power), 1));
+    let (multiplier, mut divisor) = match suffix {
+        "n" => Some((1, 1_000_000)),
+        "u" => Some((1, 1000)),
+        "m" => Some((1, 1)),
+        "" => Some((1000, 1)),
+        "k" => Some((10_u128.pow(6), 1)),
+        "M" => Some((10_u128.pow(9), 1)),
+        "G" => Some((10_u128.pow(12), 1)),
+        "T" => Some((10_u128.pow(15), 1)),
+        "P" => Some((10_u128.pow(18), 1)),
+        "E" => Some((10_u128.pow(21), 1)),
+        "Ki" => binary(1),
+        "Mi" => binary(2),
+        "Gi" => binary(3),
+        "Ti" => binary(4),
+        "Pi" => binary(5),
+        "Ei" => binary(6),
+        exponent => {
+            let exponent: i32 = exponent.strip_prefix(['e', 'E'])?.parse().ok()?;
+            let power = 10_u128.checked_pow(exponent.unsigned_abs())?;
+            Some(if exponent < 0 { (1000, power) } else { (power.checked_mul(1000)?, 1) })
+        }
+    }?;
+    let digits: u128 = format!("0{whole}{decimals}").parse().ok()?;
+    divisor = 10_u128.checked_pow(u32::try_from(decimals.len()).ok()?)?.checked_mul(divisor)?;
+    Some(digits.checked_mul(multiplier)?.div_ceil(divisor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +116,28 @@ mod tests {
         assert_eq!(large.storage_text(), "2.0TB");
         assert_eq!(Resources { storage_gb: 250, ..large }.storage_text(), "0.25TB");
         assert_eq!(memory_text(512), "512Mi");
+    }
+
+    #[test]
+    fn quantities_are_read_in_every_spelling_that_kubernetes_takes() {
+        for (text, thousandths) in [
+            ("200m", 200),
+            ("2", 2000),
+            ("1.5", 1500),
+            (".5", 500),
+            ("0.0001", 1),
+            ("4Gi", 4 * 1024 * 1024 * 1024 * 1000),
+            ("0.5Ki", 512_000),
+            ("1k", 1_000_000),
+            ("2e3", 2_000_000),
+            ("5E-1", 500),
+            ("1500000n", 2),
+            ("7u", 1),
+        ] {
+            assert_eq!(parse_quantity(text), Some(thousandths), "{text}");
+        }
+        for wrong in ["", ".", "m", "-1", "1.2.3", "1 Gi", "1gi", "1e", "1e99", "1Kib"] {
+            assert_eq!(parse_quantity(wrong), None, "{wrong}");
+        }
     }
 }
