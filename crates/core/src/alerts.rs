@@ -1,4 +1,9 @@
-//! Alert rules and the states an alert goes through.
+//! Alerts: what one is about, how serious it is, and the changes it goes through.
+//!
+//! The built-in rules and the decision about a value are in [`rules`]; watching samples as they
+//! arrive is the metrics crate's, keeping and numbering changes the store's.
+
+pub mod rules;
 
 use crate::Timestamp;
 use crate::ids::{AlertId, TenantId};
@@ -62,6 +67,22 @@ pub struct Alert {
 }
 
 impl AlertSubject {
+    /// Every subject; the position is its [`AlertSubject::index`].
+    pub const ALL: [Self; 7] = [
+        Self::Cpu,
+        Self::Memory,
+        Self::Gpu,
+        Self::Storage,
+        Self::ResponseTime,
+        Self::ErrorRate,
+        Self::NoSamples,
+    ];
+
+    /// Its position in [`AlertSubject::ALL`].
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
     /// The contract's `type`: `resource_usage`, `performance`, `availability`.
     pub fn kind(self) -> &'static str {
         match self {

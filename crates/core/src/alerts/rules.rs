@@ -1,0 +1,198 @@
+//! The built-in rules: which value is over which threshold, and when an alert changes.
+//!
+//! Pure: a rule looks at one value and at the alert that is open, and says what changes. A value
+//! is over a threshold only above it, never at it. An alert falls back only once the value has
+//! left a margin below the threshold, so that a value that swings about it does not chatter:
+//!
+//! | subject | warning | critical | margin |
+//! |---|---|---|---|
+//! | cpu, memory, gpu | 80 % | 95 % | 5 points |
+//! | storage, of the quota | 85 % | 95 % | 5 points |
+//! | response time | the SLA | twice the SLA | 5 % of the threshold |
+//! | error rate | 1 % | 5 % | half the threshold (5 points would be below zero) |
+//! | no samples | 5 minutes | – | ends with the next sample |
+
+use super::{Alert, AlertChange, AlertSubject, Severity};
+use crate::Timestamp;
+use crate::ids::{AlertId, TenantId};
+use crate::metrics::{Metric, Sample};
+use crate::tenant::Tenant;
+use crate::text::Message;
+
+/// Silence of a running tenant, in seconds, over which it is alerted.
+pub const SILENCE_SECONDS: f64 = 300.0;
+
+/// Bytes in the GB in which storage is sold.
+const BYTES_PER_GB: f64 = 1e9;
+
+/// The thresholds of one subject, and where an alert falls back from them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Above it is a warning.
+    pub warning: f64,
+    /// At or below it an alert resolves.
+    pub warning_clear: f64,
+    /// Above it is critical; infinite where the subject has no critical state.
+    pub critical: f64,
+    /// At or below it a critical alert is lowered to a warning.
+    pub critical_clear: f64,
+}
+
+impl Limits {
+    const fn points(warning: f64, critical: f64, margin: f64) -> Self {
+        Self { warning, warning_clear: warning - margin, critical, critical_clear: critical - margin }
+    }
+
+    fn share(warning: f64, critical: f64, margin: f64) -> Self {
+        let clear = |threshold: f64| threshold * (1.0 - margin);
+        Self { warning, warning_clear: clear(warning), critical, critical_clear: clear(critical) }
+    }
+
+    /// The threshold of a severity.
+    pub fn threshold(&self, severity: Severity) -> f64 {
+        match severity {
+            Severity::Warning => self.warning,
+            Severity::Critical => self.critical,
+        }
+    }
+}
+
+/// The rules as they hold for one tenant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    storage_quota_bytes: f64,
+    response_time_ms: f64,
+}
+
+impl Rules {
+    /// Takes the storage quota and the promised response time from the tenant.
+    pub fn of(tenant: &Tenant) -> Self {
+        Self {
+            storage_quota_bytes: tenant.sizing.resources.storage_gb as f64 * BYTES_PER_GB,
+            response_time_ms: f64::from(tenant.spec.sla_target.response_time_ms),
+        }
+    }
+
+    /// The thresholds of a subject, in the unit of [`Self::reading`].
+    pub fn limits(&self, subject: AlertSubject) -> Limits {
+        match subject {
+            AlertSubject::Cpu | AlertSubject::Memory | AlertSubject::Gpu => Limits::points(80.0, 95.0, 5.0),
+            AlertSubject::Storage => Limits::points(85.0, 95.0, 5.0),
+            AlertSubject::ResponseTime => {
+                Limits::share(self.response_time_ms, 2.0 * self.response_time_ms, 0.05)
+            }
+            AlertSubject::ErrorRate => Limits::share(1.0, 5.0, 0.5),
+            AlertSubject::NoSamples => Limits {
+                warning: SILENCE_SECONDS,
+                warning_clear: 0.0,
+                critical: f64::INFINITY,
+                critical_clear: f64::INFINITY,
+            },
+        }
+    }
+
+    /// What a sample says about a subject: percent, or milliseconds for the response time. Absent
+    /// where the sample has no such value, or the tenant has no quota to compare it with.
+    pub fn reading(&self, subject: AlertSubject, sample: &Sample) -> Option<f64> {
+        match subject {
+            AlertSubject::Cpu => sample.get(Metric::CpuUsage),
+            AlertSubject::Memory => sample.get(Metric::MemoryUsage),
+            AlertSubject::Gpu => sample.get(Metric::GpuUsage),
+            AlertSubject::Storage if self.storage_quota_bytes > 0.0 => {
+                sample.get(Metric::StorageUsed).map(|bytes| bytes * 100.0 / self.storage_quota_bytes)
+            }
+            AlertSubject::ResponseTime => sample.get(Metric::ResponseTime),
+            AlertSubject::ErrorRate => sample.get(Metric::ErrorRate),
+            AlertSubject::Storage | AlertSubject::NoSamples => None,
+        }
+    }
+}
+
+/// Says what a value changes, given the severity of the open alert, if one is open; with the
+/// severity after the change (when resolved: the last one). Nothing where only the value changed.
+pub fn judge(open: Option<Severity>, limits: &Limits, value: f64) -> Option<(AlertChange, Severity)> {
+    use Severity::{Critical, Warning};
+    match open {
+        None if value > limits.critical => Some((AlertChange::Opened, Critical)),
+        None if value > limits.warning => Some((AlertChange::Opened, Warning)),
+        None => None,
+        Some(severity) if value <= limits.warning_clear => Some((AlertChange::Resolved, severity)),
+        Some(Warning) if value > limits.critical => Some((AlertChange::Raised, Critical)),
+        Some(Critical) if value <= limits.critical_clear => Some((AlertChange::Lowered, Warning)),
+        Some(_) => None,
+    }
+}
+
+/// Moves the alert of one subject by a value: changes `open` and returns what changed, or leaves
+/// it alone. Opening makes a new id.
+pub fn advance(
+    open: &mut Option<Alert>,
+    tenant_id: &TenantId,
+    subject: AlertSubject,
+    limits: &Limits,
+    value: f64,
+    at: Timestamp,
+) -> Option<(AlertChange, Alert)> {
+    let (change, severity) = judge(open.as_ref().map(|alert| alert.severity), limits, value)?;
+    let threshold = limits.threshold(severity);
+    let before = open.take();
+    let alert = Alert {
+        id: before.as_ref().map_or_else(AlertId::generate, |alert| alert.id.clone()),
+        tenant_id: tenant_id.clone(),
+        severity,
+        subject,
+        message: message(subject, change, value, threshold),
+        current_value: value,
+        threshold,
+        opened_at: before.map_or(at, |alert| alert.opened_at),
+        updated_at: at,
+        resolved_at: (change == AlertChange::Resolved).then_some(at),
+    };
+    if change != AlertChange::Resolved {
+        *open = Some(alert.clone());
+    }
+    Some((change, alert))
+}
+
+/// Ends an alert about silence because nothing is expected of the tenant any more.
+pub fn end_silence(open: &mut Option<Alert>, at: Timestamp) -> Option<(AlertChange, Alert)> {
+    let mut alert = open.take()?;
+    alert.message = Message::new("alert.no_samples_ended");
+    alert.updated_at = at;
+    alert.resolved_at = Some(at);
+    Some((AlertChange::Resolved, alert))
+}
+
+fn message(subject: AlertSubject, change: AlertChange, value: f64, threshold: f64) -> Message {
+    let [over, lowered, resolved] = match subject {
+        AlertSubject::Cpu => ["alert.cpu_over", "alert.cpu_lowered", "alert.cpu_resolved"],
+        AlertSubject::Memory => ["alert.memory_over", "alert.memory_lowered", "alert.memory_resolved"],
+        AlertSubject::Gpu => ["alert.gpu_over", "alert.gpu_lowered", "alert.gpu_resolved"],
+        AlertSubject::Storage => ["alert.storage_over", "alert.storage_lowered", "alert.storage_resolved"],
+        AlertSubject::ResponseTime => {
+            ["alert.response_time_over", "alert.response_time_lowered", "alert.response_time_resolved"]
+        }
+        AlertSubject::ErrorRate => {
+            ["alert.error_rate_over", "alert.error_rate_lowered", "alert.error_rate_resolved"]
+        }
+        AlertSubject::NoSamples => {
+            return match change {
+                AlertChange::Resolved => Message::new("alert.no_samples_resolved"),
+                _ => Message::new("alert.no_samples_over").with("minutes", figure(threshold / 60.0)),
+            };
+        }
+    };
+    match change {
+        AlertChange::Opened | AlertChange::Raised => Message::new(over).with("threshold", figure(threshold)),
+        AlertChange::Lowered => Message::new(lowered).with("value", figure(value)),
+        AlertChange::Resolved => Message::new(resolved).with("value", figure(value)),
+    }
+}
+
+/// One decimal at most, as people read figures.
+fn figure(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests;
