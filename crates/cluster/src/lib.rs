@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Clusters behind the `Cluster` port, and the controller that brings tenants to them.
+//!
+//! The simulated cluster serves demo mode; [`NotConfigured`] stands where real mode has none. What
+//! tenants should look like is the domain's to say; what is on disk is the store's.
+
+mod not_configured;
+
+pub use not_configured::NotConfigured;

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// Log lines kept for each deployment; older ones give way.
 pub const LOG_LINES_KEPT: usize = 200;
 
+/// Events kept for each deployment; older ones give way.
+pub const EVENTS_KEPT: usize = 400;
+
 /// Where a deployment stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,7 +23,8 @@ pub enum DeploymentStatus {
     Running,
     /// Given up; the log and the error say why.
     Failed,
-    /// Failed, and the last good revision is back.
+    /// Ended before it was complete: a newer change took its place, or it failed and the last good
+    /// revision is back.
     RolledBack,
     /// A deletion under way.
     Deleting,
@@ -68,7 +72,7 @@ pub enum Phase {
     Completed,
     /// Given up.
     Failed,
-    /// Going back to the last good revision.
+    /// Giving way to another revision: the last good one, or a newer change.
     RollingBack,
 }
 
@@ -172,6 +176,10 @@ pub struct Deployment {
     pub generation: u64,
     /// What for.
     pub kind: DeploymentKind,
+    /// The tenant's newest deployment when this one was accepted; where it is not done yet, this
+    /// one takes its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<DeploymentId>,
     /// Where it stands.
     pub status: DeploymentStatus,
     /// Which step.
@@ -224,6 +232,7 @@ impl Deployment {
             tenant_id,
             generation,
             kind,
+            replaces: None,
             status,
             phase: Phase::Queued,
             progress: 0,
@@ -240,21 +249,137 @@ impl Deployment {
         deployment
     }
 
+    /// Names the deployment that was the tenant's newest until now.
+    #[must_use]
+    pub fn replacing(mut self, previous: DeploymentId) -> Self {
+        self.replaces = Some(previous);
+        self
+    }
+
+    /// Goes on to a phase; percent done never goes back.
+    pub fn advance(&mut self, phase: Phase, progress: u8) {
+        self.phase = phase;
+        self.progress = self.progress.max(progress.min(100));
+    }
+
+    /// Ends it well.
+    pub fn complete(&mut self, now: Timestamp) {
+        let (status, message) = match self.kind {
+            DeploymentKind::Delete { .. } => (DeploymentStatus::Deleted, "deployment.deleted"),
+            DeploymentKind::Create | DeploymentKind::Update => {
+                (DeploymentStatus::Running, "deployment.completed")
+            }
+        };
+        self.status = status;
+        self.advance(Phase::Completed, 100);
+        self.failure = None;
+        self.end(now);
+        self.note(now, LogLevel::Info, Message::new(message));
+    }
+
+    /// Ends it badly; percent done stays where it was.
+    pub fn fail(&mut self, now: Timestamp, failure: Failure) {
+        self.status = DeploymentStatus::Failed;
+        self.phase = Phase::Failed;
+        self.end(now);
+        self.note(now, LogLevel::Error, failure.message.clone());
+        self.failure = Some(failure);
+    }
+
+    /// Ends it because a newer change took its place.
+    pub fn supersede(&mut self, now: Timestamp, newer: &DeploymentId) {
+        self.status = DeploymentStatus::RolledBack;
+        self.phase = Phase::RollingBack;
+        self.end(now);
+        let message = Message::new("deployment.superseded").with("deployment_id", newer);
+        self.note(now, LogLevel::Warning, message);
+    }
+
+    fn end(&mut self, now: Timestamp) {
+        self.finished_at = Some(now);
+        self.estimated_completion = None;
+    }
+
     /// Appends a log line and, since every line is a visible change, an event with today's state.
     pub fn note(&mut self, now: Timestamp, level: LogLevel, message: Message) {
+        self.announce(now, message.clone());
+        self.logs.push(LogLine { timestamp: now, level, message });
+        let surplus = self.logs.len().saturating_sub(LOG_LINES_KEPT);
+        self.logs.drain(..surplus);
+    }
+
+    /// Appends an event with today's state, for a change that is not worth a log line.
+    pub fn announce(&mut self, now: Timestamp, message: Message) {
         self.events.push(DeploymentEvent {
             seq: self.events.last().map_or(1, |event| event.seq + 1),
             timestamp: now,
             status: self.status,
             progress: self.progress,
             phase: self.phase,
-            message: message.clone(),
+            message,
         });
-        self.logs.push(LogLine { timestamp: now, level, message });
-        if self.logs.len() > LOG_LINES_KEPT {
-            self.logs.drain(..self.logs.len() - LOG_LINES_KEPT);
-            let first_kept = self.events.len().saturating_sub(LOG_LINES_KEPT);
-            self.events.drain(..first_kept);
+        let surplus = self.events.len().saturating_sub(EVENTS_KEPT);
+        self.events.drain(..surplus);
+    }
+
+    /// When something last changed visibly.
+    pub fn last_change(&self) -> Timestamp {
+        self.events.last().map_or(self.created_at, |event| event.timestamp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::Language;
+
+    fn accepted(kind: DeploymentKind) -> Deployment {
+        let tenant_id = TenantId::parse("acme").expect("a valid id");
+        Deployment::accepted(DeploymentId::generate(), tenant_id, 1, kind, Timestamp::UNIX_EPOCH, None)
+    }
+
+    #[test]
+    fn percent_done_never_goes_back() {
+        let mut deployment = accepted(DeploymentKind::Create);
+        deployment.advance(Phase::ScalingServices, 60);
+        deployment.advance(Phase::ScalingServices, 40);
+        assert_eq!(deployment.progress, 60);
+        deployment.fail(
+            Timestamp::UNIX_EPOCH,
+            Failure { code: "DEPLOYMENT_FAILED".into(), message: Message::new("deployment.superseded") },
+        );
+        assert_eq!((deployment.progress, deployment.phase), (60, Phase::Failed));
+    }
+
+    #[test]
+    fn logs_and_events_are_bounded_and_numbers_go_on() {
+        let mut deployment = accepted(DeploymentKind::Create);
+        for _ in 0..EVENTS_KEPT {
+            deployment.note(Timestamp::UNIX_EPOCH, LogLevel::Info, Message::new("deployment.accepted"));
         }
+        assert_eq!((deployment.logs.len(), deployment.events.len()), (LOG_LINES_KEPT, EVENTS_KEPT));
+        let numbers: Vec<u64> = deployment.events.iter().map(|event| event.seq).collect();
+        let expected: Vec<u64> = (2..=EVENTS_KEPT as u64 + 1).collect();
+        assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn a_superseded_deployment_is_final_and_names_its_successor() {
+        let mut old = accepted(DeploymentKind::Create);
+        let newer = DeploymentId::from_text("dep-newer");
+        old.supersede(Timestamp::UNIX_EPOCH, &newer);
+        assert!(old.status.is_final() && old.finished_at.is_some());
+        let last = old.logs.last().expect("a line");
+        assert!(last.message.render(Language::Ko).contains("dep-newer"));
+    }
+
+    #[test]
+    fn a_deletion_that_is_complete_is_deleted_and_a_roll_out_is_running() {
+        let mut deletion = accepted(DeploymentKind::Delete { force: false });
+        deletion.complete(Timestamp::UNIX_EPOCH);
+        assert_eq!((deletion.status, deletion.progress), (DeploymentStatus::Deleted, 100));
+        let mut creation = accepted(DeploymentKind::Create);
+        creation.complete(Timestamp::UNIX_EPOCH);
+        assert_eq!((creation.status, creation.phase), (DeploymentStatus::Running, Phase::Completed));
     }
 }
