@@ -1,11 +1,29 @@
 //! Manifests: the typed Kubernetes objects of a tenant, a pure function of tenant and catalog.
+//!
+//! One file a group of kinds; [`render`] puts them in the order in which they are applied. The same
+//! objects are printed by the manifest call and applied by the controller, which is not done here.
 
-use crate::catalog::Catalog;
-use crate::tenant::{Tenant, TenantSecrets};
+use crate::catalog::{Catalog, KubernetesSettings};
+use crate::sizing::ServicePlan;
+use crate::tenant::{Service, Tenant, TenantSecrets};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
+use std::collections::BTreeMap;
 
-pub mod monitoring;
+mod access;
+mod config;
+mod footprint;
+mod monitoring;
+mod namespace;
+mod network;
 mod object;
+mod output;
+mod pods;
+pub mod prometheus;
+mod redis;
+mod scaling;
+mod workloads;
 
+pub use footprint::requested_resources;
 pub use object::{Object, Workload};
 
 /// What the caller of the manifest call can choose.
@@ -27,7 +45,9 @@ impl Default for RenderOptions {
     }
 }
 
-/// Keys of the tenant's Secret, made once at creation.
+/// Keys of the tenant's Secret, made once at creation. `SERVICE_TOKEN` is what the tenant's
+/// services show each other; redis has no password, as its URL in the contract has none, and is
+/// closed to everyone else by its NetworkPolicy.
 pub const SECRET_KEYS: &[&str] = &["SERVICE_TOKEN"];
 
 /// All objects of a tenant, in the order in which they are applied.
@@ -37,25 +57,124 @@ pub struct Manifest {
     pub objects: Vec<Object>,
 }
 
-impl Manifest {
-    /// Multi-document YAML.
-    pub fn to_yaml(&self) -> String {
-        unimplemented!()
-    }
-
-    /// A `List` as JSON.
-    pub fn to_json(&self) -> String {
-        unimplemented!()
-    }
-}
-
 /// Renders a tenant. Same input, same bytes.
+///
+/// The order: namespace; its quota, defaults and policies; account, configuration and secret; redis;
+/// each service's Deployment and Service, as the contract prints them; scaling; monitoring; ingress.
+/// What limits or is read by something comes before it.
 pub fn render(
     catalog: &Catalog,
     tenant: &Tenant,
     secrets: &TenantSecrets,
     options: &RenderOptions,
 ) -> Manifest {
-    let _ = (catalog, tenant, secrets, options);
-    unimplemented!()
+    let scope = Scope::new(catalog, tenant, options);
+    let mut objects = Vec::with_capacity(16 + 5 * tenant.sizing.services.len());
+    objects.push(namespace::namespace(&scope));
+    objects.push(namespace::resource_quota(&scope));
+    objects.push(namespace::limit_range(&scope));
+    objects.extend(network::network_policies(&scope));
+    objects.push(config::service_account(&scope));
+    objects.push(config::service_config(&scope));
+    objects.push(redis::config(&scope));
+    objects.push(config::secret(&scope, secrets));
+    objects.push(redis::service(&scope));
+    objects.push(redis::stateful_set(&scope));
+    objects.extend(workloads::workloads(&scope));
+    objects.extend(scaling::scaling(&scope));
+    if options.include_monitoring {
+        objects.extend(monitoring::monitoring(&scope));
+    }
+    if options.include_ingress {
+        objects.push(access::ingress(&scope));
+    }
+    Manifest { objects }
+}
+
+/// Port of every service's container.
+const CONTAINER_PORT: i32 = 8080;
+/// Port of redis.
+const REDIS_PORT: i32 = 6379;
+/// Name of the Services' and containers' port.
+const HTTP: &str = "http";
+/// Label that names the tenant of an object.
+const TENANT_LABEL: &str = "ecp.ai/tenant";
+/// Label that names the service of an object; redis has none.
+const SERVICE_LABEL: &str = "ecp.ai/service";
+/// Label that marks what the orchestrator made.
+const MANAGED_BY_LABEL: &str = "ecp.ai/managed-by";
+/// Its value.
+const MANAGED_BY: &str = "ecp-orchestrator";
+/// Changes with what a pod reads only at its start, so that a change rolls the pods.
+const CONFIG_DIGEST: &str = "ecp.ai/config-digest";
+
+type Labels = BTreeMap<String, String>;
+
+/// What every object of one manifest is made from.
+struct Scope<'a> {
+    settings: &'a KubernetesSettings,
+    catalog: &'a Catalog,
+    tenant: &'a Tenant,
+    options: &'a RenderOptions,
+    namespace: String,
+}
+
+impl<'a> Scope<'a> {
+    fn new(catalog: &'a Catalog, tenant: &'a Tenant, options: &'a RenderOptions) -> Self {
+        let namespace = options.namespace.clone().unwrap_or_else(|| tenant.id.namespace());
+        Self { settings: &catalog.kubernetes, catalog, tenant, options, namespace }
+    }
+
+    fn services(&self) -> &'a [ServicePlan] {
+        &self.tenant.sizing.services
+    }
+
+    fn has(&self, service: Service) -> bool {
+        self.services().iter().any(|plan| plan.service == service)
+    }
+
+    /// The services of this tenant that a service calls.
+    fn callees(&self, service: Service) -> impl Iterator<Item = Service> {
+        let needs = self.catalog.needs(service);
+        needs.into_iter().filter(|callee| self.has(*callee))
+    }
+
+    /// The labels by which the orchestrator finds its objects.
+    fn labels(&self) -> Labels {
+        labels([(TENANT_LABEL, self.tenant.id.as_str()), (MANAGED_BY_LABEL, MANAGED_BY)])
+    }
+
+    fn metadata(&self, name: impl Into<String>) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name.into()),
+            namespace: Some(self.namespace.clone()),
+            labels: Some(self.labels()),
+            ..ObjectMeta::default()
+        }
+    }
+
+    fn service_metadata(&self, name: impl Into<String>, service: Service) -> ObjectMeta {
+        let mut metadata = self.metadata(name);
+        metadata.labels.get_or_insert_default().insert(SERVICE_LABEL.into(), service.as_str().into());
+        metadata
+    }
+}
+
+fn labels<const N: usize>(pairs: [(&str, &str); N]) -> Labels {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Selects the pods of one workload.
+fn app_selector(app: &str) -> LabelSelector {
+    LabelSelector { match_labels: Some(labels([("app", app)])), match_expressions: None }
+}
+
+/// Selects what belongs to any service.
+fn any_service() -> Vec<LabelSelectorRequirement> {
+    vec![LabelSelectorRequirement { key: SERVICE_LABEL.into(), operator: "Exists".into(), values: None }]
+}
+
+/// A Kubernetes count; no workload has more pods than it can say.
+fn count(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
 }

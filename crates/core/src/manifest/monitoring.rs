@@ -1,121 +1,120 @@
-//! ServiceMonitor and PrometheusRule of the Prometheus Operator: the few fields that are used.
+//! ServiceMonitor and PrometheusRule of a tenant: the built-in alerts, for clusters whose
+//! Prometheus scrapes the services itself.
 
+use super::prometheus::{
+    Endpoint, PrometheusRule, PrometheusRuleSpec, Rule, RuleGroup, ServiceMonitor, ServiceMonitorSpec,
+};
+use super::{HTTP, Object, SERVICE_LABEL, Scope, TENANT_LABEL, any_service, labels};
+use crate::alerts::rules::Rules;
+use crate::alerts::{AlertSubject, Severity};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
-use k8s_openapi::{Metadata, NamespaceResourceScope, Resource};
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
-use std::collections::BTreeMap;
 
-/// Tells Prometheus which Services to scrape.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ServiceMonitor {
-    /// Name, namespace, labels.
-    pub metadata: ObjectMeta,
-    /// What to scrape.
-    pub spec: ServiceMonitorSpec,
+/// How long a value must be over its threshold, or silence must last: the five minutes after which
+/// the orchestrator itself alerts on silence.
+const HOLD: &str = "5m";
+
+pub(super) fn monitoring(scope: &Scope<'_>) -> [Object; 2] {
+    [Object::ServiceMonitor(service_monitor(scope)), Object::PrometheusRule(prometheus_rule(scope))]
 }
 
-/// Which Services, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ServiceMonitorSpec {
-    /// How each Service is scraped.
-    pub endpoints: Vec<Endpoint>,
-    /// The Service's label whose value becomes the `job` of its series.
-    pub job_label: String,
-    /// The Services' labels.
-    pub selector: LabelSelector,
-    /// Labels of the Service that its series carry.
-    pub target_labels: Vec<String>,
+/// With the labels by which the Prometheus Operator finds it.
+fn metadata(scope: &Scope<'_>, name: &str) -> ObjectMeta {
+    let mut metadata = scope.metadata(name);
+    metadata.labels.get_or_insert_default().extend(scope.settings.monitoring.labels.clone());
+    metadata
 }
 
-/// One port that is scraped.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Endpoint {
-    /// Between two scrapes, such as `30s`.
-    pub interval: String,
-    /// Path of the metrics page.
-    pub path: String,
-    /// Name of the Service's port.
-    pub port: String,
-}
-
-/// Alerts and the expressions that raise them.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PrometheusRule {
-    /// Name, namespace, labels.
-    pub metadata: ObjectMeta,
-    /// The rules.
-    pub spec: PrometheusRuleSpec,
-}
-
-/// Groups of rules.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PrometheusRuleSpec {
-    /// The groups; rules of one are evaluated together.
-    pub groups: Vec<RuleGroup>,
-}
-
-/// Rules that are evaluated together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct RuleGroup {
-    /// Its name, unique in the object.
-    pub name: String,
-    /// Its rules.
-    pub rules: Vec<Rule>,
-}
-
-/// One alert.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Rule {
-    /// Its name.
-    pub alert: String,
-    /// For people.
-    pub annotations: BTreeMap<String, String>,
-    /// PromQL; the alert is raised while it yields anything.
-    pub expr: String,
-    /// How long it must hold first, such as `5m`.
-    #[serde(rename = "for")]
-    pub hold: String,
-    /// Labels of the alert.
-    pub labels: BTreeMap<String, String>,
-}
-
-macro_rules! prometheus_operator_kind {
-    ($kind:ident, $plural:literal) => {
-        impl Resource for $kind {
-            const API_VERSION: &'static str = "monitoring.coreos.com/v1";
-            const GROUP: &'static str = "monitoring.coreos.com";
-            const KIND: &'static str = stringify!($kind);
-            const VERSION: &'static str = "v1";
-            const URL_PATH_SEGMENT: &'static str = $plural;
-            type Scope = NamespaceResourceScope;
-        }
-
-        impl Metadata for $kind {
-            type Ty = ObjectMeta;
-
-            fn metadata(&self) -> &ObjectMeta {
-                &self.metadata
-            }
-
-            fn metadata_mut(&mut self) -> &mut ObjectMeta {
-                &mut self.metadata
-            }
-        }
-
-        impl Serialize for $kind {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                let mut object = serializer.serialize_struct(Self::KIND, 4)?;
-                object.serialize_field("apiVersion", Self::API_VERSION)?;
-                object.serialize_field("kind", Self::KIND)?;
-                object.serialize_field("metadata", &self.metadata)?;
-                object.serialize_field("spec", &self.spec)?;
-                object.end()
-            }
-        }
+fn service_monitor(scope: &Scope<'_>) -> ServiceMonitor {
+    let settings = &scope.settings.monitoring;
+    let endpoint =
+        Endpoint { interval: settings.interval.clone(), path: settings.path.clone(), port: HTTP.into() };
+    let selector = LabelSelector {
+        match_labels: Some(labels([(TENANT_LABEL, scope.tenant.id.as_str())])),
+        match_expressions: Some(any_service()),
     };
+    ServiceMonitor {
+        metadata: metadata(scope, "services"),
+        spec: ServiceMonitorSpec {
+            endpoints: vec![endpoint],
+            job_label: SERVICE_LABEL.into(),
+            selector,
+            target_labels: vec![TENANT_LABEL.into()],
+        },
+    }
 }
-prometheus_operator_kind!(ServiceMonitor, "servicemonitors");
-prometheus_operator_kind!(PrometheusRule, "prometheusrules");
+
+fn prometheus_rule(scope: &Scope<'_>) -> PrometheusRule {
+    let group = RuleGroup { name: "tenant".into(), rules: rules(scope) };
+    PrometheusRule {
+        metadata: metadata(scope, "tenant-alerts"),
+        spec: PrometheusRuleSpec { groups: vec![group] },
+    }
+}
+
+/// The thresholds of the orchestrator's own alerts, over what the cluster measures.
+fn rules(scope: &Scope<'_>) -> Vec<Rule> {
+    let pods = format!("namespace=\"{}\"", scope.namespace);
+    let limits =
+        |resource: &str| format!("sum(kube_pod_container_resource_limits{{{pods},resource=\"{resource}\"}})");
+    let cpu = format!(
+        "100 * sum(rate(container_cpu_usage_seconds_total{{{pods},container!=\"\"}}[5m])) / {}",
+        limits("cpu")
+    );
+    let memory = format!(
+        "100 * sum(container_memory_working_set_bytes{{{pods},container!=\"\"}}) / {}",
+        limits("memory")
+    );
+    // Which of the two labels the device exporter's series carry depends on how it is scraped.
+    let gpu = format!("avg(DCGM_FI_DEV_GPU_UTIL{{{pods}}} or DCGM_FI_DEV_GPU_UTIL{{exported_{pods}}})");
+    let storage = format!(
+        "100 * sum(kubelet_volume_stats_used_bytes{{{pods}}}) / \
+         sum(kube_resourcequota{{{pods},resource=\"requests.storage\",type=\"hard\"}})"
+    );
+    let response_time = format!(
+        "1000 * sum(rate(http_request_duration_seconds_sum{{{pods}}}[5m])) / \
+         sum(rate(http_request_duration_seconds_count{{{pods}}}[5m]))"
+    );
+    let error_rate = format!(
+        "100 * sum(rate(http_requests_total{{{pods},status=~\"5..\"}}[5m])) / \
+         sum(rate(http_requests_total{{{pods}}}[5m]))"
+    );
+    let mut subjects = vec![
+        (AlertSubject::Cpu, "Cpu", "CPU use", "%", cpu),
+        (AlertSubject::Memory, "Memory", "Memory use", "%", memory),
+        (AlertSubject::Gpu, "Gpu", "GPU use", "%", gpu),
+        (AlertSubject::Storage, "Storage", "Storage use", "%", storage),
+        (AlertSubject::ResponseTime, "ResponseTime", "Response time", " ms", response_time),
+        (AlertSubject::ErrorRate, "ErrorRate", "Error rate", "%", error_rate),
+    ];
+    subjects.retain(|(subject, ..)| *subject != AlertSubject::Gpu || scope.tenant.sizing.resources.gpu > 0);
+
+    let tenant = scope.tenant.id.as_str();
+    let thresholds = Rules::of(scope.tenant);
+    let mut rules = Vec::with_capacity(2 * subjects.len() + 1);
+    for (subject, name, words, unit, expression) in subjects {
+        for severity in [Severity::Warning, Severity::Critical] {
+            let threshold = thresholds.limits(subject).threshold(severity);
+            let summary = format!("{words} of tenant {tenant} is over {threshold}{unit}");
+            rules.push(rule(scope, name, severity, format!("{expression} > {threshold}"), summary));
+        }
+    }
+    let silence = format!("absent(up{{{pods}}} == 1)");
+    let summary = format!("No service of tenant {tenant} answers a scrape");
+    rules.push(rule(scope, "NoSamples", Severity::Warning, silence, summary));
+    rules
+}
+
+fn rule(scope: &Scope<'_>, name: &str, severity: Severity, expr: String, summary: String) -> Rule {
+    let tenant = scope.tenant.id.as_str();
+    let severity_text = match severity {
+        Severity::Warning => "warning",
+        Severity::Critical => "critical",
+    };
+    Rule {
+        alert: format!("Tenant{name}"),
+        annotations: labels([("summary", &summary)]),
+        expr,
+        hold: HOLD.into(),
+        labels: labels([("severity", severity_text), ("tenant", tenant)]),
+    }
+}

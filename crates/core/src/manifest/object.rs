@@ -1,6 +1,6 @@
 //! One object of a manifest, and what a scheduler needs to know of it.
 
-use super::monitoring::{PrometheusRule, ServiceMonitor};
+use super::prometheus::{PrometheusRule, ServiceMonitor};
 use crate::quantity::parse_quantity;
 use crate::sizing::ContainerResources;
 use k8s_openapi::Resource;

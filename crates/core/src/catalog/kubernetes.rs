@@ -1,0 +1,338 @@
+//! The operator's settings of the rendered manifests: images, GPUs, nodes, storage, ingress.
+//!
+//! The embedded values give the contract's manifest. What is asked of whom (sizes, prices, needs of
+//! services) is elsewhere in the catalog.
+
+use crate::sizing::ContainerResources;
+use crate::tenant::Service;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How manifests are rendered for this operator's clusters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KubernetesSettings {
+    /// Where the services' images are.
+    pub images: ImageSettings,
+    /// Which nodes pods go to.
+    pub nodes: NodeSettings,
+    /// Extended resource by which a GPU is asked for.
+    pub gpu_resource: String,
+    /// User and group that pods run as; not root.
+    pub run_as_user: i64,
+    /// Storage class of volumes; empty: the cluster's default.
+    pub storage_class: String,
+    /// Namespace whose pods answer DNS.
+    pub dns_namespace: String,
+    /// Services that call a provider outside the cluster (HTTPS).
+    pub external_egress: Vec<Service>,
+    /// When a Deployment that has room in its tenant's plan gets another pod: CPU use of a pod in
+    /// percent of its limit.
+    pub scale_up_cpu_percent: u64,
+    /// The redis of each tenant.
+    pub redis: RedisSettings,
+    /// How Prometheus finds the services.
+    pub monitoring: MonitoringSettings,
+    /// How the services are reached from outside.
+    pub ingress: IngressSettings,
+}
+
+/// Where images come from: `[registry/]repository/service:tag`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageSettings {
+    /// Registry host; empty: the nodes' default.
+    pub registry: String,
+    /// Path before the service's name.
+    pub repository: String,
+    /// Tag of the services' images.
+    pub tag: String,
+    /// Whole reference by service, instead of the composed one.
+    pub overrides: BTreeMap<Service, String>,
+    /// Names of pull secrets that exist in every tenant's namespace.
+    pub pull_secrets: Vec<String>,
+}
+
+/// Which nodes pods go to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Labels that the node of any pod has.
+    pub selector: BTreeMap<String, String>,
+    /// By device type, further labels that the node of a pod with a GPU has.
+    pub gpu_selectors: BTreeMap<String, BTreeMap<String, String>>,
+    /// Taints that any pod tolerates.
+    pub tolerations: Vec<TolerationSettings>,
+    /// Further taints that a pod with a GPU tolerates.
+    pub gpu_tolerations: Vec<TolerationSettings>,
+}
+
+/// A taint that is tolerated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TolerationSettings {
+    /// Key of the taint.
+    pub key: String,
+    /// Its value; absent: any.
+    pub value: Option<String>,
+    /// Its effect (`NoSchedule`, `PreferNoSchedule`, `NoExecute`); absent: any.
+    pub effect: Option<String>,
+}
+
+/// The redis of each tenant; it comes on top of the tenant's plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisSettings {
+    /// Whole image reference.
+    pub image: String,
+    /// User and group that the image's files belong to; not root.
+    pub run_as_user: i64,
+    /// CPU that is reserved, in thousandths of a core.
+    pub cpu_request_millicores: u64,
+    /// CPU at most, in thousandths of a core.
+    pub cpu_limit_millicores: u64,
+    /// Memory, reserved and at most, in MiB.
+    pub memory_mib: u64,
+    /// Share of the memory that data may take, in percent; the rest is for copy-on-write.
+    pub max_data_percent: u64,
+    /// Volume, in GiB.
+    pub storage_gib: u64,
+}
+
+/// How Prometheus finds the services.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoringSettings {
+    /// Namespace that Prometheus scrapes from.
+    pub namespace: String,
+    /// Labels by which the Prometheus Operator finds ServiceMonitors and PrometheusRules.
+    pub labels: BTreeMap<String, String>,
+    /// Path of the services' metrics page.
+    pub path: String,
+    /// Between two scrapes, such as `30s`.
+    pub interval: String,
+}
+
+/// How the services are reached from outside: `<service>.<tenant_id>.<domain>`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngressSettings {
+    /// Ingress class.
+    pub class: String,
+    /// Namespace of the ingress controller's pods.
+    pub namespace: String,
+    /// Domain under which tenants' hosts are.
+    pub domain: String,
+    /// Name of the TLS secret in the tenant's namespace; empty: no TLS.
+    pub tls_secret: String,
+    /// Annotations, such as a certificate issuer.
+    pub annotations: BTreeMap<String, String>,
+}
+
+impl KubernetesSettings {
+    /// Image reference of a service, such as `ecp-ai/callbot:latest`.
+    pub fn image(&self, service: Service) -> String {
+        let ImageSettings { registry, repository, tag, overrides, .. } = &self.images;
+        if let Some(image) = overrides.get(&service) {
+            return image.clone();
+        }
+        let parts = [registry.as_str(), repository, service.as_str()];
+        let path: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        format!("{}:{tag}", path.join("/"))
+    }
+
+    /// Everything that is wrong, each with its key and how to fix it.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |right: bool, key: &str, fix: &str| {
+            if !right {
+                faults.push(format!("kubernetes.{key}: {fix}"));
+            }
+        };
+        let Self { images, redis, monitoring, ingress, .. } = self;
+        let percent = 1..=100;
+        check(is_tag(&images.tag), "images.tag", "write an image tag such as \"1.4.2\"");
+        let no_blank = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
+        let references = [&images.registry, &images.repository].into_iter().chain(images.overrides.values());
+        check(
+            references.clone().all(|text| no_blank(text)),
+            "images",
+            "take the blanks out of the reference",
+        );
+        check(images.overrides.values().all(|text| !text.is_empty()), "images.overrides", "name an image");
+        let secrets = images.pull_secrets.iter().all(|name| is_dns_name(name));
+        check(secrets, "images.pull_secrets", "name Kubernetes secrets: lower-case letters, digits, - and .");
+        let vendor = self.gpu_resource.split_once('/');
+        let extended = vendor.is_some_and(|(domain, name)| is_dns_name(domain) && is_label_value(name));
+        let fix = "name an extended resource such as \"nvidia.com/gpu\"";
+        check(extended && !is_of_kubernetes(&self.gpu_resource), "gpu_resource", fix);
+        for (key, user) in [("run_as_user", self.run_as_user), ("redis.run_as_user", redis.run_as_user)] {
+            let fix = "give a user id from 1 to 2147483647; root (0) is refused by the cluster";
+            check((1..=i64::from(i32::MAX)).contains(&user), key, fix);
+        }
+        let class = self.storage_class.is_empty() || is_dns_name(&self.storage_class);
+        check(class, "storage_class", "name a storage class, or leave it \"\" for the cluster's default");
+        for (key, name) in [
+            ("dns_namespace", &self.dns_namespace),
+            ("monitoring.namespace", &monitoring.namespace),
+            ("ingress.namespace", &ingress.namespace),
+        ] {
+            check(is_dns_label(name), key, "name a namespace: lower-case letters, digits and -");
+        }
+        let scale = percent.contains(&self.scale_up_cpu_percent);
+        check(scale, "scale_up_cpu_percent", "give a percentage from 1 to 100");
+        check(!redis.image.is_empty() && no_blank(&redis.image), "redis.image", "name an image");
+        let cpu = (1..=redis.cpu_limit_millicores).contains(&redis.cpu_request_millicores);
+        check(cpu, "redis.cpu_request_millicores", "give at least 1 and at most cpu_limit_millicores");
+        check(redis.memory_mib >= 32, "redis.memory_mib", "give at least 32");
+        check(percent.contains(&redis.max_data_percent), "redis.max_data_percent", "give 1 to 100");
+        check(redis.storage_gib >= 1, "redis.storage_gib", "give at least 1");
+        check(monitoring.path.starts_with('/'), "monitoring.path", "start the path with /");
+        let fix = "write a duration such as \"30s\" or \"1m\"";
+        check(is_prometheus_duration(&monitoring.interval), "monitoring.interval", fix);
+        check(is_dns_name(&ingress.class), "ingress.class", "name an ingress class");
+        // `advisor.` and a tenant id of 56 characters before it still make a host of 253.
+        let domain = is_dns_name(&ingress.domain) && ingress.domain.len() <= 180;
+        check(domain, "ingress.domain", "write a domain such as \"ai.example.com\", at most 180 characters");
+        let tls = ingress.tls_secret.is_empty() || is_dns_name(&ingress.tls_secret);
+        check(tls, "ingress.tls_secret", "name a Kubernetes secret, or leave it \"\" to go without TLS");
+        let nodes = &self.nodes;
+        let selectors = nodes
+            .gpu_selectors
+            .values()
+            .chain([&nodes.selector, &monitoring.labels])
+            .flat_map(|map| map.iter());
+        for (key, value) in selectors {
+            let right = is_label_key(key) && (value.is_empty() || is_label_value(value));
+            check(
+                right,
+                "nodes",
+                &format!("{key} = {value} is not a label: at most 63 letters, digits, - _ ."),
+            );
+        }
+        let annotations = ingress.annotations.keys().all(|key| is_label_key(key));
+        check(annotations, "ingress.annotations", "write keys such as \"cert-manager.io/cluster-issuer\"");
+        for toleration in nodes.tolerations.iter().chain(&nodes.gpu_tolerations) {
+            check(is_label_key(&toleration.key), "nodes.tolerations", "name the taint's key");
+            let effects = [None, Some("NoSchedule"), Some("PreferNoSchedule"), Some("NoExecute")];
+            let fix = "choose NoSchedule, PreferNoSchedule or NoExecute as effect, or leave it out";
+            check(effects.contains(&toleration.effect.as_deref()), "nodes.tolerations", fix);
+        }
+        faults
+    }
+}
+
+impl RedisSettings {
+    /// What its pod reserves.
+    pub fn requests(&self) -> ContainerResources {
+        let cpu_millicores = self.cpu_request_millicores;
+        ContainerResources { cpu_millicores, memory_mib: self.memory_mib, gpu: 0 }
+    }
+
+    /// What its pod may use at most.
+    pub fn limits(&self) -> ContainerResources {
+        ContainerResources { cpu_millicores: self.cpu_limit_millicores, ..self.requests() }
+    }
+}
+
+fn is_dns_label(text: &str) -> bool {
+    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    text.len() <= 63
+        && text.as_bytes().first().is_some_and(alphanumeric)
+        && text.as_bytes().last().is_some_and(alphanumeric)
+        && text.bytes().all(|byte| alphanumeric(&byte) || byte == b'-')
+}
+
+fn is_dns_name(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+fn is_label_value(text: &str) -> bool {
+    text.len() <= 63
+        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
+        && text.as_bytes().last().is_some_and(u8::is_ascii_alphanumeric)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+fn is_label_key(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => is_dns_name(prefix) && is_label_value(name),
+        None => is_label_value(text),
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    text.len() <= 128
+        && text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+/// The cluster's own resources are no devices.
+fn is_of_kubernetes(resource: &str) -> bool {
+    resource.split('/').next().is_some_and(|domain| domain.ends_with("kubernetes.io"))
+}
+
+fn is_prometheus_duration(text: &str) -> bool {
+    ["ms", "s", "m", "h"].iter().any(|unit| {
+        let number = text.strip_suffix(unit);
+        number.is_some_and(|number| {
+            number.bytes().all(|byte| byte.is_ascii_digit())
+                && number.parse::<u32>().is_ok_and(|number| number > 0)
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn embedded() -> KubernetesSettings {
+        Catalog::embedded().kubernetes
+    }
+
+    #[test]
+    fn the_embedded_settings_are_faultless_and_name_the_contracts_image() {
+        assert_eq!(embedded().faults(), Vec::<String>::new());
+        assert_eq!(embedded().image(Service::Callbot), "ecp-ai/callbot:latest");
+    }
+
+    #[test]
+    fn an_image_has_the_operators_registry_and_tag_or_is_named_whole() {
+        let mut settings = embedded();
+        settings.images.registry = "registry.example.com:5000".into();
+        settings.images.tag = "1.4.2".into();
+        settings.images.overrides.insert(Service::Stt, "ghcr.io/acme/whisper:3".into());
+        assert_eq!(settings.image(Service::Qa), "registry.example.com:5000/ecp-ai/qa:1.4.2");
+        assert_eq!(settings.image(Service::Stt), "ghcr.io/acme/whisper:3");
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_key() {
+        let mut settings = embedded();
+        settings.images.tag = "a b".into();
+        settings.images.pull_secrets = vec!["Not A Name".into()];
+        settings.gpu_resource = "kubernetes.io/gpu".into();
+        settings.run_as_user = 0;
+        settings.scale_up_cpu_percent = 0;
+        settings.redis.cpu_request_millicores = settings.redis.cpu_limit_millicores + 1;
+        settings.monitoring.interval = "30".into();
+        settings.ingress.domain = "-.example".into();
+        settings.nodes.selector.insert("pool".into(), "not a label".into());
+        let keys: Vec<String> = (settings.faults().iter())
+            .map(|fault| fault.split(": ").next().expect("a key").to_owned())
+            .collect();
+        let expected = [
+            "images.tag",
+            "images.pull_secrets",
+            "gpu_resource",
+            "run_as_user",
+            "scale_up_cpu_percent",
+            "redis.cpu_request_millicores",
+            "monitoring.interval",
+            "ingress.domain",
+            "nodes",
+        ];
+        assert_eq!(keys, expected.map(|key| format!("kubernetes.{key}")));
+    }
+}

@@ -1,0 +1,80 @@
+//! What the pods read: ServiceAccount, ConfigMap, Secret.
+
+use super::{Object, Scope};
+use crate::tenant::TenantSecrets;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use std::collections::BTreeMap;
+
+pub(super) const SERVICE_ACCOUNT: &str = "tenant-services";
+pub(super) const SERVICE_CONFIG: &str = "service-config";
+pub(super) const SERVICE_SECRET: &str = "service-credentials";
+
+/// Stands for a secret value where the reader may not see it.
+const REDACTED: &str = "REDACTED";
+
+/// The pods never call the cluster, so they carry no token for it.
+pub(super) fn service_account(scope: &Scope<'_>) -> Object {
+    Object::ServiceAccount(ServiceAccount {
+        metadata: scope.metadata(SERVICE_ACCOUNT),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    })
+}
+
+pub(super) fn service_config(scope: &Scope<'_>) -> Object {
+    Object::ConfigMap(ConfigMap {
+        metadata: scope.metadata(SERVICE_CONFIG),
+        data: Some(service_settings(scope)),
+        ..ConfigMap::default()
+    })
+}
+
+/// Environment of every service's container.
+pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
+    let sla = &scope.tenant.spec.sla_target;
+    let mut settings = BTreeMap::from([
+        ("SLA_AVAILABILITY".to_owned(), sla.availability.to_string()),
+        ("SLA_RESPONSE_TIME_MS".to_owned(), sla.response_time_ms.to_string()),
+    ]);
+    if let Some(users) = sla.concurrent_users {
+        settings.insert("SLA_CONCURRENT_USERS".into(), users.to_string());
+    }
+    if scope.tenant.sizing.resources.gpu > 0 {
+        settings.insert("GPU_TYPE".into(), scope.tenant.sizing.gpu_type.clone());
+    }
+    for callee in scope.services().iter().flat_map(|plan| scope.callees(plan.service)) {
+        let service = callee.as_str();
+        settings.insert(format!("{}_URL", service.to_uppercase()), format!("http://{service}-service"));
+    }
+    settings
+}
+
+/// The values come from the store; none is made up here.
+pub(super) fn secret(scope: &Scope<'_>, secrets: &TenantSecrets) -> Object {
+    let values = secrets.expose();
+    let mut secret = Secret {
+        metadata: scope.metadata(SERVICE_SECRET),
+        type_: Some("Opaque".into()),
+        ..Secret::default()
+    };
+    if scope.options.redact_secrets {
+        // As text, so that a reader sees that nothing is there to decode.
+        let redacted = values.keys().map(|key| (key.clone(), REDACTED.to_owned()));
+        secret.string_data = Some(redacted.collect());
+    } else {
+        let bytes = values.iter().map(|(key, value)| (key.clone(), ByteString(value.clone().into_bytes())));
+        secret.data = Some(bytes.collect());
+    }
+    Object::Secret(secret)
+}
+
+/// Differs whenever the data does (FNV-1a, 64 bits). It detects a change and protects nothing, so
+/// no secret goes into it.
+pub(super) fn digest(data: &BTreeMap<String, String>) -> String {
+    let bytes = data.iter().flat_map(|(key, value)| key.bytes().chain([0]).chain(value.bytes()).chain([0]));
+    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}")
+}

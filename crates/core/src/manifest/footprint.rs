@@ -1,0 +1,73 @@
+//! What a tenant takes of a cluster: quantities, requests, and the quota that bounds them.
+
+use crate::catalog::{Catalog, KubernetesSettings};
+use crate::quantity::{Resources, memory_text};
+use crate::sizing::{ContainerResources, Sizing};
+use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use std::collections::BTreeMap;
+
+/// What a tenant's pods ask of the scheduler, redis among them; the storage is that of the plan.
+pub fn requested_resources(catalog: &Catalog, sizing: &Sizing) -> Resources {
+    let redis = times(catalog.kubernetes.redis.requests(), 1);
+    let services = sizing.services.iter().map(|plan| times(plan.requests, plan.replicas));
+    let sum = services.fold(redis, |sum, pods| sum.plus(&pods));
+    Resources { storage_gb: sizing.resources.storage_gb, ..sum }
+}
+
+/// What the namespace may use at most: the plan, and redis on top. There is no room for more pods
+/// while a roll-out is under way, so a roll-out replaces pods instead of adding any.
+pub(super) fn quota(settings: &KubernetesSettings, plan: &Resources) -> Resources {
+    let redis = &settings.redis;
+    let storage_bytes = u128::from(redis.storage_gib) << 30;
+    let storage_gb = u64::try_from(storage_bytes.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);
+    plan.plus(&Resources { storage_gb, ..times(redis.limits(), 1) })
+}
+
+/// The same for a number of pods.
+pub(super) fn times(pod: ContainerResources, pods: u32) -> Resources {
+    let pods = u64::from(pods);
+    Resources {
+        cpu_millicores: pod.cpu_millicores * pods,
+        memory_mib: pod.memory_mib * pods,
+        gpu: pod.gpu * pods,
+        storage_gb: 0,
+    }
+}
+
+/// `resources` of a container.
+pub(super) fn requirements(
+    settings: &KubernetesSettings,
+    requests: ContainerResources,
+    limits: ContainerResources,
+) -> ResourceRequirements {
+    ResourceRequirements {
+        claims: None,
+        limits: Some(quantities(settings, limits)),
+        requests: Some(quantities(settings, requests)),
+    }
+}
+
+pub(super) fn cpu(millicores: u64) -> Quantity {
+    Quantity(format!("{millicores}m"))
+}
+
+pub(super) fn memory(mib: u64) -> Quantity {
+    Quantity(memory_text(mib))
+}
+
+/// GPUs are left out where there are none: a container that asks for 0 of a resource that the
+/// cluster does not know is refused by some versions.
+pub(super) fn quantities(
+    settings: &KubernetesSettings,
+    amounts: ContainerResources,
+) -> BTreeMap<String, Quantity> {
+    let mut quantities = BTreeMap::from([
+        ("cpu".to_owned(), cpu(amounts.cpu_millicores)),
+        ("memory".to_owned(), memory(amounts.memory_mib)),
+    ]);
+    if amounts.gpu > 0 {
+        quantities.insert(settings.gpu_resource.clone(), Quantity(amounts.gpu.to_string()));
+    }
+    quantities
+}

@@ -1,0 +1,107 @@
+//! What all pods have in common: the restricted Pod Security Standard, nodes, labels.
+
+use super::config::SERVICE_ACCOUNT;
+use super::{CONFIG_DIGEST, Labels, Scope, labels};
+use crate::catalog::TolerationSettings;
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EmptyDirVolumeSource, LocalObjectReference, PodSecurityContext, PodSpec,
+    PodTemplateSpec, SeccompProfile, SecurityContext, Toleration, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// A pod of one container, as the restricted Pod Security Standard wants it. Its root file system
+/// is read-only; `/tmp` is there to write to.
+pub(super) struct Pod {
+    pub(super) labels: Labels,
+    pub(super) config_digest: String,
+    pub(super) container: Container,
+    pub(super) volumes: Vec<Volume>,
+    pub(super) run_as_user: i64,
+    pub(super) has_gpu: bool,
+}
+
+impl Pod {
+    pub(super) fn template(self, scope: &Scope<'_>) -> PodTemplateSpec {
+        let mut container = self.container;
+        container.security_context = Some(container_security());
+        container.volume_mounts.get_or_insert_default().push(mount("tmp", "/tmp"));
+        let mut volumes = self.volumes;
+        volumes.push(Volume {
+            name: "tmp".into(),
+            empty_dir: Some(EmptyDirVolumeSource {
+                size_limit: Some(Quantity("1Gi".into())),
+                ..EmptyDirVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
+
+        let nodes = &scope.settings.nodes;
+        let mut node_selector = nodes.selector.clone();
+        let mut tolerations: Vec<Toleration> = nodes.tolerations.iter().map(toleration).collect();
+        if self.has_gpu {
+            let device = nodes.gpu_selectors.get(&scope.tenant.sizing.gpu_type);
+            node_selector.extend(device.cloned().unwrap_or_default());
+            tolerations.extend(nodes.gpu_tolerations.iter().map(toleration));
+        }
+        let pull_secrets: Vec<LocalObjectReference> = (scope.settings.images.pull_secrets.iter())
+            .map(|name| LocalObjectReference { name: name.clone() })
+            .collect();
+
+        PodTemplateSpec {
+            metadata: Some(ObjectMeta {
+                labels: Some(self.labels),
+                annotations: Some(labels([(CONFIG_DIGEST, &self.config_digest)])),
+                ..ObjectMeta::default()
+            }),
+            spec: Some(PodSpec {
+                containers: vec![container],
+                volumes: Some(volumes),
+                service_account_name: Some(SERVICE_ACCOUNT.into()),
+                automount_service_account_token: Some(false),
+                // Else every Service of the namespace becomes a handful of variables.
+                enable_service_links: Some(false),
+                security_context: Some(pod_security(self.run_as_user)),
+                image_pull_secrets: (!pull_secrets.is_empty()).then_some(pull_secrets),
+                node_selector: (!node_selector.is_empty()).then_some(node_selector),
+                tolerations: (!tolerations.is_empty()).then_some(tolerations),
+                ..PodSpec::default()
+            }),
+        }
+    }
+}
+
+pub(super) fn mount(volume: &str, path: &str) -> VolumeMount {
+    VolumeMount { name: volume.into(), mount_path: path.into(), ..VolumeMount::default() }
+}
+
+fn pod_security(user: i64) -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(user),
+        run_as_group: Some(user),
+        fs_group: Some(user),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".into(), localhost_profile: None }),
+        ..PodSecurityContext::default()
+    }
+}
+
+fn container_security() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".into()]) }),
+        read_only_root_filesystem: Some(true),
+        ..SecurityContext::default()
+    }
+}
+
+fn toleration(settings: &TolerationSettings) -> Toleration {
+    let operator = if settings.value.is_some() { "Equal" } else { "Exists" };
+    Toleration {
+        key: Some(settings.key.clone()),
+        operator: Some(operator.into()),
+        value: settings.value.clone(),
+        effect: settings.effect.clone(),
+        toleration_seconds: None,
+    }
+}
