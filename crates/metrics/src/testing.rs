@@ -1,0 +1,81 @@
+//! Makes samples for this crate's tests and compares them.
+
+use ecp_core::Timestamp;
+use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::metrics::Sample;
+use ecp_core::quantity::Resources;
+use ecp_core::sizing::{DeploymentTime, Sizing};
+use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, Tenant, TenantSpec, TenantStatus};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// Values of all kinds: absent, whole, with a decimal, large.
+fn value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        2 => Just(f64::NAN),
+        3 => (0..100i32).prop_map(f64::from),
+        3 => (0..1000i32).prop_map(|tenths| f64::from(tenths) / 10.0),
+        1 => 0.0..1e12f64,
+    ]
+}
+
+fn sample_at(timestamp_ms: i64) -> impl Strategy<Value = Sample> {
+    prop::array::uniform9(value()).prop_map(move |values| Sample { timestamp_ms, values })
+}
+
+/// Samples in ascending order of time, each time once.
+pub(crate) fn arbitrary_samples(count: Range<usize>) -> impl Strategy<Value = Vec<Sample>> {
+    prop::collection::btree_set(1_700_000_000_000..1_700_000_900_000i64, count)
+        .prop_flat_map(|times: BTreeSet<i64>| times.into_iter().map(sample_at).collect::<Vec<_>>())
+}
+
+/// Batches of samples at times of a range, in any order and with repetitions.
+pub(crate) fn batches(times: Range<i64>, length: Range<usize>) -> impl Strategy<Value = Vec<Vec<Sample>>> {
+    let batch = prop::collection::vec(times.prop_flat_map(sample_at), length);
+    prop::collection::vec(batch, 0..12)
+}
+
+/// True when both are the same, absent values included.
+pub(crate) fn same_samples(left: &[Sample], right: &[Sample]) -> bool {
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| {
+            left.timestamp_ms == right.timestamp_ms
+                && left.values.map(f64::to_bits) == right.values.map(f64::to_bits)
+        })
+}
+
+/// A running tenant of plan large.
+pub(crate) fn tenant(id: &str) -> Tenant {
+    let created_at = Timestamp::from_second(1_704_000_000).expect("in range");
+    Tenant {
+        id: TenantId::parse(id).expect("a label"),
+        spec: TenantSpec {
+            name: id.to_owned(),
+            preset: Some(Preset::Large),
+            service_requirements: BTreeMap::from([(Service::Callbot, 25), (Service::Chatbot, 85)]),
+            sla_target: SlaTarget {
+                availability: Availability(999_000),
+                response_time_ms: 200,
+                concurrent_users: None,
+            },
+            description: None,
+            demo_fault: None,
+        },
+        sizing: Sizing {
+            preset: Preset::Large,
+            resources: Resources { cpu_millicores: 45_000, memory_mib: 65_536, gpu: 6, storage_gb: 2000 },
+            gpu_type: "v100".to_owned(),
+            services: Vec::new(),
+            list_price_usd: 450,
+            operator_cost_usd: 900,
+            deployment_time: DeploymentTime { min_minutes: 15, max_minutes: 20 },
+            warnings: Vec::new(),
+        },
+        status: TenantStatus::Running,
+        generation: 1,
+        deployment_id: DeploymentId::generate(),
+        created_at,
+        updated_at: created_at,
+    }
+}
