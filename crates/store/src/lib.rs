@@ -10,5 +10,7 @@ pub use database::{Database, Migration};
 pub use errors::database_error;
 
 /// The schema of a mode's database, oldest step first.
-pub const MIGRATIONS: &[Migration] =
-    &[Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") }];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") },
+    Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
+];
