@@ -3,6 +3,7 @@
 //! It turns requests into calls of the domain and answers into the contract's JSON. It decides
 //! nothing about tenants, sizes nothing and stores nothing: that is the domain's and its ports'.
 
+pub mod auth;
 pub mod error;
 mod health;
 pub mod request_context;

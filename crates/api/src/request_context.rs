@@ -1,10 +1,12 @@
 //! What the headers of a request say: mode, request id, language, debug; and what the layer is to
 //! add to the response.
 
+use crate::auth::Reader;
 use crate::error::{ApiError, ErrorCode};
 use crate::state::{ApiState, ModeServices};
 use axum::extract::FromRequestParts;
 use ecp_core::Mode;
+use ecp_core::access::Access;
 use ecp_core::ids::{RequestId, TenantId};
 use ecp_core::text::{Language, Message};
 use http::header::ACCEPT_LANGUAGE;
@@ -118,9 +120,9 @@ impl RequestContext {
     }
 }
 
-/// Extractor of every `/api/v1` handler: the request's context, and the services of its mode.
-///
-/// A request without a valid `X-Demo-Mode` is refused here.
+/// What every `/api/v1` handler works with: the request's context, the services of its mode, and what
+/// its caller may do. Handlers take it out of [`crate::auth::Reader`], [`crate::auth::Writer`] or
+/// [`crate::auth::Auditor`].
 #[derive(Clone)]
 pub struct Api {
     /// Shared state.
@@ -129,9 +131,18 @@ pub struct Api {
     pub context: Arc<RequestContext>,
     /// Which of the two worlds.
     pub mode: Mode,
+    /// What the caller may do, and to which tenants.
+    pub access: Arc<Access>,
 }
 
 impl Api {
+    /// Refuses a request without a valid `X-Demo-Mode`.
+    pub(crate) fn new(parts: &Parts, state: &Arc<ApiState>, access: Arc<Access>) -> Result<Self, ApiError> {
+        let context = context_of(parts);
+        let mode = context.mode?;
+        Ok(Self { state: state.clone(), context, mode, access })
+    }
+
     /// The services of the request's mode.
     pub fn services(&self) -> &ModeServices {
         self.state.services(self.mode)
@@ -143,13 +154,13 @@ impl Api {
     }
 }
 
+/// As [`crate::auth::Reader`].
 impl FromRequestParts<Arc<ApiState>> for Api {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
-        let context = context_of(parts);
-        let mode = context.mode?;
-        Ok(Self { state: state.clone(), context, mode })
+        let Reader(api) = Reader::from_request_parts(parts, state).await?;
+        Ok(api)
     }
 }
 

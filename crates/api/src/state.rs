@@ -1,5 +1,6 @@
 //! What every request can reach: the services of both modes, the catalog, the clock and the limits.
 
+use crate::auth::Authentication;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
@@ -47,12 +48,14 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// Sizes and times that a request may take.
     pub limits: Limits,
+    /// Whether callers must show a token.
+    pub authentication: Authentication,
     /// Answers `/readyz`.
     pub readiness: Readiness,
 }
 
 impl ApiState {
-    /// A state that is not ready yet.
+    /// A state that is not ready yet and asks nobody for a token.
     pub fn new(
         demo: ModeServices,
         real: ModeServices,
@@ -60,7 +63,22 @@ impl ApiState {
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Self {
-        Self { demo, real, catalog, clock, limits, readiness: Readiness::default() }
+        Self {
+            demo,
+            real,
+            catalog,
+            clock,
+            limits,
+            authentication: Authentication::off(),
+            readiness: Readiness::default(),
+        }
+    }
+
+    /// Says whether callers must show a token.
+    #[must_use]
+    pub fn with_authentication(mut self, authentication: Authentication) -> Self {
+        self.authentication = authentication;
+        self
     }
 
     /// The services of a mode.

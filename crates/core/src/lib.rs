@@ -3,6 +3,7 @@
 //! Everything here is pure or a trait. It knows no HTTP, no SQL and no Kubernetes client; the
 //! crates around it do, and meet only through the traits in [`ports`].
 
+pub mod access;
 pub mod alerts;
 pub mod audit;
 pub mod catalog;

@@ -1,0 +1,189 @@
+//! Authentication and authorization: bearer tokens, and the extractors that every handler starts
+//! with.
+//!
+//! # How a handler uses it
+//!
+//! The extractor in a handler's signature is its authorization. [`Reader`] lets every role in,
+//! [`Writer`] operators and admins, [`Auditor`] admins. Each yields the [`Api`] of the request, which
+//! carries the caller's [`Access`]; what names a tenant goes through its scope:
+//!
+//! - `api.see(&id)?` before a tenant is looked up: a tenant outside the caller's list is answered 404
+//!   exactly like one that does not exist;
+//! - `api.access.may_see(&id)` to filter lists and totals;
+//! - `api.own(&id)?` before a tenant id is taken (creation): 403, whether or not it exists;
+//! - `api.caller()` for the audit trail.
+//!
+//! Where tokens are off, everybody is `anonymous` and may do everything. Keeping tokens and
+//! recognizing them is the store's, behind [`AccessControl`].
+
+use crate::error::{ApiError, ErrorCode};
+use crate::request_context::Api;
+use crate::state::ApiState;
+use axum::extract::FromRequestParts;
+use ecp_core::access::{Access, Role};
+use ecp_core::ids::TenantId;
+use ecp_core::tenancy::Caller;
+use ecp_core::text::Message;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
+use std::sync::Arc;
+
+/// Recognizes tokens. Answers from memory: it is asked on every request.
+pub trait AccessControl: Send + Sync {
+    /// What the bearer of this token may do; `None` where the token is not known or not valid now.
+    fn verify(&self, token: &str) -> Option<Access>;
+}
+
+/// Whether callers must show a token.
+#[derive(Clone)]
+pub struct Authentication {
+    tokens: Option<Arc<dyn AccessControl>>,
+    anonymous: Arc<Access>,
+}
+
+impl Authentication {
+    /// Everybody may do everything.
+    pub fn off() -> Self {
+        Self { tokens: None, anonymous: Arc::new(Access::anonymous()) }
+    }
+
+    /// Every request but the open ones needs a token.
+    pub fn on(tokens: Arc<dyn AccessControl>) -> Self {
+        Self { tokens: Some(tokens), anonymous: Arc::new(Access::anonymous()) }
+    }
+
+    /// True where a token is needed.
+    pub fn is_on(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// Who is asking, by the `Authorization` header, or by the token that a WebSocket of a browser
+    /// brings.
+    pub(crate) fn identify(&self, headers: &HeaderMap, socket_token: Option<&str>) -> Identity {
+        let Some(tokens) = &self.tokens else { return Identity::Known(self.anonymous.clone()) };
+        let token = match headers.get(AUTHORIZATION) {
+            Some(value) => match value.to_str().ok().and_then(bearer_token) {
+                Some(token) => token,
+                None => return Identity::Malformed,
+            },
+            None => match socket_token {
+                Some(token) => token,
+                None => return Identity::NoToken,
+            },
+        };
+        match tokens.verify(token) {
+            Some(access) => Identity::Known(Arc::new(access)),
+            None => Identity::UnknownToken,
+        }
+    }
+}
+
+/// The token of `Bearer <token>`; the scheme in any case, as RFC 9110 has it.
+fn bearer_token(value: &str) -> Option<&str> {
+    let (scheme, token) = value.trim().split_once(' ')?;
+    let token = token.trim_start();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Who is asking.
+#[derive(Clone, Debug)]
+pub(crate) enum Identity {
+    /// A bearer of a known token, or anybody where tokens are off.
+    Known(Arc<Access>),
+    /// No token was sent.
+    NoToken,
+    /// The `Authorization` header is not `Bearer <token>`.
+    Malformed,
+    /// The token is not known.
+    UnknownToken,
+}
+
+impl Identity {
+    /// What the caller may do, or 401.
+    pub(crate) fn access(&self) -> Result<Arc<Access>, ApiError> {
+        let (key, challenge) = match self {
+            Self::Known(access) => return Ok(access.clone()),
+            Self::NoToken => ("auth.token_missing", "Bearer realm=\"ecp\""),
+            Self::Malformed => ("auth.token_malformed", "Bearer realm=\"ecp\", error=\"invalid_request\""),
+            Self::UnknownToken => ("auth.token_unknown", "Bearer realm=\"ecp\", error=\"invalid_token\""),
+        };
+        Err(ApiError::new(ErrorCode::Unauthorized, Message::new(key))
+            .header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))
+    }
+}
+
+/// What the caller of a request may do, or 401.
+pub(crate) fn access_of(parts: &Parts, state: &ApiState) -> Result<Arc<Access>, ApiError> {
+    match parts.extensions.get::<Identity>() {
+        Some(identity) => identity.access(),
+        None => state.authentication.identify(&parts.headers, None).access(),
+    }
+}
+
+/// Refuses a role that is too weak with 403.
+pub(crate) fn require_role(access: &Access, required: Role) -> Result<(), ApiError> {
+    if access.allows(required) {
+        return Ok(());
+    }
+    let message = Message::new("auth.forbidden_role").with("required", required).with("role", access.role);
+    Err(ApiError::new(ErrorCode::Forbidden, message).detail("required_role", required.as_str()))
+}
+
+macro_rules! authorized_extractor {
+    ($(#[$doc:meta])* $name:ident, $role:ident) => {
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(pub Api);
+
+        impl FromRequestParts<Arc<ApiState>> for $name {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(
+                parts: &mut Parts,
+                state: &Arc<ApiState>,
+            ) -> Result<Self, ApiError> {
+                let access = access_of(parts, state)?;
+                require_role(&access, Role::$role)?;
+                Ok(Self(Api::new(parts, state, access)?))
+            }
+        }
+    };
+}
+
+authorized_extractor!(
+    /// Lets every role in: what reads.
+    Reader,
+    Viewer
+);
+authorized_extractor!(
+    /// Lets operators and admins in: what creates, changes, deletes, sends metrics or validates.
+    Writer,
+    Operator
+);
+authorized_extractor!(
+    /// Lets admins in: the audit trail.
+    Auditor,
+    Admin
+);
+
+impl Api {
+    /// Who asks, for the audit trail.
+    pub fn caller(&self) -> Caller {
+        Caller { actor: self.access.actor.clone(), request_id: self.context.request_id.as_str().to_owned() }
+    }
+
+    /// Answers 404, as for a tenant that does not exist, where the caller may not see this one.
+    pub fn see(&self, id: &TenantId) -> Result<(), ApiError> {
+        if self.access.may_see(id) { Ok(()) } else { Err(ApiError::tenant_not_found(id.as_str())) }
+    }
+
+    /// Answers 403 where the caller's list does not have this tenant id, taken or not.
+    pub fn own(&self, id: &TenantId) -> Result<(), ApiError> {
+        if self.access.may_see(id) {
+            return Ok(());
+        }
+        let message = Message::new("auth.forbidden_tenant").with("tenant_id", id);
+        Err(ApiError::new(ErrorCode::Forbidden, message).detail("tenant_id", id.as_str()))
+    }
+}
