@@ -4,5 +4,10 @@
 //! tenants should look like is the domain's to say; what is on disk is the store's.
 
 mod not_configured;
+mod reasons;
+mod simulated;
+#[cfg(test)]
+mod testing;
 
 pub use not_configured::NotConfigured;
+pub use simulated::{DemoSpeed, DemoSpeedFault, FaultOf, NodePool, SimulatedCluster, SimulatedNodes};
