@@ -1,16 +1,13 @@
 //! The embedded store: SQLite behind the domain's ports.
 //!
-//! It keeps what it is given, refuses what breaks a promise of [`ecp_core::ports::TenantStore`] and
-//! decides nothing else. Samples are the metrics crate's; it keeps them through [`Database`].
+//! [`Database`] is one file with one writer thread that many callers share; the metrics crate keeps
+//! its tables in the same file through it. The crate keeps what it is given, refuses what breaks a
+//! promise of [`ecp_core::ports::TenantStore`] and decides nothing else.
 
 mod database;
 mod errors;
+mod migrations;
 
-pub use database::{Database, Migration};
-pub use errors::database_error;
-
-/// The schema of a mode's database, oldest step first.
-pub const MIGRATIONS: &[Migration] = &[
-    Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") },
-    Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
-];
+pub use database::Database;
+pub use errors::{OpenFault, WorkError, database_error};
+pub use migrations::{MIGRATIONS, Migration};

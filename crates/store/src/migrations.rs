@@ -1,0 +1,59 @@
+//! The schema's history: each step runs once, in order, in a transaction of its own.
+
+use crate::errors::OpenFault;
+use ecp_core::ports::StoreError;
+use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
+
+/// One step of a schema; its version is its position in the list, from 1, and is kept in the file's
+/// `user_version`.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// What it does, for errors.
+    pub name: &'static str,
+    /// SQL statements, run in one transaction with the version's change.
+    pub sql: &'static str,
+}
+
+/// The schema of a mode's database, oldest step first.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") },
+    Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
+];
+
+/// Brings a file to the newest schema; refuses one that a newer program wrote.
+pub(crate) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
+    let known = migrations.len() as i64;
+    let sqlite = |source| StoreError::from(OpenFault::from_sqlite(path, source));
+    let found = version(connection).map_err(sqlite)?;
+    if found > known {
+        return Err(StoreError::SchemaTooNew { found, known });
+    }
+    for (step, migration) in (1..).zip(migrations).filter(|(step, _)| *step > found) {
+        run_step(connection, step, migration).map_err(|source| OpenFault::Migration {
+            version: step,
+            name: migration.name,
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn run_step(connection: &mut Connection, step: i64, migration: &Migration) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // The token file has no single owner: another process may have taken this step meanwhile.
+    if version(&transaction)? >= step {
+        return Ok(());
+    }
+    transaction.execute_batch(migration.sql)?;
+    transaction.pragma_update(None, "user_version", step)?;
+    transaction.commit()
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
