@@ -23,6 +23,9 @@ mod redis;
 mod scaling;
 mod workloads;
 
+#[cfg(test)]
+mod tests;
+
 pub use footprint::requested_resources;
 pub use object::{Object, Workload};
 
@@ -95,7 +98,7 @@ pub fn render(
 const CONTAINER_PORT: i32 = 8080;
 /// Port of redis.
 const REDIS_PORT: i32 = 6379;
-/// Name of the Services' and containers' port.
+/// Name of the Services' port.
 const HTTP: &str = "http";
 /// Label that names the tenant of an object.
 const TENANT_LABEL: &str = "ecp.ai/tenant";

@@ -3,6 +3,7 @@
 //! The embedded values give the contract's manifest. What is asked of whom (sizes, prices, needs of
 //! services) is elsewhere in the catalog.
 
+use crate::ids::is_dns_1123_label;
 use crate::sizing::ContainerResources;
 use crate::tenant::Service;
 use serde::{Deserialize, Serialize};
@@ -177,7 +178,7 @@ impl KubernetesSettings {
             ("monitoring.namespace", &monitoring.namespace),
             ("ingress.namespace", &ingress.namespace),
         ] {
-            check(is_dns_label(name), key, "name a namespace: lower-case letters, digits and -");
+            check(is_dns_1123_label(name), key, "name a namespace: lower-case letters, digits and -");
         }
         let scale = percent.contains(&self.scale_up_cpu_percent);
         check(scale, "scale_up_cpu_percent", "give a percentage from 1 to 100");
@@ -235,16 +236,8 @@ impl RedisSettings {
     }
 }
 
-fn is_dns_label(text: &str) -> bool {
-    let alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    text.len() <= 63
-        && text.as_bytes().first().is_some_and(alphanumeric)
-        && text.as_bytes().last().is_some_and(alphanumeric)
-        && text.bytes().all(|byte| alphanumeric(&byte) || byte == b'-')
-}
-
 fn is_dns_name(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(is_dns_label)
+    text.len() <= 253 && text.split('.').all(is_dns_1123_label)
 }
 
 fn is_label_value(text: &str) -> bool {

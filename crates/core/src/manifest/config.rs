@@ -1,7 +1,7 @@
 //! What the pods read: ServiceAccount, ConfigMap, Secret.
 
 use super::{Object, Scope};
-use crate::tenant::TenantSecrets;
+use crate::tenant::{Service, TenantSecrets};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
 use std::collections::BTreeMap;
@@ -30,7 +30,8 @@ pub(super) fn service_config(scope: &Scope<'_>) -> Object {
     })
 }
 
-/// Environment of every service's container.
+/// Environment of every service's container: what the tenant was promised, where the services that
+/// others call are, and how many units of each were ordered.
 pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
     let sla = &scope.tenant.spec.sla_target;
     let mut settings = BTreeMap::from([
@@ -43,11 +44,28 @@ pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
     if scope.tenant.sizing.resources.gpu > 0 {
         settings.insert("GPU_TYPE".into(), scope.tenant.sizing.gpu_type.clone());
     }
+    for plan in scope.services() {
+        settings.insert(units_key(plan.service), plan.count.to_string());
+    }
     for callee in scope.services().iter().flat_map(|plan| scope.callees(plan.service)) {
         let service = callee.as_str();
         settings.insert(format!("{}_URL", service.to_uppercase()), format!("http://{service}-service"));
     }
     settings
+}
+
+/// What makes a service's pods start anew when it changes: not the units of the others, or a change
+/// of one service would cut off the calls of all.
+pub(super) fn settings_read_by(
+    settings: &BTreeMap<String, String>,
+    service: Service,
+) -> impl Iterator<Item = (&String, &String)> {
+    let own = units_key(service);
+    settings.iter().filter(move |(key, _)| !key.ends_with("_UNITS") || **key == own)
+}
+
+fn units_key(service: Service) -> String {
+    format!("{}_UNITS", service.as_str().to_uppercase())
 }
 
 /// The values come from the store; none is made up here.
@@ -71,8 +89,9 @@ pub(super) fn secret(scope: &Scope<'_>, secrets: &TenantSecrets) -> Object {
 
 /// Differs whenever the data does (FNV-1a, 64 bits). It detects a change and protects nothing, so
 /// no secret goes into it.
-pub(super) fn digest(data: &BTreeMap<String, String>) -> String {
-    let bytes = data.iter().flat_map(|(key, value)| key.bytes().chain([0]).chain(value.bytes()).chain([0]));
+pub(super) fn digest<'a>(data: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
+    let bytes =
+        data.into_iter().flat_map(|(key, value)| key.bytes().chain([0]).chain(value.bytes()).chain([0]));
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });

@@ -68,12 +68,7 @@ pub(super) fn stateful_set(scope: &Scope<'_>) -> Object {
         name: NAME.into(),
         image: Some(redis.image.clone()),
         command: Some(vec!["redis-server".into(), "/etc/redis/redis.conf".into()]),
-        ports: Some(vec![ContainerPort {
-            name: Some(NAME.into()),
-            container_port: REDIS_PORT,
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(vec![ContainerPort { container_port: REDIS_PORT, ..ContainerPort::default() }]),
         resources: Some(requirements(scope.settings, redis.requests(), redis.limits())),
         volume_mounts: Some(vec![mount("data", "/data"), mount("config", "/etc/redis")]),
         // It accepts connections, and so lives, while it still reads its data back from disk.

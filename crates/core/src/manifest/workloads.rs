@@ -1,26 +1,27 @@
 //! Each service's Deployment and Service, field by field as the contract prints them.
 
-use super::config::{SERVICE_CONFIG, SERVICE_SECRET, digest, service_settings};
+use super::config::{SERVICE_CONFIG, SERVICE_SECRET, digest, service_settings, settings_read_by};
 use super::footprint::requirements;
 use super::pods::Pod;
-use super::{
-    CONTAINER_PORT, HTTP, Object, SECRET_KEYS, SERVICE_LABEL, Scope, app_selector, count, labels, redis,
-};
+use super::{CONTAINER_PORT, HTTP, Object, SERVICE_LABEL, Scope, app_selector, count, labels, redis};
 use crate::sizing::ServicePlan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, EnvVarSource, HTTPGetAction,
-    PodTemplateSpec, Probe, SecretKeySelector, Service, ServicePort, ServiceSpec, TopologySpreadConstraint,
+    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, HTTPGetAction, PodTemplateSpec,
+    Probe, SecretEnvSource, Service, ServicePort, ServiceSpec, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 pub(super) fn workloads(scope: &Scope<'_>) -> Vec<Object> {
-    let config_digest = digest(&service_settings(scope));
-    let pair = |plan| [deployment(scope, plan, &config_digest), service(scope, plan)];
+    let settings = service_settings(scope);
+    let pair = |plan: &ServicePlan| {
+        let config_digest = digest(settings_read_by(&settings, plan.service));
+        [deployment(scope, plan, config_digest), service(scope, plan)]
+    };
     scope.services().iter().flat_map(pair).collect()
 }
 
-fn deployment(scope: &Scope<'_>, plan: &ServicePlan, config_digest: &str) -> Object {
+fn deployment(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) -> Object {
     let name = plan.service.as_str();
     // The containers' limits are the whole plan, and so is the quota: a pod more would be refused,
     // and its GPU would be taken. One goes, then one comes.
@@ -45,23 +46,15 @@ fn deployment(scope: &Scope<'_>, plan: &ServicePlan, config_digest: &str) -> Obj
     })
 }
 
-fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: &str) -> PodTemplateSpec {
+fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) -> PodTemplateSpec {
     let name = plan.service.as_str();
     let container = Container {
         name: name.into(),
         image: Some(scope.settings.image(plan.service)),
-        ports: Some(vec![ContainerPort {
-            name: Some(HTTP.into()),
-            container_port: CONTAINER_PORT,
-            protocol: Some("TCP".into()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(vec![ContainerPort { container_port: CONTAINER_PORT, ..ContainerPort::default() }]),
         resources: Some(requirements(scope.settings, plan.requests, plan.limits)),
         env: Some(environment(scope, plan)),
-        env_from: Some(vec![EnvFromSource {
-            config_map_ref: Some(ConfigMapEnvSource { name: SERVICE_CONFIG.into(), optional: None }),
-            ..EnvFromSource::default()
-        }]),
+        env_from: Some(environment_sources()),
         liveness_probe: Some(probe("/health", 30, 10)),
         readiness_probe: Some(probe("/ready", 5, 5)),
         ..Container::default()
@@ -71,7 +64,7 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: &str) -> P
     pod_labels.insert(SERVICE_LABEL.into(), name.into());
     let pod = Pod {
         labels: pod_labels,
-        config_digest: config_digest.to_owned(),
+        config_digest,
         container,
         volumes: vec![],
         run_as_user: scope.settings.run_as_user,
@@ -90,33 +83,27 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: &str) -> P
     template
 }
 
-/// The contract's three first, in its order.
+/// The contract's three, in its order; whatever else a service reads is in [`environment_sources`].
 fn environment(scope: &Scope<'_>, plan: &ServicePlan) -> Vec<EnvVar> {
-    let plain = |name: &str, value: &str| EnvVar {
+    let variable = |name: &str, value: &str| EnvVar {
         name: name.into(),
         value: Some(value.into()),
         ..EnvVar::default()
     };
-    let secret = |key: &str| EnvVar {
-        name: key.into(),
-        value_from: Some(EnvVarSource {
-            secret_key_ref: Some(SecretKeySelector {
-                name: SERVICE_SECRET.into(),
-                key: key.into(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
-        ..EnvVar::default()
-    };
-    let mut variables = vec![
-        plain("TENANT_ID", scope.tenant.id.as_str()),
-        plain("SERVICE_TYPE", plan.service.as_str()),
-        plain("REDIS_URL", redis::URL),
-        plain("SERVICE_UNITS", &plan.count.to_string()),
-    ];
-    variables.extend(SECRET_KEYS.iter().map(|key| secret(key)));
-    variables
+    vec![
+        variable("TENANT_ID", scope.tenant.id.as_str()),
+        variable("SERVICE_TYPE", plan.service.as_str()),
+        variable("REDIS_URL", redis::URL),
+    ]
+}
+
+fn environment_sources() -> Vec<EnvFromSource> {
+    let config = ConfigMapEnvSource { name: SERVICE_CONFIG.into(), optional: None };
+    let secret = SecretEnvSource { name: SERVICE_SECRET.into(), optional: None };
+    vec![
+        EnvFromSource { config_map_ref: Some(config), ..EnvFromSource::default() },
+        EnvFromSource { secret_ref: Some(secret), ..EnvFromSource::default() },
+    ]
 }
 
 fn probe(path: &str, initial_delay_seconds: i32, period_seconds: i32) -> Probe {
