@@ -1,0 +1,277 @@
+//! The shape of the catalog file. Units and sources stand in the file itself, beside each figure.
+
+use super::KubernetesSettings;
+use crate::quantity::Resources;
+use crate::tenant::{Availability, Preset, Service};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The catalog, validated whole.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Catalog {
+    /// What a tenant is promised that states no SLA.
+    pub(super) default_sla: DefaultSla,
+    /// Plans, smallest first.
+    pub presets: Vec<Plan>,
+    /// Devices, smallest first.
+    pub devices: Vec<Device>,
+    /// Services.
+    pub services: BTreeMap<Service, ServiceModel>,
+    /// Work on CPU.
+    pub cpu: CpuModel,
+    /// Work on GPU.
+    pub gpu: GpuModel,
+    /// Factors on nlp and aicm work by voice channels, ascending; the last has no bound.
+    pub load_multipliers: Vec<LoadMultiplier>,
+    /// What one container asks of the scheduler.
+    pub requests: Requests,
+    /// Memory beside the containers' base.
+    pub memory: MemoryModel,
+    /// Storage.
+    pub storage: StorageModel,
+    /// Availability of pods.
+    pub availability: AvailabilityModel,
+    /// When a smaller plan is offered.
+    pub alternatives: Alternatives,
+    /// Prices beside the plans'.
+    pub prices: Prices,
+    /// What a tenant costs the operator.
+    pub operator_cost: OperatorCost,
+    /// Minutes to deploy and to delete.
+    pub deployment_time: DeploymentMinutes,
+    /// How manifests are rendered for this operator's clusters.
+    pub kubernetes: KubernetesSettings,
+}
+
+/// What a tenant is promised that states no SLA.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultSla {
+    /// Share of time in service.
+    #[serde(deserialize_with = "super::availability")]
+    pub availability: Availability,
+    /// Milliseconds.
+    pub response_time_ms: u32,
+}
+
+/// A plan.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Which preset.
+    pub name: Preset,
+    /// Thousandths of a core.
+    pub cpu_millicores: u64,
+    /// MiB.
+    pub memory_mib: u64,
+    /// Whole GPUs.
+    pub gpu: u64,
+    /// Name of a device.
+    pub gpu_type: String,
+    /// GB.
+    pub storage_gb: u64,
+    /// US dollars a month.
+    pub list_price_usd: u64,
+    /// Pods of each service.
+    pub replicas: u32,
+}
+
+impl Plan {
+    /// The plan's envelope.
+    pub fn resources(&self) -> Resources {
+        Resources {
+            cpu_millicores: self.cpu_millicores,
+            memory_mib: self.memory_mib,
+            gpu: self.gpu,
+            storage_gb: self.storage_gb,
+        }
+    }
+}
+
+/// A GPU.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Its name in requests and answers.
+    pub name: String,
+    /// GB.
+    pub memory_gb: u32,
+    /// Text-to-speech channels without the cache.
+    pub tts_channels_uncached: f64,
+    /// Text-to-speech channels with the cache.
+    pub tts_channels_cached: f64,
+    /// Nlp queries a second.
+    pub nlp_queries_per_second: f64,
+    /// Aicm searches a second.
+    pub aicm_searches_per_second: f64,
+    /// Watts.
+    pub power_watts: f64,
+    /// US dollars.
+    pub list_price_usd_per_hour: f64,
+    /// Largest number of devices for which this type is chosen; 0 for no bound.
+    pub up_to_count: u64,
+}
+
+/// A service. Figures that are left out are zero: the service causes no such work.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceModel {
+    /// What one unit is.
+    pub unit: String,
+    /// Port of the container.
+    pub container_port: u16,
+    /// Speech-to-text channels of one unit.
+    #[serde(default)]
+    pub stt_channels: u32,
+    /// Text-to-speech channels of one unit.
+    #[serde(default)]
+    pub tts_channels: u32,
+    /// Calls, sessions or consultations a day of one unit.
+    #[serde(default)]
+    pub items_per_day: f64,
+    /// Average length.
+    #[serde(default)]
+    pub minutes_per_item: f64,
+    /// Nlp queries of an item.
+    #[serde(default)]
+    pub nlp_queries_per_item: f64,
+    /// Aicm searches of an item.
+    #[serde(default)]
+    pub aicm_searches_per_item: f64,
+    /// Hours over which a day's items come.
+    #[serde(default)]
+    pub hours_per_day: f64,
+    /// Weight by which the plan's CPU is split.
+    pub cpu_weight: u64,
+    /// Weight by which the plan's memory is split.
+    pub memory_weight: u64,
+}
+
+/// Work on CPU.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CpuModel {
+    /// Speech-to-text channels that a core carries.
+    pub stt_channels_per_core: f64,
+    /// Text-analysis channels that a core carries.
+    pub ta_channels_per_core: f64,
+    /// Quality-assessment channels that a core carries.
+    pub qa_channels_per_core: f64,
+    /// Share of a call in which one side speaks.
+    pub stt_speech_share: f64,
+}
+
+/// Work on GPU.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GpuModel {
+    /// Share of speech that comes from the cache.
+    pub tts_cache_share: f64,
+    /// Milliseconds on an idle device.
+    pub service_time_ms: f64,
+    /// Services whose pods get a GPU, in order.
+    pub order: Vec<Service>,
+}
+
+/// A factor on nlp and aicm work.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoadMultiplier {
+    /// Voice channels up to which it holds; 0 for no bound.
+    pub up_to_voice_channels: u64,
+    /// The factor.
+    pub factor: f64,
+}
+
+/// What one container asks of the scheduler.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requests {
+    /// Thousandths of a core.
+    pub cpu_millicores: u64,
+    /// MiB.
+    pub memory_mib: u64,
+}
+
+/// Memory beside the containers' base.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryModel {
+    /// MiB for each voice channel.
+    pub mib_per_voice_channel: f64,
+    /// MiB for each chat user.
+    pub mib_per_chat_user: f64,
+}
+
+/// Storage.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StorageModel {
+    /// GB for each service.
+    pub gb_per_service: f64,
+    /// MB for each user.
+    pub mb_per_user: f64,
+    /// MB an agent and day.
+    pub mb_per_agent_day: f64,
+    /// Days that recordings are kept.
+    pub recording_days: f64,
+}
+
+/// Availability of pods.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AvailabilityModel {
+    /// Share of time that one pod answers.
+    pub pod_share: f64,
+}
+
+/// When a smaller plan is offered.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alternatives {
+    /// Largest growth of the response time in percent.
+    pub max_response_increase_percent: f64,
+}
+
+/// Prices beside the plans'.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// US dollars a month.
+    pub usd_per_30_stt_channels: f64,
+    /// US dollars a month.
+    pub usd_per_30_tts_channels: f64,
+}
+
+/// What a tenant costs the operator.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatorCost {
+    /// Hours of a month.
+    pub hours_per_month: f64,
+    /// US dollars.
+    pub usd_per_core_hour: f64,
+    /// US dollars.
+    pub usd_per_gib_hour: f64,
+    /// US dollars.
+    pub usd_per_storage_gb_month: f64,
+}
+
+/// Minutes to deploy and to delete.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentMinutes {
+    /// Before the first workload.
+    pub base_minutes: u32,
+    /// For each workload.
+    pub minutes_per_workload: u32,
+    /// For each service whose pods load a model onto a GPU.
+    pub minutes_per_gpu_model: u32,
+    /// Between the shortest and the longest, for each workload.
+    pub spread_minutes_per_workload: u32,
+    /// Deleting, for each workload.
+    pub deletion_minutes_per_workload: u32,
+    /// Between the shortest and the longest deletion, for each workload.
+    pub deletion_spread_minutes_per_workload: u32,
+}
