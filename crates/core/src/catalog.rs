@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn every_fault_of_a_catalog_is_reported_at_once() {
         let broken = EMBEDDED
-            .replace("tts_cache_share = 0.78", "tts_cache_share = 1.78")
+            .replace("tts_cache_share = 0.785", "tts_cache_share = 1.785")
             .replace("gpu_type = \"t4\"", "gpu_type = \"h100\"")
             .replace("stt_channels_per_core = 6.5", "stt_channels_per_core = 0");
         let CatalogFaults(faults) = Catalog::parse(&broken).expect_err("three kinds of fault");

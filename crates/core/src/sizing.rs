@@ -1,7 +1,22 @@
 //! Sizing: from what a tenant wants to CPU, memory, GPUs, storage, replicas and cost.
+//!
+//! A chain of pure steps: [`demand`] turns units into work, [`queueing`] knows blocking and waiting,
+//! [`capacity`] finds the plan that carries the work, [`split`] deals the plan out to pods, [`cost`]
+//! prices it, and [`explain`] says where every number comes from.
+
+mod capacity;
+mod cost;
+mod demand;
+mod explain;
+pub mod queueing;
+mod split;
+#[cfg(test)]
+mod tests;
 
 use crate::catalog::Catalog;
 use crate::quantity::Resources;
+use crate::sizing::capacity::Fit;
+use crate::sizing::demand::Work;
 use crate::tenant::{Preset, Service, ServiceRequirements, SlaTarget};
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
@@ -109,14 +124,89 @@ pub struct Calculation {
     pub explanation: serde_json::Value,
 }
 
-/// Sizes a tenant: the plan named, or the one that the calculator chooses.
+/// Sizes a tenant: the plan named, or the one that the calculator chooses. A named plan is honoured;
+/// where it is expected not to carry the work or the SLA, `warnings` say so.
 pub fn size(catalog: &Catalog, demand: &Demand) -> Sizing {
-    let _ = (catalog, demand);
-    unimplemented!()
+    let work = Work::of(catalog, demand);
+    let chosen = capacity::choose(catalog, &work, &demand.sla_target);
+    match demand.preset {
+        None => sizing_of(catalog, demand, &work, &chosen, Vec::new()),
+        Some(preset) => {
+            let named = capacity::fit(catalog, preset, &work, &demand.sla_target);
+            // Over `large` the named plan grows, as the chosen one does.
+            let grown = preset == Preset::Large && chosen.preset == Preset::Large;
+            let fit = if grown { &chosen } else { &named };
+            let warnings = fit.warnings(catalog, &demand.sla_target, chosen.preset);
+            sizing_of(catalog, demand, &work, fit, warnings)
+        }
+    }
 }
 
 /// Sizes a demand with alternatives and an explanation, for the calculator call.
 pub fn calculate(catalog: &Catalog, demand: &Demand) -> Calculation {
-    let _ = (catalog, demand);
-    unimplemented!()
+    let sizing = size(catalog, demand);
+    let work = Work::of(catalog, demand);
+    let fit = capacity::fit_of(catalog, &sizing, &work, &demand.sla_target);
+    let alternatives = capacity::alternatives(catalog, &work, demand, &fit);
+    let explanation = explain::explanation(catalog, demand, &work, &fit, &sizing);
+    Calculation { sizing, alternatives, explanation }
+}
+
+/// Estimated time to delete a tenant.
+pub fn deletion_time(catalog: &Catalog, sizing: &Sizing) -> DeploymentTime {
+    let minutes = &catalog.deployment_time;
+    let workloads = sizing.services.len() as u32;
+    let min_minutes = (minutes.deletion_minutes_per_workload * workloads).max(1);
+    let max_minutes = min_minutes + (minutes.deletion_spread_minutes_per_workload * workloads).max(1);
+    DeploymentTime { min_minutes, max_minutes }
+}
+
+/// Estimated time to deploy a number of workloads, some of which load a model onto a GPU.
+pub fn deployment_time(catalog: &Catalog, workloads: usize, gpu_models: usize) -> DeploymentTime {
+    let minutes = &catalog.deployment_time;
+    let (workloads, gpu_models) = (workloads as u32, gpu_models as u32);
+    let min_minutes = minutes.base_minutes
+        + minutes.minutes_per_workload * workloads
+        + minutes.minutes_per_gpu_model * gpu_models;
+    let max_minutes = min_minutes + (minutes.spread_minutes_per_workload * workloads).max(1);
+    DeploymentTime { min_minutes, max_minutes }
+}
+
+/// The smallest plan that holds an amount of resources; `large` where none does.
+pub fn smallest_preset_for(catalog: &Catalog, resources: &Resources) -> Preset {
+    let holds = |have: Resources| {
+        have.cpu_millicores >= resources.cpu_millicores
+            && have.memory_mib >= resources.memory_mib
+            && have.gpu >= resources.gpu
+            && have.storage_gb >= resources.storage_gb
+    };
+    let plan = catalog.presets.iter().find(|plan| holds(plan.resources()));
+    plan.map_or(Preset::Large, |plan| plan.name)
+}
+
+/// List price in whole US dollars a month of the smallest plan that holds an amount of resources.
+pub fn list_price_of(catalog: &Catalog, resources: &Resources) -> u64 {
+    let plan = catalog.plan(smallest_preset_for(catalog, resources));
+    cost::plan_price(plan, resources)
+}
+
+fn sizing_of(
+    catalog: &Catalog,
+    demand: &Demand,
+    work: &Work,
+    fit: &Fit,
+    warnings: Vec<SizingWarning>,
+) -> Sizing {
+    let services = split::services(catalog, work, fit);
+    let gpu_models = work.counts.keys().filter(|service| catalog.gpu.order.contains(service)).count();
+    Sizing {
+        preset: fit.preset,
+        resources: fit.resources,
+        gpu_type: fit.gpu_type.clone(),
+        list_price_usd: cost::list_price(catalog, demand, fit),
+        operator_cost_usd: cost::operator_cost(catalog, fit),
+        deployment_time: deployment_time(catalog, services.len(), gpu_models),
+        services,
+        warnings,
+    }
 }
