@@ -3,7 +3,6 @@
 
 use crate::auth::Reader;
 use crate::error::{ApiError, ErrorCode};
-use crate::fields::Faults;
 use crate::state::{ApiState, ModeServices};
 use axum::extract::FromRequestParts;
 use ecp_core::Mode;
@@ -147,14 +146,6 @@ impl Api {
     /// The services of the request's mode.
     pub fn services(&self) -> &ModeServices {
         self.state.services(self.mode)
-    }
-
-    /// Refuses the request where fields are wrong; warns of fields that nothing read.
-    pub(crate) fn warn_of_unknown_fields(&self, faults: Faults) -> Result<(), ApiError> {
-        for name in faults.finish()? {
-            self.context.warn_unknown("field", &name);
-        }
-        Ok(())
     }
 
     /// The language of texts for people.

@@ -1,7 +1,6 @@
 //! What every request can reach: the services of both modes, the catalog, the clock and the limits.
 
 use crate::auth::Authentication;
-use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
@@ -22,7 +21,6 @@ pub struct ModeServices {
     pub metrics: Arc<dyn MetricStore>,
     /// The cluster, real or simulated.
     pub cluster: Arc<dyn Cluster>,
-    pub(crate) details: DetailCache,
 }
 
 impl ModeServices {
@@ -34,7 +32,7 @@ impl ModeServices {
         metrics: Arc<dyn MetricStore>,
         cluster: Arc<dyn Cluster>,
     ) -> Self {
-        Self { mode, tenancy, tenants, metrics, cluster, details: DetailCache::default() }
+        Self { mode, tenancy, tenants, metrics, cluster }
     }
 }
 

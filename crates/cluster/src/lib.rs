@@ -3,11 +3,15 @@
 //! The simulated cluster serves demo mode; [`NotConfigured`] stands where real mode has none. What
 //! tenants should look like is the domain's to say; what is on disk is the store's.
 
+mod controller;
+mod demo;
 mod not_configured;
 mod reasons;
 mod simulated;
 #[cfg(test)]
 mod testing;
 
+pub use controller::{Controller, ControllerOptions};
+pub use demo::demo_cluster_from_store;
 pub use not_configured::NotConfigured;
 pub use simulated::{DemoSpeed, DemoSpeedFault, FaultOf, NodePool, SimulatedCluster, SimulatedNodes};

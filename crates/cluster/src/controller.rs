@@ -1,0 +1,451 @@
+//! The controller: a level-triggered reconciler that brings each tenant of a mode to the cluster.
+//!
+//! It takes work from the store's durable queue and is woken by the store, by the cluster and by
+//! time; none of them tells it what changed. Each look at a tenant works from the whole state and
+//! can be cut short anywhere: what is on disk is enough to go on. One file a kind of look:
+//! [`rollout`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand.
+
+mod deletion;
+mod rollout;
+mod slots;
+mod view;
+
+use ecp_core::audit::AuditEntry;
+use ecp_core::catalog::Catalog;
+use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
+use ecp_core::ids::TenantId;
+use ecp_core::manifest::{Object, RenderOptions, render};
+use ecp_core::ports::{
+    Clock, Cluster, ClusterError, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore, WorkItem,
+};
+use ecp_core::tenant::{Tenant, TenantStatus};
+use ecp_core::text::Message;
+use ecp_core::{Mode, Timestamp};
+use parking_lot::Mutex;
+use slots::{Job, Slots};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// Items leased at once.
+const LEASE_BATCH: usize = 256;
+/// Until the queue is asked again after it failed or repeated itself.
+const QUEUE_PAUSE: Duration = Duration::from_millis(500);
+/// However fast the cluster lives, a machine that is busy gets this long in its own time.
+const SHORTEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How the controller works.
+#[derive(Clone, Debug)]
+pub struct ControllerOptions {
+    /// Tenants looked at side by side.
+    pub max_concurrent: usize,
+    /// How many times faster than life the cluster runs; 1 for a real one.
+    pub time_scale: f64,
+    /// Life time without any visible change after which a roll-out has failed.
+    pub progress_deadline: Duration,
+    /// Wait after the first failed try; doubled each time.
+    pub backoff_base: Duration,
+    /// Longest wait between tries.
+    pub backoff_max: Duration,
+    /// How often every tenant is looked at whether or not anything happened.
+    pub resync: Duration,
+}
+
+impl Default for ControllerOptions {
+    fn default() -> Self {
+        Self {
+            max_concurrent: 8,
+            time_scale: 1.0,
+            progress_deadline: Duration::from_secs(600),
+            backoff_base: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(60),
+            resync: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The controller of one mode.
+#[derive(Clone)]
+pub struct Controller {
+    shared: Arc<Shared>,
+}
+
+/// What all looks share.
+struct Shared {
+    mode: Mode,
+    store: Arc<dyn TenantStore>,
+    metrics: Arc<dyn MetricStore>,
+    cluster: Arc<dyn Cluster>,
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    options: ControllerOptions,
+    slots: Mutex<Slots>,
+    /// Manifests of tenants in hand, by generation; a manifest is a pure function of both.
+    manifests: Mutex<HashMap<TenantId, Rendered>>,
+    /// Deadlines do not run while nobody watches.
+    watching_since: Timestamp,
+}
+
+/// Objects of a generation.
+type Rendered = (u64, Arc<Vec<Object>>);
+
+/// How a look ended.
+#[derive(Debug, PartialEq, Eq)]
+enum LookEnd {
+    /// Nothing more is to be done.
+    Done,
+    /// The cluster has to move first.
+    Waiting,
+    /// The tenant changed meanwhile.
+    Again,
+}
+
+/// Why a look was cut short; it is taken again.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Metrics(#[from] MetricError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+}
+
+impl Controller {
+    /// Wires the controller of one mode.
+    pub fn new(
+        mode: Mode,
+        store: Arc<dyn TenantStore>,
+        metrics: Arc<dyn MetricStore>,
+        cluster: Arc<dyn Cluster>,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        options: ControllerOptions,
+    ) -> Self {
+        let watching_since = clock.now();
+        let (slots, manifests) = Default::default();
+        let shared = Shared {
+            mode,
+            store,
+            metrics,
+            cluster,
+            catalog,
+            clock,
+            options,
+            slots,
+            manifests,
+            watching_since,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Works until told to stop; looks that are under way are finished first.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let shared = &self.shared;
+        let mut work = shared.store.subscribe_work();
+        let mut changes = shared.cluster.changes();
+        let mut resync = tokio::time::interval(shared.options.resync);
+        resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = JoinSet::new();
+        let mut queue_due = Some(Instant::now());
+        tracing::info!(mode = shared.mode.as_str(), "the controller works");
+        loop {
+            if queue_due.is_some_and(|due| due <= Instant::now()) {
+                queue_due = self.lease_due().await.map(|after| Instant::now() + after);
+            }
+            self.start_looks(&mut looks);
+            let until_due = async {
+                match queue_due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(ended) = looks.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, mode = shared.mode.as_str(), "a look at a tenant broke off");
+                    }
+                    queue_due = Some(Instant::now());
+                }
+                changed = work.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    queue_due = Some(Instant::now());
+                }
+                change = changes.recv() => match change {
+                    Ok(first) => {
+                        let mut tenants = BTreeSet::from([first]);
+                        let lagged = loop {
+                            match changes.try_recv() {
+                                Ok(tenant) => _ = tenants.insert(tenant),
+                                Err(TryRecvError::Lagged(_)) => break true,
+                                Err(_) => break false,
+                            }
+                        };
+                        if lagged {
+                            self.look_around().await;
+                        } else {
+                            self.cluster_changed(tenants).await;
+                        }
+                    }
+                    Err(RecvError::Lagged(_)) => self.look_around().await,
+                    Err(RecvError::Closed) => break,
+                },
+                _ = resync.tick() => self.look_around().await,
+                () = until_due => {}
+            }
+        }
+        while looks.join_next().await.is_some() {}
+        tracing::info!(mode = shared.mode.as_str(), "the controller stopped");
+    }
+
+    /// Takes in hand what is due, and says after how long to ask again.
+    async fn lease_due(&self) -> Option<Duration> {
+        let shared = &self.shared;
+        let now = shared.clock.now();
+        let due = async {
+            loop {
+                let items = shared.store.lease_work(now, LEASE_BATCH).await?;
+                let leased = items.len();
+                let mut slots = shared.slots.lock();
+                items.into_iter().for_each(|item| slots.lease(item));
+                if leased < LEASE_BATCH {
+                    break;
+                }
+            }
+            shared.store.next_work_due().await
+        };
+        let due = due.await;
+        // A change may be queued behind the lease that is held for the state before it.
+        let newest = |id: &TenantId| shared.store.tenant(id).map(|tenant| tenant.deployment_id.clone());
+        shared.slots.lock().mark_changed(newest);
+        match due {
+            Ok(due) => {
+                let after = Duration::try_from(due?.duration_since(now)).unwrap_or_default();
+                Some(after.max(QUEUE_PAUSE))
+            }
+            Err(StoreError::Closed) => None,
+            Err(error) => {
+                tracing::error!(%error, mode = shared.mode.as_str(), "the work queue can not be read");
+                Some(QUEUE_PAUSE)
+            }
+        }
+    }
+
+    fn start_looks(&self, looks: &mut JoinSet<()>) {
+        while looks.len() < self.shared.options.max_concurrent.max(1) {
+            let Some(job) = self.shared.slots.lock().take() else { return };
+            looks.spawn(self.shared.clone().look(job));
+        }
+    }
+
+    /// The cluster shows other objects of these tenants.
+    async fn cluster_changed(&self, tenants: impl IntoIterator<Item = TenantId>) {
+        for id in tenants {
+            if !self.shared.slots.lock().mark(&id) {
+                self.shared.queue_if_different(&id).await;
+            }
+        }
+    }
+
+    /// Looks at every tenant; where all is well this writes nothing.
+    async fn look_around(&self) {
+        self.shared.slots.lock().mark_all();
+        for tenant in self.shared.store.tenants().iter() {
+            let in_hand = self.shared.slots.lock().mark(&tenant.id);
+            if !in_hand {
+                self.shared.queue_if_different(&tenant.id).await;
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Queues a tenant at rest whose objects are not as its record says.
+    async fn queue_if_different(&self, id: &TenantId) {
+        let Some(tenant) = self.store.tenant(id) else { return };
+        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return };
+        // What has not ended is in the queue already.
+        if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed) {
+            return;
+        }
+        let Ok(observation) = self.cluster.observe(id) else { return };
+        if view::differs_from_record(&deployment, &observation)
+            && let Err(error) = self.store.queue_work(id).await
+        {
+            tracing::error!(%error, tenant.id = %id, "a tenant that differs can not be queued");
+        }
+    }
+
+    /// Looks at one tenant and settles its lease.
+    async fn look(self: Arc<Self>, job: Job) {
+        let id = &job.item.tenant_id;
+        // Whatever happens, the tenant must not count as looked at for ever.
+        let _rest = Rest(&self, id);
+        match self.look_at(&job).await {
+            Ok(LookEnd::Done) => match self.store.finish_work(&job.item).await {
+                Ok(()) => self.put_down(&job.item),
+                Err(error) => tracing::error!(%error, tenant.id = %id, "finished work can not be put away"),
+            },
+            Ok(LookEnd::Waiting) => self.slots.lock().answered(id),
+            Ok(LookEnd::Again) => _ = self.slots.lock().mark(id),
+            Err(error) => self.back_off(&job.item, &error).await,
+        }
+    }
+
+    async fn look_at(&self, job: &Job) -> Result<LookEnd, LookError> {
+        let id = &job.item.tenant_id;
+        let Some(tenant) = self.store.tenant(id) else { return Ok(LookEnd::Done) };
+        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return Ok(LookEnd::Done) };
+        self.slots.lock().looks_at(id, &deployment.id);
+        match deployment.kind {
+            DeploymentKind::Delete { force } => {
+                self.look_at_deletion(tenant, &deployment, force, job.fresh).await
+            }
+            DeploymentKind::Create | DeploymentKind::Update => {
+                self.look_at_rollout(tenant, &deployment).await
+            }
+        }
+    }
+
+    fn put_down(&self, item: &WorkItem) {
+        self.manifests.lock().remove(&item.tenant_id);
+        self.slots.lock().end(item);
+    }
+
+    /// Puts a tenant off after a failure; the durable queue brings it back.
+    async fn back_off(&self, item: &WorkItem, error: &LookError) {
+        let id = &item.tenant_id;
+        let attempts = item.attempts.saturating_add(1);
+        let wait = backoff(&self.options, id, attempts);
+        tracing::warn!(%error, tenant.id = %id, attempts, wait_ms = wait.as_millis() as u64, "trying again later");
+        let now = self.clock.now();
+        if let LookError::Cluster(error) = error
+            && let Err(error) = self.tell_waiting(id, error, attempts, wait, now).await
+        {
+            tracing::error!(%error, tenant.id = %id, "progress can not be recorded");
+        }
+        match self.store.retry_work(item, attempts, now + wait).await {
+            Ok(()) => self.put_down(item),
+            Err(error) => tracing::error!(%error, tenant.id = %id, "work can not be put off"),
+        }
+    }
+
+    /// Says in the log of a deployment that is under way why nothing moves.
+    async fn tell_waiting(
+        &self,
+        id: &TenantId,
+        error: &ClusterError,
+        attempts: u32,
+        wait: Duration,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some(tenant) = self.store.tenant(id) else { return Ok(()) };
+        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return Ok(()) };
+        if deployment.status.is_final() {
+            return Ok(());
+        }
+        let reason = match error {
+            ClusterError::NotConfigured => Message::new("deployment.cluster_not_configured"),
+            other => Message::new("deployment.cluster_unreachable").with("reason", other),
+        };
+        let message = reason.with("attempt", attempts).with("seconds", wait.as_secs_f64().ceil());
+        let mut deployment = Deployment::clone(&deployment);
+        deployment.note(now, LogLevel::Warning, message);
+        self.record(deployment, tenant.status, None).await
+    }
+
+    async fn record(
+        &self,
+        deployment: Deployment,
+        tenant_status: TenantStatus,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.store.record_progress(ProgressUpdate { deployment, tenant_status, audit }).await
+    }
+
+    /// Ends the deployments that a newer one takes the place of.
+    async fn supersede(&self, tenant: &Tenant, deployment: &Deployment) -> Result<(), StoreError> {
+        let mut previous = deployment.replaces.clone();
+        while let Some(old) = previous.take().and_then(|id| self.store.deployment(&id)) {
+            if old.status.is_final() {
+                break;
+            }
+            let mut old = Deployment::clone(&old);
+            old.supersede(self.clock.now(), &deployment.id);
+            previous = old.replaces.clone();
+            self.record(old, tenant.status, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The tenant's objects.
+    async fn manifest(&self, tenant: &Tenant) -> Result<Arc<Vec<Object>>, StoreError> {
+        let kept = self.manifests.lock().get(&tenant.id).cloned();
+        if let Some((_, objects)) = kept.filter(|(generation, _)| *generation == tenant.generation) {
+            return Ok(objects);
+        }
+        let secrets = self.store.tenant_secrets(&tenant.id).await?;
+        let objects = Arc::new(render(&self.catalog, tenant, &secrets, &RenderOptions::default()).objects);
+        self.manifests.lock().insert(tenant.id.clone(), (tenant.generation, objects.clone()));
+        Ok(objects)
+    }
+
+    fn audit(&self, tenant: &Tenant, deployment: &Deployment, outcome: &str) -> AuditEntry {
+        let action = match deployment.kind {
+            DeploymentKind::Create => "tenant.create",
+            DeploymentKind::Update => "tenant.update",
+            DeploymentKind::Delete { .. } => "tenant.delete",
+        };
+        AuditEntry {
+            timestamp: self.clock.now(),
+            actor: "controller".to_owned(),
+            action: action.to_owned(),
+            tenant_id: tenant.id.clone(),
+            request_id: None,
+            before: None,
+            after: Some(serde_json::json!({
+                "deployment_id": deployment.id,
+                "generation": deployment.generation,
+                "status": deployment.status,
+            })),
+            outcome: outcome.to_owned(),
+        }
+    }
+
+    /// Life time on the clock of the machine.
+    fn scaled(&self, life: Duration) -> Duration {
+        Duration::try_from_secs_f64(life.as_secs_f64() / self.options.time_scale).unwrap_or(life)
+    }
+
+    /// True when nothing visible happened for too long.
+    fn is_overdue(&self, deployment: &Deployment) -> bool {
+        let deadline = self.scaled(self.options.progress_deadline).max(SHORTEST_DEADLINE);
+        let since = deployment.last_change().max(self.watching_since);
+        Duration::try_from(self.clock.now().duration_since(since)).is_ok_and(|quiet| quiet > deadline)
+    }
+}
+
+/// Lets a tenant be looked at again when a look is over, however it ended.
+struct Rest<'a>(&'a Shared, &'a TenantId);
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        self.0.slots.lock().rest(self.1);
+    }
+}
+
+/// Doubles from the base to the maximum, less up to a fifth by tenant, so that tenants that failed
+/// together do not all come back together.
+fn backoff(options: &ControllerOptions, id: &TenantId, attempts: u32) -> Duration {
+    let doubled = options.backoff_base.saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX));
+    let spread =
+        id.as_str().bytes().fold(attempts, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    doubled.min(options.backoff_max).mul_f64(1.0 - f64::from(spread % 64) / 320.0)
+}

@@ -1,0 +1,77 @@
+//! One look at a tenant that goes away: first its objects, then its samples, then the tenant.
+
+use super::view::resource;
+use super::{LookEnd, LookError, Shared};
+use ecp_core::deployment::{Deployment, DeploymentStatus, LogLevel, Phase, ResourceState};
+use ecp_core::tenant::{Tenant, TenantStatus};
+use ecp_core::text::Message;
+use std::sync::Arc;
+
+/// Percent done while objects are going.
+const GOING: std::ops::RangeInclusive<u8> = 10..=90;
+
+impl Shared {
+    pub(super) async fn look_at_deletion(
+        &self,
+        tenant: Arc<Tenant>,
+        recorded: &Deployment,
+        force: bool,
+        fresh: bool,
+    ) -> Result<LookEnd, LookError> {
+        let mut deletion = recorded.clone();
+        if deletion.phase == Phase::Queued {
+            self.supersede(&tenant, &deletion).await?;
+        }
+        let seen = self.cluster.observe(&tenant.id)?;
+        if seen.objects.is_empty() {
+            return self.finish_deletion(&tenant, deletion).await;
+        }
+        if fresh || seen.objects.iter().any(|object| object.status != "Terminating") {
+            self.cluster.delete(&tenant.id, force).await?;
+        }
+        let seen = self.cluster.observe(&tenant.id)?;
+        if seen.objects.is_empty() {
+            return self.finish_deletion(&tenant, deletion).await;
+        }
+        let left: Vec<ResourceState> = seen.objects.iter().map(resource).collect();
+        let now = self.clock.now();
+        if deletion.phase == Phase::Queued {
+            deletion.advance(Phase::ScalingServices, *GOING.start());
+            deletion.note(now, LogLevel::Info, Message::new("deployment.deleting"));
+        } else if left != deletion.pending_resources {
+            deletion.advance(Phase::ScalingServices, progress(&deletion, left.len()));
+            deletion.announce(now, Message::new("deployment.deleting_left").with("left", left.len()));
+        } else if self.is_overdue(&deletion) {
+            let names: Vec<&str> = left.iter().map(|resource| resource.name.as_str()).collect();
+            let message = Message::new("deployment.deletion_stalled").with("objects", names.join(", "));
+            deletion.note(now, LogLevel::Warning, message);
+        } else {
+            return Ok(LookEnd::Waiting);
+        }
+        deletion.created_resources.clear();
+        deletion.pending_resources = left;
+        self.record(deletion, TenantStatus::Deleting, None).await?;
+        Ok(LookEnd::Waiting)
+    }
+
+    async fn finish_deletion(&self, tenant: &Tenant, mut deletion: Deployment) -> Result<LookEnd, LookError> {
+        self.metrics.remove_tenant(&tenant.id).await?;
+        if deletion.status != DeploymentStatus::Deleted {
+            deletion.created_resources.clear();
+            deletion.pending_resources.clear();
+            deletion.complete(self.clock.now());
+            self.record(deletion.clone(), TenantStatus::Deleting, None).await?;
+        }
+        self.store.remove_tenant(&tenant.id, self.audit(tenant, &deletion, "completed")).await?;
+        Ok(LookEnd::Done)
+    }
+}
+
+/// Goes on towards the end by the share of the remaining objects that went since the last record.
+fn progress(deletion: &Deployment, left: usize) -> u8 {
+    let before = deletion.pending_resources.len();
+    let gone = before.saturating_sub(left);
+    let ahead = usize::from(GOING.end().saturating_sub(deletion.progress));
+    let step = (ahead * gone).checked_div(before).unwrap_or(0);
+    deletion.progress + u8::try_from(step).unwrap_or(0)
+}

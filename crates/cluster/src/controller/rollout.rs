@@ -1,0 +1,331 @@
+//! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
+
+use super::view::{View, news};
+use super::{LookEnd, LookError, Shared};
+use crate::reasons;
+use ecp_core::deployment::{Deployment, DeploymentStatus, Failure, LogLevel, Phase, ResourceState};
+use ecp_core::manifest::Object;
+use ecp_core::ports::{ClusterError, ObjectState, StoreError};
+use ecp_core::tenant::{Tenant, TenantStatus};
+use ecp_core::text::Message;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Percent done once everything is applied.
+const APPLIED: u8 = 40;
+/// Percent done when all pods are ready.
+const SCALED: u8 = 90;
+/// Percent done during the last look.
+const VERIFYING: u8 = 95;
+
+/// One step of applying.
+struct Step {
+    /// Phase while it is under way.
+    phase: Phase,
+    /// Percent done when it begins.
+    progress: u8,
+    /// What is said when it begins.
+    begins: &'static str,
+    /// The kinds that it applies; none means all that no other step does.
+    kinds: &'static [&'static str],
+}
+
+const STEPS: [Step; 3] = [
+    Step {
+        phase: Phase::CreatingNamespace,
+        progress: 5,
+        begins: "deployment.started",
+        kinds: &["Namespace", "ResourceQuota", "LimitRange", "NetworkPolicy", "ServiceAccount"],
+    },
+    Step {
+        phase: Phase::CreatingConfig,
+        progress: 15,
+        begins: "deployment.namespace_created",
+        kinds: &["ConfigMap", "Secret"],
+    },
+    Step { phase: Phase::CreatingServices, progress: 25, begins: "deployment.config_created", kinds: &[] },
+];
+
+impl Step {
+    fn objects(&self, all: &[Object]) -> Vec<Object> {
+        let named = |object: &Object| STEPS.iter().any(|step| step.kinds.contains(&object.kind()));
+        let ours = |object: &&Object| match self.kinds {
+            [] => !named(object),
+            kinds => kinds.contains(&object.kind()),
+        };
+        all.iter().filter(ours).cloned().collect()
+    }
+}
+
+/// A look under way.
+struct Look<'a> {
+    shared: &'a Shared,
+    tenant: Arc<Tenant>,
+    objects: Arc<Vec<Object>>,
+    /// The record, as it will be written next.
+    deployment: Deployment,
+}
+
+impl Shared {
+    pub(super) async fn look_at_rollout(
+        &self,
+        tenant: Arc<Tenant>,
+        recorded: &Deployment,
+    ) -> Result<LookEnd, LookError> {
+        let objects = self.manifest(&tenant).await?;
+        let mut look = Look { shared: self, tenant, objects, deployment: recorded.clone() };
+        let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
+        match end {
+            Err(LookError::Cluster(refusal @ ClusterError::Refused { .. })) => look.refused(&refusal).await,
+            end => end,
+        }
+    }
+}
+
+impl Look<'_> {
+    /// Brings a deployment that has not ended further.
+    async fn roll_out(&mut self) -> Result<LookEnd, LookError> {
+        if self.deployment.phase == Phase::Queued {
+            self.shared.supersede(&self.tenant, &self.deployment).await?;
+            let time = self.tenant.sizing.deployment_time;
+            let life = Duration::from_secs(u64::from(time.max_minutes) * 60);
+            self.deployment.estimated_completion = Some(self.now() + self.shared.scaled(life));
+            self.deployment.status = DeploymentStatus::Deploying;
+        }
+        if self.deployment.phase < Phase::ScalingServices && !self.apply_in_steps().await? {
+            return Ok(LookEnd::Again);
+        }
+        let view = self.put_right().await?;
+        if self.deployment.phase < Phase::ScalingServices {
+            self.deployment.advance(Phase::ScalingServices, APPLIED);
+            self.note(LogLevel::Info, Message::new("deployment.services_created"));
+            self.show(&view);
+            self.record(TenantStatus::Pending).await?;
+        }
+        self.tell_progress(&view).await?;
+        if view.is_complete() {
+            return self.verify().await;
+        }
+        if let Some(stuck) = &view.stuck {
+            return self.fail_for(stuck).await;
+        }
+        if self.shared.is_overdue(&self.deployment) {
+            return self.fail("DEPLOYMENT_FAILED", stalled(&view)).await;
+        }
+        Ok(LookEnd::Waiting)
+    }
+
+    /// Applies step by step from where the record stands; false when the tenant changed meanwhile.
+    async fn apply_in_steps(&mut self) -> Result<bool, LookError> {
+        let from = self.deployment.phase;
+        for step in STEPS.iter().filter(|step| step.phase >= from) {
+            let newest = self.shared.store.tenant(&self.tenant.id);
+            if newest.is_none_or(|newest| newest.deployment_id != self.deployment.id) {
+                return Ok(false);
+            }
+            if self.deployment.phase < step.phase {
+                self.deployment.advance(step.phase, step.progress);
+                self.note(LogLevel::Info, Message::new(step.begins));
+                let view = self.observe()?;
+                self.show(&view);
+                self.record(TenantStatus::Pending).await?;
+            }
+            let objects = step.objects(&self.objects);
+            self.shared.cluster.apply(&self.tenant.id, &objects).await?;
+        }
+        Ok(true)
+    }
+
+    /// Applies again what is missing, deletes what is too much, and says what there is then.
+    async fn put_right(&mut self) -> Result<View, LookError> {
+        let view = self.observe()?;
+        if !view.missing.is_empty() {
+            self.shared.cluster.apply(&self.tenant.id, &self.objects).await?;
+        }
+        if view.surplus {
+            self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
+        }
+        if view.missing.is_empty() && !view.surplus { Ok(view) } else { Ok(self.observe()?) }
+    }
+
+    /// Records what changed since the last record; nothing changed, nothing written.
+    async fn tell_progress(&mut self, view: &View) -> Result<(), LookError> {
+        let percent = view.percent_ready() as u8;
+        let progress = APPLIED + (u32::from(SCALED - APPLIED) * u32::from(percent) / 100) as u8;
+        if self.shows(view) && self.deployment.progress >= progress {
+            return Ok(());
+        }
+        let (started, ready) = news(&self.deployment, view);
+        let trouble = self.new_trouble(view);
+        self.deployment.advance(self.deployment.phase, progress);
+        let (started, ready) = (started.join(", "), ready.join(", "));
+        match (started.is_empty(), ready.is_empty()) {
+            (false, false) => self.note(
+                LogLevel::Info,
+                Message::new("deployment.service_ready_and_started")
+                    .with("ready", ready)
+                    .with("started", started),
+            ),
+            (true, false) => {
+                self.note(LogLevel::Info, Message::new("deployment.service_ready").with("services", ready));
+            }
+            (false, true) => {
+                self.note(
+                    LogLevel::Info,
+                    Message::new("deployment.service_started").with("services", started),
+                );
+            }
+            (true, true) if trouble.is_empty() => {
+                self.announce(pods_ready(view));
+            }
+            (true, true) => {}
+        }
+        for reason in trouble {
+            self.note(LogLevel::Warning, reason);
+        }
+        self.show(view);
+        self.record(TenantStatus::Pending).await?;
+        Ok(())
+    }
+
+    /// Looks once more at what seems complete, and ends the deployment if it still is.
+    async fn verify(&mut self) -> Result<LookEnd, LookError> {
+        if self.deployment.phase < Phase::Verifying {
+            self.deployment.advance(Phase::Verifying, VERIFYING);
+            self.note(LogLevel::Info, Message::new("deployment.verifying"));
+            self.record(TenantStatus::Pending).await?;
+        }
+        let view = self.observe()?;
+        if !view.is_complete() {
+            return Ok(LookEnd::Again);
+        }
+        self.show(&view);
+        self.deployment.complete(self.now());
+        self.record_outcome(TenantStatus::Running, "completed").await?;
+        Ok(LookEnd::Done)
+    }
+
+    /// Keeps a tenant whose deployment has ended as it should be.
+    async fn keep(&mut self) -> Result<LookEnd, LookError> {
+        let before = self.observe()?;
+        let view = self.put_right().await?;
+        if !before.missing.is_empty() {
+            let message =
+                Message::new("deployment.restored_objects").with("objects", before.missing.join(", "));
+            self.note(LogLevel::Warning, message);
+        }
+        let was = self.tenant.status;
+        let told = before.missing.is_empty() && self.deployment.created_resources == view.created;
+        if self.deployment.status == DeploymentStatus::Failed {
+            if view.is_complete() {
+                self.show(&view);
+                self.deployment.complete(self.now());
+                self.record_outcome(TenantStatus::Running, "completed").await?;
+            } else if !told {
+                self.announce(pods_ready(&view));
+                self.show(&view);
+                self.record(TenantStatus::Failed).await?;
+            }
+            return Ok(LookEnd::Done);
+        }
+        if let Some(stuck) = view.stuck.as_ref().filter(|_| view.down) {
+            self.show(&view);
+            return self.fail_for(stuck).await;
+        }
+        let is = if view.down { TenantStatus::Pending } else { TenantStatus::Running };
+        if told && is == was {
+            return Ok(LookEnd::Done);
+        }
+        match (was, is) {
+            (TenantStatus::Running, TenantStatus::Pending) => {
+                let names: Vec<&str> = view.pending.iter().map(|resource| resource.name.as_str()).collect();
+                let message = Message::new("deployment.degraded").with("objects", names.join(", "));
+                self.note(LogLevel::Warning, message);
+            }
+            (TenantStatus::Pending, TenantStatus::Running) => {
+                self.note(LogLevel::Info, Message::new("deployment.recovered"));
+            }
+            _ => self.announce(pods_ready(&view)),
+        }
+        self.show(&view);
+        self.record(is).await?;
+        Ok(LookEnd::Done)
+    }
+
+    /// Ends the deployment with what the cluster would not take.
+    async fn refused(&mut self, refusal: &ClusterError) -> Result<LookEnd, LookError> {
+        if self.deployment.status == DeploymentStatus::Failed {
+            return Ok(LookEnd::Done);
+        }
+        self.fail("DEPLOYMENT_FAILED", Message::new("deployment.refused").with("reason", refusal)).await
+    }
+
+    /// Ends the deployment with an object for which waiting will not help.
+    async fn fail_for(&mut self, stuck: &ObjectState) -> Result<LookEnd, LookError> {
+        let reason = stuck.reason.clone();
+        let reason =
+            reason.unwrap_or_else(|| Message::new("deployment.stalled").with("objects", &stuck.name));
+        let unschedulable = reason.key == reasons::UNSCHEDULABLE;
+        self.fail(if unschedulable { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
+    }
+
+    async fn fail(&mut self, code: &str, message: Message) -> Result<LookEnd, LookError> {
+        self.deployment.fail(self.now(), Failure { code: code.to_owned(), message });
+        self.record_outcome(TenantStatus::Failed, "failed").await?;
+        Ok(LookEnd::Done)
+    }
+
+    fn observe(&self) -> Result<View, ClusterError> {
+        Ok(View::of(&self.objects, &self.shared.cluster.observe(&self.tenant.id)?))
+    }
+
+    fn shows(&self, view: &View) -> bool {
+        self.deployment.created_resources == view.created && self.deployment.pending_resources == view.pending
+    }
+
+    fn show(&mut self, view: &View) {
+        self.deployment.created_resources.clone_from(&view.created);
+        self.deployment.pending_resources.clone_from(&view.pending);
+    }
+
+    /// Reasons that the record does not show yet.
+    fn new_trouble(&self, view: &View) -> Vec<Message> {
+        let known = |resource: &ResourceState| {
+            self.deployment.pending_resources.iter().any(|known| known.reason == resource.reason)
+        };
+        let new = view.pending.iter().filter(|resource| resource.reason.is_some() && !known(resource));
+        new.filter_map(|resource| resource.reason.clone()).collect()
+    }
+
+    fn announce(&mut self, message: Message) {
+        let now = self.now();
+        self.deployment.announce(now, message);
+    }
+
+    fn note(&mut self, level: LogLevel, message: Message) {
+        let now = self.now();
+        self.deployment.note(now, level, message);
+    }
+
+    async fn record(&self, tenant_status: TenantStatus) -> Result<(), StoreError> {
+        self.shared.record(self.deployment.clone(), tenant_status, None).await
+    }
+
+    async fn record_outcome(&self, tenant_status: TenantStatus, outcome: &str) -> Result<(), StoreError> {
+        let audit = self.shared.audit(&self.tenant, &self.deployment, outcome);
+        self.shared.record(self.deployment.clone(), tenant_status, Some(audit)).await
+    }
+
+    fn now(&self) -> ecp_core::Timestamp {
+        self.shared.clock.now()
+    }
+}
+
+fn pods_ready(view: &View) -> Message {
+    Message::new("deployment.pods_ready").with("ready", view.pods_ready).with("wanted", view.pods_wanted)
+}
+
+fn stalled(view: &View) -> Message {
+    let names: Vec<&str> = view.pending.iter().map(|resource| resource.name.as_str()).collect();
+    Message::new("deployment.stalled").with("objects", names.join(", "))
+}

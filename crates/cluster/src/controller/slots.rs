@@ -1,0 +1,175 @@
+//! Which tenants the controller has in hand: leased, to be looked at, being looked at.
+
+use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::ports::WorkItem;
+use std::collections::{HashMap, VecDeque};
+
+/// Tenants in hand. A lease is held for as long as a roll-out lasts, so that waiting for pods
+/// writes nothing; after a crash the store hands it out again.
+#[derive(Default)]
+pub(super) struct Slots {
+    slots: HashMap<TenantId, Slot>,
+    /// Marked and not running, in the order of marking.
+    ready: VecDeque<TenantId>,
+}
+
+struct Slot {
+    item: WorkItem,
+    /// Nothing was done under this lease yet.
+    fresh: bool,
+    /// Something happened since the last look began.
+    marked: bool,
+    running: bool,
+    /// What the last look was about.
+    deployment: Option<DeploymentId>,
+}
+
+/// A tenant that is to be looked at now.
+pub(super) struct Job {
+    pub(super) item: WorkItem,
+    /// It is the first look under this lease: what was under way may have been cut short.
+    pub(super) fresh: bool,
+}
+
+impl Slots {
+    /// Takes a tenant in hand.
+    pub(super) fn lease(&mut self, item: WorkItem) {
+        let id = item.tenant_id.clone();
+        match self.slots.get_mut(&id) {
+            Some(slot) => (slot.item, slot.fresh) = (item, true),
+            None => {
+                let slot = Slot { item, fresh: true, marked: false, running: false, deployment: None };
+                self.slots.insert(id.clone(), slot);
+            }
+        }
+        self.mark(&id);
+    }
+
+    /// Says that something happened; false where the tenant is not in hand.
+    pub(super) fn mark(&mut self, id: &TenantId) -> bool {
+        let Some(slot) = self.slots.get_mut(id) else { return false };
+        if !slot.marked {
+            slot.marked = true;
+            if !slot.running {
+                self.ready.push_back(id.clone());
+            }
+        }
+        true
+    }
+
+    /// Marks every tenant in hand.
+    pub(super) fn mark_all(&mut self) {
+        let ids: Vec<TenantId> = self.slots.keys().cloned().collect();
+        for id in ids {
+            self.mark(&id);
+        }
+    }
+
+    /// Marks the tenants whose newest deployment is not the one that was last looked at.
+    pub(super) fn mark_changed(&mut self, newest: impl Fn(&TenantId) -> Option<DeploymentId>) {
+        let changed = |(id, slot): (&TenantId, &Slot)| {
+            (slot.deployment.is_some() && newest(id) != slot.deployment).then(|| id.clone())
+        };
+        let ids: Vec<TenantId> = self.slots.iter().filter_map(changed).collect();
+        for id in ids {
+            self.mark(&id);
+        }
+    }
+
+    /// The next tenant to look at; it is running from here on.
+    pub(super) fn take(&mut self) -> Option<Job> {
+        let id = self.ready.pop_front()?;
+        let slot = self.slots.get_mut(&id)?;
+        (slot.marked, slot.running) = (false, true);
+        Some(Job { item: slot.item.clone(), fresh: std::mem::take(&mut slot.fresh) })
+    }
+
+    /// Notes what the look is about.
+    pub(super) fn looks_at(&mut self, id: &TenantId, deployment: &DeploymentId) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.deployment = Some(deployment.clone());
+        }
+    }
+
+    /// A look is over and the tenant stays in hand.
+    pub(super) fn rest(&mut self, id: &TenantId) {
+        let Some(slot) = self.slots.get_mut(id) else { return };
+        if std::mem::take(&mut slot.running) && slot.marked {
+            self.ready.push_back(id.clone());
+        }
+    }
+
+    /// The cluster answered: earlier failures do not count any more.
+    pub(super) fn answered(&mut self, id: &TenantId) {
+        if let Some(slot) = self.slots.get_mut(id) {
+            slot.item.attempts = 0;
+        }
+    }
+
+    /// A lease ended; the tenant is put down, unless there is newer work for it.
+    pub(super) fn end(&mut self, item: &WorkItem) {
+        let newer = self.slots.get(&item.tenant_id).is_some_and(|slot| slot.item.lease != item.lease);
+        if newer {
+            self.mark(&item.tenant_id);
+            self.rest(&item.tenant_id);
+        } else {
+            self.slots.remove(&item.tenant_id);
+        }
+    }
+
+    /// How many are in hand.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(lease: u64) -> WorkItem {
+        WorkItem { tenant_id: TenantId::parse("acme").expect("a valid id"), attempts: 0, lease }
+    }
+
+    #[test]
+    fn a_tenant_is_never_looked_at_twice_at_once() {
+        let mut slots = Slots::default();
+        let id = item(1).tenant_id;
+        slots.lease(item(1));
+        assert!(slots.take().is_some());
+        assert!(slots.mark(&id));
+        assert!(slots.take().is_none(), "it is still running");
+        slots.rest(&id);
+        assert!(slots.take().is_some_and(|job| !job.fresh));
+        slots.rest(&id);
+        assert!(slots.take().is_none(), "nothing happened since");
+    }
+
+    #[test]
+    fn newer_work_survives_the_end_of_an_older_lease() {
+        let mut slots = Slots::default();
+        slots.lease(item(1));
+        let old = slots.take().expect("a job").item;
+        slots.lease(item(2));
+        slots.end(&old);
+        let newer = slots.take().expect("the newer work");
+        assert_eq!((newer.item.lease, newer.fresh), (2, true));
+        slots.end(&newer.item);
+        assert_eq!(slots.len(), 0);
+    }
+
+    #[test]
+    fn a_tenant_with_another_deployment_than_last_looked_at_is_marked() {
+        let mut slots = Slots::default();
+        let (one, two) = (DeploymentId::from_text("dep-1"), DeploymentId::from_text("dep-2"));
+        slots.lease(item(1));
+        let id = slots.take().expect("a job").item.tenant_id;
+        slots.looks_at(&id, &one);
+        slots.rest(&id);
+        slots.mark_changed(|_| Some(one.clone()));
+        assert!(slots.take().is_none());
+        slots.mark_changed(|_| Some(two.clone()));
+        assert!(slots.take().is_some());
+    }
+}

@@ -1,0 +1,204 @@
+//! What the cluster shows of a tenant, held against what it should show; pure.
+
+use ecp_core::deployment::{Deployment, ResourceState};
+use ecp_core::manifest::Object;
+use ecp_core::ports::{ObjectState, Observation};
+use std::collections::{HashMap, HashSet};
+
+/// The status of objects that are on their way out.
+const TERMINATING: &str = "Terminating";
+
+/// A tenant's objects, sorted by whether they are as they should be.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// There and ready.
+    pub(super) created: Vec<ResourceState>,
+    /// Not yet.
+    pub(super) pending: Vec<ResourceState>,
+    /// Ready pods of all workloads.
+    pub(super) pods_ready: u32,
+    /// Wanted pods of all workloads.
+    pub(super) pods_wanted: u32,
+    /// Names of objects that should be there and are not.
+    pub(super) missing: Vec<String>,
+    /// An object is there that should not, and is not on its way out.
+    pub(super) surplus: bool,
+    /// An object is on its way out.
+    pub(super) leaving: bool,
+    /// A workload serves nobody, or an object is missing.
+    pub(super) down: bool,
+    /// The first object for which waiting will not help.
+    pub(super) stuck: Option<ObjectState>,
+}
+
+impl View {
+    /// Holds what is there against what should be.
+    pub(super) fn of(wanted: &[Object], observation: &Observation) -> Self {
+        let mut seen: HashMap<(&str, &str), &ObjectState> = index(observation);
+        let mut view = Self::default();
+        for object in wanted {
+            let pods = object.workload().map(|workload| workload.replicas);
+            match seen.remove(&(object.kind(), object.name())) {
+                Some(state) if state.status != TERMINATING => view.add(state, pods),
+                _ => view.add_missing(object, pods),
+            }
+        }
+        view.surplus = seen.values().any(|state| state.status != TERMINATING);
+        view.leaving = observation.objects.iter().any(|state| state.status == TERMINATING);
+        view
+    }
+
+    /// Everything is there and ready, and nothing else.
+    pub(super) fn is_complete(&self) -> bool {
+        self.pending.is_empty() && !self.surplus && !self.leaving
+    }
+
+    /// Percent of the wanted pods that are ready; 100 where none are wanted.
+    pub(super) fn percent_ready(&self) -> u32 {
+        (self.pods_ready.min(self.pods_wanted) * 100).checked_div(self.pods_wanted).unwrap_or(100)
+    }
+
+    fn add(&mut self, state: &ObjectState, pods: Option<u32>) {
+        if let Some((ready, wanted)) = state.replicas {
+            self.pods_ready += ready.min(wanted);
+            self.pods_wanted += wanted;
+            self.down |= ready == 0 && wanted > 0;
+        } else if let Some(wanted) = pods {
+            self.pods_wanted += wanted;
+            self.down |= wanted > 0;
+        }
+        if state.stuck && self.stuck.is_none() {
+            self.stuck = Some(state.clone());
+        }
+        let list = if state.ready { &mut self.created } else { &mut self.pending };
+        list.push(resource(state));
+    }
+
+    fn add_missing(&mut self, object: &Object, pods: Option<u32>) {
+        self.down = true;
+        self.pods_wanted += pods.unwrap_or(0);
+        self.missing.push(format!("{} {}", object.kind(), object.name()));
+        self.pending.push(ResourceState {
+            kind: object.kind().to_owned(),
+            name: object.name().to_owned(),
+            status: "Pending".to_owned(),
+            replicas: None,
+            reason: None,
+        });
+    }
+}
+
+/// An object as the status call prints it.
+pub(super) fn resource(state: &ObjectState) -> ResourceState {
+    ResourceState {
+        kind: state.kind.clone(),
+        name: state.name.clone(),
+        status: state.status.clone(),
+        replicas: state.replicas.map(|(ready, wanted)| format!("{ready}/{wanted}")),
+        reason: state.reason.clone(),
+    }
+}
+
+/// True where a deployment that ended shows other ready objects than its record says: something was
+/// lost, or got ready by itself.
+pub(super) fn differs_from_record(deployment: &Deployment, observation: &Observation) -> bool {
+    let seen = index(observation);
+    let is_ready = |recorded: &ResourceState, same_replicas: bool| {
+        seen.get(&(recorded.kind.as_str(), recorded.name.as_str())).is_some_and(|state| {
+            state.ready && (!same_replicas || resource(state).replicas == recorded.replicas)
+        })
+    };
+    deployment.created_resources.iter().any(|recorded| !is_ready(recorded, true))
+        || deployment.pending_resources.iter().any(|recorded| is_ready(recorded, false))
+}
+
+/// Names of the workloads that began and of those that got ready, from one record to the next.
+pub(super) fn news(before: &Deployment, after: &View) -> (Vec<String>, Vec<String>) {
+    let key = |resource: &ResourceState| (resource.kind.clone(), resource.name.clone());
+    let was_ready: HashSet<_> = before.created_resources.iter().map(key).collect();
+    let had_begun: HashSet<_> =
+        before.pending_resources.iter().filter(|resource| begun(resource)).map(key).collect();
+    let workloads = |list: &[ResourceState], new: &dyn Fn(&ResourceState) -> bool| {
+        let is_news = |resource: &&ResourceState| resource.replicas.is_some() && new(resource);
+        list.iter().filter(is_news).map(|resource| capitalized(&resource.name)).collect()
+    };
+    let started =
+        workloads(&after.pending, &|resource| begun(resource) && !had_begun.contains(&key(resource)));
+    let ready = workloads(&after.created, &|resource| !was_ready.contains(&key(resource)));
+    (started, ready)
+}
+
+fn begun(resource: &ResourceState) -> bool {
+    resource.status != "Pending"
+}
+
+fn capitalized(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn index(observation: &Observation) -> HashMap<(&str, &str), &ObjectState> {
+    observation.objects.iter().map(|state| ((state.kind.as_str(), state.name.as_str()), state)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{deployment, namespace, service};
+
+    fn state(kind: &str, name: &str, status: &str, replicas: Option<(u32, u32)>) -> ObjectState {
+        ObjectState {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            status: status.to_owned(),
+            ready: ["Active", "Available"].contains(&status),
+            replicas,
+            reason: None,
+            stuck: status == "Failed",
+        }
+    }
+
+    fn wanted() -> Vec<Object> {
+        vec![namespace(), deployment("callbot", "a", 3, 0), service("callbot-service")]
+    }
+
+    #[test]
+    fn what_is_missing_counts_with_the_pods_it_wants() {
+        let view = View::of(&wanted(), &Observation::default());
+        assert_eq!(view.missing, ["Namespace ecp-ai-acme", "Deployment callbot", "Service callbot-service"]);
+        assert_eq!((view.pods_ready, view.pods_wanted, view.percent_ready()), (0, 3, 0));
+        assert!(view.down && !view.is_complete());
+    }
+
+    #[test]
+    fn everything_ready_and_nothing_else_is_complete() {
+        let mut objects = vec![
+            state("Namespace", "ecp-ai-acme", "Active", None),
+            state("Deployment", "callbot", "Available", Some((3, 3))),
+            state("Service", "callbot-service", "Active", None),
+        ];
+        let view = View::of(&wanted(), &Observation { objects: objects.clone() });
+        assert!(view.is_complete() && !view.down && view.percent_ready() == 100);
+        assert_eq!(view.created[1].replicas.as_deref(), Some("3/3"));
+        objects.push(state("Deployment", "chatbot", "Terminating", Some((0, 1))));
+        let view = View::of(&wanted(), &Observation { objects: objects.clone() });
+        assert!(view.leaving && !view.surplus && !view.is_complete());
+        objects.push(state("Deployment", "advisor", "Available", Some((1, 1))));
+        assert!(View::of(&wanted(), &Observation { objects }).surplus);
+    }
+
+    #[test]
+    fn a_workload_that_serves_nobody_is_down_and_one_that_partly_serves_is_not() {
+        let see = |status, ready| {
+            let objects = vec![
+                state("Namespace", "ecp-ai-acme", "Active", None),
+                state("Deployment", "callbot", status, Some((ready, 3))),
+                state("Service", "callbot-service", "Active", None),
+            ];
+            View::of(&wanted(), &Observation { objects })
+        };
+        assert!(!see("Progressing", 1).down);
+        assert!(see("Progressing", 0).down);
+        assert_eq!(see("Failed", 0).stuck.map(|state| state.name), Some("callbot".to_owned()));
+    }
+}
