@@ -1,13 +1,25 @@
 //! What a request does to a tenant: create, change, delete, through the ports.
 
+use crate::Timestamp;
+use crate::audit::AuditEntry;
 use crate::catalog::Catalog;
+use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
-use crate::ports::{Clock, Cluster, ClusterError, IdempotencyKey, StoreError, TenantStore};
-use crate::sizing::DeploymentTime;
-use crate::tenant::{Availability, DemoFault, Preset, Service, Tenant, TenantSpec};
-use crate::{Mode, Timestamp};
+use crate::manifest;
+use crate::ports::{
+    Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError,
+    TenantChange, TenantStore,
+};
+use crate::quantity::memory_text;
+use crate::sizing::{self, Demand, DeploymentTime, Sizing};
+use crate::tenant::{
+    Availability, DemoFault, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
+};
+use jiff::SignedDuration;
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// Who asks, for the audit trail.
 #[derive(Clone, Debug)]
@@ -35,8 +47,7 @@ pub struct TenantPatch {
     pub concurrent_users: Option<u32>,
     /// New description.
     pub description: Option<String>,
-    /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away (the
-    /// request says `"none"`).
+    /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away.
     pub demo_fault: Option<Option<DemoFault>>,
 }
 
@@ -103,23 +114,27 @@ pub enum TenancyError {
 
 /// The tenants of one mode.
 pub struct Tenancy {
-    mode: Mode,
     catalog: Arc<Catalog>,
     store: Arc<dyn TenantStore>,
     cluster: Arc<dyn Cluster>,
     clock: Arc<dyn Clock>,
+    /// How many times faster than life the cluster runs; 1 but for a simulated one.
+    time_scale: f64,
+    /// Held from the look at the cluster's capacity until the intent is on disk, so that two
+    /// requests never count on the same free GPU.
+    admission: Mutex<()>,
 }
 
 impl Tenancy {
     /// Wires one mode.
     pub fn new(
-        mode: Mode,
         catalog: Arc<Catalog>,
         store: Arc<dyn TenantStore>,
         cluster: Arc<dyn Cluster>,
         clock: Arc<dyn Clock>,
+        time_scale: f64,
     ) -> Self {
-        Self { mode, catalog, store, cluster, clock }
+        Self { catalog, store, cluster, clock, time_scale, admission: Mutex::new(()) }
     }
 
     /// Accepts a tenant; when this returns, it is on disk. `respond` makes the response body that
@@ -132,13 +147,43 @@ impl Tenancy {
         idempotency: Option<IdempotencyKey>,
         respond: impl Fn(&Tenant) -> serde_json::Value + Send,
     ) -> Result<Accepted, TenancyError> {
-        drop(respond);
-        let _ = (caller, id, spec, idempotency, self.mode, &self.catalog);
-        let _: (Timestamp, &dyn TenantStore, &dyn Cluster) = (self.clock.now(), &*self.store, &*self.cluster);
-        unimplemented!()
+        let _admitted = self.admission.lock().await;
+        if let Some(key) = &idempotency {
+            if let Some(answer) = self.store.idempotent_response(key).await? {
+                return Ok(Accepted::Replayed(answer));
+            }
+        }
+        if let Some(existing) = self.store.tenant(&id) {
+            return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
+        }
+        let sizing = self.size(&spec);
+        self.check_capacity(&id, &sizing)?;
+        let now = self.now();
+        let tenant = Tenant {
+            id: id.clone(),
+            spec,
+            sizing,
+            status: TenantStatus::Pending,
+            generation: 1,
+            deployment_id: DeploymentId::generate(),
+            created_at: now,
+            updated_at: now,
+        };
+        let new = NewTenant {
+            deployment: self.deployment_of(&tenant, DeploymentKind::Create, now),
+            secrets: TenantSecrets::generate(manifest::SECRET_KEYS),
+            idempotency: idempotency.map(|key| (key, respond(&tenant))),
+            audit: self.audit(caller, "tenant.create", None, &tenant, now),
+            tenant,
+        };
+        Ok(match self.store.create_tenant(new).await? {
+            Created::New(tenant) => Accepted::New(tenant),
+            Created::Replayed(answer) => Accepted::Replayed(answer),
+        })
     }
 
-    /// Accepts a change. `if_match` is the generation that the caller read.
+    /// Accepts a change. `if_match` is the generation that the caller read. A change that changes
+    /// nothing rolls nothing out, unless the last roll-out failed: then it is a retry.
     pub async fn update_tenant(
         &self,
         caller: &Caller,
@@ -146,11 +191,40 @@ impl Tenancy {
         patch: TenantPatch,
         if_match: Option<u64>,
     ) -> Result<Arc<Tenant>, TenancyError> {
-        let _ = (caller, id, patch, if_match);
-        unimplemented!()
+        let _admitted = self.admission.lock().await;
+        let before = self.existing(id)?;
+        if before.status == TenantStatus::Deleting {
+            return Err(StoreError::TenantDeleting(id.clone()).into());
+        }
+        check_generation(&before, if_match)?;
+        let spec = patch.applied_to(&before.spec);
+        if spec.service_requirements.is_empty() {
+            return Err(TenancyError::NoServices(id.clone()));
+        }
+        let sizing = self.size(&spec);
+        if spec == before.spec && sizing == before.sizing && before.status != TenantStatus::Failed {
+            return Ok(before);
+        }
+        self.check_capacity(id, &sizing)?;
+        let now = self.now();
+        let tenant = Tenant {
+            spec,
+            sizing,
+            status: TenantStatus::Pending,
+            generation: before.generation + 1,
+            deployment_id: DeploymentId::generate(),
+            updated_at: now,
+            ..(*before).clone()
+        };
+        let change = TenantChange {
+            deployment: self.deployment_of(&tenant, DeploymentKind::Update, now),
+            audit: self.audit(caller, "tenant.update", Some(&before), &tenant, now),
+            tenant,
+        };
+        Ok(self.store.change_tenant(change).await?)
     }
 
-    /// Starts a deletion, or finds the one under way.
+    /// Starts a deletion, or finds the one under way; asking again with `force` hurries it.
     pub async fn delete_tenant(
         &self,
         caller: &Caller,
@@ -158,7 +232,175 @@ impl Tenancy {
         force: bool,
         if_match: Option<u64>,
     ) -> Result<Deletion, TenancyError> {
-        let _ = (caller, id, force, if_match);
-        unimplemented!()
+        let _admitted = self.admission.lock().await;
+        let before = self.existing(id)?;
+        let estimated_time = sizing::deletion_time(&self.catalog, &before.sizing);
+        if before.status == TenantStatus::Deleting {
+            if force {
+                self.hurry_deletion(&before).await?;
+            }
+            return Ok(Deletion { deletion_id: before.deployment_id.clone(), estimated_time });
+        }
+        check_generation(&before, if_match)?;
+        let now = self.now();
+        let tenant = Tenant {
+            status: TenantStatus::Deleting,
+            generation: before.generation + 1,
+            deployment_id: DeploymentId::generate_deletion(),
+            updated_at: now,
+            ..(*before).clone()
+        };
+        let deletion_id = tenant.deployment_id.clone();
+        let change = TenantChange {
+            deployment: self.deployment_of(&tenant, DeploymentKind::Delete { force }, now),
+            audit: self.audit(caller, "tenant.delete", Some(&before), &tenant, now),
+            tenant,
+        };
+        self.store.change_tenant(change).await?;
+        Ok(Deletion { deletion_id, estimated_time })
+    }
+
+    async fn hurry_deletion(&self, tenant: &Tenant) -> Result<(), TenancyError> {
+        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return Ok(()) };
+        if deployment.kind == (DeploymentKind::Delete { force: true }) {
+            return Ok(());
+        }
+        let deployment = Deployment { kind: DeploymentKind::Delete { force: true }, ..(*deployment).clone() };
+        let update = ProgressUpdate { deployment, tenant_status: TenantStatus::Deleting, audit: None };
+        self.store.record_progress(update).await?;
+        Ok(self.store.queue_work(&tenant.id).await?)
+    }
+
+    fn existing(&self, id: &TenantId) -> Result<Arc<Tenant>, TenancyError> {
+        self.store.tenant(id).ok_or_else(|| StoreError::TenantNotFound(id.clone()).into())
+    }
+
+    fn size(&self, spec: &TenantSpec) -> Sizing {
+        let demand = Demand {
+            preset: spec.preset,
+            service_requirements: spec.service_requirements.clone(),
+            sla_target: spec.sla_target,
+        };
+        sizing::size(&self.catalog, &demand)
+    }
+
+    /// Refuses what the cluster can not hold beside every other tenant that was accepted, whether
+    /// its pods are there already or not, and beside what is not ours.
+    fn check_capacity(&self, id: &TenantId, sizing: &Sizing) -> Result<(), TenancyError> {
+        let capacity = self.cluster.capacity()?;
+        let accepted = self
+            .store
+            .tenants()
+            .iter()
+            .filter(|tenant| tenant.id != *id)
+            .map(|tenant| manifest::requested_resources(&self.catalog, &tenant.sizing))
+            .fold(capacity.used.minus(&capacity.used_by_tenants), |sum, one| sum.plus(&one));
+        let free = capacity.total.minus(&accepted);
+        let wanted = manifest::requested_resources(&self.catalog, sizing);
+        let cores = |millicores: u64| format!("{millicores}m");
+        let pairs = [
+            ("cpu", wanted.cpu_millicores, free.cpu_millicores, cores as fn(u64) -> String),
+            ("memory", wanted.memory_mib, free.memory_mib, memory_text),
+            ("gpu", wanted.gpu, free.gpu, |count| count.to_string()),
+        ];
+        let short: Vec<Shortfall> = pairs
+            .into_iter()
+            .filter(|(_, wanted, free, _)| wanted > free)
+            .map(|(resource, wanted, free, text)| Shortfall {
+                resource,
+                requested: text(wanted),
+                available: text(free),
+            })
+            .collect();
+        if short.is_empty() {
+            return Ok(());
+        }
+        Err(TenancyError::InsufficientResources { tenant_id: id.clone(), short })
+    }
+
+    fn deployment_of(&self, tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {
+        let time = match kind {
+            DeploymentKind::Delete { .. } => sizing::deletion_time(&self.catalog, &tenant.sizing),
+            DeploymentKind::Create | DeploymentKind::Update => tenant.sizing.deployment_time,
+        };
+        let seconds = f64::from(time.max_minutes) * 60.0 / self.time_scale;
+        let estimate = now.checked_add(SignedDuration::from_secs(seconds.ceil() as i64)).ok();
+        Deployment::accepted(
+            tenant.deployment_id.clone(),
+            tenant.id.clone(),
+            tenant.generation,
+            kind,
+            now,
+            estimate,
+        )
+    }
+
+    fn audit(
+        &self,
+        caller: &Caller,
+        action: &str,
+        before: Option<&Tenant>,
+        after: &Tenant,
+        now: Timestamp,
+    ) -> AuditEntry {
+        let state = |tenant: &Tenant| {
+            json!({
+                "generation": tenant.generation,
+                "status": tenant.status,
+                "deployment_id": tenant.deployment_id,
+                "spec": tenant.spec,
+            })
+        };
+        AuditEntry {
+            timestamp: now,
+            actor: caller.actor.clone(),
+            action: action.to_owned(),
+            tenant_id: after.id.clone(),
+            request_id: Some(caller.request_id.clone()),
+            before: before.map(state),
+            after: Some(state(after)),
+            outcome: "accepted".to_owned(),
+        }
+    }
+
+    /// Now in whole seconds, as every date of the API is printed.
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+}
+
+fn check_generation(tenant: &Tenant, if_match: Option<u64>) -> Result<(), TenancyError> {
+    match if_match {
+        Some(expected) if expected != tenant.generation => {
+            Err(TenancyError::Stale { tenant_id: tenant.id.clone(), expected, actual: tenant.generation })
+        }
+        _ => Ok(()),
+    }
+}
+
+impl TenantPatch {
+    /// The specification after the change.
+    fn applied_to(self, spec: &TenantSpec) -> TenantSpec {
+        let mut spec = spec.clone();
+        if let Some(name) = self.name {
+            spec.name = name;
+        }
+        if self.preset.is_some() {
+            spec.preset = self.preset;
+        }
+        spec.service_requirements.extend(self.service_requirements);
+        spec.service_requirements.retain(|_, units| *units > 0);
+        let sla = &mut spec.sla_target;
+        sla.availability = self.availability.unwrap_or(sla.availability);
+        sla.response_time_ms = self.response_time_ms.unwrap_or(sla.response_time_ms);
+        sla.concurrent_users = self.concurrent_users.or(sla.concurrent_users);
+        if self.description.is_some() {
+            spec.description = self.description;
+        }
+        if let Some(fault) = self.demo_fault {
+            spec.demo_fault = fault;
+        }
+        spec
     }
 }
