@@ -315,27 +315,25 @@ proptest! {
 
     #[test]
     fn the_quota_covers_all_pods_at_their_most(
-        cpu_cores in 4_u64..2000,
-        memory_gib in 8_u64..4000,
-        gpu in 0_u64..300,
-        replicas in 1_u32..40,
+        units in proptest::collection::btree_map(0_usize..7, 1_u32..20_000, 1..=7),
+        preset in proptest::option::of(0_usize..4),
         slack in 0_u64..3,
-        ordered in proptest::sample::subsequence(Service::ALL.to_vec(), 1..=7),
     ) {
-        let resources = Resources {
-            cpu_millicores: cpu_cores * 1000, memory_mib: memory_gib * 1024, gpu, storage_gb: 250,
-        };
-        let services: Vec<(Service, u32)> = ordered.into_iter().map(|service| (service, 10)).collect();
-        let mut tenant = tenant("any", Preset::Large, resources, replicas, &services);
+        let ordered: Vec<(Service, u32)> =
+            units.into_iter().map(|(index, units)| (Service::ALL[index], units)).collect();
+        let mut tenant = tenant("any", preset.map(|index| Preset::ALL[index]), &ordered);
+        // Room that a plan may leave, so that services have somewhere to grow.
         tenant.sizing.resources.cpu_millicores *= 1 + slack;
         tenant.sizing.resources.memory_mib *= 1 + slack;
+        tenant.sizing.resources.gpu += slack;
         let manifest = rendered(&tenant, &everything());
 
         let most = most_replicas(&tenant.sizing);
         let mut used: std::collections::BTreeMap<String, u128> = std::collections::BTreeMap::new();
         for object in &manifest.objects {
             let Some(template) = object.pod_template() else { continue };
-            let index = services.iter().position(|(service, _)| service.as_str() == object.name());
+            let plans = &tenant.sizing.services;
+            let index = plans.iter().position(|plan| plan.service.as_str() == object.name());
             let pods = index.map_or(1, |index| most[index]);
             let resources = template.spec.as_ref().unwrap().containers[0].resources.as_ref().unwrap();
             for (prefix, quantities) in [("requests", &resources.requests), ("limits", &resources.limits)] {

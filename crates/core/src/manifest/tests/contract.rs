@@ -1,6 +1,9 @@
 //! Against what the contract prints.
 
 use super::*;
+use crate::manifest::footprint::times;
+use crate::manifest::requested_resources;
+use crate::quantity::{Resources, parse_quantity};
 use crate::sizing::ContainerResources;
 
 /// The YAML of the contract's manifest call; GPU quantities are texts, as older servers want them.
@@ -85,7 +88,7 @@ fn five_deployments_of_three_replicas_have_the_limits_of_the_plan() {
         let container = &as_json(deployment)["spec"]["template"]["spec"]["containers"][0];
         let amount = |resource: &str, unit: u128| {
             let text = container["resources"]["limits"][resource].as_str().unwrap_or("0");
-            u64::try_from(crate::quantity::parse_quantity(text).unwrap() / unit).unwrap()
+            u64::try_from(parse_quantity(text).unwrap() / unit).unwrap()
         };
         pods += replicas;
         sum.cpu_millicores += replicas * amount("cpu", 1);
@@ -104,10 +107,9 @@ fn a_tenant_asks_the_scheduler_for_what_its_pods_request() {
     let catalog = Catalog::embedded();
     let manifest = rendered(&tenant, &RenderOptions::default());
     let workloads = manifest.objects.iter().filter_map(Object::workload);
-    let pods = workloads.fold(Resources::default(), |sum, workload| {
-        sum.plus(&crate::manifest::footprint::times(workload.requests, workload.replicas))
-    });
-    let requested = crate::manifest::requested_resources(&catalog, &tenant.sizing);
+    let pods = workloads
+        .fold(Resources::default(), |sum, workload| sum.plus(&times(workload.requests, workload.replicas)));
+    let requested = requested_resources(&catalog, &tenant.sizing);
     assert_eq!(requested, Resources { storage_gb: 1000, ..pods });
     assert_eq!(requested.gpu, 3);
     assert_eq!(requested.cpu_millicores, 15 * 200 + catalog.kubernetes.redis.cpu_request_millicores);

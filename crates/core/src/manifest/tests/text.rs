@@ -56,8 +56,7 @@ fn a_tenant_id_that_yaml_takes_for_something_else_is_quoted() {
         "0o7",
         "2024-01-20",
     ] {
-        let resources = chatbot_only().sizing.resources;
-        let tenant = tenant(id, Preset::Micro, resources, 1, &[(Service::Chatbot, 20)]);
+        let tenant = tenant(id, Some(Preset::Micro), &[(Service::Chatbot, 20)]);
         let yaml = rendered(&tenant, &RenderOptions::default()).to_yaml();
         let quoted =
             |line: &str| line.ends_with(&format!(": \"{id}\"")) || line.ends_with(&format!(": '{id}'"));
