@@ -345,3 +345,6 @@ impl ApiError {
         .detail("generation", actual)
     }
 }
+
+#[cfg(test)]
+mod tests;

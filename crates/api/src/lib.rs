@@ -3,16 +3,30 @@
 //! It turns requests into calls of the domain and answers into the contract's JSON. It decides
 //! nothing about tenants, sizes nothing and stores nothing: that is the domain's and its ports'.
 
+mod alerts;
+mod audit;
 pub mod auth;
+mod body;
+mod deployments;
+mod docs;
 pub mod error;
+mod fields;
 mod health;
+mod manifests;
+mod monitoring;
+mod openapi;
+mod query;
 pub mod request_context;
 mod request_layer;
 mod router;
+mod sizing;
 pub mod state;
+mod system;
+mod tenants;
 mod wire;
 
 pub use error::{ApiError, ErrorCode};
+pub use openapi::{openapi, openapi_json};
 pub use request_context::{Api, RequestContext};
 pub use router::router;
 pub use state::{ApiState, Limits, ModeServices, Readiness};

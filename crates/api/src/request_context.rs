@@ -3,8 +3,9 @@
 
 use crate::auth::Reader;
 use crate::error::{ApiError, ErrorCode};
+use crate::fields::Faults;
 use crate::state::{ApiState, ModeServices};
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Path};
 use ecp_core::Mode;
 use ecp_core::access::Access;
 use ecp_core::ids::{RequestId, TenantId};
@@ -148,6 +149,14 @@ impl Api {
         self.state.services(self.mode)
     }
 
+    /// Refuses the request where fields are wrong; warns of fields that nothing read.
+    pub(crate) fn warn_of_unknown_fields(&self, faults: Faults) -> Result<(), ApiError> {
+        for name in faults.finish()? {
+            self.context.warn_unknown("field", &name);
+        }
+        Ok(())
+    }
+
     /// The language of texts for people.
     pub fn language(&self) -> Language {
         self.context.language
@@ -161,6 +170,20 @@ impl FromRequestParts<Arc<ApiState>> for Api {
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
         let Reader(api) = Reader::from_request_parts(parts, state).await?;
         Ok(api)
+    }
+}
+
+/// The one parameter of a path, decoded; a text that is not UTF-8 names nothing.
+pub(crate) struct PathText(pub String);
+
+impl FromRequestParts<Arc<ApiState>> for PathText {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(text)) => Ok(Self(text)),
+            Err(_not_utf8) => Err(crate::router::unknown_path(&parts.uri)),
+        }
     }
 }
 

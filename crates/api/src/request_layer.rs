@@ -90,7 +90,7 @@ async fn finish(
     }
     let notes = context.take_notes();
     for warning in &notes.warnings {
-        // A name that no header can carry is left out; the request was accepted all the same.
+        // The text is visible ASCII and spaces, which every header can carry.
         if let Ok(value) = HeaderValue::from_str(&warning_text(warning)) {
             response.headers_mut().append(WARNING, value);
         }
@@ -164,9 +164,19 @@ fn elapsed_us(context: &RequestContext) -> u64 {
     u64::try_from(context.started.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
-/// RFC 9111's form: code 299 (miscellaneous persistent), no agent, quoted text.
+/// RFC 9111's form: code 299 (miscellaneous persistent), no agent, quoted text. What a header can not
+/// carry is written as an escape.
 fn warning_text(text: &str) -> String {
-    format!("299 - \"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let mut warning = String::from("299 - \"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => warning.extend(['\\', character]),
+            ' '..='~' => warning.push(character),
+            other => warning.extend(other.escape_unicode()),
+        }
+    }
+    warning.push('"');
+    warning
 }
 
 /// What a handler's panic said.
@@ -187,4 +197,16 @@ fn timed_out() -> ApiError {
     ApiError::new(ErrorCode::InternalError, Message::new("api.timed_out"))
         .with_status(StatusCode::SERVICE_UNAVAILABLE)
         .header(RETRY_AFTER, HeaderValue::from_static("5"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_names_any_field_in_visible_ascii() {
+        assert_eq!(warning_text("unknown field: foo"), r#"299 - "unknown field: foo""#);
+        assert_eq!(warning_text("a\"b\\c"), r#"299 - "a\"b\\c""#);
+        assert_eq!(warning_text("이"), r#"299 - "\u{c774}""#);
+    }
 }

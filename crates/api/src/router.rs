@@ -1,24 +1,45 @@
 //! The routes, and what is answered where there is none.
 
 use crate::error::{ApiError, ErrorCode};
-use crate::health::{get_health, get_readiness};
 use crate::request_context::context_of;
 use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
+use crate::{alerts, audit, deployments, docs, health, manifests, monitoring, sizing, system, tenants};
 use axum::Router;
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use ecp_core::text::Message;
 use http::request::Parts;
-use http::{Method, StatusCode, Uri};
+use http::{StatusCode, Uri};
 use std::sync::Arc;
 
 /// Every route of the API, with everything that requests have in common around it.
 pub fn router(state: Arc<ApiState>) -> Router {
-    let mut router = Router::new();
-    router = resource(router, "/healthz", get(get_health));
-    router = resource(router, "/readyz", get(get_readiness));
-    router
-        .fallback(unknown_path)
+    let tenant = get(tenants::get_tenant).put(tenants::update_tenant).delete(tenants::delete_tenant);
+    let resources: [(&str, MethodRouter<Arc<ApiState>>); 15] = [
+        ("/api/v1/tenants", get(tenants::list_tenants).post(tenants::create_tenant)),
+        ("/api/v1/tenants/calculate-resources", post(sizing::calculate_resources)),
+        ("/api/v1/tenants/validate-manifest", post(manifests::validate_manifest)),
+        ("/api/v1/tenants/{tenant_id}", tenant),
+        ("/api/v1/tenants/{tenant_id}/manifest", get(manifests::get_manifest)),
+        ("/api/v1/tenants/{tenant_id}/deployment-status", get(deployments::get_deployment_status)),
+        (
+            "/api/v1/tenants/{tenant_id}/monitoring",
+            get(monitoring::get_monitoring).post(monitoring::send_metrics),
+        ),
+        ("/api/v1/tenants/{tenant_id}/alerts", get(alerts::list_alerts)),
+        ("/api/v1/monitoring/system", get(system::get_system_metrics)),
+        ("/api/v1/audit", get(audit::list_audit_entries)),
+        ("/healthz", get(health::get_health)),
+        ("/readyz", get(health::get_readiness)),
+        ("/openapi.json", get(docs::get_openapi)),
+        ("/docs", get(docs::get_docs)),
+        ("", get(docs::get_index)),
+    ];
+    resources
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| resource(router, path, methods))
+        .route("/docs/{*file}", get(docs::get_docs_file))
+        .fallback(async |uri: Uri| unknown_path(&uri))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(RequestLayer(state.clone()))
         .with_state(state)
@@ -30,27 +51,32 @@ fn resource(
     path: &str,
     methods: MethodRouter<Arc<ApiState>>,
 ) -> Router<Arc<ApiState>> {
-    router.route(path, methods.clone()).route(&format!("{path}/"), methods)
+    let with_slash = format!("{path}/");
+    let router = if path.is_empty() { router } else { router.route(path, methods.clone()) };
+    router.route(&with_slash, methods)
 }
 
-async fn unknown_path(uri: Uri) -> ApiError {
-    ApiError::new(ErrorCode::InvalidRequest, Message::new("api.unknown_path").with("path", uri.path()))
+/// There is nothing at this path.
+pub(crate) fn unknown_path(uri: &Uri) -> ApiError {
+    let path = crate::fields::shortened(uri.path());
+    ApiError::new(ErrorCode::InvalidRequest, Message::new("api.unknown_path").with("path", &path))
         .with_status(StatusCode::NOT_FOUND)
-        .detail("path", uri.path())
+        .detail("path", path)
 }
 
 /// The route exists, the method does not. The mode is asked for first, as on every request there.
-async fn method_not_allowed(method: Method, uri: Uri, parts: Parts) -> ApiError {
-    if uri.path().starts_with("/api/")
+async fn method_not_allowed(parts: Parts) -> ApiError {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    if path.starts_with("/api/")
         && let Err(fault) = context_of(&parts).mode
     {
         return fault.into();
     }
     ApiError::new(
         ErrorCode::InvalidRequest,
-        Message::new("api.method_not_allowed").with("method", &method).with("path", uri.path()),
+        Message::new("api.method_not_allowed").with("method", method).with("path", path),
     )
     .with_status(StatusCode::METHOD_NOT_ALLOWED)
-    .detail("method", method.as_str())
-    .detail("path", uri.path())
+    .detail("method", method)
+    .detail("path", path)
 }

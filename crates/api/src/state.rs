@@ -1,6 +1,7 @@
 //! What every request can reach: the services of both modes, the catalog, the clock and the limits.
 
 use crate::auth::Authentication;
+use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
@@ -21,6 +22,7 @@ pub struct ModeServices {
     pub metrics: Arc<dyn MetricStore>,
     /// The cluster, real or simulated.
     pub cluster: Arc<dyn Cluster>,
+    pub(crate) details: DetailCache,
 }
 
 impl ModeServices {
@@ -32,7 +34,7 @@ impl ModeServices {
         metrics: Arc<dyn MetricStore>,
         cluster: Arc<dyn Cluster>,
     ) -> Self {
-        Self { mode, tenancy, tenants, metrics, cluster }
+        Self { mode, tenancy, tenants, metrics, cluster, details: DetailCache::default() }
     }
 }
 

@@ -1,0 +1,116 @@
+//! `GET /api/v1/audit`: who did what to which tenant.
+
+use crate::auth::Auditor;
+use crate::error::ApiError;
+use crate::openapi::ErrorOut;
+use crate::query::QueryReader;
+use crate::wire::{self, PaginationOut};
+use axum::response::Response;
+use ecp_core::audit::AuditEntry;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::AuditQuery;
+use ecp_core::text::Message;
+use http::{StatusCode, Uri};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// One accepted change.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditEntryOut<'a> {
+    /// When.
+    #[schema(example = "2024-01-20T14:30:00Z")]
+    timestamp: String,
+    /// Token name, `anonymous` where tokens are off, `controller` for the reconciler.
+    #[schema(example = "anonymous")]
+    actor: &'a str,
+    /// `tenant.create`, `tenant.update`, `tenant.delete` …
+    #[schema(example = "tenant.create")]
+    action: &'a str,
+    /// Whose.
+    #[schema(example = "my-ai-service")]
+    tenant_id: &'a str,
+    /// Request that asked for it, where one did.
+    #[schema(example = "req-xyz789")]
+    request_id: Option<&'a str>,
+    /// State before, where there was one.
+    #[schema(value_type = Option<Object>)]
+    before: Option<&'a Value>,
+    /// State after, where there is one.
+    #[schema(value_type = Option<Object>)]
+    after: Option<&'a Value>,
+    /// `accepted`, `completed`, `failed`.
+    #[schema(example = "accepted")]
+    outcome: &'a str,
+}
+
+impl<'a> AuditEntryOut<'a> {
+    fn new(entry: &'a AuditEntry) -> Self {
+        Self {
+            timestamp: wire::timestamp_text(entry.timestamp),
+            actor: &entry.actor,
+            action: &entry.action,
+            tenant_id: entry.tenant_id.as_str(),
+            request_id: entry.request_id.as_deref(),
+            before: entry.before.as_ref(),
+            after: entry.after.as_ref(),
+            outcome: &entry.outcome,
+        }
+    }
+}
+
+/// A page of the audit trail.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditListOut<'a> {
+    /// Newest first.
+    entries: Vec<AuditEntryOut<'a>>,
+    /// Entries that the filter matches.
+    total_count: usize,
+    /// Which page this is.
+    pagination: PaginationOut,
+}
+
+/// List the audit trail
+///
+/// Newest first; it outlives the tenants. For administrators.
+#[utoipa::path(
+    get,
+    path = "/api/v1/audit",
+    tag = "audit",
+    params(
+        ("tenant_id" = Option<String>, Query, description = "Only changes of this tenant"),
+        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
+        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+    ),
+    responses(
+        (status = 200, description = "A page of the audit trail", body = AuditListOut),
+        (status = 422, description = "VALIDATION_FAILED, with every wrong parameter", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn list_audit_entries(Auditor(api): Auditor, uri: Uri) -> Result<Response, ApiError> {
+    let query = QueryReader::new(&uri);
+    let page = query.page();
+    let tenant_id = query.text("tenant_id").map(TenantId::parse).transpose();
+    if tenant_id.is_err() {
+        query.fault("tenant_id", Message::new("api.tenant_id_not_a_label"));
+    }
+    // The trail is asked for one tenant at a time by who may not see all of them.
+    if tenant_id == Ok(None) && api.access.tenants.is_some() {
+        query.fault("tenant_id", Message::new("api.audit_tenant_required"));
+    }
+    query.finish(&api.context)?;
+
+    // A fault was answered above.
+    let tenant_id = tenant_id.ok().flatten();
+    if let Some(id) = &tenant_id {
+        api.own(id)?;
+    }
+    let filter = AuditQuery { tenant_id, skip: page.skip, limit: page.limit };
+    let (entries, total_count) = api.services().tenants.audit(filter).await?;
+    let body = AuditListOut {
+        entries: entries.iter().map(AuditEntryOut::new).collect(),
+        total_count,
+        pagination: PaginationOut::new(page, total_count),
+    };
+    Ok(wire::json(StatusCode::OK, &body))
+}

@@ -1,0 +1,288 @@
+//! `POST /api/v1/tenants/{tenant_id}/monitoring`: stores samples, one or a batch.
+//!
+//! A right body is read in one typed pass. Whatever that pass does not understand or accept is read
+//! again field by field, which finds every fault, and also accepts what is merely unusual.
+
+mod fast;
+mod non_finite;
+
+use crate::auth::Writer;
+use crate::body::{RawBody, parse_json};
+use crate::error::ApiError;
+use crate::fields::{Faults, FieldReader, unknown_choice};
+use crate::openapi::ErrorOut;
+use crate::request_context::PathText;
+use crate::wire;
+use axum::response::Response;
+use ecp_core::Timestamp;
+use ecp_core::metrics::{Metric, Retention, Sample, to_millis};
+use ecp_core::text::Message;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use self::non_finite::quote_non_finite;
+
+/// How far in the future a timestamp may be: clocks differ.
+const FUTURE_MS: i64 = 5 * 60 * 1000;
+const MILLIS_PER_DAY: i64 = 86_400_000;
+
+/// The spelling of a metric in a sample, and the metric.
+const NAMES: [(&str, Metric); 12] = [
+    ("cpu_usage", Metric::CpuUsage),
+    ("memory_usage", Metric::MemoryUsage),
+    ("gpu_usage", Metric::GpuUsage),
+    ("network_in", Metric::NetworkIn),
+    ("network_out", Metric::NetworkOut),
+    ("storage_used", Metric::StorageUsed),
+    ("request_count", Metric::RequestCount),
+    ("response_time", Metric::ResponseTime),
+    ("error_rate", Metric::ErrorRate),
+    ("cpu", Metric::CpuUsage),
+    ("memory", Metric::MemoryUsage),
+    ("gpu", Metric::GpuUsage),
+];
+
+fn metric_named(name: &str) -> Option<Metric> {
+    NAMES.iter().find(|(candidate, _)| *candidate == name).map(|(_, metric)| *metric)
+}
+
+/// One sample, or a batch of them.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "timestamp": "2024-01-20T14:30:00Z",
+    "metrics": {
+        "cpu_usage": 65.5, "memory_usage": 78.2, "gpu_usage": 85.0, "network_in": 1250000,
+        "network_out": 850000, "storage_used": 750000000000_u64, "request_count": 1250,
+        "response_time": 145.8, "error_rate": 0.02
+    }
+}))]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct SendMetricsIn {
+    /// When it was measured; left out, now.
+    timestamp: Option<String>,
+    /// What was measured; at least one.
+    metrics: Option<MetricsIn>,
+    /// Instead of `timestamp` and `metrics`: a batch, all or none of which is stored.
+    #[schema(max_items = 10_000)]
+    samples: Option<Vec<SampleIn>>,
+}
+
+/// One sample of a batch.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct SampleIn {
+    /// When it was measured; left out, now.
+    timestamp: Option<String>,
+    /// What was measured; at least one.
+    metrics: MetricsIn,
+}
+
+/// What was measured. `cpu`, `memory` and `gpu` are accepted for `cpu_usage`, `memory_usage` and
+/// `gpu_usage`.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct MetricsIn {
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    cpu_usage: Option<f64>,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    memory_usage: Option<f64>,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    gpu_usage: Option<f64>,
+    /// Bytes a second.
+    #[schema(minimum = 0)]
+    network_in: Option<f64>,
+    /// Bytes a second.
+    #[schema(minimum = 0)]
+    network_out: Option<f64>,
+    /// Bytes.
+    #[schema(minimum = 0)]
+    storage_used: Option<f64>,
+    /// Requests since the last sample.
+    #[schema(minimum = 0)]
+    request_count: Option<f64>,
+    /// Mean, in milliseconds.
+    #[schema(minimum = 0)]
+    response_time: Option<f64>,
+    /// Percent.
+    #[schema(minimum = 0, maximum = 100)]
+    error_rate: Option<f64>,
+}
+
+/// How much was stored.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AcceptedOut<'a> {
+    /// Whose.
+    #[schema(example = "my-ai-service")]
+    tenant_id: &'a str,
+    /// Samples stored.
+    #[schema(example = 1)]
+    accepted: usize,
+}
+
+/// Send monitoring data
+///
+/// Answers once the samples are on disk. The same timestamp again replaces the sample.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tenants/{tenant_id}/monitoring",
+    tag = "monitoring",
+    params(("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service")),
+    request_body = SendMetricsIn,
+    responses(
+        (status = 201, description = "On disk", body = AcceptedOut),
+        (status = 422, description = "VALIDATION_FAILED, with every wrong field; nothing is stored", body = ErrorOut),
+        (status = 503, description = "MONITORING_UNAVAILABLE", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn send_metrics(
+    Writer(api): Writer,
+    PathText(tenant_id): PathText,
+    RawBody(bytes): RawBody,
+) -> Result<Response, ApiError> {
+    let tenant = api.find_tenant(&tenant_id)?;
+    let metrics = &api.services().metrics;
+    let window = Window::new(api.state.clock.now(), metrics.retention());
+    let max_samples = api.state.limits.batch_samples;
+    let samples = match fast::read(&bytes, window, max_samples) {
+        Some(samples) => samples,
+        None => {
+            let body = parse_json(&quote_non_finite(&bytes))?;
+            let faults = Faults::default();
+            let samples = read_samples(&body, window, max_samples, &faults);
+            api.warn_of_unknown_fields(faults)?;
+            samples
+        }
+    };
+    metrics.append(&tenant.id, &samples).await?;
+    let body = AcceptedOut { tenant_id: tenant.id.as_str(), accepted: samples.len() };
+    Ok(wire::json(StatusCode::CREATED, &body))
+}
+
+/// The timestamps that are accepted now.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    now_ms: i64,
+    oldest_ms: i64,
+    retention_days: u32,
+}
+
+impl Window {
+    fn new(now: Timestamp, retention: Retention) -> Self {
+        let now_ms = to_millis(now);
+        let retention_days = retention.one_hour_days;
+        Self { now_ms, oldest_ms: now_ms - i64::from(retention_days) * MILLIS_PER_DAY, retention_days }
+    }
+
+    fn holds(&self, timestamp_ms: i64) -> bool {
+        (self.oldest_ms..=self.now_ms + FUTURE_MS).contains(&timestamp_ms)
+    }
+}
+
+/// Percentages are 0–100, everything else is not negative.
+fn is_in_range(metric: Metric, value: f64) -> bool {
+    value >= 0.0 && value <= largest(metric)
+}
+
+fn largest(metric: Metric) -> f64 {
+    match metric {
+        Metric::CpuUsage | Metric::MemoryUsage | Metric::GpuUsage | Metric::ErrorRate => 100.0,
+        Metric::NetworkIn
+        | Metric::NetworkOut
+        | Metric::StorageUsed
+        | Metric::RequestCount
+        | Metric::ResponseTime => f64::MAX,
+    }
+}
+
+/// Reads a body field by field; where faults are left behind, the samples are not to be used.
+fn read_samples(body: &Value, window: Window, max_samples: usize, faults: &Faults) -> Vec<Sample> {
+    let Some(reader) = FieldReader::new(faults, String::new(), body) else { return Vec::new() };
+    let Some(batch) = reader.value("samples") else {
+        let samples = read_sample(&reader, window, faults).into_iter().collect();
+        reader.note_unknown();
+        return samples;
+    };
+    for single in ["timestamp", "metrics"] {
+        if reader.value(single).is_some() {
+            reader.fault(single, Message::new("api.sample_beside_batch"));
+        }
+    }
+    reader.note_unknown();
+    let Value::Array(batch) = batch else {
+        reader.fault("samples", Message::new("api.expects_array"));
+        return Vec::new();
+    };
+    if batch.is_empty() || batch.len() > max_samples {
+        let reason = Message::new("api.batch_length").with("max", max_samples).with("given", batch.len());
+        reader.fault("samples", reason);
+        return Vec::new();
+    }
+    let read = batch.iter().enumerate().filter_map(|(index, value)| {
+        let reader = FieldReader::new(faults, format!("/samples/{index}"), value)?;
+        let sample = read_sample(&reader, window, faults);
+        reader.note_unknown();
+        sample
+    });
+    read.collect()
+}
+
+fn read_sample(reader: &FieldReader<'_>, window: Window, faults: &Faults) -> Option<Sample> {
+    let timestamp_ms = match reader.any_text("timestamp") {
+        Some(text) => read_timestamp(reader, text, window),
+        None => Some(window.now_ms),
+    };
+    reader.require("metrics");
+    let metrics = reader.object("metrics")?;
+    let mut sample = Sample::empty(timestamp_ms.unwrap_or(window.now_ms));
+    let mut count = 0;
+    for (key, value) in metrics.entries() {
+        count += 1;
+        let Some(metric) = metric_named(key) else {
+            let names = NAMES.iter().map(|(name, _)| *name);
+            metrics.fault(key, unknown_choice("api.unknown_metric", key, names));
+            continue;
+        };
+        match value.as_f64() {
+            None => metrics.fault(key, Message::new("api.expects_number")),
+            Some(number) if !is_in_range(metric, number) => {
+                let percent = largest(metric) == 100.0;
+                let reason = if percent { "api.expects_percentage" } else { "api.expects_not_negative" };
+                metrics.fault(key, Message::new(reason));
+            }
+            Some(_) if sample.get(metric).is_some() => {
+                metrics.fault(key, Message::new("api.metric_twice").with("metric", metric));
+            }
+            Some(number) => sample.values[metric.index()] = number,
+        }
+    }
+    if count == 0 {
+        faults.add(reader.pointer_to("metrics"), Message::new("api.metrics_empty"));
+    }
+    Some(sample)
+}
+
+fn read_timestamp(reader: &FieldReader<'_>, text: &str, window: Window) -> Option<i64> {
+    let Ok(timestamp) = text.parse::<Timestamp>() else {
+        reader.fault("timestamp", Message::new("api.expects_timestamp"));
+        return None;
+    };
+    let timestamp_ms = to_millis(timestamp);
+    if !window.holds(timestamp_ms) {
+        let reason = if timestamp_ms > window.now_ms {
+            Message::new("api.timestamp_in_future")
+        } else {
+            Message::new("api.timestamp_too_old").with("days", window.retention_days)
+        };
+        reader.fault("timestamp", reason);
+        return None;
+    }
+    Some(timestamp_ms)
+}
+
+#[cfg(test)]
+mod tests;

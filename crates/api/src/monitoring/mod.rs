@@ -1,0 +1,7 @@
+//! Samples over HTTP: the query of their averages, and their ingest.
+
+mod ingest;
+mod read;
+
+pub(crate) use ingest::{__path_send_metrics, send_metrics};
+pub(crate) use read::{__path_get_monitoring, get_monitoring};

@@ -1,0 +1,357 @@
+//! `GET /api/v1/tenants/{tenant_id}/monitoring`: averages by bucket and their summary.
+//!
+//! A day at five minutes is some 900 points, so the body is written into one buffer by hand.
+
+use crate::auth::Reader;
+use crate::error::ApiError;
+use crate::fields::unknown_choice;
+use crate::openapi::ErrorOut;
+use crate::query::QueryReader;
+use crate::request_context::PathText;
+use crate::wire;
+use axum::response::Response;
+use ecp_core::Timestamp;
+use ecp_core::metrics::{Interval, Metric, Series, SeriesQuery, to_millis};
+use ecp_core::text::Message;
+use http::{StatusCode, Uri};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Most points of one series in an answer.
+const MAX_POINTS: i64 = 11_000;
+/// Hours that are queried unless the caller says otherwise.
+const DEFAULT_HOURS: u64 = 24;
+/// Most hours that can be queried: a year.
+const MAX_HOURS: u64 = 8760;
+const MILLIS_PER_HOUR: i64 = 3_600_000;
+/// `{"timestamp":"2024-01-20T14:00:00Z","value":65.1234},`
+const BYTES_PER_POINT: usize = 56;
+
+/// What `metric_type` can name.
+const METRIC_TYPES: [(&str, &[Metric]); 8] = [
+    ("cpu", &[Metric::CpuUsage]),
+    ("memory", &[Metric::MemoryUsage]),
+    ("gpu", &[Metric::GpuUsage]),
+    ("network", &[Metric::NetworkIn, Metric::NetworkOut]),
+    ("storage", &[Metric::StorageUsed]),
+    ("request_count", &[Metric::RequestCount]),
+    ("response_time", &[Metric::ResponseTime]),
+    ("error_rate", &[Metric::ErrorRate]),
+];
+
+/// Series of a tenant.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "tenant_id": "my-ai-service",
+    "time_range": {"start": "2024-01-20T00:00:00Z", "end": "2024-01-21T00:00:00Z"},
+    "metrics": {
+        "cpu": [
+            {"timestamp": "2024-01-20T14:00:00Z", "value": 65.5},
+            {"timestamp": "2024-01-20T14:05:00Z", "value": 68.2}
+        ]
+    },
+    "summary": {"avg_cpu": 66.8, "max_cpu": 89.2}
+}))]
+#[allow(dead_code, reason = "documents the body, which is written by hand")]
+pub struct MonitoringOut {
+    /// Whose.
+    tenant_id: String,
+    /// From when to when.
+    time_range: TimeRangeOut,
+    /// Averages by series (cpu, memory, gpu, network_in, network_out, storage, request_count,
+    /// response_time, error_rate); buckets without samples are left out.
+    metrics: BTreeMap<String, Vec<PointOut>>,
+    /// `avg_<series>` and `max_<series>` over the raw samples, for each series that has any.
+    summary: BTreeMap<String, f64>,
+}
+
+/// From when to when, both inclusive.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents the body, which is written by hand")]
+pub struct TimeRangeOut {
+    /// First moment.
+    start: String,
+    /// Last moment.
+    end: String,
+}
+
+/// The average of one bucket.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents the body, which is written by hand")]
+pub struct PointOut {
+    /// Start of the bucket.
+    timestamp: String,
+    /// Average of its samples.
+    value: f64,
+}
+
+/// Get monitoring data
+///
+/// Averages by bucket, stamped with its start; the summary is over the raw samples.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tenants/{tenant_id}/monitoring",
+    tag = "monitoring",
+    params(
+        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("metric_type" = Option<String>, Query, description = "cpu, memory, gpu, network, storage, request_count, response_time, error_rate; repeated or comma-separated, none means all", example = "cpu,memory,gpu"),
+        ("hours" = Option<u32>, Query, description = "Hours back from now (default 24)", minimum = 1, maximum = 8760, example = 24),
+        ("interval" = Option<String>, Query, description = "Bucket width: 1m, 5m (default), 1h", example = "5m"),
+    ),
+    responses(
+        (status = 200, description = "The series", body = MonitoringOut),
+        (status = 422, description = "VALIDATION_FAILED, with every wrong parameter; also where range and interval would give more than 11,000 points", body = ErrorOut),
+        (status = 503, description = "MONITORING_UNAVAILABLE", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn get_monitoring(
+    Reader(api): Reader,
+    PathText(tenant_id): PathText,
+    uri: Uri,
+) -> Result<Response, ApiError> {
+    let reader = QueryReader::new(&uri);
+    let query = read_query(&reader, api.state.clock.now());
+    reader.finish(&api.context)?;
+    let tenant = api.find_tenant(&tenant_id)?;
+    let series = api.services().metrics.query(&tenant.id, &query).await?;
+    api.context
+        .debug_note("points", || series.iter().map(|series| series.points.len()).sum::<usize>().into());
+    Ok(wire::json_bytes(StatusCode::OK, write_body(tenant.id.as_str(), &query, &series)))
+}
+
+fn read_query(reader: &QueryReader, now: Timestamp) -> SeriesQuery {
+    let metrics = metrics(reader);
+    // At most a year of hours.
+    let hours = reader.integer("hours", 1..=MAX_HOURS).unwrap_or(DEFAULT_HOURS) as i64;
+    let interval = reader
+        .choice("interval", "api.unknown_interval", &Interval::ALL, Interval::as_str)
+        .unwrap_or(Interval::FiveMinutes);
+    let points = |interval: Interval| hours * MILLIS_PER_HOUR / interval.millis();
+    if points(interval) > MAX_POINTS {
+        let finest = Interval::ALL.into_iter().find(|interval| points(*interval) <= MAX_POINTS);
+        let reason = Message::new("api.too_many_points")
+            .with("points", points(interval))
+            .with("max", MAX_POINTS)
+            .with("interval", finest.unwrap_or(Interval::OneHour).as_str())
+            .with("hours", MAX_POINTS * interval.millis() / MILLIS_PER_HOUR);
+        reader.fault("interval", reason);
+    }
+    // Whole seconds, as the range is printed.
+    let end_ms = to_millis(now).div_euclid(1000) * 1000;
+    SeriesQuery { metrics, start_ms: end_ms - hours * MILLIS_PER_HOUR, end_ms, interval }
+}
+
+/// The metrics that are asked for, each once, in the order of [`Metric::ALL`]; none means all.
+fn metrics(reader: &QueryReader) -> Vec<Metric> {
+    let mut wanted = Vec::new();
+    let mut unknown = Vec::new();
+    let names = || METRIC_TYPES.iter().map(|(name, _)| *name);
+    for name in reader.all("metric_type").flat_map(|text| text.split(',')).map(str::trim) {
+        match METRIC_TYPES.iter().find(|(candidate, _)| *candidate == name) {
+            Some((_, metrics)) => wanted.extend_from_slice(metrics),
+            None if name.is_empty() => {}
+            None => unknown.push(unknown_choice("api.unknown_metric", name, names())),
+        }
+    }
+    for reason in unknown {
+        reader.fault("metric_type", reason);
+    }
+    if wanted.is_empty() {
+        return Metric::ALL.to_vec();
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    wanted
+}
+
+fn write_body(tenant_id: &str, query: &SeriesQuery, series: &[Series]) -> Vec<u8> {
+    let points: usize = series.iter().map(|series| series.points.len()).sum();
+    let mut body = Vec::with_capacity(512 + points * BYTES_PER_POINT);
+    let mut times = TimeWriter::default();
+    // A tenant id is a DNS label: nothing in it needs escaping.
+    body.extend_from_slice(b"{\"tenant_id\":\"");
+    body.extend_from_slice(tenant_id.as_bytes());
+    body.extend_from_slice(b"\",\"time_range\":{\"start\":\"");
+    times.write(query.start_ms, &mut body);
+    body.extend_from_slice(b"\",\"end\":\"");
+    times.write(query.end_ms, &mut body);
+    body.extend_from_slice(b"\"},\"metrics\":{");
+    for (index, series) in series.iter().enumerate() {
+        let opening: &[u8] = if index == 0 { b"\"" } else { b",\"" };
+        body.extend_from_slice(opening);
+        body.extend_from_slice(series.metric.series().as_bytes());
+        body.extend_from_slice(b"\":[");
+        for (index, (start_ms, value)) in series.points.iter().enumerate() {
+            let opening: &[u8] = if index == 0 { b"{\"timestamp\":\"" } else { b",{\"timestamp\":\"" };
+            body.extend_from_slice(opening);
+            times.write(*start_ms, &mut body);
+            body.extend_from_slice(b"\",\"value\":");
+            write_number(*value, &mut body);
+            body.push(b'}');
+        }
+        body.push(b']');
+    }
+    body.extend_from_slice(b"},\"summary\":{");
+    let mut first = true;
+    for series in series {
+        for (prefix, value) in [("avg_", series.average), ("max_", series.maximum)] {
+            let Some(value) = value else { continue };
+            let opening: &[u8] = if first { b"\"" } else { b",\"" };
+            first = false;
+            body.extend_from_slice(opening);
+            body.extend_from_slice(prefix.as_bytes());
+            body.extend_from_slice(series.metric.series().as_bytes());
+            body.extend_from_slice(b"\":");
+            write_number(value, &mut body);
+        }
+    }
+    body.extend_from_slice(b"}}");
+    body
+}
+
+/// Four decimals are finer than any sensor.
+fn write_number(value: f64, body: &mut Vec<u8>) {
+    /// Rounding would overflow only far beyond whole numbers' precision, where there are no decimals.
+    const LARGEST_ROUNDED: f64 = 1e11;
+    let rounded = if value.abs() < LARGEST_ROUNDED { (value * 1e4).round() / 1e4 } else { value };
+    // Neither a number nor a Vec can fail to be written; samples are finite.
+    let _ = serde_json::to_writer(body, &rounded);
+}
+
+/// Writes RFC 3339 times in whole seconds, and remembers the day of the last one.
+#[derive(Debug, Default)]
+struct TimeWriter {
+    /// `2024-01-20T` and which day since 1970 that is.
+    day: Option<(i64, String)>,
+}
+
+impl TimeWriter {
+    fn write(&mut self, millis: i64, body: &mut Vec<u8>) {
+        const SECONDS_PER_DAY: i64 = 86_400;
+        let seconds = millis.div_euclid(1000);
+        let (day, second) = (seconds.div_euclid(SECONDS_PER_DAY), seconds.rem_euclid(SECONDS_PER_DAY));
+        if self.day.as_ref().is_none_or(|(known, _)| *known != day) {
+            let midnight = Timestamp::from_second(day * SECONDS_PER_DAY).unwrap_or(Timestamp::UNIX_EPOCH);
+            let text = midnight.to_string();
+            let date = text.split('T').next().unwrap_or_default();
+            self.day = Some((day, format!("{date}T")));
+        }
+        if let Some((_, date)) = &self.day {
+            body.extend_from_slice(date.as_bytes());
+        }
+        let two_digits = |number: i64| [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        body.extend_from_slice(&two_digits(second / 3600));
+        body.push(b':');
+        body.extend_from_slice(&two_digits(second / 60 % 60));
+        body.push(b':');
+        body.extend_from_slice(&two_digits(second % 60));
+        body.push(b'Z');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use super::*;
+    use crate::request_context::RequestContext;
+    use http::HeaderMap;
+    use serde_json::{Value, json};
+
+    fn read(query: &str) -> Result<SeriesQuery, ApiError> {
+        let reader = QueryReader::new(&format!("/x?{query}").parse().unwrap());
+        let now = "2024-01-21T00:00:00.5Z".parse().unwrap();
+        let read = read_query(&reader, now);
+        reader.finish(&RequestContext::read(&HeaderMap::new())).map(|()| read)
+    }
+
+    #[test]
+    fn without_parameters_a_day_at_five_minutes_of_every_metric_is_asked_for() {
+        let query = read("").unwrap();
+        assert_eq!(query.metrics, Metric::ALL);
+        assert_eq!(query.interval, Interval::FiveMinutes);
+        assert_eq!(query.end_ms - query.start_ms, 24 * MILLIS_PER_HOUR);
+        assert_eq!(query.end_ms % 1000, 0);
+    }
+
+    #[test]
+    fn metric_types_repeat_or_are_separated_by_commas_and_network_is_two_series() {
+        let metrics = |query| read(query).unwrap().metrics;
+        let expected = [Metric::CpuUsage, Metric::GpuUsage, Metric::NetworkIn, Metric::NetworkOut];
+        assert_eq!(metrics("metric_type=network,gpu&metric_type=cpu,cpu"), expected);
+        assert_eq!(metrics("metric_type=cpu%2Cgpu"), [Metric::CpuUsage, Metric::GpuUsage]);
+    }
+
+    #[test]
+    fn ranges_that_give_too_many_points_are_refused() {
+        assert!(read("hours=8760&interval=1h").is_ok());
+        assert!(read("hours=183&interval=1m").is_ok(), "10,980 points");
+        for wrong in [
+            "hours=184&interval=1m",
+            "hours=8760",
+            "hours=0",
+            "hours=8761",
+            "interval=2m",
+            "metric_type=cpus",
+        ] {
+            assert_eq!(read(wrong).unwrap_err().status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_the_contracts() {
+        let at = |text: &str| to_millis(text.parse().unwrap());
+        let query = SeriesQuery {
+            metrics: vec![Metric::CpuUsage, Metric::NetworkIn],
+            start_ms: at("2024-01-20T00:00:00Z"),
+            end_ms: at("2024-01-21T00:00:00Z"),
+            interval: Interval::FiveMinutes,
+        };
+        let series = [
+            Series {
+                metric: Metric::CpuUsage,
+                points: vec![(at("2024-01-20T14:00:00Z"), 65.5), (at("2024-01-21T00:00:00Z"), 200.0 / 3.0)],
+                average: Some(66.8),
+                maximum: Some(89.2),
+            },
+            Series { metric: Metric::NetworkIn, points: vec![], average: None, maximum: None },
+        ];
+        let body: Value = serde_json::from_slice(&write_body("my-ai-service", &query, &series)).unwrap();
+        let expected = json!({
+            "tenant_id": "my-ai-service",
+            "time_range": {"start": "2024-01-20T00:00:00Z", "end": "2024-01-21T00:00:00Z"},
+            "metrics": {
+                "cpu": [
+                    {"timestamp": "2024-01-20T14:00:00Z", "value": 65.5},
+                    {"timestamp": "2024-01-21T00:00:00Z", "value": 66.6667}
+                ],
+                "network_in": []
+            },
+            "summary": {"avg_cpu": 66.8, "max_cpu": 89.2}
+        });
+        assert_eq!(body, expected);
+        let empty = write_body("a", &query, &[]);
+        assert_eq!(serde_json::from_slice::<Value>(&empty).unwrap()["summary"], json!({}));
+    }
+
+    #[test]
+    fn times_before_1970_and_on_leap_days_are_written_right() {
+        for text in ["1969-12-31T23:59:59Z", "2024-02-29T12:34:56Z", "2023-03-01T00:00:00Z"] {
+            let mut body = Vec::new();
+            TimeWriter::default().write(to_millis(text.parse().unwrap()), &mut body);
+            assert_eq!(String::from_utf8(body).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn large_numbers_keep_their_value() {
+        let text = |value| {
+            let mut body = Vec::new();
+            write_number(value, &mut body);
+            String::from_utf8(body).unwrap()
+        };
+        assert_eq!(text(750_000_000_000.0), "750000000000.0");
+        assert_eq!(text(1e300), "1e+300");
+        assert_eq!(text(85.0), "85.0");
+        assert_eq!(text(0.123_456), "0.1235");
+    }
+}

@@ -1,0 +1,197 @@
+//! The OpenAPI document: collected from the handlers, completed with what all of them share.
+
+use crate::{alerts, audit, deployments, health, manifests, monitoring, sizing, system, tenants};
+use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Header, Ref, Required, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi, ToSchema};
+
+/// The document without what [`Shared`] adds.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "ECP-AI Kubernetes Orchestrator API",
+        description = "Sizes, deploys and watches AI services for contact centers on Kubernetes. \
+            `X-Demo-Mode` is required on every `/api/v1` request: `true` speaks to the simulated \
+            cluster, `false` to the real one; each has a database of its own. Paths are the same \
+            with and without a trailing slash.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "/", description = "This server")),
+    tags(
+        (name = "tenants", description = "Tenants: create, list, change, delete, size"),
+        (name = "monitoring", description = "Samples, series, alerts, the cluster as a whole"),
+        (name = "manifests", description = "Kubernetes manifests and their roll-out"),
+        (name = "audit", description = "Who changed what"),
+        (name = "server", description = "The process itself"),
+    ),
+    paths(
+        tenants::list_tenants,
+        tenants::create_tenant,
+        tenants::get_tenant,
+        tenants::update_tenant,
+        tenants::delete_tenant,
+        sizing::calculate_resources,
+        monitoring::get_monitoring,
+        monitoring::send_metrics,
+        alerts::list_alerts,
+        system::get_system_metrics,
+        manifests::get_manifest,
+        manifests::validate_manifest,
+        deployments::get_deployment_status,
+        audit::list_audit_entries,
+        health::get_health,
+        health::get_readiness,
+    ),
+    components(schemas(ErrorOut)),
+    modifiers(&Shared),
+)]
+struct Document;
+
+/// The OpenAPI 3.1 document of every route.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+/// The document as it is served and committed: pretty JSON, the same bytes every time.
+pub fn openapi_json() -> String {
+    // The document has texts for keys and finite numbers: serializing can not fail.
+    let mut text = openapi().to_pretty_json().expect("the document serializes");
+    text.push('\n');
+    text
+}
+
+/// The envelope of every error.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorOut {
+    /// The error.
+    error: ErrorBodyOut,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "code": "TENANT_ALREADY_EXISTS",
+    "message": "동일한 ID의 테넌트가 이미 존재합니다",
+    "details": {"tenant_id": "my-ai-service", "existing_status": "running"},
+    "timestamp": "2024-01-20T14:30:00Z",
+    "request_id": "req-xyz789"
+}))]
+pub struct ErrorBodyOut {
+    /// One of a closed set; the same in every language.
+    code: String,
+    /// For people, in the language that `Accept-Language` asks for: Korean or English.
+    message: String,
+    /// What it is about; `fields` lists wrong fields as `{pointer, reason}`.
+    #[schema(value_type = Object)]
+    details: BTreeMap<String, serde_json::Value>,
+    /// When.
+    timestamp: String,
+    /// As in the `X-Request-ID` header.
+    request_id: String,
+}
+
+/// Adds what every operation has: headers, common errors, the bearer token.
+struct Shared;
+
+impl Modify for Shared {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("Needed where the server requires tokens".to_owned());
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let code = components.schemas.get_mut("ErrorBodyOut");
+        if let Some(utoipa::openapi::RefOr::T(utoipa::openapi::Schema::Object(body))) = code {
+            let names = crate::error::ErrorCode::ALL.iter().map(|code| code.as_str());
+            let schema = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .enum_values(Some(names))
+                .description(Some("One of a closed set; the same in every language."));
+            body.properties.insert("code".to_owned(), schema.into());
+        }
+        for (path, item) in &mut document.paths.paths {
+            let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                complete(operation, path);
+            }
+        }
+    }
+}
+
+fn complete(operation: &mut Operation, path: &str) {
+    let in_api = path.starts_with("/api/");
+    if in_api {
+        operation.parameters.get_or_insert_default().extend(common_parameters().map(Into::into));
+        operation.security = Some(vec![
+            SecurityRequirement::default(),
+            SecurityRequirement::new("bearer", Vec::<String>::new()),
+        ]);
+        let mut errors = vec![
+            ("400", "INVALID_REQUEST: a header, the path or the JSON can not be read"),
+            ("401", "UNAUTHORIZED: a token is needed"),
+            ("403", "FORBIDDEN: the token does not allow it"),
+            ("429", "RATE_LIMITED: come back after `Retry-After` seconds"),
+            ("500", "INTERNAL_ERROR"),
+            ("503", "DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed"),
+        ];
+        if path.contains("{tenant_id}") {
+            errors.push(("404", "TENANT_NOT_FOUND"));
+        }
+        if operation.request_body.is_some() {
+            errors.push(("408", "INVALID_REQUEST: the body did not arrive in time"));
+            errors.push(("413", "INVALID_REQUEST: the body is too large"));
+        }
+        for (status, description) in errors {
+            operation
+                .responses
+                .responses
+                .entry(status.to_owned())
+                .or_insert_with(|| error_response(description).into());
+        }
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let utoipa::openapi::RefOr::T(response) = response {
+            response.headers.insert("X-Request-ID".to_owned(), request_id_header().into());
+        }
+    }
+}
+
+fn common_parameters() -> [Parameter; 4] {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let header = |name: &str, description: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(text()))
+    };
+    let flag = |default: &str| text().enum_values(Some(["true", "false"])).default(Some(json!(default)));
+    [
+        header("X-Demo-Mode", "`true` for demo mode, `false` for real mode; in any case")
+            .required(Required::True)
+            .schema(Some(flag("true")))
+            .build(),
+        header("X-Request-ID", "Echoed; 1–128 visible ASCII characters").build(),
+        header("X-Debug", "`true` adds a `debug` object to JSON bodies").schema(Some(flag("false"))).build(),
+        header("Accept-Language", "Language of texts for people: `ko` (default) or `en`").build(),
+    ]
+}
+
+fn error_response(description: &str) -> Response {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorOut"))).build();
+    ResponseBuilder::new().description(description).content("application/json", content).build()
+}
+
+fn request_id_header() -> Header {
+    let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
+    header.description = Some("Names the request".to_owned());
+    header
+}
+
+#[cfg(test)]
+mod tests;

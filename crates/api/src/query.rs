@@ -1,0 +1,181 @@
+//! Reads query parameters and collects every fault, as [`crate::fields`] does for bodies.
+
+use crate::error::ApiError;
+use crate::fields::{Faults, integer_expected, unknown_choice};
+use crate::request_context::{RequestContext, parse_bool};
+use axum::extract::Query;
+use ecp_core::text::Message;
+use http::Uri;
+use std::cell::RefCell;
+use std::ops::RangeInclusive;
+
+/// The query of one request. A parameter that is there and empty is the same as absent; of one that
+/// repeats, the last counts where only one is meant.
+#[derive(Debug)]
+pub(crate) struct QueryReader {
+    pairs: Vec<(String, String)>,
+    read: RefCell<Vec<&'static str>>,
+    faults: Faults,
+}
+
+impl QueryReader {
+    /// Reads the pairs.
+    pub fn new(uri: &Uri) -> Self {
+        // Decoding is lenient and never fails for pairs of texts.
+        let pairs = Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default();
+        Self { pairs, read: RefCell::default(), faults: Faults::default() }
+    }
+
+    /// Notes a wrong parameter.
+    pub fn fault(&self, name: &'static str, reason: Message) {
+        self.faults.add(name, reason);
+    }
+
+    /// Every value of a parameter, in order.
+    pub fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.read.borrow_mut().push(name);
+        self.pairs
+            .iter()
+            .filter(move |(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter.
+    pub fn text(&self, name: &'static str) -> Option<&str> {
+        self.all(name).last()
+    }
+
+    /// A whole number in a range.
+    pub fn integer(&self, name: &'static str, range: RangeInclusive<u64>) -> Option<u64> {
+        let text = self.text(name)?;
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+        let number = text.parse().ok().filter(|number| digits && range.contains(number));
+        if number.is_none() {
+            self.fault(name, integer_expected(&range));
+        }
+        number
+    }
+
+    /// `true` or `false`, in any case.
+    pub fn flag(&self, name: &'static str) -> Option<bool> {
+        let flag = parse_bool(self.text(name)?);
+        if flag.is_none() {
+            self.fault(name, Message::new("api.expects_flag"));
+        }
+        flag
+    }
+
+    /// One of a closed set of spellings.
+    pub fn choice<T: Copy>(
+        &self,
+        name: &'static str,
+        kind: &'static str,
+        all: &[T],
+        spelling: impl Fn(T) -> &'static str,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        let found = all.iter().copied().find(|choice| spelling(*choice) == text);
+        if found.is_none() {
+            self.fault(name, unknown_choice(kind, text, all.iter().map(|choice| spelling(*choice))));
+        }
+        found
+    }
+
+    /// `skip` from 0 and `limit` 1–1000, as every list takes them.
+    pub fn page(&self) -> Page {
+        /// `skip` is a count of things in memory; nothing holds more.
+        const LARGEST_SKIP: u64 = u32::MAX as u64;
+        let skip = self.integer("skip", 0..=LARGEST_SKIP).unwrap_or(0);
+        let limit = self.integer("limit", 1..=Page::MAX_LIMIT).unwrap_or(Page::DEFAULT_LIMIT);
+        // Both are bounded far below any usize.
+        Page { skip: skip as usize, limit: limit as usize }
+    }
+
+    /// Refuses the request where a parameter is wrong; warns of parameters that nothing read.
+    pub fn finish(self, context: &RequestContext) -> Result<(), ApiError> {
+        let read = self.read.into_inner();
+        for (key, _) in &self.pairs {
+            if !read.contains(&key.as_str()) {
+                self.faults.add_unknown(crate::fields::shortened(key));
+            }
+        }
+        for name in self.faults.finish()? {
+            context.warn_unknown("parameter", &name);
+        }
+        Ok(())
+    }
+}
+
+/// Which part of a list is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Entries to leave out first.
+    pub skip: usize,
+    /// Entries at most.
+    pub limit: usize,
+}
+
+impl Page {
+    /// Entries of a page unless the caller says otherwise.
+    pub const DEFAULT_LIMIT: u64 = 100;
+    /// Most entries of a page.
+    pub const MAX_LIMIT: u64 = 1000;
+
+    /// True when entries follow those of this page.
+    pub fn has_more(self, total: usize) -> bool {
+        self.skip.saturating_add(self.limit) < total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use super::*;
+    use ecp_core::tenant::TenantStatus;
+    use http::HeaderMap;
+
+    fn reader(query: &str) -> QueryReader {
+        QueryReader::new(&format!("/x?{query}").parse().unwrap())
+    }
+
+    fn context() -> RequestContext {
+        RequestContext::read(&HeaderMap::new())
+    }
+
+    #[test]
+    fn a_page_has_defaults_and_bounds() {
+        assert_eq!(reader("").page(), Page { skip: 0, limit: 100 });
+        assert_eq!(reader("skip=5&limit=1000").page(), Page { skip: 5, limit: 1000 });
+        for wrong in ["limit=0", "limit=1001", "skip=-1", "limit=ten", "skip=%2B1", "limit=1.5"] {
+            let reader = reader(wrong);
+            reader.page();
+            let error = reader.finish(&context()).unwrap_err();
+            assert_eq!(error.status().as_u16(), 422, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn unknown_parameters_are_warned_of_and_empty_ones_are_absent() {
+        let reader = reader("skip=&odd=1");
+        reader.page();
+        let context = context();
+        reader.finish(&context).unwrap();
+        assert_eq!(context.take_notes().warnings, ["unknown parameter: odd"]);
+    }
+
+    #[test]
+    fn repeated_parameters_are_all_there_and_the_last_counts() {
+        let reader = reader("a=1&a=2&b=x%20y");
+        assert_eq!(reader.all("a").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(reader.text("a"), Some("2"));
+        assert_eq!(reader.text("b"), Some("x y"));
+    }
+
+    #[test]
+    fn a_choice_that_does_not_exist_is_a_fault() {
+        let reader = reader("status=runing");
+        let all = &TenantStatus::ALL;
+        assert_eq!(reader.choice("status", "api.unknown_status", all, TenantStatus::as_str), None);
+        assert!(reader.finish(&context()).is_err());
+    }
+}

@@ -1,0 +1,147 @@
+//! `POST /api/v1/tenants/calculate-resources`: the plan that a demand needs, with alternatives.
+
+use crate::auth::Reader;
+use crate::body::JsonBody;
+use crate::error::ApiError;
+use crate::fields::Faults;
+use crate::openapi::ErrorOut;
+use crate::tenants::SlaTargetIn;
+use crate::tenants::input::read_demand;
+use crate::wire::{self, ResourcesOut, WarningOut};
+use axum::response::Response;
+use ecp_core::quantity::Resources;
+use ecp_core::sizing::{Alternative, calculate};
+use ecp_core::text::Language;
+use http::StatusCode;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// What is to be sized.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "service_requirements": {"callbot": 100, "chatbot": 200, "advisor": 50},
+    "sla_target": {"availability": "99.9%", "response_time": "150ms"}
+}))]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct CalculateResourcesIn {
+    /// Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
+    #[schema(value_type = Object)]
+    service_requirements: Value,
+    /// What is promised; by default the catalog's (99.9%, 300ms).
+    sla_target: Option<SlaTargetIn>,
+    /// Sizes this preset instead of choosing one.
+    preset: Option<String>,
+}
+
+/// The recommended plan.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CalculationOut<'a> {
+    /// `micro`, `small`, `medium`, `large`.
+    #[schema(example = "large")]
+    recommended_preset: &'static str,
+    /// What it holds.
+    resources: ResourcesOut,
+    /// GPU type.
+    #[schema(example = "v100")]
+    gpu_type: &'a str,
+    /// What the tenant pays.
+    #[schema(example = "$450/month")]
+    estimated_cost: String,
+    /// What it costs the operator.
+    #[schema(example = "$980/month")]
+    operator_cost: String,
+    /// Smaller plans that nearly do, dearest first.
+    alternatives: Vec<AlternativeOut>,
+    /// Where the model expects the plan not to carry the load or the SLA; absent where it does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningOut>,
+}
+
+/// A smaller plan that nearly does.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "preset": "medium",
+    "resources": {"cpu": "24000m", "memory": "32Gi", "gpu": 3},
+    "cost": "$250/month",
+    "performance_impact": "응답시간 20% 증가 예상"
+}))]
+pub struct AlternativeOut {
+    /// `micro`, `small`, `medium`, `large`.
+    preset: &'static str,
+    /// What it holds.
+    resources: ComputeOut,
+    /// What the tenant pays.
+    cost: String,
+    /// What it costs in performance.
+    performance_impact: String,
+}
+
+impl AlternativeOut {
+    fn new(alternative: &Alternative, language: Language) -> Self {
+        Self {
+            preset: alternative.preset.as_str(),
+            resources: (&alternative.resources).into(),
+            cost: wire::cost_text(alternative.list_price_usd),
+            performance_impact: alternative.performance_impact.render(language),
+        }
+    }
+}
+
+/// CPU, memory and GPUs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ComputeOut {
+    /// CPU in thousandths of a core.
+    cpu: String,
+    /// Memory in binary units.
+    memory: String,
+    /// Whole GPUs.
+    gpu: u64,
+}
+
+impl From<&Resources> for ComputeOut {
+    fn from(resources: &Resources) -> Self {
+        Self { cpu: resources.cpu_text(), memory: resources.memory_text(), gpu: resources.gpu }
+    }
+}
+
+/// Calculate resources
+///
+/// Sizes a demand without creating anything. With `X-Debug: true` the `debug` object explains every
+/// number: formula, inputs, source, and which stage is the bottleneck.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tenants/calculate-resources",
+    tag = "tenants",
+    request_body = CalculateResourcesIn,
+    responses(
+        (status = 200, description = "The recommended plan", body = CalculationOut),
+        (status = 422, description = "VALIDATION_FAILED or INVALID_PRESET, with every wrong field", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn calculate_resources(Reader(api): Reader, body: JsonBody) -> Result<Response, ApiError> {
+    let faults = Faults::default();
+    let demand = read_demand(&body.value, api.state.catalog.default_sla(), &faults);
+    api.warn_of_unknown_fields(faults)?;
+    // Without faults everything that is required was there.
+    let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
+
+    let calculation = calculate(&api.state.catalog, &demand);
+    let (sizing, language) = (&calculation.sizing, api.language());
+    let body = CalculationOut {
+        recommended_preset: sizing.preset.as_str(),
+        resources: (&sizing.resources).into(),
+        gpu_type: &sizing.gpu_type,
+        estimated_cost: wire::cost_text(sizing.list_price_usd),
+        operator_cost: wire::cost_text(sizing.operator_cost_usd),
+        alternatives: calculation
+            .alternatives
+            .iter()
+            .map(|plan| AlternativeOut::new(plan, language))
+            .collect(),
+        warnings: WarningOut::list(&sizing.warnings, language),
+    };
+    let response = wire::json(StatusCode::OK, &body);
+    api.context.debug_note("explanation", || calculation.explanation);
+    Ok(response)
+}

@@ -1,0 +1,233 @@
+//! `POST /api/v1/tenants/`: accepts a tenant, or gives the first answer again.
+
+use super::input::read_creation;
+use crate::auth::Writer;
+use crate::body::JsonBody;
+use crate::error::{ApiError, ErrorCode};
+use crate::fields::Faults;
+use crate::wire::{self, ResourcesOut, WarningOut};
+use axum::response::Response;
+use bytes::Bytes;
+use ecp_core::ports::IdempotencyKey;
+use ecp_core::tenancy::Accepted;
+use ecp_core::tenant::Tenant;
+use ecp_core::text::{Language, Message};
+use http::header::LOCATION;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+/// Names a request so that sending it again has no second effect.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that the response is the one to an earlier request under the same key.
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Longest idempotency key.
+const KEY_MAX_LENGTH: usize = 255;
+
+/// A tenant to create.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({
+    "tenant_id": "my-ai-service",
+    "name": "내 AI 서비스",
+    "preset": "medium",
+    "service_requirements": {"callbot": 50, "chatbot": 100, "advisor": 25, "stt": 30, "tts": 30},
+    "sla_target": {"availability": "99.9%", "response_time": "200ms", "concurrent_users": 200},
+    "description": "내 AI 서비스 설명"
+}))]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct CreateTenantIn {
+    /// A DNS-1123 label of at most 56 characters.
+    #[schema(max_length = 56, pattern = "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$")]
+    tenant_id: String,
+    /// Name for people.
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    /// `micro`, `small`, `medium`, `large`; left out, the calculator chooses.
+    preset: Option<String>,
+    /// Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
+    #[schema(value_type = Object)]
+    service_requirements: Value,
+    /// What is promised; by default the catalog's (99.9%, 300ms).
+    sla_target: Option<SlaTargetIn>,
+    /// Free text.
+    #[schema(max_length = 2000)]
+    description: Option<String>,
+    /// Demo mode only: the failure that the deployment is to show (`image-not-found`, `crash-loop`,
+    /// `unschedulable`), or `none`.
+    demo_fault: Option<String>,
+}
+
+/// What is to be promised.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct SlaTargetIn {
+    /// Share of time in service: `99.9%`.
+    availability: Option<String>,
+    /// Response time: `200ms`, `0.2s` or milliseconds, 1–60000 ms.
+    response_time: Option<String>,
+    /// Users at once over all services.
+    #[schema(minimum = 1, maximum = 10_000_000)]
+    concurrent_users: Option<u32>,
+}
+
+/// An accepted tenant.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreatedTenantOut<'a> {
+    /// Its id.
+    #[schema(example = "my-ai-service")]
+    tenant_id: &'a str,
+    /// `pending` until everything is ready.
+    #[schema(example = "pending")]
+    status: &'static str,
+    /// The roll-out to watch.
+    #[schema(example = "dep-abc123")]
+    deployment_id: &'a str,
+    /// The plan.
+    #[schema(example = json!({"cpu": "24000m", "memory": "32Gi", "gpu": 3, "storage": "1.0TB"}))]
+    estimated_resources: ResourcesOut,
+    /// What the tenant pays.
+    #[schema(example = "$350/month")]
+    estimated_cost: String,
+    /// How long the roll-out should take.
+    #[schema(example = "15-20 minutes")]
+    deployment_time: String,
+    /// When it was accepted.
+    #[schema(example = "2024-01-20T14:30:00Z")]
+    created_at: String,
+    /// Where the model expects the plan not to carry the load or the SLA; absent where it does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<WarningOut>,
+}
+
+impl<'a> CreatedTenantOut<'a> {
+    fn new(tenant: &'a Tenant, language: Language) -> Self {
+        let sizing = &tenant.sizing;
+        Self {
+            tenant_id: tenant.id.as_str(),
+            status: tenant.status.as_str(),
+            deployment_id: tenant.deployment_id.as_str(),
+            estimated_resources: (&sizing.resources).into(),
+            estimated_cost: wire::cost_text(sizing.list_price_usd),
+            deployment_time: wire::minutes_text(sizing.deployment_time),
+            created_at: wire::timestamp_text(tenant.created_at),
+            warnings: WarningOut::list(&sizing.warnings, language),
+        }
+    }
+}
+
+/// Create a tenant
+///
+/// Answers as soon as the intent is on disk; the deployment follows. With `Idempotency-Key` the same
+/// request again gets the first answer.
+#[utoipa::path(
+    post,
+    path = "/api/v1/tenants/",
+    tag = "tenants",
+    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters", example = "8e03978e-40d5-43dd-bc93-6894a57f9324")),
+    request_body = CreateTenantIn,
+    responses(
+        (status = 201, description = "Accepted", body = CreatedTenantOut, headers(
+            ("Location" = String, description = "Path of the tenant"),
+            ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request under the same key"),
+        )),
+        (status = 409, description = "TENANT_ALREADY_EXISTS, INSUFFICIENT_RESOURCES, or CONFLICT where the idempotency key was used for another request", body = crate::openapi::ErrorOut),
+        (status = 422, description = "VALIDATION_FAILED or INVALID_PRESET, with every wrong field", body = crate::openapi::ErrorOut),
+    ),
+)]
+pub(crate) async fn create_tenant(
+    Writer(api): Writer,
+    headers: HeaderMap,
+    body: JsonBody,
+) -> Result<Response, ApiError> {
+    let caller = api.caller();
+    let idempotency = idempotency_key(&headers, &caller.actor, &body.bytes)?;
+    let faults = Faults::default();
+    let creation = read_creation(&body.value, api.mode, api.state.catalog.default_sla(), &faults);
+    api.warn_of_unknown_fields(faults)?;
+    // Without faults everything that is required was there.
+    let (id, spec) = creation.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
+    api.context.set_tenant(&id);
+    api.own(&id)?;
+
+    let location = wire::tenant_path(&id);
+    let language = api.language();
+    let respond = |tenant: &Tenant| {
+        // Every key is a text and every number finite, so serializing can not fail.
+        serde_json::to_value(CreatedTenantOut::new(tenant, language)).expect("a tenant serializes")
+    };
+    let accepted = api.services().tenancy.create_tenant(&caller, id, spec, idempotency, respond).await?;
+    let mut response = match &accepted {
+        Accepted::New(tenant) => {
+            api.context.debug_note("sizing", || sizing_note(tenant));
+            wire::json(StatusCode::CREATED, &respond(tenant))
+        }
+        Accepted::Replayed(body) => {
+            let mut response = wire::json(StatusCode::CREATED, body);
+            response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+            response
+        }
+    };
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// What was decided about a tenant's size and why, for the `debug` object.
+pub(super) fn sizing_note(tenant: &Tenant) -> Value {
+    let sizing = &tenant.sizing;
+    json!({
+        "preset": sizing.preset.as_str(),
+        "preset_chosen_by": if tenant.spec.preset.is_some() { "request" } else { "calculator" },
+        "services": sizing.services,
+        "warnings": sizing.warnings.len(),
+    })
+}
+
+fn idempotency_key(
+    headers: &HeaderMap,
+    actor: &str,
+    body: &Bytes,
+) -> Result<Option<IdempotencyKey>, ApiError> {
+    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = value.as_bytes();
+    if !(1..=KEY_MAX_LENGTH).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.idempotency_key_invalid"))
+            .detail("header", "Idempotency-Key"));
+    }
+    let mut digest = Sha256::new();
+    digest.update(b"POST /api/v1/tenants\n");
+    digest.update(body);
+    Ok(Some(IdempotencyKey {
+        key: format!("{actor}:{}", String::from_utf8_lossy(key)),
+        request_digest: digest.finalize().into(),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use super::*;
+
+    fn key(value: &str, body: &'static str) -> Result<Option<IdempotencyKey>, ApiError> {
+        let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value.parse().unwrap())]);
+        idempotency_key(&headers, "anonymous", &Bytes::from(body))
+    }
+
+    #[test]
+    fn an_idempotency_key_is_bound_to_caller_and_body() {
+        let first = key("abc", "{}").unwrap().unwrap();
+        assert_eq!(first.key, "anonymous:abc");
+        assert_eq!(first.request_digest, key("abc", "{}").unwrap().unwrap().request_digest);
+        assert_ne!(first.request_digest, key("abc", "{ }").unwrap().unwrap().request_digest);
+        assert!(idempotency_key(&HeaderMap::new(), "anonymous", &Bytes::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_idempotency_key_that_is_too_long_or_not_visible_ascii_is_refused() {
+        assert!(key(&"k".repeat(255), "{}").is_ok());
+        for wrong in [&"k".repeat(256), "with space", ""] {
+            assert_eq!(key(wrong, "{}").unwrap_err().status(), StatusCode::BAD_REQUEST, "{wrong:?}");
+        }
+    }
+}

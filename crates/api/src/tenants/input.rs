@@ -1,0 +1,260 @@
+//! Checks what callers say of a tenant: the bodies of create, update and the calculator.
+
+use crate::fields::{Faults, FieldReader, integer_expected, unknown_choice, whole_number};
+use ecp_core::Mode;
+use ecp_core::ids::{TenantId, TenantIdFault};
+use ecp_core::sizing::Demand;
+use ecp_core::tenancy::TenantPatch;
+use ecp_core::tenant::{
+    Availability, DemoFault, Preset, Service, ServiceRequirements, SlaTarget, TenantSpec,
+};
+use ecp_core::text::Message;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Most units of one service that a request may order.
+const MAX_UNITS: u64 = 1_000_000;
+/// Longest response time target in milliseconds.
+const MAX_RESPONSE_TIME_MS: u64 = 60_000;
+/// Most concurrent users that a request may state.
+const MAX_CONCURRENT_USERS: u64 = 10_000_000;
+/// Characters of a tenant's name.
+const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
+/// Characters of a tenant's description.
+const DESCRIPTION_LENGTH: std::ops::RangeInclusive<usize> = 0..=2000;
+/// What takes a demo fault away again.
+const NO_DEMO_FAULT: &str = "none";
+
+/// Reads a tenant id, and says why it is none.
+pub(crate) fn tenant_id(reader: &FieldReader<'_>, name: &'static str) -> Option<TenantId> {
+    let text = reader.any_text(name)?;
+    match TenantId::parse(text) {
+        Ok(id) => Some(id),
+        Err(fault) => {
+            reader.fault(name, tenant_id_fault(fault));
+            None
+        }
+    }
+}
+
+fn tenant_id_fault(fault: TenantIdFault) -> Message {
+    Message::new(match fault {
+        TenantIdFault::Empty => "api.tenant_id_empty",
+        TenantIdFault::TooLong => "api.tenant_id_too_long",
+        TenantIdFault::NotALabel => "api.tenant_id_not_a_label",
+    })
+}
+
+/// The body of a creation; what it does not promise is `default_sla`.
+pub(crate) fn read_creation(
+    body: &Value,
+    mode: Mode,
+    default_sla: SlaTarget,
+    faults: &Faults,
+) -> Option<(TenantId, TenantSpec)> {
+    let reader = FieldReader::new(faults, String::new(), body)?;
+    for required in ["tenant_id", "name", "service_requirements"] {
+        reader.require(required);
+    }
+    let id = tenant_id(&reader, "tenant_id");
+    let name = reader.text("name", NAME_LENGTH);
+    let preset = preset(&reader);
+    let services = ordered_services(&reader);
+    let sla_target = sla(&reader).over(default_sla);
+    let description = reader.text("description", DESCRIPTION_LENGTH);
+    let demo_fault = demo_fault(&reader, mode);
+    reader.note_unknown();
+    let spec = TenantSpec {
+        name: name?.to_owned(),
+        preset,
+        service_requirements: services?,
+        sla_target,
+        description: description.map(str::to_owned),
+        demo_fault: demo_fault.flatten(),
+    };
+    Some((id?, spec))
+}
+
+/// The body of a change; `id` is the tenant of the path, which a body may repeat.
+pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Faults) -> Option<TenantPatch> {
+    let reader = FieldReader::new(faults, String::new(), body)?;
+    if let Some(named) = reader.any_text("tenant_id")
+        && named != id.as_str()
+    {
+        reader.fault("tenant_id", Message::new("api.tenant_id_fixed"));
+    }
+    let name = reader.text("name", NAME_LENGTH);
+    let preset = preset(&reader);
+    let service_requirements = services(&reader).unwrap_or_default();
+    let sla = sla(&reader);
+    let description = reader.text("description", DESCRIPTION_LENGTH);
+    let demo_fault = demo_fault(&reader, mode);
+    reader.note_unknown();
+    Some(TenantPatch {
+        name: name.map(str::to_owned),
+        preset,
+        service_requirements,
+        availability: sla.availability,
+        response_time_ms: sla.response_time_ms,
+        concurrent_users: sla.concurrent_users,
+        description: description.map(str::to_owned),
+        demo_fault,
+    })
+}
+
+/// What the calculator is asked: a demand without a tenant.
+pub(crate) fn read_demand(body: &Value, default_sla: SlaTarget, faults: &Faults) -> Option<Demand> {
+    let reader = FieldReader::new(faults, String::new(), body)?;
+    reader.require("service_requirements");
+    let preset = preset(&reader);
+    let services = ordered_services(&reader);
+    let sla_target = sla(&reader).over(default_sla);
+    reader.note_unknown();
+    Some(Demand { preset, service_requirements: services?, sla_target })
+}
+
+fn preset(reader: &FieldReader<'_>) -> Option<Preset> {
+    reader.choice("preset", "api.unknown_preset", &Preset::ALL, Preset::as_str)
+}
+
+/// Units by service as sent, zeros included.
+fn services(reader: &FieldReader<'_>) -> Option<BTreeMap<Service, u32>> {
+    let object = reader.object("service_requirements")?;
+    let mut services = BTreeMap::new();
+    for (key, value) in object.entries() {
+        let Ok(service) = key.parse::<Service>() else {
+            let names = Service::ALL.into_iter().map(Service::as_str);
+            object.fault(key, unknown_choice("api.unknown_service", key, names));
+            continue;
+        };
+        match whole_number(value).filter(|units| *units <= MAX_UNITS) {
+            // At most a million.
+            Some(units) => _ = services.insert(service, units as u32),
+            None => object.fault(key, integer_expected(&(0..=MAX_UNITS))),
+        }
+    }
+    Some(services)
+}
+
+/// Units by service without those of which none is ordered; at least one must remain.
+fn ordered_services(reader: &FieldReader<'_>) -> Option<ServiceRequirements> {
+    let faults_before = reader.fault_count();
+    let mut ordered = services(reader)?;
+    ordered.retain(|_, units| *units > 0);
+    // Where names or numbers are wrong, those faults say why nothing is left.
+    if ordered.is_empty() && reader.fault_count() == faults_before {
+        reader.fault("service_requirements", Message::new("api.no_services"));
+    }
+    Some(ordered)
+}
+
+/// The parts of a target that were named.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct SlaParts {
+    availability: Option<Availability>,
+    response_time_ms: Option<u32>,
+    concurrent_users: Option<u32>,
+}
+
+impl SlaParts {
+    fn over(self, base: SlaTarget) -> SlaTarget {
+        SlaTarget {
+            availability: self.availability.unwrap_or(base.availability),
+            response_time_ms: self.response_time_ms.unwrap_or(base.response_time_ms),
+            concurrent_users: self.concurrent_users.or(base.concurrent_users),
+        }
+    }
+}
+
+fn sla(reader: &FieldReader<'_>) -> SlaParts {
+    let Some(target) = reader.object("sla_target") else { return SlaParts::default() };
+    let availability = target.value("availability").and_then(|value| {
+        let parsed = availability(value);
+        if parsed.is_none() {
+            target.fault("availability", Message::new("api.expects_availability"));
+        }
+        parsed
+    });
+    let response_time_ms = target.value("response_time").and_then(|value| {
+        let parsed = response_time_ms(value);
+        if parsed.is_none() {
+            let reason = Message::new("api.expects_response_time").with("max", MAX_RESPONSE_TIME_MS);
+            target.fault("response_time", reason);
+        }
+        parsed
+    });
+    let concurrent_users = target.integer("concurrent_users", 1..=MAX_CONCURRENT_USERS);
+    target.note_unknown();
+    // At most ten million.
+    SlaParts { availability, response_time_ms, concurrent_users: concurrent_users.map(|users| users as u32) }
+}
+
+/// `"99.9%"`, `"99.9"` or `99.9`.
+fn availability(value: &Value) -> Option<Availability> {
+    match value {
+        Value::String(text) => Availability::parse(text),
+        Value::Number(number) => Availability::parse(&number.to_string()),
+        _ => None,
+    }
+}
+
+/// `"200ms"`, `"0.2s"` or `200`, in whole milliseconds from 1.
+fn response_time_ms(value: &Value) -> Option<u32> {
+    let millis = match value {
+        Value::String(text) => {
+            let text = text.trim();
+            if let Some(number) = text.strip_suffix("ms") {
+                whole(thousandths(number)?)?
+            } else if let Some(number) = text.strip_suffix('s') {
+                thousandths(number)?
+            } else {
+                whole(thousandths(text)?)?
+            }
+        }
+        other => whole_number(other)?,
+    };
+    // At most sixty thousand.
+    (1..=MAX_RESPONSE_TIME_MS).contains(&millis).then_some(millis as u32)
+}
+
+/// The whole number of an amount in thousandths, where it is one.
+fn whole(thousandths: u64) -> Option<u64> {
+    thousandths.is_multiple_of(1000).then_some(thousandths / 1000)
+}
+
+/// Reads digits with up to three decimals, exactly.
+fn thousandths(text: &str) -> Option<u64> {
+    let text = text.trim();
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(decimals) || whole.len() > 9 || decimals.len() > 3 {
+        return None;
+    }
+    let whole: u64 = whole.parse().ok()?;
+    let decimals: u64 = format!("{decimals:0<3}").parse().ok()?;
+    Some(whole * 1000 + decimals)
+}
+
+/// The failure that a demo deployment is to show; the outer `None` is "not named".
+fn demo_fault(reader: &FieldReader<'_>, mode: Mode) -> Option<Option<DemoFault>> {
+    const NAME: &str = "demo_fault";
+    let text = reader.any_text(NAME)?;
+    if text == NO_DEMO_FAULT {
+        return Some(None);
+    }
+    if !mode.is_demo() {
+        reader.fault(NAME, Message::new("api.demo_fault_in_real_mode"));
+        return None;
+    }
+    match text.parse::<DemoFault>() {
+        Ok(fault) => Some(Some(fault)),
+        Err(()) => {
+            let names = DemoFault::ALL.into_iter().map(DemoFault::as_str).chain([NO_DEMO_FAULT]);
+            reader.fault(NAME, unknown_choice("api.unknown_demo_fault", text, names));
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! `GET /api/v1/tenants/`: a page of the tenants of one mode.
+
+use crate::auth::Reader;
+use crate::error::ApiError;
+use crate::query::QueryReader;
+use crate::wire::{self, PaginationOut};
+use axum::response::Response;
+use ecp_core::tenant::{Preset, Tenant, TenantStatus};
+use http::{StatusCode, Uri};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// One tenant of the list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantSummaryOut<'a> {
+    /// Its id.
+    #[schema(example = "global-call-center")]
+    tenant_id: &'a str,
+    /// Its name for people.
+    #[schema(example = "글로벌 콜센터")]
+    name: &'a str,
+    /// `micro`, `small`, `medium`, `large`.
+    #[schema(example = "large")]
+    preset: &'static str,
+    /// True in demo mode.
+    is_demo: bool,
+    /// `pending`, `running`, `failed`, `deleting`.
+    #[schema(example = "running")]
+    status: &'static str,
+    /// Services that run, those that others bring included.
+    #[schema(example = 5)]
+    services_count: usize,
+    /// CPU of the plan.
+    #[schema(example = "45000m")]
+    cpu_limit: String,
+    /// Memory of the plan.
+    #[schema(example = "64Gi")]
+    memory_limit: String,
+    /// Whole GPUs of the plan.
+    #[schema(example = 6)]
+    gpu_limit: u64,
+    /// Storage of the plan.
+    #[schema(example = "2.0TB")]
+    storage_limit: String,
+    /// GPU type.
+    #[schema(example = "v100")]
+    gpu_type: &'a str,
+    /// Promised availability.
+    #[schema(example = "99.86%")]
+    sla_availability: String,
+    /// Promised response time.
+    #[schema(example = "265ms")]
+    sla_response_time: String,
+    /// When it was accepted.
+    #[schema(example = "2024-01-15T10:30:00Z")]
+    created_at: String,
+    /// Free text; `null` where none was given.
+    #[schema(example = "글로벌 콜센터 AI 서비스")]
+    description: Option<&'a str>,
+}
+
+impl<'a> TenantSummaryOut<'a> {
+    fn new(tenant: &'a Tenant, is_demo: bool) -> Self {
+        let (spec, sizing) = (&tenant.spec, &tenant.sizing);
+        Self {
+            tenant_id: tenant.id.as_str(),
+            name: &spec.name,
+            preset: sizing.preset.as_str(),
+            is_demo,
+            status: tenant.status.as_str(),
+            services_count: sizing.services.len(),
+            cpu_limit: sizing.resources.cpu_text(),
+            memory_limit: sizing.resources.memory_text(),
+            gpu_limit: sizing.resources.gpu,
+            storage_limit: sizing.resources.storage_text(),
+            gpu_type: &sizing.gpu_type,
+            sla_availability: spec.sla_target.availability.to_string(),
+            sla_response_time: format!("{}ms", spec.sla_target.response_time_ms),
+            created_at: wire::timestamp_text(tenant.created_at),
+            description: spec.description.as_deref(),
+        }
+    }
+}
+
+/// A page of tenants, with counts over everything that the filters match.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantListOut<'a> {
+    /// Ordered by `created_at`, then id.
+    tenants: Vec<TenantSummaryOut<'a>>,
+    /// Tenants that the filters match.
+    #[schema(example = 1)]
+    total_count: usize,
+    /// That number in demo mode, 0 in real mode.
+    #[schema(example = 0)]
+    demo_count: usize,
+    /// Those of them that run.
+    #[schema(example = 1)]
+    active_count: usize,
+    /// Which page this is.
+    pagination: PaginationOut,
+}
+
+/// List tenants
+///
+/// Ordered by `created_at`, then id.
+#[utoipa::path(
+    get,
+    path = "/api/v1/tenants/",
+    tag = "tenants",
+    params(
+        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
+        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        ("preset" = Option<String>, Query, description = "Only tenants of this preset: micro, small, medium, large"),
+        ("status" = Option<String>, Query, description = "Only tenants of this status: pending, running, failed, deleting"),
+    ),
+    responses((status = 200, description = "A page of tenants", body = TenantListOut)),
+)]
+pub(crate) async fn list_tenants(Reader(api): Reader, uri: Uri) -> Result<Response, ApiError> {
+    let query = QueryReader::new(&uri);
+    let page = query.page();
+    let preset = query.choice("preset", "api.unknown_preset", &Preset::ALL, Preset::as_str);
+    let status = query.choice("status", "api.unknown_status", &TenantStatus::ALL, TenantStatus::as_str);
+    query.finish(&api.context)?;
+
+    let tenants = api.services().tenants.tenants();
+    let is_demo = api.mode.is_demo();
+    let (mut total_count, mut active_count) = (0, 0);
+    let mut entries = Vec::with_capacity(page.limit.min(tenants.len()));
+    for tenant in tenants.iter() {
+        if !api.access.may_see(&tenant.id)
+            || preset.is_some_and(|preset| preset != tenant.sizing.preset)
+            || status.is_some_and(|status| status != tenant.status)
+        {
+            continue;
+        }
+        if total_count >= page.skip && entries.len() < page.limit {
+            entries.push(TenantSummaryOut::new(tenant, is_demo));
+        }
+        total_count += 1;
+        active_count += usize::from(tenant.status == TenantStatus::Running);
+    }
+    let body = TenantListOut {
+        tenants: entries,
+        total_count,
+        demo_count: if is_demo { total_count } else { 0 },
+        active_count,
+        pagination: PaginationOut::new(page, total_count),
+    };
+    Ok(wire::json(StatusCode::OK, &body))
+}

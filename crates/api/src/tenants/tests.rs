@@ -1,0 +1,104 @@
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+use super::*;
+use ecp_core::ids::DeploymentId;
+use ecp_core::quantity::Resources;
+use ecp_core::sizing::{DeploymentTime, Sizing};
+use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, TenantSpec};
+use ecp_core::text::Language;
+use http::HeaderValue;
+use std::cell::Cell;
+
+fn tenant(id: &str, generation: u64) -> Tenant {
+    Tenant {
+        id: TenantId::parse(id).unwrap(),
+        spec: TenantSpec {
+            name: "이름".into(),
+            preset: None,
+            service_requirements: [(Service::Chatbot, 10)].into(),
+            sla_target: SlaTarget {
+                availability: Availability(999_000),
+                response_time_ms: 200,
+                concurrent_users: None,
+            },
+            description: None,
+            demo_fault: None,
+        },
+        sizing: Sizing {
+            preset: Preset::Micro,
+            resources: Resources::default(),
+            gpu_type: "t4".into(),
+            services: Vec::new(),
+            list_price_usd: 60,
+            operator_cost_usd: 40,
+            deployment_time: DeploymentTime { min_minutes: 5, max_minutes: 10 },
+            warnings: Vec::new(),
+        },
+        status: TenantStatus::Running,
+        generation,
+        deployment_id: DeploymentId::from_text("dep-1"),
+        created_at: "2024-01-15T10:30:00Z".parse().unwrap(),
+        updated_at: "2024-01-15T10:30:00Z".parse().unwrap(),
+    }
+}
+
+fn matched(tags: &[&str], tenant: &Tenant) -> Result<Option<u64>, u16> {
+    let mut headers = HeaderMap::new();
+    for tag in tags {
+        headers.append(IF_MATCH, HeaderValue::from_str(tag).unwrap());
+    }
+    if_match(&headers, tenant).map_err(|error| error.status().as_u16())
+}
+
+#[test]
+fn if_match_compares_strong_tags_with_the_generation() {
+    let tenant = tenant("acme", 3);
+    assert_eq!(matched(&[], &tenant), Ok(None));
+    assert_eq!(matched(&["*"], &tenant), Ok(None));
+    assert_eq!(matched(&["\"3\""], &tenant), Ok(Some(3)));
+    assert_eq!(matched(&["\"1\", \"3\""], &tenant), Ok(Some(3)));
+    assert_eq!(matched(&["\"1\"", "\"3\""], &tenant), Ok(Some(3)));
+    for stale in ["\"2\"", "W/\"3\"", "3", "\"x\""] {
+        assert_eq!(matched(&[stale], &tenant), Err(412), "{stale}");
+    }
+}
+
+#[test]
+fn a_tenant_that_is_being_deleted_is_deleted_again_whatever_the_tag() {
+    let tenant = Tenant { status: TenantStatus::Deleting, ..tenant("acme", 4) };
+    assert_eq!(matched(&["\"3\""], &tenant), Ok(None));
+}
+
+#[test]
+fn a_detail_is_serialized_once_for_each_change_and_language() {
+    let cache = DetailCache::default();
+    let serialized = Cell::new(0);
+    let get = |tenant: &Arc<Tenant>, language| {
+        let serialize = || {
+            serialized.set(serialized.get() + 1);
+            format!("{} {language:?}", tenant.generation).into_bytes()
+        };
+        cache.get(tenant, language, || 1, serialize)
+    };
+    let first = Arc::new(tenant("acme", 1));
+    for _ in 0..3 {
+        assert_eq!(get(&first, Language::Ko), ("1 Ko".into(), HeaderValue::from_static("\"1\"")));
+    }
+    assert_eq!(serialized.get(), 1);
+    assert_eq!(get(&first, Language::En).0, "1 En");
+    assert_eq!(get(&first, Language::Ko).0, "1 Ko");
+    assert_eq!(serialized.get(), 2);
+    let changed = Arc::new(tenant("acme", 2));
+    assert_eq!(get(&changed, Language::Ko), ("2 Ko".into(), HeaderValue::from_static("\"2\"")));
+    assert_eq!(get(&changed, Language::En).0, "2 En");
+    assert_eq!(serialized.get(), 4);
+}
+
+#[test]
+fn details_of_deleted_tenants_do_not_pile_up() {
+    let cache = DetailCache::default();
+    for number in 0..1000 {
+        let gone = Arc::new(tenant(&format!("t-{number}"), 1));
+        cache.get(&gone, Language::Ko, || 1, Vec::new);
+    }
+    assert!(cache.len() <= 65, "{}", cache.len());
+}
