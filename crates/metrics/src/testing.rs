@@ -1,14 +1,17 @@
-//! Makes samples for this crate's tests and compares them.
+//! Makes samples, tenants and time for this crate's tests and compares them.
 
 use ecp_core::Timestamp;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::metrics::Sample;
+use ecp_core::ports::Clock;
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::{DeploymentTime, Sizing};
 use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, Tenant, TenantSpec, TenantStatus};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Values of all kinds: absent, whole, with a decimal, large.
 fn value() -> impl Strategy<Value = f64> {
@@ -77,5 +80,28 @@ pub(crate) fn tenant(id: &str) -> Tenant {
         deployment_id: DeploymentId::generate(),
         created_at,
         updated_at: created_at,
+    }
+}
+
+/// A clock that stands where a test puts it.
+pub(crate) struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub(crate) fn at(now_ms: i64) -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(now_ms)))
+    }
+
+    pub(crate) fn set(&self, now_ms: i64) {
+        self.0.store(now_ms, Ordering::Relaxed);
+    }
+
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.now_ms()).expect("in range")
     }
 }

@@ -1,0 +1,273 @@
+//! From the log into chunks: compressed raw samples by two hours, and roll-ups beside them.
+//!
+//! A flush takes the heads of all tenants, some tenants at a time. For each it merges the head into
+//! the raw rows concerned and computes the roll-ups of those rows anew, so that a sample sent again
+//! replaces the one before there too. Where a row's raw samples are gone (past their retention),
+//! samples are added to the roll-ups alone. With the chunks the tenant's place in the log is
+//! written, so a flush that is cut off anywhere is neither lost nor counted twice: what was
+//! written is not replayed, what was not is.
+
+use super::Inner;
+use super::slot::{Flushing, Slot};
+use super::tables;
+use crate::codec::{raw, rollup};
+use crate::head;
+use crate::rollup::RollupRow;
+use crate::set::MetricSet;
+use crate::tier::Tier;
+use ecp_core::metrics::{Retention, Sample};
+use ecp_core::ports::{MetricError, StoreError};
+use ecp_store::database_error;
+use rusqlite::{Connection, Transaction};
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Tenants of one transaction: it stays short, so appends that share it do not wait long.
+const TENANTS_IN_A_WRITE: usize = 16;
+
+const FLUSHING: &str = "moving samples into chunks";
+
+/// What a flush does to one tenant.
+struct Plan {
+    slot: Arc<Slot>,
+    key: i64,
+    flushing: Arc<Flushing>,
+    newest: Option<Vec<u8>>,
+    rows: Rows,
+}
+
+/// New rows of one tenant.
+#[derive(Default)]
+struct Rows {
+    /// Raw rows by start; empty data where an unreadable row is to be dropped.
+    raw: Vec<(i64, Vec<u8>)>,
+    rollups: Vec<(Tier, Arc<RollupRow>, Vec<u8>)>,
+}
+
+impl Inner {
+    /// Moves every head into chunks and shortens the log. Runs to its end even where the caller
+    /// goes away, since half a flush is not a state that memory knows.
+    pub(super) async fn flush_all(self: &Arc<Self>) -> Result<(), MetricError> {
+        let inner = self.clone();
+        let flush = tokio::spawn(async move {
+            let _alone = inner.maintenance.lock().await;
+            inner.flush_alone().await
+        });
+        flush.await.unwrap_or_else(|panic| {
+            Err(MetricError::Storage(StoreError::Database { operation: FLUSHING, source: Box::new(panic) }))
+        })
+    }
+
+    async fn flush_alone(self: &Arc<Self>) -> Result<(), MetricError> {
+        let (mut slots, log_id, log_bytes) = {
+            let mut unflushed = self.unflushed.lock();
+            let slots = mem::take(&mut *unflushed);
+            for slot in &slots {
+                slot.state.lock().listed = false;
+            }
+            (slots, self.log_id.load(Ordering::Relaxed), self.log_bytes.load(Ordering::Relaxed))
+        };
+        while !slots.is_empty() {
+            let group = slots.split_off(slots.len().saturating_sub(TENANTS_IN_A_WRITE));
+            if let Err(error) = self.flush_group(group).await {
+                self.relist(slots);
+                return Err(error);
+            }
+        }
+        let deletion = move |transaction: &Transaction<'_>| {
+            tables::delete_log(transaction, log_id).map_err(database_error(FLUSHING))
+        };
+        self.database.write(FLUSHING, deletion).await.map_err(MetricError::Storage)?;
+        self.log_bytes.fetch_sub(log_bytes, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) async fn flush_group(self: &Arc<Self>, slots: Vec<Arc<Slot>>) -> Result<(), MetricError> {
+        let taken: Vec<(Arc<Slot>, i64, Arc<Flushing>)> = {
+            let _between_groups = self.unflushed.lock();
+            slots
+                .into_iter()
+                .filter_map(|slot| {
+                    let (key, flushing) = slot.state.lock().take_head()?;
+                    Some((slot, key, flushing))
+                })
+                .collect()
+        };
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let written = self.write_chunks(&taken).await;
+        if written.is_err() {
+            for (slot, _, flushing) in &taken {
+                let mut state = slot.state.lock();
+                if state.flushing.as_ref().is_some_and(|now| Arc::ptr_eq(now, flushing)) {
+                    state.restore_head(flushing);
+                }
+            }
+            self.relist(taken.into_iter().map(|(slot, _, _)| slot).collect());
+        }
+        written.map_err(MetricError::Storage)
+    }
+
+    async fn write_chunks(
+        self: &Arc<Self>,
+        taken: &[(Arc<Slot>, i64, Arc<Flushing>)],
+    ) -> Result<(), StoreError> {
+        let (retention, now_ms) = (self.options.retention, self.now_ms());
+        let taken = taken.to_vec();
+        let plans = self.database.read(FLUSHING, move |connection| {
+            let plan = |(slot, key, flushing): (Arc<Slot>, i64, Arc<Flushing>)| {
+                let rows = rows_of(connection, key, &flushing.samples, &retention, now_ms)?;
+                let newest = slot.newest().map(|sample| raw::encode(&[sample]));
+                Ok(Plan { slot, key, flushing, newest, rows })
+            };
+            let plans: rusqlite::Result<Vec<Plan>> = taken.into_iter().map(plan).collect();
+            plans.map_err(database_error(FLUSHING))
+        });
+        let plans = Arc::new(plans.await?);
+        let (to_write, to_publish, inner) = (plans.clone(), plans, self.clone());
+        let write = move |transaction: &Transaction<'_>| {
+            to_write
+                .iter()
+                .try_for_each(|plan| write_plan(transaction, plan))
+                .map_err(database_error(FLUSHING))
+        };
+        let publish = move |_: &()| to_publish.iter().for_each(|plan| inner.publish_plan(plan));
+        self.database.write_then(FLUSHING, write, publish).await
+    }
+
+    fn publish_plan(&self, plan: &Plan) {
+        let mut state = plan.slot.state.lock();
+        if state.flushing.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &plan.flushing)) {
+            // Its samples were displaced or forgotten meanwhile, and the write left them out.
+            return;
+        }
+        state.flushing = None;
+        state.flushed_log_id = plan.flushing.log_id;
+        for (tier, row, _) in &plan.rows.rollups {
+            self.cache.refresh((plan.key, *tier, row.start_ms()), row.clone());
+        }
+    }
+
+    fn relist(&self, slots: Vec<Arc<Slot>>) {
+        let mut unflushed = self.unflushed.lock();
+        for slot in slots {
+            if !mem::replace(&mut slot.state.lock().listed, true) {
+                unflushed.push(slot);
+            }
+        }
+    }
+}
+
+fn write_plan(transaction: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<()> {
+    let (key, rows) = (plan.key, &plan.rows);
+    if !tables::mark_flushed(transaction, key, plan.flushing.log_id, plan.newest.as_deref())? {
+        return Ok(());
+    }
+    for (start_ms, data) in &rows.raw {
+        if data.is_empty() {
+            tables::delete_chunk(transaction, key, Tier::Raw, *start_ms)?;
+        } else {
+            tables::put_chunk(transaction, key, Tier::Raw, *start_ms, data)?;
+        }
+    }
+    for (tier, row, data) in &rows.rollups {
+        tables::put_chunk(transaction, key, *tier, row.start_ms(), data)?;
+    }
+    Ok(())
+}
+
+/// Merges samples into a tenant's rows as they are on disk.
+fn rows_of(
+    connection: &Connection,
+    key: i64,
+    samples: &[Sample],
+    retention: &Retention,
+    now_ms: i64,
+) -> rusqlite::Result<Rows> {
+    let oldest = |tier: Tier| tier.oldest_row(retention, now_ms);
+    let mut rows = Rows::default();
+    let mut rollups: BTreeMap<(Tier, i64), RollupRow> = BTreeMap::new();
+    for samples in samples.chunk_by(|a, b| same_row(Tier::Raw, a, b)) {
+        let start_ms = Tier::Raw.row_start(samples[0].timestamp_ms);
+        let end_ms = start_ms + Tier::Raw.row_ms();
+        let kept_rollups =
+            || Tier::ROLLUPS.into_iter().filter(|tier| tier.row_start(start_ms) >= oldest(*tier));
+        for tier in kept_rollups() {
+            let row_start = tier.row_start(start_ms);
+            if let std::collections::btree_map::Entry::Vacant(vacant) = rollups.entry((tier, row_start)) {
+                vacant.insert(read_rollup(connection, key, tier, row_start)?);
+            }
+        }
+        let known = match tables::chunk(connection, key, Tier::Raw, start_ms)? {
+            _ if start_ms < oldest(Tier::Raw) => Known::Gone,
+            Some(data) => match raw::decode(&data, MetricSet::ALL) {
+                Ok(known) => Known::Samples(known),
+                Err(error) => {
+                    tracing::error!(
+                        tenant.key = key, start_ms, %error,
+                        "raw samples of two hours are damaged and dropped; their roll-ups stay"
+                    );
+                    rows.raw.push((start_ms, Vec::new()));
+                    Known::Gone
+                }
+            },
+            // Roll-ups without raw samples say that those were there once.
+            None if rollups
+                .get(&(Tier::OneHour, Tier::OneHour.row_start(start_ms)))
+                .is_some_and(|row| !row.is_empty_in(start_ms, end_ms)) =>
+            {
+                Known::Gone
+            }
+            None => Known::Samples(Vec::new()),
+        };
+        let merged;
+        let (all, anew) = match &known {
+            Known::Samples(known) => {
+                merged = head::merged(known, samples);
+                rows.raw.push((start_ms, raw::encode(&merged)));
+                (merged.as_slice(), true)
+            }
+            Known::Gone => (samples, false),
+        };
+        for tier in kept_rollups() {
+            if let Some(row) = rollups.get_mut(&(tier, tier.row_start(start_ms))) {
+                if anew {
+                    row.clear(start_ms, end_ms);
+                }
+                row.add(all);
+            }
+        }
+    }
+    rows.rollups = rollups
+        .into_iter()
+        .map(|((tier, _), row)| {
+            let data = rollup::encode(&row);
+            (tier, Arc::new(row), data)
+        })
+        .collect();
+    Ok(rows)
+}
+
+/// What is on disk of two hours of raw samples.
+enum Known {
+    /// These, perhaps none yet.
+    Samples(Vec<Sample>),
+    /// They were there and are not any more, or are not kept at this age.
+    Gone,
+}
+
+fn same_row(tier: Tier, a: &Sample, b: &Sample) -> bool {
+    tier.row_start(a.timestamp_ms) == tier.row_start(b.timestamp_ms)
+}
+
+fn read_rollup(connection: &Connection, key: i64, tier: Tier, start_ms: i64) -> rusqlite::Result<RollupRow> {
+    let empty = RollupRow::empty(tier, start_ms);
+    let Some(data) = tables::chunk(connection, key, tier, start_ms)? else { return Ok(empty) };
+    Ok(rollup::decode(&data, tier, start_ms, MetricSet::ALL).unwrap_or_else(|error| {
+        tracing::error!(tenant.key = key, start_ms, %error, "a row of roll-ups is damaged and begun anew");
+        empty
+    }))
+}

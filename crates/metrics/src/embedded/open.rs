@@ -1,0 +1,111 @@
+//! Starting: tenants from their table, heads from the log. Chunks are not touched.
+
+use super::slot::{Registry, Slot};
+use super::tables;
+use super::{EmbeddedMetrics, Inner, MetricsOptions};
+use crate::cache::RollupCache;
+use crate::codec::{log, raw};
+use crate::head;
+use crate::set::MetricSet;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::{Clock, StoreError};
+use ecp_store::{Database, database_error};
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize};
+use tokio::sync::{Notify, Semaphore};
+
+const STARTING: &str = "loading samples";
+
+/// What the log and the tenants' table hold.
+#[derive(Default)]
+struct Loaded {
+    registry: Registry,
+    unflushed: Vec<Arc<Slot>>,
+    log_id: i64,
+    log_bytes: usize,
+}
+
+impl EmbeddedMetrics {
+    /// Opens the samples of a database that has the sample tables. Blocks while it reads the log.
+    ///
+    /// # Errors
+    /// The database can not be read. A damaged row of the log is logged and left out.
+    pub fn open(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        options: MetricsOptions,
+    ) -> Result<Self, StoreError> {
+        let Loaded { registry, unflushed, log_id, log_bytes } = database
+            .read_blocking(STARTING, |connection| load(connection).map_err(database_error(STARTING)))?;
+        let inner = Inner {
+            database,
+            clock,
+            registry,
+            cache: RollupCache::new(options.cache_bytes),
+            observers: RwLock::default(),
+            queue: Mutex::default(),
+            places: Semaphore::new(options.queued_samples),
+            unflushed: Mutex::new(unflushed),
+            log_id: AtomicI64::new(log_id),
+            log_bytes: AtomicUsize::new(log_bytes),
+            flush_wanted: Notify::new(),
+            maintenance: tokio::sync::Mutex::default(),
+            options,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+}
+
+fn load(connection: &rusqlite::Connection) -> rusqlite::Result<Loaded> {
+    let mut loaded = Loaded::default();
+    let mut by_key: HashMap<i64, Arc<Slot>> = HashMap::new();
+    for row in tables::tenants(connection)? {
+        let Ok(id) = TenantId::parse(&row.tenant_id) else {
+            tracing::error!(
+                tenant.id = row.tenant_id,
+                "samples of something that is no tenant are left alone"
+            );
+            continue;
+        };
+        let slot = loaded.registry.get_or_add(&id);
+        {
+            let mut state = slot.state.lock();
+            state.key = Some(row.tenant_key);
+            state.own = row.own;
+            state.flushed_log_id = row.flushed_log_id;
+        }
+        if let Some(Ok(newest)) = row.newest.map(|data| raw::decode(&data, MetricSet::ALL)) {
+            slot.offer_newest(&newest);
+        }
+        // Ids of log rows never go back, even where the log is empty.
+        loaded.log_id = loaded.log_id.max(row.flushed_log_id);
+        by_key.insert(row.tenant_key, slot);
+    }
+    tables::for_each_log_row(connection, |log_id, data| {
+        loaded.log_id = loaded.log_id.max(log_id);
+        loaded.log_bytes += data.len();
+        let calls = log::decode(data).unwrap_or_else(|error| {
+            tracing::error!(log.id = log_id, %error, "a row of the sample log is damaged and left out");
+            Vec::new()
+        });
+        for (tenant_key, samples) in calls {
+            // Keys that are gone belonged to samples that were displaced or forgotten.
+            let Some(slot) = by_key.get(&tenant_key) else { continue };
+            let mut state = slot.state.lock();
+            if log_id <= state.flushed_log_id {
+                continue;
+            }
+            head::add(&mut state.head, &samples);
+            state.head_log_id = log_id;
+            if !mem::replace(&mut state.listed, true) {
+                loaded.unflushed.push(slot.clone());
+            }
+            drop(state);
+            slot.offer_newest(&samples);
+        }
+    })?;
+    Ok(loaded)
+}
