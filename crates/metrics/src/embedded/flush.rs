@@ -19,7 +19,7 @@ use ecp_core::metrics::{Retention, Sample};
 use ecp_core::ports::{MetricError, StoreError};
 use ecp_store::database_error;
 use rusqlite::{Connection, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -117,16 +117,25 @@ impl Inner {
     ) -> Result<(), StoreError> {
         let (retention, now_ms) = (self.options.retention, self.now_ms());
         let taken = taken.to_vec();
-        let plans = self.database.read(FLUSHING, move |connection| {
-            let plan = |(slot, key, flushing): (Arc<Slot>, i64, Arc<Flushing>)| {
-                let rows = rows_of(connection, key, &flushing.samples, &retention, now_ms)?;
-                let newest = slot.newest().map(|sample| raw::encode(&[sample]));
-                Ok(Plan { slot, key, flushing, newest, rows })
+        let reading = self.database.read(FLUSHING, move |connection| {
+            let read = |(slot, key, flushing): (Arc<Slot>, i64, Arc<Flushing>)| {
+                let known = known_rows(connection, key, &flushing.samples, &retention, now_ms)?;
+                Ok((slot, key, flushing, known))
             };
-            let plans: rusqlite::Result<Vec<Plan>> = taken.into_iter().map(plan).collect();
-            plans.map_err(database_error(FLUSHING))
+            let read: rusqlite::Result<Vec<_>> = taken.into_iter().map(read).collect();
+            read.map_err(database_error(FLUSHING))
         });
-        let plans = Arc::new(plans.await?);
+        let known = reading.await?;
+        // Compressing takes its time; it holds neither a reader nor a thread of the runtime.
+        let planning = tokio::task::spawn_blocking(move || {
+            let plan = |(slot, key, flushing, known): (Arc<Slot>, i64, Arc<Flushing>, KnownRows)| {
+                let rows = rows_of(key, &known, &flushing.samples, &retention, now_ms);
+                let newest = slot.newest().map(|sample| raw::encode(&[sample]));
+                Plan { slot, key, flushing, newest, rows }
+            };
+            known.into_iter().map(plan).collect::<Vec<Plan>>()
+        });
+        let plans = Arc::new(planning.await.map_err(database_error(FLUSHING))?);
         let (to_write, to_publish, inner) = (plans.clone(), plans, self.clone());
         let write = move |transaction: &Transaction<'_>| {
             to_write
@@ -179,65 +188,78 @@ fn write_plan(transaction: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<()
     Ok(())
 }
 
-/// Merges samples into a tenant's rows as they are on disk.
-fn rows_of(
+/// A tenant's rows as they are on disk, those that samples are to be merged into.
+type KnownRows = HashMap<(Tier, i64), Vec<u8>>;
+
+fn known_rows(
     connection: &Connection,
     key: i64,
     samples: &[Sample],
     retention: &Retention,
     now_ms: i64,
-) -> rusqlite::Result<Rows> {
-    let oldest = |tier: Tier| tier.oldest_row(retention, now_ms);
-    let mut rows = Rows::default();
-    let mut rollups: BTreeMap<(Tier, i64), RollupRow> = BTreeMap::new();
-    for samples in samples.chunk_by(|a, b| same_row(Tier::Raw, a, b)) {
-        let start_ms = Tier::Raw.row_start(samples[0].timestamp_ms);
-        let end_ms = start_ms + Tier::Raw.row_ms();
-        let kept_rollups =
-            || Tier::ROLLUPS.into_iter().filter(|tier| tier.row_start(start_ms) >= oldest(*tier));
-        for tier in kept_rollups() {
-            let row_start = tier.row_start(start_ms);
-            if let std::collections::btree_map::Entry::Vacant(vacant) = rollups.entry((tier, row_start)) {
-                vacant.insert(read_rollup(connection, key, tier, row_start)?);
+) -> rusqlite::Result<KnownRows> {
+    let mut known = KnownRows::new();
+    for tier in Tier::ALL {
+        let oldest = tier.oldest_row(retention, now_ms);
+        let row = |sample: &Sample| tier.row_start(sample.timestamp_ms);
+        for samples in samples.chunk_by(|a, b| row(a) == row(b)) {
+            let start_ms = row(&samples[0]);
+            if start_ms >= oldest
+                && let Some(data) = tables::chunk(connection, key, tier, start_ms)?
+            {
+                known.insert((tier, start_ms), data);
             }
         }
-        let known = match tables::chunk(connection, key, Tier::Raw, start_ms)? {
-            _ if start_ms < oldest(Tier::Raw) => Known::Gone,
-            Some(data) => match raw::decode(&data, MetricSet::ALL) {
-                Ok(known) => Known::Samples(known),
-                Err(error) => {
-                    tracing::error!(
-                        tenant.key = key, start_ms, %error,
-                        "raw samples of two hours are damaged and dropped; their roll-ups stay"
-                    );
-                    rows.raw.push((start_ms, Vec::new()));
-                    Known::Gone
-                }
-            },
-            // Roll-ups without raw samples say that those were there once.
-            None if rollups
-                .get(&(Tier::OneHour, Tier::OneHour.row_start(start_ms)))
-                .is_some_and(|row| !row.is_empty_in(start_ms, end_ms)) =>
-            {
-                Known::Gone
-            }
-            None => Known::Samples(Vec::new()),
+    }
+    Ok(known)
+}
+
+/// Merges samples into a tenant's rows.
+fn rows_of(key: i64, known: &KnownRows, samples: &[Sample], retention: &Retention, now_ms: i64) -> Rows {
+    let oldest = Tier::ALL.map(|tier| tier.oldest_row(retention, now_ms));
+    let mut rows = Rows::default();
+    let mut rollups: BTreeMap<(Tier, i64), RollupRow> = BTreeMap::new();
+    let raw_row = |sample: &Sample| Tier::Raw.row_start(sample.timestamp_ms);
+    for samples in samples.chunk_by(|a, b| raw_row(a) == raw_row(b)) {
+        let start_ms = raw_row(&samples[0]);
+        let end_ms = start_ms + Tier::Raw.row_ms();
+        let affected: Vec<(Tier, i64)> = Tier::ROLLUPS
+            .into_iter()
+            .map(|tier| (tier, tier.row_start(start_ms)))
+            .filter(|(tier, row_start)| *row_start >= oldest[*tier as usize])
+            .collect();
+        for (tier, row_start) in &affected {
+            let read = || read_rollup(key, known, *tier, *row_start);
+            rollups.entry((*tier, *row_start)).or_insert_with(read);
+        }
+        // Roll-ups without raw samples say that those were there once.
+        let rolled_up = || {
+            let row = rollups.get(&(Tier::OneHour, Tier::OneHour.row_start(start_ms)));
+            row.is_some_and(|row| !row.is_empty_in(start_ms, end_ms))
         };
-        let merged;
-        let (all, anew) = match &known {
-            Known::Samples(known) => {
-                merged = head::merged(known, samples);
-                rows.raw.push((start_ms, raw::encode(&merged)));
-                (merged.as_slice(), true)
+        let before = match known.get(&(Tier::Raw, start_ms)).map(|data| raw::decode(data, MetricSet::ALL)) {
+            Some(Ok(before)) => Some(before),
+            Some(Err(error)) => {
+                tracing::error!(
+                    tenant.key = key, start_ms, %error,
+                    "raw samples of two hours are damaged and dropped; their roll-ups stay"
+                );
+                rows.raw.push((start_ms, Vec::new()));
+                None
             }
-            Known::Gone => (samples, false),
+            None if start_ms < oldest[Tier::Raw as usize] || rolled_up() => None,
+            None => Some(Vec::new()),
         };
-        for tier in kept_rollups() {
-            if let Some(row) = rollups.get_mut(&(tier, tier.row_start(start_ms))) {
-                if anew {
+        let merged = before.map(|before| head::merged(&before, samples));
+        if let Some(merged) = &merged {
+            rows.raw.push((start_ms, raw::encode(merged)));
+        }
+        for affected in affected {
+            if let Some(row) = rollups.get_mut(&affected) {
+                if merged.is_some() {
                     row.clear(start_ms, end_ms);
                 }
-                row.add(all);
+                row.add(merged.as_deref().unwrap_or(samples));
             }
         }
     }
@@ -248,26 +270,14 @@ fn rows_of(
             (tier, Arc::new(row), data)
         })
         .collect();
-    Ok(rows)
+    rows
 }
 
-/// What is on disk of two hours of raw samples.
-enum Known {
-    /// These, perhaps none yet.
-    Samples(Vec<Sample>),
-    /// They were there and are not any more, or are not kept at this age.
-    Gone,
-}
-
-fn same_row(tier: Tier, a: &Sample, b: &Sample) -> bool {
-    tier.row_start(a.timestamp_ms) == tier.row_start(b.timestamp_ms)
-}
-
-fn read_rollup(connection: &Connection, key: i64, tier: Tier, start_ms: i64) -> rusqlite::Result<RollupRow> {
+fn read_rollup(key: i64, known: &KnownRows, tier: Tier, start_ms: i64) -> RollupRow {
     let empty = RollupRow::empty(tier, start_ms);
-    let Some(data) = tables::chunk(connection, key, tier, start_ms)? else { return Ok(empty) };
-    Ok(rollup::decode(&data, tier, start_ms, MetricSet::ALL).unwrap_or_else(|error| {
+    let Some(data) = known.get(&(tier, start_ms)) else { return empty };
+    rollup::decode(data, tier, start_ms, MetricSet::ALL).unwrap_or_else(|error| {
         tracing::error!(tenant.key = key, start_ms, %error, "a row of roll-ups is damaged and begun anew");
         empty
-    }))
+    })
 }

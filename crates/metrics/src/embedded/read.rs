@@ -143,15 +143,14 @@ impl Inner {
         wanted: MetricSet,
         view: &View,
     ) -> Result<Found, ReadError> {
-        // One transaction: every row is read as of the same moment.
-        let transaction = connection.unchecked_transaction()?;
-        let Some(flushed_log_id) = tables::flushed_log_id(&transaction, view.key)? else {
+        // A read is one transaction: every row is as of the same moment.
+        let Some(flushed_log_id) = tables::flushed_log_id(connection, view.key)? else {
             return Ok(Found::KeyGone);
         };
         let unflushed = view.unflushed(range, flushed_log_id);
         let mut grid = Grid::new(*range, metrics);
         let read_raw = |start_ms: i64| -> Result<Option<Vec<Sample>>, ReadError> {
-            let Some(data) = tables::chunk(&transaction, view.key, Tier::Raw, start_ms)? else {
+            let Some(data) = tables::chunk(connection, view.key, Tier::Raw, start_ms)? else {
                 return Ok(None);
             };
             raw::decode(&data, wanted).map(Some).map_err(|source| ReadError::Corrupt { start_ms, source })
@@ -174,7 +173,7 @@ impl Inner {
                     continue;
                 }
                 let key: RowKey = (view.key, range.tier, start_ms);
-                let row = match tables::chunk(&transaction, view.key, range.tier, start_ms)? {
+                let row = match tables::chunk(connection, view.key, range.tier, start_ms)? {
                     None => RollupRow::empty(range.tier, start_ms),
                     Some(data) => {
                         // What is cached of it stays answerable.
