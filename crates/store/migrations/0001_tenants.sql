@@ -21,13 +21,12 @@ CREATE TABLE deployments (
 CREATE INDEX deployments_by_tenant ON deployments (tenant_id);
 CREATE INDEX deployments_under_way ON deployments (finished) WHERE finished = 0;
 
--- Tenants whose desired and actual state may differ. queue_number changes whenever one is queued
--- anew; due_ns is nanoseconds since 1970.
+-- Tenants whose desired and actual state may differ; queue_number changes whenever one is queued
+-- anew. When each is due is kept in memory alone: after a restart all of them are.
 CREATE TABLE work_queue (
     tenant_id    TEXT PRIMARY KEY REFERENCES tenants (id) ON DELETE CASCADE,
     queue_number INTEGER NOT NULL,
-    attempts     INTEGER NOT NULL,
-    due_ns       INTEGER NOT NULL
+    attempts     INTEGER NOT NULL
 ) STRICT;
 
 -- Kept for a day; created_s is seconds since 1970.

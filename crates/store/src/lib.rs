@@ -7,7 +7,9 @@
 mod database;
 mod errors;
 mod migrations;
+mod tenant_store;
 
 pub use database::Database;
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
+pub use tenant_store::{ALERT_CHANGES_KEPT, SqliteStore};

@@ -72,10 +72,12 @@ async fn hold(database: &Database) -> std::sync::mpsc::Sender<()> {
     release
 }
 
+type BoxedWork<T> = Box<dyn FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send>;
+
 /// Queues jobs behind a held writer, in order, and returns their results.
 async fn in_one_group<T: Send + 'static>(
     database: &Database,
-    jobs: Vec<Box<dyn FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send>>,
+    jobs: Vec<BoxedWork<T>>,
 ) -> Vec<Result<T, StoreError>> {
     let release = hold(database).await;
     let mut waiting = Vec::new();

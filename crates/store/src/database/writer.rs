@@ -117,7 +117,7 @@ pub(super) fn write_until_closed(
             Err(error) => tracing::error!(error, jobs = group.len(), "a group of writes failed"),
         }
         for job in group.drain(..) {
-            job.finish(outcome.as_ref().map(|()| ()).map_err(String::as_str));
+            job.finish(outcome.as_ref().copied().map_err(String::as_str));
         }
     }
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {

@@ -1,0 +1,167 @@
+//! Alerts and their numbered changes.
+
+use super::SqliteStore;
+use super::rows::{self, to_document};
+use crate::errors::WorkError;
+use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
+use ecp_core::ids::{AlertId, TenantId};
+use ecp_core::ports::StoreError;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+/// Newest changes kept for each tenant, and as many resolved alerts; older ones give way.
+pub const ALERT_CHANGES_KEPT: u64 = 1_000;
+
+impl SqliteStore {
+    /// Numbers, keeps and publishes changes; those of tenants that are gone are dropped.
+    pub(super) async fn keep_alerts(&self, changes: Vec<(AlertChange, Alert)>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        self.write(
+            "recording alerts",
+            move |transaction, _| {
+                let mut kept = Vec::with_capacity(changes.len());
+                for (change, alert) in changes {
+                    if rows::tenant_exists(transaction, &alert.tenant_id)? {
+                        kept.push(insert_change(transaction, change, alert)?);
+                    }
+                }
+                Ok(kept)
+            },
+            |shared, kept: &Vec<AlertEvent>| {
+                let mut index = shared.index.write();
+                for event in kept {
+                    index.put_alert_event(event);
+                }
+            },
+        )
+        .await
+        .map(|_kept| ())
+    }
+
+    /// Forgets alerts and changes; the numbers go on where they were.
+    pub(super) async fn forget_alerts(&self, id: TenantId) -> Result<(), StoreError> {
+        let cleared = id.clone();
+        self.write(
+            "clearing alerts",
+            move |transaction, _| {
+                for sql in [
+                    "DELETE FROM alerts WHERE tenant_id = ?1",
+                    "DELETE FROM alert_events WHERE tenant_id = ?1",
+                ] {
+                    transaction.prepare_cached(sql)?.execute(params![id.as_str()])?;
+                }
+                Ok(())
+            },
+            move |shared, ()| {
+                if let Some(entry) = shared.index.write().entry_mut(&cleared) {
+                    entry.open_alerts.clear();
+                }
+            },
+        )
+        .await
+    }
+}
+
+fn insert_change(
+    transaction: &Transaction<'_>,
+    change: AlertChange,
+    alert: Alert,
+) -> Result<AlertEvent, WorkError> {
+    let tenant_id = alert.tenant_id.as_str().to_owned();
+    let seq: u64 = transaction
+        .prepare_cached(
+            "INSERT INTO alert_sequences (tenant_id, seq) VALUES (?1, 1)
+             ON CONFLICT (tenant_id) DO UPDATE SET seq = seq + 1 RETURNING seq",
+        )?
+        .query_row(params![tenant_id], |row| rows::natural(row, 0))?;
+    let resolved = alert.resolved_at.is_some();
+    transaction
+        .prepare_cached(
+            "INSERT INTO alerts (id, tenant_id, resolved, document) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO UPDATE SET resolved = excluded.resolved, document = excluded.document",
+        )?
+        .execute(params![alert.id.as_str(), tenant_id, resolved, to_document(&alert)?])?;
+    let event = AlertEvent { seq, change, alert };
+    transaction
+        .prepare_cached(
+            "INSERT INTO alert_events (tenant_id, seq, alert_id, opening, document) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![
+            tenant_id,
+            rows::number(seq),
+            event.alert.id.as_str(),
+            change == AlertChange::Opened,
+            to_document(&event)?
+        ])?;
+    forget_oldest(transaction, &tenant_id, seq, resolved)?;
+    Ok(event)
+}
+
+fn forget_oldest(
+    transaction: &Transaction<'_>,
+    tenant_id: &str,
+    seq: u64,
+    resolved: bool,
+) -> Result<(), WorkError> {
+    if seq > ALERT_CHANGES_KEPT {
+        transaction
+            .prepare_cached("DELETE FROM alert_events WHERE tenant_id = ?1 AND seq <= ?2")?
+            .execute(params![tenant_id, rows::number(seq - ALERT_CHANGES_KEPT)])?;
+    }
+    if resolved {
+        transaction
+            .prepare_cached(
+                "DELETE FROM alerts WHERE tenant_id = ?1 AND resolved = 1 AND number <= (
+                     SELECT number FROM alerts WHERE tenant_id = ?1 AND resolved = 1
+                     ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+            )?
+            .execute(params![tenant_id, rows::number(ALERT_CHANGES_KEPT)])?;
+    }
+    Ok(())
+}
+
+/// Newest first: a page and how many there are.
+pub(super) fn page(
+    connection: &Connection,
+    id: &TenantId,
+    open_only: bool,
+    skip: usize,
+    limit: usize,
+) -> Result<(Vec<Alert>, usize), WorkError> {
+    let total = connection
+        .prepare_cached("SELECT count(*) FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2")?
+        .query_row(params![id.as_str(), !open_only], |row| rows::natural(row, 0))?;
+    let alerts = rows::documents(
+        connection,
+        "SELECT document FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2
+         ORDER BY number DESC LIMIT ?3 OFFSET ?4",
+        params![id.as_str(), !open_only, rows::size(limit), rows::size(skip)],
+    )?;
+    Ok((alerts, total as usize))
+}
+
+/// The number of an alert's opening, where it is kept.
+pub(super) fn opening(
+    connection: &Connection,
+    id: &TenantId,
+    alert_id: &AlertId,
+) -> Result<Option<u64>, WorkError> {
+    let mut found = connection.prepare_cached(
+        "SELECT seq FROM alert_events WHERE alert_id = ?1 AND opening = 1 AND tenant_id = ?2",
+    )?;
+    Ok(found.query_row(params![alert_id.as_str(), id.as_str()], |row| rows::natural(row, 0)).optional()?)
+}
+
+/// Changes with a number over `seq`, oldest first.
+pub(super) fn events_after(
+    connection: &Connection,
+    id: &TenantId,
+    seq: u64,
+) -> Result<Vec<AlertEvent>, WorkError> {
+    rows::documents(
+        connection,
+        "SELECT document FROM alert_events WHERE tenant_id = ?1 AND seq > ?2 ORDER BY seq",
+        params![id.as_str(), rows::number(seq)],
+    )
+}

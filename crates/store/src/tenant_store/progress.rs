@@ -1,0 +1,117 @@
+//! Deployments: what the controller found, and reading them back.
+
+use super::rows::{self, to_document};
+use super::{Shared, SqliteStore};
+use crate::errors::WorkError;
+use ecp_core::deployment::{Deployment, DeploymentKind};
+use ecp_core::ids::DeploymentId;
+use ecp_core::ports::{ProgressUpdate, StoreError};
+use ecp_core::tenant::{Tenant, TenantStatus};
+use rusqlite::{Transaction, params};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+impl SqliteStore {
+    /// The deployment's new state, with the tenant's status where it is the deployment to say.
+    pub(super) async fn keep_progress(&self, update: ProgressUpdate) -> Result<(), StoreError> {
+        const OPERATION: &str = "recording progress";
+        let document = to_document(&update.deployment).map_err(|error| error.into_store_error(OPERATION))?;
+        let deployment = Arc::new(update.deployment.clone());
+        self.write(
+            OPERATION,
+            move |transaction, _| {
+                update_deployment(transaction, &update.deployment, &document)?;
+                if let Some(audit) = &update.audit {
+                    rows::insert_audit(transaction, audit)?;
+                }
+                update_status(transaction, &update)
+            },
+            move |shared, tenant| publish(shared, deployment, tenant.clone()),
+        )
+        .await
+        .map(|_tenant| ())
+    }
+
+    /// From memory, or from disk where it is finished and was not asked for lately.
+    pub(super) fn find_deployment(&self, id: &DeploymentId) -> Option<Arc<Deployment>> {
+        let now = self.clock.now();
+        let in_memory = self.shared.index.read().deployments.get(id, now);
+        in_memory.or_else(|| self.read_deployment(id).map(|state| state.borrow().clone()))
+    }
+
+    /// As [`Self::find_deployment`], with later states.
+    pub(super) fn watch_deployment(&self, id: &DeploymentId) -> Option<watch::Receiver<Arc<Deployment>>> {
+        let now = self.clock.now();
+        let in_memory = self.shared.index.read().deployments.subscribe(id, now);
+        in_memory.or_else(|| self.read_deployment(id))
+    }
+
+    /// Brings a finished deployment from disk into memory.
+    fn read_deployment(&self, id: &DeploymentId) -> Option<watch::Receiver<Arc<Deployment>>> {
+        const OPERATION: &str = "reading a deployment";
+        let read = self.database.read_blocking(OPERATION, |connection| {
+            rows::deployment(connection, id).map_err(|error| error.into_store_error(OPERATION))
+        });
+        let deployment = read.unwrap_or_else(|error| {
+            tracing::error!(deployment.id = %id, error = &error as &dyn std::error::Error, "reading a deployment failed");
+            None
+        })?;
+        let mut index = self.shared.index.write();
+        // The tenant may have gone since.
+        index.entry(&deployment.tenant_id)?;
+        Some(index.deployments.put_read(Arc::new(deployment)))
+    }
+}
+
+fn publish(shared: &Shared, deployment: Arc<Deployment>, tenant: Option<Arc<Tenant>>) {
+    let mut index = shared.index.write();
+    let changed = tenant.is_some();
+    if let Some(tenant) = tenant {
+        index.put_tenant(tenant);
+    }
+    index.deployments.put(deployment);
+    drop(index);
+    if changed {
+        shared.tell_tenants_changed();
+    }
+}
+
+fn update_deployment(
+    transaction: &Transaction<'_>,
+    deployment: &Deployment,
+    document: &str,
+) -> Result<(), WorkError> {
+    let found = transaction
+        .prepare_cached(
+            "UPDATE deployments SET finished = ?3, document = ?4 WHERE id = ?1 AND tenant_id = ?2",
+        )?
+        .execute(params![
+            deployment.id.as_str(),
+            deployment.tenant_id.as_str(),
+            deployment.status.is_final(),
+            document
+        ])?;
+    if found == 0 {
+        return Err(StoreError::DeploymentNotFound(deployment.id.clone()).into());
+    }
+    Ok(())
+}
+
+/// The tenant with its new status, where that changed: only its newest deployment says it, and of a
+/// tenant that is being deleted only the deletion.
+fn update_status(
+    transaction: &Transaction<'_>,
+    update: &ProgressUpdate,
+) -> Result<Option<Arc<Tenant>>, WorkError> {
+    let deployment = &update.deployment;
+    let Some(mut tenant) = rows::tenant(transaction, &deployment.tenant_id)? else { return Ok(None) };
+    let is_deletion = matches!(deployment.kind, DeploymentKind::Delete { .. });
+    let may_say =
+        tenant.deployment_id == deployment.id && (tenant.status != TenantStatus::Deleting || is_deletion);
+    if !may_say || tenant.status == update.tenant_status {
+        return Ok(None);
+    }
+    tenant.status = update.tenant_status;
+    rows::update_tenant(transaction, &tenant, &to_document(&tenant)?)?;
+    Ok(Some(Arc::new(tenant)))
+}

@@ -1,0 +1,144 @@
+//! Documents in rows: JSON to types and back, with the row's name in the error.
+
+use crate::errors::WorkError;
+use ecp_core::audit::AuditEntry;
+use ecp_core::deployment::Deployment;
+use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::ports::AuditQuery;
+use ecp_core::tenant::Tenant;
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A value as its column holds it.
+pub(super) fn to_document<T: Serialize>(value: &T) -> Result<String, WorkError> {
+    Ok(serde_json::to_string(value)?)
+}
+
+/// The first column of every row, read as documents.
+pub(super) fn documents<T: DeserializeOwned>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<T>, WorkError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut values = Vec::new();
+    while let Some(row) = rows.next()? {
+        values.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+    }
+    Ok(values)
+}
+
+/// The first column of the only row, read as a document.
+pub(super) fn document<T: DeserializeOwned>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<Option<T>, WorkError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let text: Option<String> = statement.query_row(params, |row| row.get(0)).optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
+}
+
+/// A tenant as this transaction sees it, with what its neighbours in the same commit wrote.
+pub(super) fn tenant(connection: &Connection, id: &TenantId) -> Result<Option<Tenant>, WorkError> {
+    document(connection, "SELECT document FROM tenants WHERE id = ?1", params![id.as_str()])
+}
+
+/// True where the tenant exists in this transaction.
+pub(super) fn tenant_exists(connection: &Connection, id: &TenantId) -> Result<bool, WorkError> {
+    Ok(connection.prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?.exists(params![id.as_str()])?)
+}
+
+/// Replaces a tenant's document.
+pub(super) fn update_tenant(
+    transaction: &Transaction<'_>,
+    tenant: &Tenant,
+    document: &str,
+) -> Result<(), WorkError> {
+    transaction
+        .prepare_cached("UPDATE tenants SET deployment_id = ?2, document = ?3 WHERE id = ?1")?
+        .execute(params![tenant.id.as_str(), tenant.deployment_id.as_str(), document])?;
+    Ok(())
+}
+
+/// A deployment from disk.
+pub(super) fn deployment(
+    connection: &Connection,
+    id: &DeploymentId,
+) -> Result<Option<Deployment>, WorkError> {
+    document(connection, "SELECT document FROM deployments WHERE id = ?1", params![id.as_str()])
+}
+
+/// Adds a deployment.
+pub(super) fn insert_deployment(
+    transaction: &Transaction<'_>,
+    deployment: &Deployment,
+    document: &str,
+) -> Result<(), WorkError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO deployments (id, tenant_id, finished, document) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            deployment.id.as_str(),
+            deployment.tenant_id.as_str(),
+            deployment.status.is_final(),
+            document
+        ])?;
+    Ok(())
+}
+
+/// Adds to the audit trail.
+pub(super) fn insert_audit(transaction: &Transaction<'_>, entry: &AuditEntry) -> Result<(), WorkError> {
+    transaction
+        .prepare_cached("INSERT INTO audit (tenant_id, document) VALUES (?1, ?2)")?
+        .execute(params![entry.tenant_id.as_str(), to_document(entry)?])?;
+    Ok(())
+}
+
+/// The audit trail, newest first: a page and how many there are.
+pub(super) fn audit_page(
+    connection: &Connection,
+    query: &AuditQuery,
+) -> Result<(Vec<AuditEntry>, usize), WorkError> {
+    let (limit, skip) = (size(query.limit), size(query.skip));
+    let (total, entries) = match &query.tenant_id {
+        None => (
+            connection.prepare_cached("SELECT count(*) FROM audit")?.query_row([], |row| natural(row, 0))?,
+            documents(
+                connection,
+                "SELECT document FROM audit ORDER BY number DESC LIMIT ?1 OFFSET ?2",
+                params![limit, skip],
+            )?,
+        ),
+        Some(id) => (
+            connection
+                .prepare_cached("SELECT count(*) FROM audit WHERE tenant_id = ?1")?
+                .query_row(params![id.as_str()], |row| natural(row, 0))?,
+            documents(
+                connection,
+                "SELECT document FROM audit WHERE tenant_id = ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3",
+                params![id.as_str(), limit, skip],
+            )?,
+        ),
+    };
+    Ok((entries, total as usize))
+}
+
+/// A count as SQL takes it.
+pub(super) fn size(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A running number as SQL takes it.
+pub(super) fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A running number or count from a column.
+pub(super) fn natural(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}

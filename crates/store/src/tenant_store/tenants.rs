@@ -1,0 +1,249 @@
+//! Creations, changes and the ends of deletions.
+
+use super::rows::{self, to_document};
+use super::{Shared, SqliteStore};
+use crate::errors::WorkError;
+use ecp_core::Timestamp;
+use ecp_core::audit::AuditEntry;
+use ecp_core::deployment::{Deployment, DeploymentStatus};
+use ecp_core::ids::TenantId;
+use ecp_core::ports::{Created, IdempotencyKey, NewTenant, StoreError, TenantChange};
+use ecp_core::tenant::{Tenant, TenantSecrets, TenantStatus};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use std::sync::Arc;
+
+/// How long a key answers with its first response, in seconds.
+const IDEMPOTENCY_KEPT_S: i64 = 24 * 60 * 60;
+
+/// A creation or change that was committed.
+struct Accepted {
+    tenant: Arc<Tenant>,
+    deployment: Arc<Deployment>,
+    queue_number: u64,
+}
+
+impl Accepted {
+    fn publish(&self, shared: &Shared, now: Timestamp) {
+        let mut index = shared.index.write();
+        index.put_tenant(self.tenant.clone());
+        index.deployments.put(self.deployment.clone());
+        drop(index);
+        shared.queue.lock().put(&self.tenant.id, self.queue_number, 0, now);
+        shared.tell_tenants_changed();
+        shared.tell_work_changed();
+    }
+}
+
+/// What a creation's transaction came to.
+enum Outcome {
+    New(Accepted),
+    Replayed(serde_json::Value),
+}
+
+impl SqliteStore {
+    /// Tenant, deployment, secrets, work item, audit entry and idempotency key: one transaction.
+    pub(super) async fn accept_creation(&self, new: NewTenant) -> Result<Created, StoreError> {
+        const OPERATION: &str = "creating a tenant";
+        let now = self.clock.now();
+        let documents = CreationDocuments::of(&new).map_err(|error| error.into_store_error(OPERATION))?;
+        let outcome = self.write(
+            OPERATION,
+            move |transaction, shared| {
+                if let Some((key, _)) = &new.idempotency {
+                    purge_responses(transaction, now)?;
+                    if let Some(response) = kept_response(transaction, key, now)? {
+                        return Ok(Arc::new(Outcome::Replayed(response)));
+                    }
+                }
+                let queue_number = shared.next_queue_number();
+                insert_creation(transaction, &new, &documents, queue_number, now)?;
+                Ok(Arc::new(Outcome::New(Accepted {
+                    tenant: Arc::new(new.tenant),
+                    deployment: Arc::new(new.deployment),
+                    queue_number,
+                })))
+            },
+            move |shared, outcome| {
+                if let Outcome::New(accepted) = &**outcome {
+                    accepted.publish(shared, now);
+                }
+            },
+        );
+        Ok(match &*outcome.await? {
+            Outcome::New(accepted) => Created::New(accepted.tenant.clone()),
+            Outcome::Replayed(response) => Created::Replayed(response.clone()),
+        })
+    }
+
+    /// A change, or the start of a deletion.
+    pub(super) async fn accept_change(&self, change: TenantChange) -> Result<Arc<Tenant>, StoreError> {
+        const OPERATION: &str = "changing a tenant";
+        let now = self.clock.now();
+        let prepare = || Ok((to_document(&change.tenant)?, to_document(&change.deployment)?));
+        let (tenant_document, deployment_document) =
+            prepare().map_err(|error: WorkError| error.into_store_error(OPERATION))?;
+        let accepted = self.write(
+            OPERATION,
+            move |transaction, shared| {
+                let TenantChange { tenant, deployment, audit } = change;
+                let stored = rows::tenant(transaction, &tenant.id)?
+                    .ok_or_else(|| StoreError::TenantNotFound(tenant.id.clone()))?;
+                if stored.status == TenantStatus::Deleting {
+                    return Err(StoreError::TenantDeleting(tenant.id).into());
+                }
+                if tenant.generation != stored.generation + 1 {
+                    let actual = stored.generation;
+                    return Err(StoreError::GenerationMismatch { tenant_id: tenant.id, actual }.into());
+                }
+                rows::update_tenant(transaction, &tenant, &tenant_document)?;
+                rows::insert_deployment(transaction, &deployment, &deployment_document)?;
+                let queue_number = shared.next_queue_number();
+                queue(transaction, &tenant.id, queue_number)?;
+                rows::insert_audit(transaction, &audit)?;
+                Ok(Arc::new(Accepted {
+                    tenant: Arc::new(tenant),
+                    deployment: Arc::new(deployment),
+                    queue_number,
+                }))
+            },
+            move |shared, accepted| accepted.publish(shared, now),
+        );
+        Ok(accepted.await?.tenant.clone())
+    }
+
+    /// Takes away everything of a tenant but its audit trail. A tenant that is not being deleted,
+    /// such as a new one under the same id, is refused as changed meanwhile.
+    pub(super) async fn end_deletion(&self, id: TenantId, audit: AuditEntry) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let removed = id.clone();
+        self.write(
+            "removing a tenant",
+            move |transaction, _| {
+                let tenant =
+                    rows::tenant(transaction, &id)?.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
+                if tenant.status != TenantStatus::Deleting {
+                    let actual = tenant.generation;
+                    return Err(StoreError::GenerationMismatch { tenant_id: id, actual }.into());
+                }
+                let mut deletion = rows::deployment(transaction, &tenant.deployment_id)?
+                    .ok_or(StoreError::DeploymentNotFound(tenant.deployment_id))?;
+                if deletion.status != DeploymentStatus::Deleted {
+                    deletion.complete(now);
+                }
+                transaction
+                    .prepare_cached("DELETE FROM tenants WHERE id = ?1")?
+                    .execute(params![id.as_str()])?;
+                rows::insert_audit(transaction, &audit)?;
+                Ok(Arc::new(deletion))
+            },
+            move |shared, deletion| {
+                let mut index = shared.index.write();
+                index.remove_tenant(&removed);
+                index.deployments.end_tenant(&removed, deletion.clone(), now);
+                drop(index);
+                shared.queue.lock().remove(&removed);
+                shared.tell_tenants_changed();
+            },
+        )
+        .await
+        .map(|_deletion| ())
+    }
+}
+
+/// The rows of a creation, written before the writer's thread has it.
+struct CreationDocuments {
+    tenant: String,
+    deployment: String,
+    secrets: String,
+    response: Option<String>,
+}
+
+impl CreationDocuments {
+    fn of(new: &NewTenant) -> Result<Self, WorkError> {
+        Ok(Self {
+            tenant: to_document(&new.tenant)?,
+            deployment: to_document(&new.deployment)?,
+            secrets: to_document(&new.secrets)?,
+            response: new.idempotency.as_ref().map(|(_, response)| to_document(response)).transpose()?,
+        })
+    }
+}
+
+fn insert_creation(
+    transaction: &Transaction<'_>,
+    new: &NewTenant,
+    documents: &CreationDocuments,
+    queue_number: u64,
+    now: Timestamp,
+) -> Result<(), WorkError> {
+    let id = &new.tenant.id;
+    let inserted = transaction
+        .prepare_cached("INSERT INTO tenants (id, deployment_id, document) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")?
+        .execute(params![id.as_str(), new.tenant.deployment_id.as_str(), documents.tenant])?;
+    if inserted == 0 {
+        let existing = rows::tenant(transaction, id)?;
+        let existing_status = existing.map_or(TenantStatus::Pending, |tenant| tenant.status);
+        return Err(StoreError::TenantExists { tenant_id: id.clone(), existing_status }.into());
+    }
+    rows::insert_deployment(transaction, &new.deployment, &documents.deployment)?;
+    transaction
+        .prepare_cached("INSERT INTO secrets (tenant_id, document) VALUES (?1, ?2)")?
+        .execute(params![id.as_str(), documents.secrets])?;
+    queue(transaction, id, queue_number)?;
+    rows::insert_audit(transaction, &new.audit)?;
+    if let (Some((key, _)), Some(response)) = (&new.idempotency, &documents.response) {
+        transaction
+            .prepare_cached(
+                "INSERT INTO idempotency_keys (key, digest, response, created_s) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![key.key, key.request_digest, response, now.as_second()])?;
+    }
+    Ok(())
+}
+
+/// Queues a tenant that was just created or changed: now, with no failed tries.
+fn queue(transaction: &Transaction<'_>, id: &TenantId, queue_number: u64) -> Result<(), WorkError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)
+             ON CONFLICT (tenant_id) DO UPDATE SET queue_number = excluded.queue_number, attempts = 0",
+        )?
+        .execute(params![id.as_str(), rows::number(queue_number)])?;
+    Ok(())
+}
+
+/// The response under a key that is not too old; an error where it was to another request.
+pub(super) fn kept_response(
+    connection: &Connection,
+    key: &IdempotencyKey,
+    now: Timestamp,
+) -> Result<Option<serde_json::Value>, WorkError> {
+    let found: Option<(Vec<u8>, String)> = connection
+        .prepare_cached("SELECT digest, response FROM idempotency_keys WHERE key = ?1 AND created_s > ?2")?
+        .query_row(params![key.key, now.as_second() - IDEMPOTENCY_KEPT_S], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    match found {
+        None => Ok(None),
+        Some((digest, _)) if digest != key.request_digest => Err(StoreError::IdempotencyKeyReused.into()),
+        Some((_, response)) => Ok(Some(serde_json::from_str(&response)?)),
+    }
+}
+
+fn purge_responses(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), WorkError> {
+    transaction
+        .prepare_cached("DELETE FROM idempotency_keys WHERE created_s <= ?1")?
+        .execute(params![now.as_second() - IDEMPOTENCY_KEPT_S])?;
+    Ok(())
+}
+
+/// The secret values of a tenant.
+pub(super) fn secrets(connection: &Connection, id: &TenantId) -> Result<TenantSecrets, WorkError> {
+    let found = rows::document(
+        connection,
+        "SELECT document FROM secrets WHERE tenant_id = ?1",
+        params![id.as_str()],
+    )?;
+    found.ok_or_else(|| StoreError::TenantNotFound(id.clone()).into())
+}

@@ -1,0 +1,195 @@
+//! Progress, reading deployments back, watching them, and the end of deletions.
+
+use super::super::deployments::{DELETION_KEPT, FINISHED_KEPT};
+use super::*;
+use ecp_core::deployment::{DeploymentStatus, Phase};
+
+async fn record(world: &World, deployment: &Deployment, status: TenantStatus) -> Result<(), StoreError> {
+    let update = ProgressUpdate { deployment: deployment.clone(), tenant_status: status, audit: None };
+    world.store.record_progress(update).await
+}
+
+fn status(world: &World, id: &str) -> TenantStatus {
+    world.store.tenant(&tenant_id(id)).unwrap().status
+}
+
+#[tokio::test]
+async fn progress_is_kept_with_the_tenants_status_and_its_audit_entry() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let mut deployment = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    deployment.complete(start());
+    let update = ProgressUpdate {
+        deployment: deployment.clone(),
+        tenant_status: TenantStatus::Running,
+        audit: Some(audit("acme", "tenant.deployed")),
+    };
+    world.store.record_progress(update).await.unwrap();
+    let world = world.reopen();
+    assert_eq!(status(&world, "acme"), TenantStatus::Running);
+    assert_eq!(*world.store.deployment(&deployment.id).unwrap(), deployment);
+    assert_eq!(world.count("audit"), 2);
+    let after = world.store.tenant(&tenant_id("acme")).unwrap();
+    assert_eq!((after.generation, after.updated_at), (1, tenant.updated_at));
+}
+
+#[tokio::test]
+async fn an_older_deployment_is_kept_and_leaves_the_tenant_alone() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    world.change("acme", DeploymentKind::Update).await.unwrap();
+    let mut old = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    old.complete(start());
+    record(&world, &old, TenantStatus::Running).await.unwrap();
+    assert_eq!(status(&world, "acme"), TenantStatus::Pending);
+    assert_eq!(*world.store.deployment(&old.id).unwrap(), old);
+}
+
+#[tokio::test]
+async fn only_the_deletion_says_the_status_of_a_tenant_that_is_being_deleted() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let mut deletion = world.change("acme", DELETE).await.unwrap();
+    let mut old = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    old.complete(start());
+    record(&world, &old, TenantStatus::Running).await.unwrap();
+    assert_eq!(status(&world, "acme"), TenantStatus::Deleting);
+    deletion.advance(Phase::CreatingServices, 50);
+    record(&world, &deletion, TenantStatus::Deleting).await.unwrap();
+    assert_eq!(world.store.deployment(&deletion.id).unwrap().progress, 50);
+}
+
+#[tokio::test]
+async fn progress_of_a_deployment_that_is_not_there_is_refused() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let deployment = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    world.delete("acme").await;
+    world.create("acme").await;
+    let late = record(&world, &deployment, TenantStatus::Running).await;
+    assert!(matches!(late, Err(StoreError::DeploymentNotFound(_))));
+    assert_eq!(status(&world, "acme"), TenantStatus::Pending);
+}
+
+#[tokio::test]
+async fn a_watcher_sees_the_state_now_and_each_later_one() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let mut states = world.store.subscribe_deployment(&tenant.deployment_id).unwrap();
+    let mut deployment = (**states.borrow_and_update()).clone();
+    assert_eq!(deployment.status, DeploymentStatus::Pending);
+    deployment.advance(Phase::ScalingServices, 40);
+    record(&world, &deployment, TenantStatus::Pending).await.unwrap();
+    states.changed().await.unwrap();
+    assert_eq!(states.borrow_and_update().progress, 40);
+    assert!(world.store.subscribe_deployment(&DeploymentId::from_text("dep-none")).is_none());
+}
+
+#[tokio::test]
+async fn a_finished_deployment_read_back_from_disk_can_be_watched_and_changed() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let mut deployment = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    deployment.complete(start());
+    record(&world, &deployment, TenantStatus::Running).await.unwrap();
+    let world = world.reopen();
+    assert_eq!(world.store.shared.index.read().deployments.len(), 0, "finished ones stay on disk");
+    let mut states = world.store.subscribe_deployment(&deployment.id).unwrap();
+    assert_eq!(**states.borrow_and_update(), deployment);
+    deployment.note(
+        start(),
+        ecp_core::deployment::LogLevel::Info,
+        ecp_core::text::Message::new("deployment.accepted"),
+    );
+    record(&world, &deployment, TenantStatus::Running).await.unwrap();
+    states.changed().await.unwrap();
+    assert_eq!(**states.borrow(), deployment);
+}
+
+#[tokio::test]
+async fn memory_holds_few_finished_deployments_and_all_are_still_found() {
+    let world = World::new();
+    world.create("acme").await;
+    let mut ids = Vec::new();
+    for _ in 0..FINISHED_KEPT * 2 {
+        let mut deployment = world.change("acme", DeploymentKind::Update).await.unwrap();
+        deployment.complete(start());
+        record(&world, &deployment, TenantStatus::Running).await.unwrap();
+        ids.push(deployment.id);
+    }
+    // The first one is still under way.
+    assert_eq!(world.store.shared.index.read().deployments.len(), FINISHED_KEPT + 1);
+    for id in &ids {
+        assert_eq!(world.store.deployment(id).unwrap().id, *id);
+    }
+    assert_eq!(world.store.shared.index.read().deployments.len(), FINISHED_KEPT + 1);
+}
+
+#[tokio::test]
+async fn more_watched_finished_deployments_than_memory_keeps_hide_no_other() {
+    let world = World::new();
+    world.create("acme").await;
+    let mut watched = Vec::new();
+    for _ in 0..FINISHED_KEPT + 5 {
+        let mut deployment = world.change("acme", DeploymentKind::Update).await.unwrap();
+        watched.push(world.store.subscribe_deployment(&deployment.id).unwrap());
+        deployment.complete(start());
+        record(&world, &deployment, TenantStatus::Running).await.unwrap();
+    }
+    let world_ids: Vec<_> = watched.iter().map(|state| state.borrow().id.clone()).collect();
+    let mut last = world.change("acme", DeploymentKind::Update).await.unwrap();
+    last.complete(start());
+    record(&world, &last, TenantStatus::Running).await.unwrap();
+    assert!(world.store.deployment(&last.id).is_some());
+    assert!(world_ids.iter().all(|id| world.store.deployment(id).is_some()));
+}
+
+#[tokio::test]
+async fn an_ended_deletion_can_be_read_for_some_minutes_and_its_watchers_see_the_end() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let deletion = world.change("acme", DELETE).await.unwrap();
+    let mut states = world.store.subscribe_deployment(&deletion.id).unwrap();
+    let mut of_creation = world.store.subscribe_deployment(&tenant.deployment_id).unwrap();
+    world.store.remove_tenant(&tenant_id("acme"), audit("acme", "tenant.delete")).await.unwrap();
+    states.changed().await.unwrap();
+    let end = states.borrow_and_update().clone();
+    assert_eq!((end.status, end.progress, end.phase), (DeploymentStatus::Deleted, 100, Phase::Completed));
+    assert_eq!(end.events.len(), deletion.events.len() + 1);
+    assert!(of_creation.changed().await.is_err(), "the creation went with the tenant");
+    assert!(world.store.deployment(&tenant.deployment_id).is_none());
+    world.pass(DELETION_KEPT - SignedDuration::from_secs(1));
+    assert_eq!(*world.store.deployment(&deletion.id).unwrap(), *end);
+    world.pass(SignedDuration::from_secs(1));
+    assert!(world.store.deployment(&deletion.id).is_none());
+    world.create("beta").await;
+    world.delete("beta").await;
+    assert_eq!(world.store.shared.index.read().deployments.len(), 1, "the first deletion is forgotten");
+}
+
+#[tokio::test]
+async fn an_end_that_was_recorded_before_the_removal_is_not_noted_twice() {
+    let world = World::new();
+    world.create("acme").await;
+    let mut deletion = world.change("acme", DELETE).await.unwrap();
+    deletion.complete(start());
+    record(&world, &deletion, TenantStatus::Deleting).await.unwrap();
+    world.store.remove_tenant(&tenant_id("acme"), audit("acme", "tenant.delete")).await.unwrap();
+    assert_eq!(*world.store.deployment(&deletion.id).unwrap(), deletion);
+}
+
+#[tokio::test]
+async fn an_ended_deletion_outlives_many_finished_deployments_and_a_new_tenant_of_its_id() {
+    let world = World::new();
+    world.create("acme").await;
+    let deletion = world.delete("acme").await;
+    world.create("acme").await;
+    for _ in 0..FINISHED_KEPT * 2 {
+        let mut deployment = world.change("acme", DeploymentKind::Update).await.unwrap();
+        deployment.complete(start());
+        record(&world, &deployment, TenantStatus::Running).await.unwrap();
+    }
+    let second = world.delete("acme").await;
+    assert!(world.store.deployment(&deletion).is_some());
+    assert!(world.store.deployment(&second).is_some());
+}

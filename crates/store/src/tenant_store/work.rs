@@ -1,0 +1,126 @@
+//! Ends of leases and queueing anew; accepted changes queue their tenant themselves.
+
+use super::{SqliteStore, rows};
+use ecp_core::Timestamp;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::{StoreError, WorkItem};
+use rusqlite::params;
+
+impl SqliteStore {
+    /// The item is done, unless it was queued anew.
+    pub(super) async fn end_lease(&self, item: WorkItem) -> Result<(), StoreError> {
+        if !self.is_newest_or_release(&item) {
+            return Ok(());
+        }
+        let (done, lease) = (item.clone(), item.clone());
+        let written = self
+            .write(
+                "finishing work",
+                move |transaction, _| {
+                    transaction
+                        .prepare_cached("DELETE FROM work_queue WHERE tenant_id = ?1 AND queue_number = ?2")?
+                        .execute(params![done.tenant_id.as_str(), rows::number(done.lease)])?;
+                    Ok(())
+                },
+                move |shared, ()| {
+                    shared.queue.lock().finish(&lease);
+                    shared.tell_work_changed();
+                },
+            )
+            .await;
+        self.release_after(written, &item)
+    }
+
+    /// The item is due again at `due`, unless it was queued anew.
+    pub(super) async fn put_back(
+        &self,
+        item: WorkItem,
+        attempts: u32,
+        due: Timestamp,
+    ) -> Result<(), StoreError> {
+        if !self.is_newest_or_release(&item) {
+            return Ok(());
+        }
+        let (tried, lease) = (item.clone(), item.clone());
+        let written = self
+            .write(
+                "putting work back",
+                move |transaction, shared| {
+                    // A new number, so that this lease can not end the next one.
+                    let number = shared.next_queue_number();
+                    transaction
+                        .prepare_cached(
+                            "UPDATE work_queue SET queue_number = ?3, attempts = ?4
+                             WHERE tenant_id = ?1 AND queue_number = ?2",
+                        )?
+                        .execute(params![
+                            tried.tenant_id.as_str(),
+                            rows::number(tried.lease),
+                            rows::number(number),
+                            attempts
+                        ])?;
+                    Ok(number)
+                },
+                move |shared, number| {
+                    shared.queue.lock().retry(&lease, *number, attempts, due);
+                    shared.tell_work_changed();
+                },
+            )
+            .await;
+        self.release_after(written.map(|_number| ()), &item)
+    }
+
+    /// Queues a tenant now; failed tries in a row keep counting.
+    pub(super) async fn queue_anew(&self, id: TenantId) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        if self.shared.queue.lock().is_pending(&id, now) {
+            return Ok(());
+        }
+        let queued = id.clone();
+        self.write(
+            "queueing work",
+            move |transaction, shared| {
+                if !rows::tenant_exists(transaction, &id)? {
+                    return Err(StoreError::TenantNotFound(id).into());
+                }
+                let number = shared.next_queue_number();
+                let attempts: u32 = transaction
+                    .prepare_cached(
+                        "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)
+                         ON CONFLICT (tenant_id) DO UPDATE SET queue_number = excluded.queue_number
+                         RETURNING attempts",
+                    )?
+                    .query_row(params![id.as_str(), rows::number(number)], |row| row.get(0))?;
+                Ok((number, attempts))
+            },
+            move |shared, (number, attempts)| {
+                shared.queue.lock().put(&queued, *number, *attempts, now);
+                shared.tell_work_changed();
+            },
+        )
+        .await
+        .map(|_item| ())
+    }
+
+    /// False where the item was queued anew and the lease's end is all there is to do; that is done.
+    fn is_newest_or_release(&self, item: &WorkItem) -> bool {
+        let mut queue = self.shared.queue.lock();
+        let newest = queue.is_newest(item);
+        if !newest {
+            queue.release(item);
+            drop(queue);
+            self.shared.tell_work_changed();
+        }
+        newest
+    }
+
+    /// Frees an item whose end could not be written: it is due as it was, so that nothing is stuck
+    /// until a restart.
+    fn release_after(&self, written: Result<(), StoreError>, item: &WorkItem) -> Result<(), StoreError> {
+        if written.is_err() {
+            self.shared.queue.lock().release(item);
+            self.shared.tell_work_changed();
+        }
+        written
+    }
+}
