@@ -13,6 +13,7 @@ mod identity;
 mod kinds;
 mod monitoring;
 mod objects;
+mod plan;
 mod pods;
 mod privilege;
 mod references;
@@ -33,6 +34,7 @@ use crate::catalog::Catalog;
 use crate::ids::TenantId;
 use crate::ports::Capacity;
 use crate::quantity::Resources;
+use crate::sizing::DeploymentTime;
 use crate::text::Message;
 use findings::{Findings, Place};
 use objects::Objects;
@@ -77,7 +79,7 @@ pub struct Report {
     /// List price in whole US dollars a month of the smallest plan that holds it.
     pub list_price_usd: u64,
     /// Estimated time to deploy.
-    pub deployment_time: crate::sizing::DeploymentTime,
+    pub deployment_time: DeploymentTime,
 }
 
 /// Counts and sums over the manifest; the sums are of container limits times replicas.
@@ -125,26 +127,6 @@ pub fn validate_manifest(
     content: &str,
     capacity: Option<&Capacity>,
 ) -> Result<Report, Unreadable> {
-    let gpu_resource = "nvidia.com/gpu";
-    let (findings, summary) = inspect(gpu_resource, tenant_id, content, capacity)?;
-    let _ = catalog;
-    let (errors, warnings) = findings.finish();
-    Ok(Report {
-        errors,
-        warnings,
-        summary,
-        list_price_usd: 0,
-        deployment_time: crate::sizing::DeploymentTime { min_minutes: 15, max_minutes: 20 },
-    })
-}
-
-/// Everything that does not need the catalog but for the name of the GPU resource.
-fn inspect(
-    gpu_resource: &str,
-    tenant_id: Option<&TenantId>,
-    content: &str,
-    capacity: Option<&Capacity>,
-) -> Result<(Findings, ResourceSummary), Unreadable> {
     let tree = yaml::read(content)?;
     let mut findings = Findings::default();
     objects::report_text_faults(&tree, &mut findings);
@@ -163,14 +145,23 @@ fn inspect(
         findings.warning(Place::Whole, || Message::new("validate.manifest.unchecked"));
     }
 
-    let sums = resources::check(&objects, &workloads, gpu_resource, &mut findings);
-    totals::check_quotas(&objects, &sums, gpu_resource, &mut findings);
-    let mut sum = Sums::default();
-    sums.values().for_each(|namespace| sum.add(namespace));
+    let gpu_resource = &catalog.kubernetes.gpu_resource;
+    let totals = resources::check(&objects, &workloads, gpu_resource, &mut findings);
+    totals::check_quotas(&objects, &totals.by_namespace, gpu_resource, &mut findings);
+    let sum = totals.all();
     if let Some(capacity) = capacity {
         totals::check_capacity(&sum.requests.resources(), capacity, &mut findings);
     }
-    Ok((findings, ResourceSummary::of(&objects, &sum)))
+    let (errors, warnings) = findings.finish();
+    let summary = ResourceSummary::of(&objects, &sum);
+    let plan = plan::estimate(catalog, &workloads, &totals);
+    Ok(Report {
+        errors,
+        warnings,
+        summary,
+        list_price_usd: plan.list_price_usd,
+        deployment_time: plan.deployment_time,
+    })
 }
 
 impl ResourceSummary {

@@ -70,6 +70,11 @@ impl Sums {
         self.limits = self.limits.plus(other.limits);
         self.pods = self.pods.saturating_add(other.pods);
     }
+
+    fn add_storage(&mut self, storage: Milli) {
+        let storage = Amounts { storage, ..Amounts::default() };
+        self.add(&Self { requests: storage, limits: storage, pods: 0 });
+    }
 }
 
 /// What a LimitRange gives to containers that say nothing.
@@ -79,13 +84,31 @@ struct Defaults<'t> {
     requests: Option<Node<'t>>,
 }
 
-/// Checks every container and adds up by namespace.
+/// What everything adds up to.
+#[derive(Debug, Default)]
+pub(super) struct Totals<'t> {
+    /// By namespace.
+    pub by_namespace: HashMap<&'t str, Sums>,
+    /// By workload, in their order.
+    pub by_workload: Vec<Sums>,
+}
+
+impl Totals<'_> {
+    /// The whole manifest.
+    pub fn all(&self) -> Sums {
+        let mut sum = Sums::default();
+        self.by_namespace.values().for_each(|namespace| sum.add(namespace));
+        sum
+    }
+}
+
+/// Checks every container and adds up.
 pub(super) fn check<'t>(
     objects: &Objects<'t>,
     workloads: &Workloads<'t>,
     gpu_resource: &str,
     findings: &mut Findings,
-) -> HashMap<&'t str, Sums> {
+) -> Totals<'t> {
     let mut defaults: HashMap<&str, Defaults<'_>> = HashMap::new();
     for range in objects.of_kind("LimitRange") {
         for item in range.spec().into_iter().flat_map(|spec| spec.list_at("limits")) {
@@ -96,17 +119,30 @@ pub(super) fn check<'t>(
             }
         }
     }
-    let mut sums: HashMap<&str, Sums> = HashMap::new();
+    let mut totals = Totals::default();
     for workload in &workloads.all {
         let defaults = defaults.get(workload.namespace).copied().unwrap_or_default();
         for container in workload.init_containers.iter().chain(&workload.containers) {
             check_container(*container, defaults, gpu_resource, findings);
         }
-        let sum = sum_workload(workload, defaults, gpu_resource);
-        sums.entry(workload.namespace).or_default().add(&sum);
+        let mut sum = sum_workload(workload, defaults, gpu_resource);
+        let claims = objects.all[workload.object].spec().into_iter();
+        let claims = claims.flat_map(|spec| spec.list_at("volumeClaimTemplates"));
+        let storage = claims.filter_map(storage_of).fold(0, Milli::saturating_add);
+        sum.add_storage(storage.saturating_mul(Milli::from(workload.replicas)));
+        totals.by_namespace.entry(workload.namespace).or_default().add(&sum);
+        totals.by_workload.push(sum);
     }
-    add_storage(objects, workloads, &mut sums);
-    sums
+    for claim in objects.of_kind("PersistentVolumeClaim") {
+        let storage = storage_of(claim.root).unwrap_or(0);
+        totals.by_namespace.entry(claim.namespace).or_default().add_storage(storage);
+    }
+    totals
+}
+
+/// Storage that a claim asks for.
+fn storage_of(claim: Node<'_>) -> Option<Milli> {
+    amount::parse(claim.at(&["spec", "resources", "requests", "storage"])?.text())
 }
 
 fn check_container(container: Node<'_>, defaults: Defaults<'_>, gpu_resource: &str, findings: &mut Findings) {
@@ -225,27 +261,4 @@ fn sum_workload(workload: &Workload<'_>, defaults: Defaults<'_>, gpu_resource: &
     }
     let replicas = workload.replicas;
     Sums { requests: requests.times(replicas), limits: limits.times(replicas), pods: replicas }
-}
-
-/// Storage that claims ask for, and claims that each pod of a StatefulSet makes.
-fn add_storage<'t>(objects: &Objects<'t>, workloads: &Workloads<'t>, sums: &mut HashMap<&'t str, Sums>) {
-    let storage = |claim: Node<'_>| {
-        let amount = claim.at(&["spec", "resources", "requests", "storage"])?;
-        amount::parse(amount.text())
-    };
-    let mut add = |namespace, amount: Milli| {
-        let storage = Amounts { storage: amount, ..Amounts::default() };
-        sums.entry(namespace).or_default().add(&Sums { requests: storage, limits: storage, pods: 0 });
-    };
-    for claim in objects.of_kind("PersistentVolumeClaim") {
-        add(claim.namespace, storage(claim.root).unwrap_or(0));
-    }
-    for workload in &workloads.all {
-        let object = &objects.all[workload.object];
-        let claims = object.spec().into_iter().flat_map(|spec| spec.list_at("volumeClaimTemplates"));
-        let each: Milli = claims.filter_map(storage).fold(0, Milli::saturating_add);
-        if each > 0 {
-            add(workload.namespace, each.saturating_mul(Milli::from(workload.replicas)));
-        }
-    }
 }

@@ -4,13 +4,16 @@ mod bounds;
 mod fuzz;
 mod pods;
 mod references;
+mod rendered;
 mod schema;
 mod text;
 mod totals;
 
-use super::{Finding, ResourceSummary, Unreadable, inspect};
+use super::{Finding, Report, Unreadable, validate_manifest};
+use crate::catalog::Catalog;
 use crate::ids::TenantId;
 use crate::ports::Capacity;
+use std::sync::OnceLock;
 
 /// A tenant's manifest that is in order: no error, no warning.
 pub(super) const GOOD: &str = include_str!("good.yaml");
@@ -18,28 +21,25 @@ pub(super) const GOOD: &str = include_str!("good.yaml");
 /// How a finding is written in the tables: severity and code, path, a piece of text in its line.
 pub(super) type Expected<'e> = (&'e str, &'e str, &'e str);
 
-pub(super) struct Outcome {
-    pub errors: Vec<Finding>,
-    pub warnings: Vec<Finding>,
-    pub summary: ResourceSummary,
-}
-
 pub(super) fn tenant() -> TenantId {
     TenantId::parse("acme").unwrap()
 }
 
-pub(super) fn check(text: &str) -> Outcome {
+pub(super) fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::embedded)
+}
+
+pub(super) fn check(text: &str) -> Report {
     check_with(text, None).unwrap()
 }
 
-pub(super) fn check_with(text: &str, capacity: Option<&Capacity>) -> Result<Outcome, Unreadable> {
-    let (findings, summary) = inspect("nvidia.com/gpu", Some(&tenant()), text, capacity)?;
-    let (errors, warnings) = findings.finish();
-    Ok(Outcome { errors, warnings, summary })
+pub(super) fn check_with(text: &str, capacity: Option<&Capacity>) -> Result<Report, Unreadable> {
+    validate_manifest(catalog(), Some(&tenant()), text, capacity)
 }
 
 /// Findings as `error schema.unknown_field`, path, line.
-pub(super) fn listed(outcome: &Outcome) -> Vec<(String, String, usize)> {
+pub(super) fn listed(outcome: &Report) -> Vec<(String, String, usize)> {
     let list = |severity: &str, findings: &[Finding]| {
         let row = |finding: &Finding| {
             let position = finding.position.clone();
