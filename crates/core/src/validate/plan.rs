@@ -16,10 +16,14 @@ pub(super) struct Estimate {
     pub deployment_time: DeploymentTime,
 }
 
+/// Which of the tenant's services a workload is.
+fn service<'t>(workload: &Workload<'t>) -> Option<&'t str> {
+    workload.labels.get(SERVICE_LABEL).copied()
+}
+
 /// Estimates. Where the manifest marks its services, what runs beside them (redis) is on top of
 /// the plan, as it is in the plan's quota; otherwise everything counts.
 pub(super) fn estimate(catalog: &Catalog, workloads: &Workloads<'_>, totals: &Totals<'_>) -> Estimate {
-    let service = |workload: &Workload<'_>| workload.labels.get(SERVICE_LABEL).copied();
     let marked = workloads.all.iter().any(|workload| service(workload).is_some());
     let mut services = Sums::default();
     let mut count = 0;

@@ -5,7 +5,7 @@ use super::super::{MAX_MANIFEST_BYTES, Unreadable};
 use super::{check, check_with};
 
 fn refused(text: &str) -> Unreadable {
-    check_with(text, None).err().expect("the text is refused")
+    check_with(text, None).expect_err("the text is refused")
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::super::{Report, validate_manifest};
 use super::catalog;
 use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
-use crate::sizing::{Demand, size};
+use crate::sizing::{Demand, ServicePlan, size};
 use crate::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
@@ -103,7 +103,9 @@ fn the_contracts_tenant_adds_up_to_its_plan_and_redis() {
     let summary = report.summary;
     assert_eq!((summary.namespaces, summary.deployments), (1, 5));
     assert_eq!(summary.total.cpu_millicores, 24_000 + redis.cpu_millicores);
-    assert_eq!(summary.total.memory_mib, 32_768 + redis.memory_mib);
+    let memory = |plan: &ServicePlan| plan.limits.memory_mib * u64::from(plan.replicas);
+    let services: u64 = tenant.sizing.services.iter().map(memory).sum();
+    assert_eq!(summary.total.memory_mib, services + redis.memory_mib);
     assert_eq!(summary.total.gpu, 3);
     assert_eq!(summary.estimated_pods, 16);
     assert_eq!(report.list_price_usd, 250);

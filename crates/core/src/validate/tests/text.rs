@@ -148,7 +148,7 @@ fn keys_that_are_lists_and_tags_of_nobody_are_reported() {
 
 #[test]
 fn a_text_that_is_no_yaml_is_refused_with_line_and_column() {
-    let fault = check_with("apiVersion: v1\nkind: [Pod\nmetadata: }\n", None).err().unwrap();
+    let fault = check_with("apiVersion: v1\nkind: [Pod\nmetadata: }\n", None).unwrap_err();
     assert!(matches!(fault.line, Some(2..=4)), "{fault:?}");
     assert!(fault.column.is_some());
     assert!(fault.message.render(Language::Ko).starts_with("YAML로 읽을 수 없습니다"));
