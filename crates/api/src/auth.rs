@@ -24,10 +24,13 @@ use ecp_core::access::{Access, Role};
 use ecp_core::ids::TenantId;
 use ecp_core::tenancy::Caller;
 use ecp_core::text::Message;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
 use std::sync::Arc;
+
+/// The WebSocket protocol that we speak; the one that is chosen where a client offers several.
+pub(crate) const SOCKET_PROTOCOL: &str = "ecp.v1";
 
 /// Recognizes tokens. Answers from memory: it is asked on every request.
 pub trait AccessControl: Send + Sync {
@@ -40,17 +43,25 @@ pub trait AccessControl: Send + Sync {
 pub struct Authentication {
     tokens: Option<Arc<dyn AccessControl>>,
     anonymous: Arc<Access>,
+    open_metrics: bool,
 }
 
 impl Authentication {
     /// Everybody may do everything.
     pub fn off() -> Self {
-        Self { tokens: None, anonymous: Arc::new(Access::anonymous()) }
+        Self { tokens: None, anonymous: Arc::new(Access::anonymous()), open_metrics: true }
     }
 
     /// Every request but the open ones needs a token.
     pub fn on(tokens: Arc<dyn AccessControl>) -> Self {
-        Self { tokens: Some(tokens), anonymous: Arc::new(Access::anonymous()) }
+        Self { tokens: Some(tokens), open_metrics: false, ..Self::off() }
+    }
+
+    /// Lets everybody read `/metrics`, as is fit where only this machine can ask.
+    #[must_use]
+    pub fn with_open_metrics(mut self, open: bool) -> Self {
+        self.open_metrics |= open;
+        self
     }
 
     /// True where a token is needed.
@@ -77,6 +88,21 @@ impl Authentication {
             None => Identity::UnknownToken,
         }
     }
+}
+
+/// The token that a WebSocket brings where it can not send headers, as browsers can not: the protocol
+/// `bearer.<token>`, offered beside [`SOCKET_PROTOCOL`], or else the query parameter `access_token`,
+/// which proxies may log (we do not).
+pub(crate) fn socket_token<B>(request: &Request<B>) -> Option<&str> {
+    if !request.uri().path().starts_with("/ws/") {
+        return None;
+    }
+    let offered = request.headers().get_all(SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut protocols = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    protocols.find_map(|protocol| protocol.trim().strip_prefix("bearer.")).or_else(|| {
+        let pairs = request.uri().query()?.split('&');
+        pairs.filter_map(|pair| pair.strip_prefix("access_token=")).next()
+    })
 }
 
 /// The token of `Bearer <token>`; the scheme in any case, as RFC 9110 has it.
@@ -166,6 +192,20 @@ authorized_extractor!(
     Auditor,
     Admin
 );
+
+/// Lets in who may read `/metrics`: any token, or everybody where that is allowed.
+pub(crate) struct MetricsReader;
+
+impl FromRequestParts<Arc<ApiState>> for MetricsReader {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
+        if !state.authentication.open_metrics {
+            access_of(parts, state)?;
+        }
+        Ok(Self)
+    }
+}
 
 impl Api {
     /// Who asks, for the audit trail.

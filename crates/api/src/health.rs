@@ -1,10 +1,13 @@
-//! Liveness and readiness, for whoever watches the process.
+//! Liveness, readiness and figures, for whoever watches the process.
 
+use crate::auth::MetricsReader;
 use crate::state::ApiState;
+use crate::telemetry;
 use crate::wire;
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use http::{HeaderName, StatusCode};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -43,4 +46,21 @@ pub(crate) async fn get_health() -> Response {
 pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Response {
     let status = if state.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     wire::json(status, &HealthOut { status: state.readiness.as_str() })
+}
+
+/// Tell what was counted
+///
+/// In OpenMetrics text, for Prometheus. Needs a token of any role, unless the server listens on
+/// loopback only or asks for no tokens.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "server",
+    responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
+)]
+pub(crate) async fn get_metrics(
+    _reader: MetricsReader,
+    State(state): State<Arc<ApiState>>,
+) -> ([(HeaderName, &'static str); 1], String) {
+    ([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], state.telemetry.render())
 }

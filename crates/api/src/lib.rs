@@ -3,6 +3,7 @@
 //! It turns requests into calls of the domain and answers into the contract's JSON. It decides
 //! nothing about tenants, sizes nothing and stores nothing: that is the domain's and its ports'.
 
+mod admission;
 mod alerts;
 mod audit;
 pub mod auth;
@@ -16,12 +17,15 @@ mod manifests;
 mod monitoring;
 mod openapi;
 mod query;
+pub mod rate_limit;
 pub mod request_context;
 mod request_layer;
 mod router;
+pub mod serve;
 mod sizing;
 pub mod state;
 mod system;
+pub mod telemetry;
 mod tenants;
 mod wire;
 

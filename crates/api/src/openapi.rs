@@ -46,6 +46,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         audit::list_audit_entries,
         health::get_health,
         health::get_readiness,
+        health::get_metrics,
     ),
     components(schemas(ErrorOut)),
     modifiers(&Shared),

@@ -1,11 +1,13 @@
 //! The one layer around every route: context, time limit, panics, error envelopes, `debug` objects,
 //! the headers of every response, and the access log.
 
+use crate::admission::admit;
 use crate::error::{ApiError, ErrorCode};
 use crate::request_context::{Notes, RequestContext, X_REQUEST_ID};
 use crate::state::ApiState;
 use axum::body::Body;
-use axum::response::Response;
+use axum::extract::MatchedPath;
+use axum::response::{IntoResponse, Response};
 use ecp_core::Mode;
 use ecp_core::ids::TenantId;
 use ecp_core::text::Message;
@@ -64,7 +66,16 @@ where
             let context = Arc::new(RequestContext::read(request.headers()));
             request.extensions_mut().insert(context.clone());
             let (method, uri) = (request.method().clone(), request.uri().clone());
-            let answer = AssertUnwindSafe(async move { inner.call(request).await }).catch_unwind();
+            let route = request.extensions().get::<MatchedPath>().cloned();
+            let _in_flight = state.telemetry.request_started();
+            let admitted = admit(&state, &mut request);
+            let answer = async move {
+                match admitted {
+                    Ok(()) => inner.call(request).await,
+                    Err(error) => Ok(error.into_response()),
+                }
+            };
+            let answer = AssertUnwindSafe(answer).catch_unwind();
             let response = match tokio::time::timeout(state.limits.request_timeout, answer).await {
                 Ok(Ok(Ok(response))) => response,
                 Ok(Ok(Err(never))) => match never {},
@@ -72,6 +83,8 @@ where
                 Err(_elapsed) => render_error(&timed_out(), &context, &state),
             };
             let response = finish(response, &context, &state, &method, &uri).await;
+            let route = route.as_ref().map(MatchedPath::as_str);
+            state.telemetry.request_answered(&method, route, response.status(), context.started.elapsed());
             Ok(response)
         })
     }

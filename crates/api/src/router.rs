@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Every route of the API, with everything that requests have in common around it.
 pub fn router(state: Arc<ApiState>) -> Router {
     let tenant = get(tenants::get_tenant).put(tenants::update_tenant).delete(tenants::delete_tenant);
-    let resources: [(&str, MethodRouter<Arc<ApiState>>); 15] = [
+    let resources: [(&str, MethodRouter<Arc<ApiState>>); 16] = [
         ("/api/v1/tenants", get(tenants::list_tenants).post(tenants::create_tenant)),
         ("/api/v1/tenants/calculate-resources", post(sizing::calculate_resources)),
         ("/api/v1/tenants/validate-manifest", post(manifests::validate_manifest)),
@@ -31,6 +31,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/audit", get(audit::list_audit_entries)),
         ("/healthz", get(health::get_health)),
         ("/readyz", get(health::get_readiness)),
+        ("/metrics", get(health::get_metrics)),
         ("/openapi.json", get(docs::get_openapi)),
         ("/docs", get(docs::get_docs)),
         ("", get(docs::get_index)),

@@ -1,6 +1,8 @@
 //! What every request can reach: the services of both modes, the catalog, the clock and the limits.
 
 use crate::auth::Authentication;
+use crate::rate_limit::RateLimit;
+use crate::telemetry::Telemetry;
 use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -9,6 +11,7 @@ use ecp_core::tenancy::Tenancy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Everything that one mode's requests need.
 pub struct ModeServices {
@@ -52,6 +55,12 @@ pub struct ApiState {
     pub limits: Limits,
     /// Whether callers must show a token.
     pub authentication: Authentication,
+    /// How many requests a client may send; `None` for any number.
+    pub rate_limit: Option<RateLimit>,
+    /// Counts what happens.
+    pub telemetry: Arc<Telemetry>,
+    /// Cancelled when the server stops; WebSockets close then.
+    pub stopping: CancellationToken,
     /// Answers `/readyz`.
     pub readiness: Readiness,
 }
@@ -65,6 +74,8 @@ impl ApiState {
         clock: Arc<dyn Clock>,
         limits: Limits,
     ) -> Self {
+        let telemetry = Arc::new(Telemetry::new());
+        telemetry.register_tenants(demo.tenants.clone(), real.tenants.clone());
         Self {
             demo,
             real,
@@ -72,6 +83,9 @@ impl ApiState {
             clock,
             limits,
             authentication: Authentication::off(),
+            rate_limit: None,
+            telemetry,
+            stopping: CancellationToken::new(),
             readiness: Readiness::default(),
         }
     }
@@ -80,6 +94,13 @@ impl ApiState {
     #[must_use]
     pub fn with_authentication(mut self, authentication: Authentication) -> Self {
         self.authentication = authentication;
+        self
+    }
+
+    /// Says how many requests a client may send.
+    #[must_use]
+    pub fn with_rate_limit(mut self, rate_limit: Option<RateLimit>) -> Self {
+        self.rate_limit = rate_limit;
         self
     }
 

@@ -159,6 +159,7 @@ pub(crate) async fn send_metrics(
         }
     };
     metrics.append(&tenant.id, &samples).await?;
+    api.state.telemetry.samples_accepted(api.mode, samples.len());
     let body = AcceptedOut { tenant_id: tenant.id.as_str(), accepted: samples.len() };
     Ok(wire::json(StatusCode::CREATED, &body))
 }

@@ -1,0 +1,199 @@
+//! The server around the router: listening, connections, their limits, and the end.
+//!
+//! It runs hyper itself because a plain `axum::serve` never closes a slow socket. Each connection has
+//! deadlines for its headers, for the pause between requests and for a reader that stalls
+//! ([`activity`]); how long a body and an answer may take is the request layer's. What a request means
+//! is the router's.
+
+mod activity;
+mod connection;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use crate::error::{ApiError, ErrorCode};
+use crate::request_context::RequestContext;
+use crate::telemetry::Telemetry;
+use axum::Router;
+use bytes::Bytes;
+use connection::{Connection, serve_connection};
+use ecp_core::ports::Clock;
+use ecp_core::text::Message;
+use http::{HeaderMap, StatusCode};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Connections that the operating system keeps waiting for us.
+const BACKLOG: i32 = 4096;
+/// Shortest and longest pause after an accept that failed for want of files or memory.
+const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// What is answered to a request that can not be read: the whole response, ready to be sent.
+pub type UnreadableResponse = Arc<dyn Fn(StatusCode) -> Bytes + Send + Sync>;
+
+/// Answers in the error envelope, in Korean: what language the caller speaks can not be read either.
+pub fn unreadable_responses(clock: Arc<dyn Clock>) -> UnreadableResponse {
+    Arc::new(move |status| {
+        let key = match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "serve.headers_too_large",
+            StatusCode::URI_TOO_LONG => "serve.uri_too_long",
+            _ => "serve.unreadable",
+        };
+        let error = ApiError::new(ErrorCode::InvalidRequest, Message::new(key)).with_status(status);
+        let request = RequestContext::read(&HeaderMap::new());
+        let request_id = request.request_id.as_str();
+        let body = error.envelope(request.language, clock.now(), request_id).to_string();
+        let reason = status.canonical_reason().unwrap_or_default();
+        Bytes::from(format!(
+            "HTTP/1.1 {} {reason}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+             x-request-id: {request_id}\r\nconnection: close\r\n\r\n{body}",
+            status.as_str(),
+            body.len(),
+        ))
+    })
+}
+
+/// Limits of the server.
+#[derive(Clone)]
+pub struct ServeOptions {
+    /// Connections at once; more wait in the operating system's backlog.
+    pub max_connections: usize,
+    /// Time for the headers of a request, and for a new connection to send its first.
+    pub header_timeout: Duration,
+    /// Time that a connection may stay open between requests.
+    pub idle_timeout: Duration,
+    /// Time that a client may take none of the response that waits for it.
+    pub write_timeout: Duration,
+    /// Time for requests in flight after the server was told to stop.
+    pub shutdown_grace: Duration,
+    /// Largest request line and headers together, in bytes; more is answered 431. At least 8192.
+    pub max_header_bytes: usize,
+    /// Answers a request that can not be read.
+    pub unreadable: UnreadableResponse,
+    /// Counts connections.
+    pub telemetry: Arc<Telemetry>,
+}
+
+impl ServeOptions {
+    /// The defaults.
+    pub fn new(unreadable: UnreadableResponse, telemetry: Arc<Telemetry>) -> Self {
+        Self {
+            max_connections: 10_240,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(8),
+            max_header_bytes: 16 * 1024,
+            unreadable,
+            telemetry,
+        }
+    }
+}
+
+/// Opens a listening socket whose address can be taken again right after a restart. Must be called
+/// within a runtime. Fails where the address is taken or not ours.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves until `stop` is cancelled; then stops accepting, lets requests in flight finish within the
+/// grace, cuts what is left, and returns how many connections it had to cut.
+///
+/// WebSockets see the same token and close themselves.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    options: ServeOptions,
+    stop: CancellationToken,
+) -> usize {
+    let options = Arc::new(options);
+    let permits = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
+    let open = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let Some(permit) = stop.run_until_cancelled(next_permit(&permits, &options.telemetry)).await else {
+            break;
+        };
+        let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await else { break };
+        let connection = Connection {
+            peer,
+            router: router.clone(),
+            options: options.clone(),
+            stop: stop.clone(),
+            cut: cut.clone(),
+        };
+        let held = Held { _permit: permit, _open: open.token(), telemetry: options.telemetry.clone() };
+        held.telemetry.connection_opened();
+        tokio::spawn(serve_connection(connection, stream, held));
+    }
+    drop(listener);
+    open.close();
+    if tokio::time::timeout(options.shutdown_grace, open.wait()).await.is_ok() {
+        return 0;
+    }
+    let left = open.len();
+    tracing::warn!(connections = left, "cutting connections that did not finish in time");
+    cut.cancel();
+    left
+}
+
+/// What a connection holds as long as its socket is open, upgraded or not.
+struct Held {
+    _permit: tokio::sync::OwnedSemaphorePermit,
+    _open: tokio_util::task::task_tracker::TaskTrackerToken,
+    telemetry: Arc<Telemetry>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.telemetry.connection_closed();
+    }
+}
+
+async fn next_permit(permits: &Arc<Semaphore>, telemetry: &Telemetry) -> tokio::sync::OwnedSemaphorePermit {
+    if let Ok(permit) = permits.clone().try_acquire_owned() {
+        return permit;
+    }
+    telemetry.connection_limit_reached();
+    tracing::warn!("the connection limit is reached; new connections wait (limits.max_connections)");
+    permits.clone().acquire_owned().await.expect("the semaphore is never closed")
+}
+
+/// Takes the next connection. Without files or memory it waits a little and tries again; a connection
+/// that ended before it was taken is nobody's loss.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    let mut pause = ACCEPT_PAUSE.0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY could not be set");
+                }
+                return (stream, peer);
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "accepting connections failed; check the limit of open files");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(ACCEPT_PAUSE.1);
+            }
+        }
+    }
+}
+
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
