@@ -4,11 +4,13 @@
 //! its tables in the same file through it. The crate keeps what it is given, refuses what breaks a
 //! promise of [`ecp_core::ports::TenantStore`] and decides nothing else.
 
+mod access;
 mod database;
 mod errors;
 mod migrations;
 mod tenant_store;
 
+pub use access::{AccessError, AccessStore, NewToken, TokenInfo, TokenSecret};
 pub use database::Database;
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};

@@ -21,6 +21,12 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
 ];
 
+/// The schema of the token file.
+pub(crate) const ACCESS_MIGRATIONS: &[Migration] = &[Migration {
+    name: "creating the token table",
+    sql: include_str!("../migrations/access/0001_tokens.sql"),
+}];
+
 /// Brings a file to the newest schema; refuses one that a newer program wrote.
 pub(crate) fn migrate(
     connection: &mut Connection,

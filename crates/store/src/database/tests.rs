@@ -324,3 +324,24 @@ async fn a_backup_is_a_database_of_its_own_and_overwrites_nothing() {
     let copy = Database::open(&target, SCHEMA).unwrap();
     assert_eq!(numbers(&copy).await, [1]);
 }
+
+#[tokio::test]
+async fn a_log_that_was_torn_anywhere_opens_with_the_commits_before_the_tear() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    for n in 0..12 {
+        database.write("inserting", move |tx| insert(tx, n)).await.unwrap();
+    }
+    let log = std::fs::read(folder.path().join("test.db-wal")).unwrap();
+    let file = std::fs::read(folder.path().join("test.db")).unwrap();
+    let mut found = Vec::new();
+    for length in (0..=log.len()).step_by(1_777).chain([log.len()]) {
+        let torn = TempDir::new().unwrap();
+        std::fs::write(torn.path().join("test.db"), &file).unwrap();
+        std::fs::write(torn.path().join("test.db-wal"), &log[..length]).unwrap();
+        let numbers = numbers(&open(&torn)).await;
+        assert_eq!(numbers, (0..numbers.len() as i64).collect::<Vec<_>>(), "cut at {length}");
+        found.push(numbers.len());
+    }
+    assert!(found.is_sorted() && found.first() == Some(&0) && found.last() == Some(&12), "{found:?}");
+}

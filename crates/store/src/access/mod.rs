@@ -1,0 +1,192 @@
+//! Bearer tokens: made, listed, revoked, and recognized from memory.
+//!
+//! They have a file of their own, which the command line and a running server may have open at the
+//! same time: the server notices within a second what the other wrote. Whether a token is asked for
+//! is the API's to say.
+
+mod token;
+
+pub use token::{NewToken, TokenInfo, TokenSecret};
+
+use crate::database::files;
+use crate::errors::{OpenFault, WorkError};
+use crate::migrations::{ACCESS_MIGRATIONS, migrate};
+use ecp_core::access::Access;
+use ecp_core::ports::{Clock, StoreError};
+use parking_lot::{Mutex, RwLock};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use subtle::ConstantTimeEq;
+use token::{Fingerprint, KnownToken};
+
+/// How often at most a running server looks whether another process changed the file, in
+/// milliseconds; a token that it does not know makes it look at once.
+const LOOK_EVERY_MS: i64 = 1_000;
+
+/// What the token store refuses or fails at.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// Names appear in the audit trail, where two bearers must not look alike.
+    #[error("a token named {0:?} exists already: choose another name, or revoke that one first")]
+    NameTaken(String),
+    /// The name can not be printed, is too long, or means something else in the audit trail.
+    #[error(
+        "{0:?} can not be a token's name: use 1 to 64 visible characters, and neither `anonymous` nor `controller`"
+    )]
+    NameInvalid(String),
+    /// There is no such token.
+    #[error("there is no token {0:?}: list the tokens to see their ids")]
+    TokenNotFound(String),
+    /// The operating system gives no random bits.
+    #[error("the operating system's random generator does not answer")]
+    NoRandomness(#[source] getrandom::Error),
+    /// The file failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The tokens of a data folder.
+pub struct AccessStore {
+    connection: Mutex<Connection>,
+    /// Tokens by the beginning of their fingerprint.
+    known: RwLock<Known>,
+    /// When the file was last looked at, in milliseconds since 1970.
+    looked_ms: AtomicI64,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Default)]
+struct Known {
+    tokens: HashMap<[u8; 8], Vec<KnownToken>>,
+    /// SQLite's `data_version` when they were read.
+    version: i64,
+}
+
+impl AccessStore {
+    /// Opens or makes the file, which its owner alone can read, and reads the tokens. Several
+    /// processes may have it open.
+    pub fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        files::make_folder(path)?;
+        files::make_private(path)?;
+        let mut connection =
+            files::open_writer(path).map_err(|source| OpenFault::from_sqlite(path, source))?;
+        migrate(&mut connection, path, ACCESS_MIGRATIONS)?;
+        let known = read_known(&connection).map_err(|error| error.into_store_error("reading tokens"))?;
+        let looked_ms = AtomicI64::new(clock.now().as_millisecond());
+        Ok(Self { connection: Mutex::new(connection), known: RwLock::new(known), looked_ms, clock })
+    }
+
+    /// Makes a token. The secret is returned this once; it can not be found out again.
+    pub fn create_token(&self, new: NewToken) -> Result<(TokenInfo, TokenSecret), AccessError> {
+        const OPERATION: &str = "creating a token";
+        if !token::is_name(&new.name) {
+            return Err(AccessError::NameInvalid(new.name));
+        }
+        let secret = TokenSecret::generate().map_err(AccessError::NoRandomness)?;
+        let info = new.into_info(&secret, self.clock.now()).map_err(AccessError::NoRandomness)?;
+        let connection = self.connection.lock();
+        token::insert(&connection, &info, &secret).map_err(|error| match error {
+            WorkError::Sqlite(error) if token::is_name_taken(&error) => {
+                AccessError::NameTaken(info.name.clone())
+            }
+            other => other.into_store_error(OPERATION).into(),
+        })?;
+        self.reload(&connection).map_err(|error| error.into_store_error(OPERATION))?;
+        Ok((info, secret))
+    }
+
+    /// Every token, oldest first, expired ones too.
+    pub fn list_tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
+        let tokens = token::read_all(&self.connection.lock());
+        let tokens = tokens.map_err(|error| error.into_store_error("listing tokens"))?;
+        Ok(tokens.into_iter().map(|token| token.info).collect())
+    }
+
+    /// Takes a token away for ever; this process refuses it at once, others within a second.
+    pub fn revoke_token(&self, id: &str) -> Result<TokenInfo, AccessError> {
+        const OPERATION: &str = "revoking a token";
+        let connection = self.connection.lock();
+        let revoke = || -> Result<Option<TokenInfo>, WorkError> {
+            let revoked = connection
+                .prepare_cached(&format!("DELETE FROM tokens WHERE id = ?1 RETURNING {}", token::COLUMNS))?
+                .query_row(params![id], |row| Ok(token::from_row(row)))
+                .optional()?
+                .transpose()?;
+            self.reload(&connection)?;
+            Ok(revoked.map(|token| token.info))
+        };
+        let revoked = revoke().map_err(|error| error.into_store_error(OPERATION))?;
+        revoked.ok_or_else(|| AccessError::TokenNotFound(id.to_owned()))
+    }
+
+    /// What the bearer of a token may do; `None` where it is unknown, revoked or expired. Answers
+    /// from memory.
+    pub fn verify(&self, presented: &str) -> Option<Access> {
+        let now = self.clock.now();
+        let fingerprint = Fingerprint::of(presented);
+        let since_last_look = now.as_millisecond() - self.looked_ms.load(Ordering::Relaxed);
+        // A clock that was set back must not put the next look off.
+        if !(0..LOOK_EVERY_MS).contains(&since_last_look) {
+            self.look();
+        }
+        let mut found = self.find(&fingerprint);
+        if found.is_none() {
+            self.look();
+            found = self.find(&fingerprint);
+        }
+        let token = found?;
+        let valid = token.expires_at.is_none_or(|expiry| now < expiry);
+        valid.then_some(Access { actor: token.name, role: token.role, tenants: token.tenants })
+    }
+
+    fn find(&self, fingerprint: &Fingerprint) -> Option<TokenInfo> {
+        let known = self.known.read();
+        let candidates = known.tokens.get(&fingerprint.beginning())?;
+        // The whole is compared in constant time; what the look-up tells about the beginning of a
+        // hash helps nobody to find what it is the hash of.
+        let same = |token: &&KnownToken| bool::from(token.fingerprint.0.ct_eq(&fingerprint.0));
+        candidates.iter().find(same).map(|token| token.info.clone())
+    }
+
+    /// Reads the tokens again where another process wrote the file.
+    fn look(&self) {
+        self.looked_ms.store(self.clock.now().as_millisecond(), Ordering::Relaxed);
+        let connection = self.connection.lock();
+        let look = || -> Result<(), WorkError> {
+            if data_version(&connection)? != self.known.read().version {
+                self.reload(&connection)?;
+            }
+            Ok(())
+        };
+        if let Err(error) = look() {
+            // The tokens that were known stay good: a full disk must not lock everybody out.
+            tracing::error!(%error, "the token file could not be read again");
+        }
+    }
+
+    fn reload(&self, connection: &Connection) -> Result<(), WorkError> {
+        let known = read_known(connection)?;
+        *self.known.write() = known;
+        Ok(())
+    }
+}
+
+fn read_known(connection: &Connection) -> Result<Known, WorkError> {
+    // Asked first: what is written between the two is read now and once more at the next look.
+    let version = data_version(connection)?;
+    let mut tokens: HashMap<_, Vec<KnownToken>> = HashMap::new();
+    for token in token::read_all(connection)? {
+        tokens.entry(token.fingerprint.beginning()).or_default().push(token);
+    }
+    Ok(Known { tokens, version })
+}
+
+fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests;
