@@ -8,6 +8,8 @@
 mod deletion;
 mod rollout;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod view;
 
 use ecp_core::audit::AuditEntry;
@@ -223,8 +225,11 @@ impl Controller {
         };
         let due = due.await;
         // A change may be queued behind the lease that is held for the state before it.
-        let newest = |id: &TenantId| shared.store.tenant(id).map(|tenant| tenant.deployment_id.clone());
-        shared.slots.lock().mark_changed(newest);
+        let aim = |id: &TenantId| {
+            let deployment = shared.newest_deployment(&*shared.store.tenant(id)?)?;
+            Some((deployment.id.clone(), deployment.kind))
+        };
+        shared.slots.lock().mark_changed(aim);
         match due {
             Ok(due) => {
                 let after = Duration::try_from(due?.duration_since(now)).unwrap_or_default();
@@ -270,7 +275,7 @@ impl Shared {
     /// Queues a tenant at rest whose objects are not as its record says.
     async fn queue_if_different(&self, id: &TenantId) {
         let Some(tenant) = self.store.tenant(id) else { return };
-        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return };
+        let Some(deployment) = self.newest_deployment(&tenant) else { return };
         // What has not ended is in the queue already.
         if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed) {
             return;
@@ -302,8 +307,8 @@ impl Shared {
     async fn look_at(&self, job: &Job) -> Result<LookEnd, LookError> {
         let id = &job.item.tenant_id;
         let Some(tenant) = self.store.tenant(id) else { return Ok(LookEnd::Done) };
-        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return Ok(LookEnd::Done) };
-        self.slots.lock().looks_at(id, &deployment.id);
+        let Some(deployment) = self.newest_deployment(&tenant) else { return Ok(LookEnd::Done) };
+        self.slots.lock().aims_at(id, (deployment.id.clone(), deployment.kind));
         match deployment.kind {
             DeploymentKind::Delete { force } => {
                 self.look_at_deletion(tenant, &deployment, force, job.fresh).await
@@ -312,6 +317,10 @@ impl Shared {
                 self.look_at_rollout(tenant, &deployment).await
             }
         }
+    }
+
+    fn newest_deployment(&self, tenant: &Tenant) -> Option<Arc<Deployment>> {
+        self.store.deployment(&tenant.deployment_id)
     }
 
     fn put_down(&self, item: &WorkItem) {
@@ -347,7 +356,7 @@ impl Shared {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(tenant) = self.store.tenant(id) else { return Ok(()) };
-        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return Ok(()) };
+        let Some(deployment) = self.newest_deployment(&tenant) else { return Ok(()) };
         if deployment.status.is_final() {
             return Ok(());
         }

@@ -217,7 +217,9 @@ impl Tenancy {
             ..(*before).clone()
         };
         let change = TenantChange {
-            deployment: self.deployment_of(&tenant, DeploymentKind::Update, now),
+            deployment: self
+                .deployment_of(&tenant, DeploymentKind::Update, now)
+                .replacing(before.deployment_id.clone()),
             audit: self.audit(caller, "tenant.update", Some(&before), &tenant, now),
             tenant,
         };
@@ -252,7 +254,9 @@ impl Tenancy {
         };
         let deletion_id = tenant.deployment_id.clone();
         let change = TenantChange {
-            deployment: self.deployment_of(&tenant, DeploymentKind::Delete { force }, now),
+            deployment: self
+                .deployment_of(&tenant, DeploymentKind::Delete { force }, now)
+                .replacing(before.deployment_id.clone()),
             audit: self.audit(caller, "tenant.delete", Some(&before), &tenant, now),
             tenant,
         };

@@ -50,6 +50,10 @@ impl Shared {
         }
         deletion.created_resources.clear();
         deletion.pending_resources = left;
+        // Someone may have asked for force since this look began.
+        if let Some(newest) = self.newest_deployment(&tenant) {
+            deletion.kind = newest.kind;
+        }
         self.record(deletion, TenantStatus::Deleting, None).await?;
         Ok(LookEnd::Waiting)
     }

@@ -115,10 +115,10 @@ impl Look<'_> {
         Ok(LookEnd::Waiting)
     }
 
-    /// Applies step by step from where the record stands; false when the tenant changed meanwhile.
+    /// Applies step by step; false when the tenant changed meanwhile. Steps that the record is past
+    /// are applied again, silently: the cluster may have lost since what they made.
     async fn apply_in_steps(&mut self) -> Result<bool, LookError> {
-        let from = self.deployment.phase;
-        for step in STEPS.iter().filter(|step| step.phase >= from) {
+        for step in &STEPS {
             let newest = self.shared.store.tenant(&self.tenant.id);
             if newest.is_none_or(|newest| newest.deployment_id != self.deployment.id) {
                 return Ok(false);

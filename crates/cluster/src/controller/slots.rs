@@ -1,5 +1,6 @@
 //! Which tenants the controller has in hand: leased, to be looked at, being looked at.
 
+use ecp_core::deployment::DeploymentKind;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::WorkItem;
 use std::collections::{HashMap, VecDeque};
@@ -15,19 +16,23 @@ pub(super) struct Slots {
 
 struct Slot {
     item: WorkItem,
-    /// Nothing was done under this lease yet.
+    /// Nothing was done under this lease, or towards this aim, yet.
     fresh: bool,
     /// Something happened since the last look began.
     marked: bool,
     running: bool,
     /// What the last look was about.
-    deployment: Option<DeploymentId>,
+    aim: Option<Aim>,
 }
+
+/// The deployment that a tenant is to be brought through, and how.
+pub(super) type Aim = (DeploymentId, DeploymentKind);
 
 /// A tenant that is to be looked at now.
 pub(super) struct Job {
     pub(super) item: WorkItem,
-    /// It is the first look under this lease: what was under way may have been cut short.
+    /// It is the first look under this lease or at this aim: what was under way may have been cut
+    /// short, and may have been something else.
     pub(super) fresh: bool,
 }
 
@@ -38,7 +43,7 @@ impl Slots {
         match self.slots.get_mut(&id) {
             Some(slot) => (slot.item, slot.fresh) = (item, true),
             None => {
-                let slot = Slot { item, fresh: true, marked: false, running: false, deployment: None };
+                let slot = Slot { item, fresh: true, marked: false, running: false, aim: None };
                 self.slots.insert(id.clone(), slot);
             }
         }
@@ -65,13 +70,16 @@ impl Slots {
         }
     }
 
-    /// Marks the tenants whose newest deployment is not the one that was last looked at.
-    pub(super) fn mark_changed(&mut self, newest: impl Fn(&TenantId) -> Option<DeploymentId>) {
-        let changed = |(id, slot): (&TenantId, &Slot)| {
-            (slot.deployment.is_some() && newest(id) != slot.deployment).then(|| id.clone())
-        };
-        let ids: Vec<TenantId> = self.slots.iter().filter_map(changed).collect();
-        for id in ids {
+    /// Marks the tenants that have another aim than at the last look; they begin afresh.
+    pub(super) fn mark_changed(&mut self, aim: impl Fn(&TenantId) -> Option<Aim>) {
+        let mut changed = Vec::new();
+        for (id, slot) in &mut self.slots {
+            if slot.aim.is_some() && aim(id) != slot.aim {
+                slot.fresh = true;
+                changed.push(id.clone());
+            }
+        }
+        for id in changed {
             self.mark(&id);
         }
     }
@@ -85,9 +93,9 @@ impl Slots {
     }
 
     /// Notes what the look is about.
-    pub(super) fn looks_at(&mut self, id: &TenantId, deployment: &DeploymentId) {
+    pub(super) fn aims_at(&mut self, id: &TenantId, aim: Aim) {
         if let Some(slot) = self.slots.get_mut(id) {
-            slot.deployment = Some(deployment.clone());
+            slot.aim = Some(aim);
         }
     }
 
@@ -160,16 +168,19 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_with_another_deployment_than_last_looked_at_is_marked() {
+    fn a_tenant_with_another_aim_than_last_looked_at_is_marked() {
         let mut slots = Slots::default();
-        let (one, two) = (DeploymentId::from_text("dep-1"), DeploymentId::from_text("dep-2"));
+        let aim = |name: &str, force| (DeploymentId::from_text(name), DeploymentKind::Delete { force });
         slots.lease(item(1));
         let id = slots.take().expect("a job").item.tenant_id;
-        slots.looks_at(&id, &one);
+        slots.aims_at(&id, aim("del-1", false));
         slots.rest(&id);
-        slots.mark_changed(|_| Some(one.clone()));
+        slots.mark_changed(|_| Some(aim("del-1", false)));
         assert!(slots.take().is_none());
-        slots.mark_changed(|_| Some(two.clone()));
-        assert!(slots.take().is_some());
+        for other in [aim("del-2", false), aim("del-1", true)] {
+            slots.mark_changed(|_| Some(other.clone()));
+            assert!(slots.take().is_some_and(|job| job.fresh));
+            slots.rest(&id);
+        }
     }
 }

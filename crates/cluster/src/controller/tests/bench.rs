@@ -1,0 +1,428 @@
+//! A server's worth of parts that can be crashed and started again on the same file.
+
+use super::super::*;
+use crate::testing::ManualClock;
+use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster_from_store};
+use async_trait::async_trait;
+use ecp_core::deployment::Phase;
+use ecp_core::ids::DeploymentId;
+use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
+use ecp_core::ports::{AuditQuery, Capacity, NewTenant, Observation, TenantChange};
+use ecp_core::quantity::Resources;
+use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
+use ecp_core::tenant::{Availability, DemoFault, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
+use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use tokio::sync::{Notify, broadcast, watch};
+
+/// Metrics that are only removed here.
+#[derive(Default)]
+pub(super) struct Metrics {
+    pub(super) removed: Mutex<Vec<TenantId>>,
+}
+
+#[async_trait]
+impl MetricStore for Metrics {
+    async fn append(&self, _: &TenantId, _: &[Sample]) -> Result<(), MetricError> {
+        Ok(())
+    }
+    async fn append_synthetic(&self, _: &TenantId, _: &[Sample]) -> Result<(), MetricError> {
+        Ok(())
+    }
+    async fn has_own_samples(&self, _: &TenantId) -> Result<bool, MetricError> {
+        Ok(false)
+    }
+    async fn query(&self, _: &TenantId, _: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
+        Ok(vec![])
+    }
+    fn subscribe(&self, _: &TenantId) -> watch::Receiver<Option<Latest>> {
+        watch::channel(None).1
+    }
+    async fn remove_tenant(&self, id: &TenantId) -> Result<(), MetricError> {
+        self.removed.lock().push(id.clone());
+        Ok(())
+    }
+    fn retention(&self) -> Retention {
+        Retention::default()
+    }
+}
+
+/// The simulated cluster behind a connection that can be disturbed.
+pub(super) struct Line {
+    pub(super) simulated: Arc<SimulatedCluster>,
+    /// Nothing gets through.
+    pub(super) cut: AtomicBool,
+    /// Objects of this kind are refused.
+    pub(super) refused_kind: Mutex<Option<&'static str>>,
+    /// Applies until the process dies in the middle of one: before it reaches the cluster, or
+    /// (odd numbers) after.
+    pub(super) dies_after: AtomicUsize,
+    pub(super) died: Notify,
+    pub(super) applying: AtomicUsize,
+    pub(super) most_applying: AtomicUsize,
+    pub(super) applies: AtomicU32,
+}
+
+impl Line {
+    fn to(simulated: Arc<SimulatedCluster>) -> Self {
+        Self {
+            simulated,
+            cut: AtomicBool::new(false),
+            refused_kind: Mutex::new(None),
+            dies_after: AtomicUsize::new(usize::MAX),
+            died: Notify::new(),
+            applying: AtomicUsize::new(0),
+            most_applying: AtomicUsize::new(0),
+            applies: AtomicU32::new(0),
+        }
+    }
+
+    fn check(&self) -> Result<(), ClusterError> {
+        if self.cut.load(Ordering::SeqCst) {
+            return Err(ClusterError::Unreachable("connection refused".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// One of the points at which the process may die.
+    async fn mortal_point(&self) {
+        let before = self.dies_after.load(Ordering::SeqCst);
+        if before == 0 {
+            self.died.notify_one();
+            std::future::pending::<()>().await;
+        }
+        if before != usize::MAX {
+            self.dies_after.store(before - 1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for Line {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<(), ClusterError> {
+        self.check()?;
+        self.applies.fetch_add(1, Ordering::SeqCst);
+        let refused = *self.refused_kind.lock();
+        if let Some(object) = objects.iter().find(|object| Some(object.kind()) == refused) {
+            return Err(ClusterError::Refused {
+                kind: object.kind().to_owned(),
+                name: object.name().to_owned(),
+                reason: "denied by policy".to_owned(),
+            });
+        }
+        self.mortal_point().await;
+        let applying = self.applying.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most_applying.fetch_max(applying, Ordering::SeqCst);
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        let result = self.simulated.apply(tenant_id, objects).await;
+        self.applying.fetch_sub(1, Ordering::SeqCst);
+        self.mortal_point().await;
+        result
+    }
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
+        self.check()?;
+        self.simulated.prune(tenant_id, keep).await
+    }
+    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
+        self.check()?;
+        self.simulated.delete(tenant_id, force).await
+    }
+    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
+        self.check()?;
+        self.simulated.observe(tenant_id)
+    }
+    fn changes(&self) -> broadcast::Receiver<TenantId> {
+        self.simulated.changes()
+    }
+    fn capacity(&self) -> Result<Capacity, ClusterError> {
+        self.simulated.capacity()
+    }
+}
+
+/// What lives as long as the process.
+pub(super) struct Process {
+    database: Database,
+    pub(super) store: Arc<SqliteStore>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) line: Arc<Line>,
+    pub(super) controller: Controller,
+    changes: broadcast::Receiver<TenantId>,
+}
+
+/// The parts, a file and a clock.
+pub(super) struct Bench {
+    folder: tempfile::TempDir,
+    pub(super) clock: Arc<ManualClock>,
+    nodes: SimulatedNodes,
+    max_concurrent: usize,
+    /// Most tenants that were looked at side by side.
+    pub(super) most_looks: usize,
+    process: Option<Process>,
+}
+
+impl Bench {
+    pub(super) async fn new() -> Self {
+        Self::with(SimulatedNodes::default(), 8).await
+    }
+
+    pub(super) async fn with(nodes: SimulatedNodes, max_concurrent: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new());
+        let mut bench = Self { folder, clock, nodes, max_concurrent, most_looks: 0, process: None };
+        bench.start().await;
+        bench
+    }
+
+    async fn start(&mut self) {
+        let database = Database::open(&self.folder.path().join("demo.db"), MIGRATIONS).unwrap();
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).unwrap());
+        let catalog = Arc::new(Catalog::embedded());
+        let speed = DemoSpeed::new(1.0).unwrap();
+        let simulated = demo_cluster_from_store(store.clone(), &catalog, clock.clone(), &self.nodes, speed)
+            .await
+            .unwrap();
+        let line = Arc::new(Line::to(simulated));
+        let metrics = Arc::new(Metrics::default());
+        let options = ControllerOptions { max_concurrent: self.max_concurrent, ..Default::default() };
+        let controller = Controller::new(
+            Mode::Demo,
+            store.clone(),
+            metrics.clone(),
+            line.clone(),
+            catalog,
+            clock.clone(),
+            options,
+        );
+        let changes = line.changes();
+        controller.look_around().await;
+        self.process = Some(Process { database, store, metrics, line, controller, changes });
+    }
+
+    /// Loses everything but the file.
+    pub(super) async fn crash_and_restart(&mut self) {
+        let process = self.process.take().unwrap();
+        process.database.close();
+        drop(process);
+        self.start().await;
+    }
+
+    /// What runs.
+    pub(super) fn process(&self) -> &Process {
+        self.process.as_ref().unwrap()
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.process().line
+    }
+
+    pub(super) fn store(&self) -> &SqliteStore {
+        &self.process().store
+    }
+
+    /// Transactions so far.
+    pub(super) fn commits(&self) -> u64 {
+        self.process().database.commits()
+    }
+
+    /// Lets the controller do what it can do now; false where the process died meanwhile.
+    pub(super) async fn settle(&mut self) -> bool {
+        let process = self.process.as_mut().unwrap();
+        loop {
+            let mut tenants = BTreeSet::new();
+            loop {
+                match process.changes.try_recv() {
+                    Ok(tenant) => _ = tenants.insert(tenant),
+                    Err(TryRecvError::Lagged(_)) => process.controller.look_around().await,
+                    Err(_) => break,
+                }
+            }
+            process.controller.cluster_changed(tenants).await;
+            process.controller.lease_due().await;
+            let mut looks = JoinSet::new();
+            process.controller.start_looks(&mut looks);
+            self.most_looks = self.most_looks.max(looks.len());
+            if looks.is_empty() {
+                return true;
+            }
+            while !looks.is_empty() {
+                tokio::select! {
+                    Some(ended) = looks.join_next() => {
+                        ended.unwrap();
+                        process.controller.start_looks(&mut looks);
+                        self.most_looks = self.most_looks.max(looks.len());
+                    }
+                    () = process.line.died.notified() => return false,
+                }
+            }
+        }
+    }
+
+    /// Goes on to the next thing that happens in the cluster; false when nothing is left to happen.
+    pub(super) fn next_event(&self) -> bool {
+        let simulated = &self.line().simulated;
+        let Some(due) = simulated.next_event_at() else { return false };
+        self.clock.set(due);
+        simulated.tick();
+        true
+    }
+
+    /// One event and all that the controller makes of it; false when all is at rest.
+    pub(super) async fn step(&mut self) -> bool {
+        assert!(self.settle().await, "the process died");
+        self.next_event()
+    }
+
+    pub(super) async fn run_to_rest(&mut self) {
+        let mut steps = 0;
+        while self.step().await {
+            steps += 1;
+            assert!(steps < 100_000, "it never comes to rest");
+        }
+    }
+
+    pub(super) async fn create(&self, name: &str, fault: Option<DemoFault>) -> DeploymentId {
+        let tenant = tenant(name, self.clock.now(), fault);
+        let deployment = deployment(&tenant, DeploymentKind::Create, self.clock.now());
+        let deployment_id = deployment.id.clone();
+        let new = NewTenant {
+            audit: accepted(&tenant, "tenant.create"),
+            tenant,
+            deployment,
+            secrets: TenantSecrets::generate(ecp_core::manifest::SECRET_KEYS),
+            idempotency: None,
+        };
+        self.store().create_tenant(new).await.unwrap();
+        deployment_id
+    }
+
+    pub(super) async fn change(&self, change: (Tenant, DeploymentKind)) -> DeploymentId {
+        let (mut tenant, kind) = change;
+        let previous = tenant.deployment_id.clone();
+        tenant.generation += 1;
+        tenant.deployment_id = match kind {
+            DeploymentKind::Delete { .. } => DeploymentId::generate_deletion(),
+            _ => DeploymentId::generate(),
+        };
+        tenant.status = match kind {
+            DeploymentKind::Delete { .. } => TenantStatus::Deleting,
+            _ => TenantStatus::Pending,
+        };
+        let deployment = deployment(&tenant, kind, self.clock.now()).replacing(previous);
+        let deployment_id = deployment.id.clone();
+        let change = TenantChange { audit: accepted(&tenant, "tenant.change"), tenant, deployment };
+        self.store().change_tenant(change).await.unwrap();
+        deployment_id
+    }
+
+    pub(super) fn tenant(&self, name: &str) -> Tenant {
+        Tenant::clone(&self.store().tenant(&id(name)).unwrap())
+    }
+
+    pub(super) fn status(&self, name: &str) -> TenantStatus {
+        self.tenant(name).status
+    }
+
+    /// The newest deployment of a tenant.
+    pub(super) fn newest(&self, name: &str) -> Deployment {
+        self.deployment(&self.tenant(name).deployment_id)
+    }
+
+    pub(super) fn deployment(&self, id: &DeploymentId) -> Deployment {
+        Deployment::clone(&self.store().deployment(id).unwrap())
+    }
+
+    /// What the trail says that the controller did to a tenant, oldest first.
+    pub(super) async fn trail(&self, name: &str) -> Vec<(String, String)> {
+        let query = AuditQuery { tenant_id: Some(id(name)), skip: 0, limit: 100 };
+        let (entries, _) = self.store().audit(query).await.unwrap();
+        let by_controller = entries.into_iter().rev().filter(|entry| entry.actor == "controller");
+        by_controller.map(|entry| (entry.action, entry.outcome)).collect()
+    }
+
+    /// Different phases that a deployment went through, in order.
+    pub(super) fn phases(&self, id: &DeploymentId) -> Vec<Phase> {
+        let mut phases: Vec<Phase> = self.deployment(id).events.iter().map(|event| event.phase).collect();
+        phases.dedup();
+        phases
+    }
+}
+
+pub(super) fn id(name: &str) -> TenantId {
+    TenantId::parse(name).unwrap()
+}
+
+/// The tenant with a service more, or fewer.
+pub(super) fn changed(mut tenant: Tenant, services: &[(Service, u32)]) -> (Tenant, DeploymentKind) {
+    tenant.spec.service_requirements = services.iter().copied().collect();
+    tenant.sizing.services = plans(services);
+    (tenant, DeploymentKind::Update)
+}
+
+pub(super) fn removal(tenant: Tenant, force: bool) -> (Tenant, DeploymentKind) {
+    (tenant, DeploymentKind::Delete { force })
+}
+
+fn accepted(tenant: &Tenant, action: &str) -> AuditEntry {
+    AuditEntry {
+        timestamp: tenant.updated_at,
+        actor: "anonymous".to_owned(),
+        action: action.to_owned(),
+        tenant_id: tenant.id.clone(),
+        request_id: None,
+        before: None,
+        after: None,
+        outcome: "accepted".to_owned(),
+    }
+}
+
+fn deployment(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {
+    let (id, tenant_id) = (tenant.deployment_id.clone(), tenant.id.clone());
+    Deployment::accepted(id, tenant_id, tenant.generation, kind, now, None)
+}
+
+fn plans(services: &[(Service, u32)]) -> Vec<ServicePlan> {
+    let plan = |&(service, count): &(Service, u32)| {
+        let gpu = u64::from(service == Service::Callbot);
+        let requests = ContainerResources { cpu_millicores: 200, memory_mib: 512, gpu };
+        let limits = ContainerResources { cpu_millicores: 2000, memory_mib: 4096, gpu };
+        ServicePlan { service, count, replicas: 3, requests, limits }
+    };
+    services.iter().map(plan).collect()
+}
+
+fn tenant(name: &str, now: Timestamp, demo_fault: Option<DemoFault>) -> Tenant {
+    let services = [(Service::Callbot, 50), (Service::Chatbot, 100)];
+    Tenant {
+        id: id(name),
+        spec: TenantSpec {
+            name: name.to_owned(),
+            preset: Some(Preset::Medium),
+            service_requirements: services.into_iter().collect(),
+            sla_target: SlaTarget {
+                availability: Availability(999_000),
+                response_time_ms: 200,
+                concurrent_users: None,
+            },
+            description: None,
+            demo_fault,
+        },
+        sizing: Sizing {
+            preset: Preset::Medium,
+            resources: Resources { cpu_millicores: 24_000, memory_mib: 32 * 1024, gpu: 3, storage_gb: 1000 },
+            gpu_type: "v100".to_owned(),
+            services: plans(&services),
+            list_price_usd: 250,
+            operator_cost_usd: 4000,
+            deployment_time: DeploymentTime { min_minutes: 15, max_minutes: 20 },
+            warnings: vec![],
+        },
+        status: TenantStatus::Pending,
+        generation: 1,
+        deployment_id: DeploymentId::generate(),
+        created_at: now,
+        updated_at: now,
+    }
+}
