@@ -3,6 +3,7 @@
 //! [`EmbeddedMetrics`] is the store behind [`ecp_core::ports::MetricStore`]. The rules of alerts are
 //! core's; HTTP, and who may see what, are the api crate's.
 
+mod alerting;
 mod cache;
 mod codec;
 mod embedded;
@@ -10,10 +11,12 @@ mod grid;
 mod head;
 mod rollup;
 mod set;
-pub mod synthetic;
+mod synthetic;
 mod tier;
 
 #[cfg(test)]
 mod testing;
 
+pub use alerting::AlertEngine;
 pub use embedded::{EmbeddedMetrics, MetricsOptions};
+pub use synthetic::{SyntheticLoad, load_at};
