@@ -1,17 +1,24 @@
 //! Makes samples, tenants and time for this crate's tests and compares them.
 
+use crate::{EmbeddedMetrics, MetricsOptions};
 use ecp_core::Timestamp;
+use ecp_core::audit::AuditEntry;
+use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::metrics::Sample;
-use ecp_core::ports::Clock;
+use ecp_core::ports::{Clock, NewTenant, ProgressUpdate, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::{DeploymentTime, Sizing};
-use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, Tenant, TenantSpec, TenantStatus};
+use ecp_core::tenant::{
+    Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
+};
+use ecp_store::{Database, MIGRATIONS, SqliteStore, database_error};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use tempfile::TempDir;
 
 /// Values of all kinds: absent, whole, with a decimal, large.
 fn value() -> impl Strategy<Value = f64> {
@@ -103,5 +110,103 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millisecond(self.now_ms()).expect("in range")
+    }
+}
+
+/// Both stores of a mode on one database.
+pub(crate) struct World {
+    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) metrics: EmbeddedMetrics,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) database: Database,
+    folder: TempDir,
+}
+
+impl World {
+    pub(crate) fn new(now_ms: i64) -> Self {
+        Self::open(TempDir::new().expect("a temporary folder"), TestClock::at(now_ms))
+    }
+
+    fn open(folder: TempDir, clock: Arc<TestClock>) -> Self {
+        let database = Database::open(&folder.path().join("test.db"), MIGRATIONS).expect("opens");
+        let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).expect("loads"));
+        let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), MetricsOptions::default());
+        Self { store, metrics: metrics.expect("loads"), clock, database, folder }
+    }
+
+    /// Ends both stores and starts them again on the same file.
+    pub(crate) fn reopen(self) -> Self {
+        self.database.close();
+        Self::open(self.folder, self.clock)
+    }
+
+    /// Adds a tenant in this state.
+    pub(crate) async fn add_tenant(&self, name: &str, status: TenantStatus) -> Tenant {
+        let now = self.clock.now();
+        let tenant = Tenant { status, created_at: now, updated_at: now, ..tenant(name) };
+        let deployment = Deployment::accepted(
+            tenant.deployment_id.clone(),
+            tenant.id.clone(),
+            1,
+            DeploymentKind::Create,
+            now,
+            None,
+        );
+        let new = NewTenant {
+            tenant: tenant.clone(),
+            deployment,
+            secrets: TenantSecrets::generate(&[]),
+            idempotency: None,
+            audit: self.audit(&tenant, "tenant.create"),
+        };
+        self.store.create_tenant(new).await.expect("creates");
+        tenant
+    }
+
+    pub(crate) async fn set_status(&self, tenant: &Tenant, status: TenantStatus) {
+        let deployment = self.store.deployment(&tenant.deployment_id).expect("it has one");
+        let update =
+            ProgressUpdate { deployment: Deployment::clone(&deployment), tenant_status: status, audit: None };
+        self.store.record_progress(update).await.expect("records");
+    }
+
+    pub(crate) async fn delete_tenant(&self, tenant: &Tenant) {
+        self.start_deletion(tenant).await;
+        self.store.remove_tenant(&tenant.id, self.audit(tenant, "tenant.delete")).await.expect("removes");
+    }
+
+    pub(crate) async fn start_deletion(&self, tenant: &Tenant) {
+        let id = DeploymentId::generate_deletion();
+        let kind = DeploymentKind::Delete { force: false };
+        let deployment = Deployment::accepted(id.clone(), tenant.id.clone(), 2, kind, self.clock.now(), None);
+        let tenant = Tenant {
+            generation: tenant.generation + 1,
+            deployment_id: id,
+            status: TenantStatus::Deleting,
+            ..tenant.clone()
+        };
+        let audit = self.audit(&tenant, "tenant.delete");
+        self.store.change_tenant(TenantChange { tenant, deployment, audit }).await.expect("changes");
+    }
+
+    /// Runs SQL past the stores.
+    pub(crate) async fn tamper(&self, sql: &'static str) {
+        let run = move |transaction: &rusqlite::Transaction<'_>| {
+            transaction.execute_batch(sql).map_err(database_error("tampering"))
+        };
+        self.database.write("tampering", run).await.expect("tampers");
+    }
+
+    fn audit(&self, tenant: &Tenant, action: &str) -> AuditEntry {
+        AuditEntry {
+            timestamp: self.clock.now(),
+            actor: "test".to_owned(),
+            action: action.to_owned(),
+            tenant_id: tenant.id.clone(),
+            request_id: None,
+            before: None,
+            after: None,
+            outcome: "accepted".to_owned(),
+        }
     }
 }
