@@ -1,0 +1,167 @@
+//! Samples: ingest and query; the cluster as a whole.
+
+use ecp_testkit::{ManualClock, TestServer, my_ai_service};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const PATH: &str = "/api/v1/tenants/my-ai-service/monitoring";
+
+/// A server at a fixed time with the contract's tenant.
+async fn server() -> TestServer {
+    let clock = Arc::new(ManualClock::at("2024-01-20T15:00:00Z"));
+    let server = TestServer::builder().clock(clock).start().await;
+    server.create(&my_ai_service()).await;
+    server
+}
+
+async fn send(server: &TestServer, body: Value) {
+    server.client().post(PATH, &body).await.expect(201);
+}
+
+#[tokio::test]
+async fn samples_come_back_as_averages_by_bucket_with_a_summary_over_the_raw_ones() {
+    let server = server().await;
+    for (time, cpu) in [("14:00:00", 60.0), ("14:04:59", 71.0), ("14:05:00", 80.5)] {
+        send(&server, json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": {"cpu_usage": cpu}})).await;
+    }
+    let body = server.client().get(&format!("{PATH}?metric_type=cpu&hours=2")).await.expect(200).json();
+    assert_eq!(
+        body,
+        json!({
+            "tenant_id": "my-ai-service",
+            "time_range": {"start": "2024-01-20T13:00:00Z", "end": "2024-01-20T15:00:00Z"},
+            "metrics": {"cpu": [
+                {"timestamp": "2024-01-20T14:00:00Z", "value": 65.5},
+                {"timestamp": "2024-01-20T14:05:00Z", "value": 80.5}
+            ]},
+            "summary": {"avg_cpu": 70.5, "max_cpu": 80.5}
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_post_is_accepted_with_long_and_short_names_and_as_a_batch() {
+    let server = server().await;
+    let client = server.client();
+    let single = client.post(PATH, &json!({"metrics": {"cpu": 65.5, "memory": 78.2}})).await.expect(201);
+    assert_eq!(single.json(), json!({"tenant_id": "my-ai-service", "accepted": 1}));
+    let batch = json!({"samples": [
+        {"timestamp": "2024-01-20T14:00:00Z", "metrics": {"network_in": 1_250_000, "network_out": 850_000}},
+        {"timestamp": "2024-01-20T14:01:00Z", "metrics": {"storage_used": 750_000_000_000_u64}}
+    ]});
+    assert_eq!(client.post(PATH, &batch).await.expect(201).json()["accepted"], 2);
+    let body = client.get(PATH).await.expect(200).json();
+    for series in ["cpu", "memory", "network_in", "network_out", "storage"] {
+        assert_eq!(body["metrics"][series].as_array().map(Vec::len), Some(1), "{series}");
+    }
+    assert_eq!(body["summary"]["max_storage"], 750_000_000_000.0);
+    assert!(body["summary"].get("avg_gpu").is_none(), "{}", body["summary"]);
+}
+
+#[tokio::test]
+async fn the_same_timestamp_replaces_the_sample() {
+    let server = server().await;
+    for cpu in [10, 20] {
+        send(&server, json!({"timestamp": "2024-01-20T14:00:00Z", "metrics": {"cpu": cpu}})).await;
+    }
+    let body = server.client().get(&format!("{PATH}?metric_type=cpu")).await.json();
+    assert_eq!(body["summary"], json!({"avg_cpu": 20.0, "max_cpu": 20.0}));
+}
+
+#[tokio::test]
+async fn a_wrong_sample_refuses_the_whole_batch_and_names_every_fault() {
+    let server = server().await;
+    let batch = json!({"samples": [
+        {"metrics": {"cpu_usage": 50}},
+        {"timestamp": "2024-01-20T15:06:00Z", "metrics": {"cpu_usage": 101, "network_in": -1}},
+        {"timestamp": "2001-01-01T00:00:00Z", "metrics": {"cpu_usge": 5}}
+    ]});
+    let reply = server.client().post(PATH, &batch).await.expect(422);
+    let body = reply.json();
+    let fields = body["error"]["details"]["fields"].as_array().expect("fields").iter();
+    let pointers: Vec<&Value> = fields.map(|field| &field["pointer"]).collect();
+    assert_eq!(
+        pointers,
+        [
+            "/samples/1/timestamp",
+            "/samples/1/metrics/cpu_usage",
+            "/samples/1/metrics/network_in",
+            "/samples/2/timestamp",
+            "/samples/2/metrics/cpu_usge"
+        ]
+    );
+    assert!(reply.text.contains("'cpu_usage'"), "the nearest name: {}", reply.text);
+    assert_eq!(server.client().get(PATH).await.json()["summary"], json!({}));
+    let nan = server.client().post_text(PATH, r#"{"metrics": {"cpu_usage": NaN}}"#).await.expect(422);
+    assert_eq!(nan.json()["error"]["details"]["fields"][0]["pointer"], "/metrics/cpu_usage");
+}
+
+#[tokio::test]
+async fn a_query_is_checked_and_a_range_with_too_many_points_names_the_way_out() {
+    let server = server().await;
+    let wrong = format!("{PATH}?metric_type=cpus,gpu&hours=8761&interval=2m");
+    let reply = server.client().get(&wrong).await.expect(422);
+    let body = reply.json();
+    let fields = body["error"]["details"]["fields"].as_array().expect("fields");
+    assert_eq!(fields.len(), 3, "{body}");
+    assert!(reply.text.contains("'cpu'"), "{}", reply.text);
+    let reply = server.client().get(&format!("{PATH}?hours=8760&interval=5m")).await.expect(422);
+    assert!(reply.text.contains("1h"), "{}", reply.text);
+    server.client().get(&format!("{PATH}?hours=8760&interval=1h")).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_unknown_tenant_is_404_for_samples_too() {
+    let server = TestServer::start().await;
+    let path = "/api/v1/tenants/none/monitoring";
+    let sample = json!({"metrics": {"cpu": 1}});
+    assert_eq!(server.client().post(path, &sample).await.expect(404).error_code(), "TENANT_NOT_FOUND");
+    assert_eq!(server.client().get(path).await.expect(404).error_code(), "TENANT_NOT_FOUND");
+}
+
+#[tokio::test]
+async fn the_cluster_fills_as_tenants_come() {
+    let server = TestServer::start().await;
+    let system = async || server.client().get("/api/v1/monitoring/system").await.expect(200).json();
+    let before = system().await;
+    assert_eq!((&before["total_tenants"], &before["active_tenants"]), (&json!(0), &json!(0)));
+    assert_eq!(before["cluster_status"], "healthy");
+    server.deploy(&my_ai_service()).await;
+    let after = system().await;
+    assert_eq!((&after["total_tenants"], &after["active_tenants"]), (&json!(1), &json!(1)));
+    assert_eq!(before["total_resources"], after["total_resources"]);
+    let gpus = |body: &Value| body["used_resources"]["gpu"].as_u64().expect("a number");
+    assert_eq!(gpus(&after), gpus(&before) + 3);
+    assert!(after["utilization"]["gpu"].as_f64() > before["utilization"]["gpu"].as_f64());
+}
+
+#[tokio::test]
+async fn an_alert_opens_once_resolves_and_is_listed() {
+    let server = server().await;
+    let client = server.client();
+    let alerts = async |query: &str| {
+        client.get(&format!("/api/v1/tenants/my-ai-service/alerts{query}")).await.expect(200).json()
+    };
+    assert_eq!(alerts("").await["total_count"], 0);
+    for second in [0, 5, 10] {
+        send(&server, json!({"timestamp": format!("2024-01-20T14:59:{second:02}Z"), "metrics": {"cpu": 85.2}})).await;
+    }
+    let open = alerts("?status=open").await;
+    assert_eq!(open["total_count"], 1, "{open}");
+    let alert = &open["alerts"][0];
+    assert_eq!((&alert["severity"], &alert["type"]), (&json!("warning"), &json!("resource_usage")));
+    assert_eq!((&alert["metric"], &alert["threshold"]), (&json!("cpu"), &json!(80.0)));
+    assert_eq!((&alert["state"], &alert["resolved_at"]), (&json!("open"), &Value::Null));
+    assert_eq!(alerts("?status=resolved").await["total_count"], 0);
+
+    send(&server, json!({"timestamp": "2024-01-20T14:59:30Z", "metrics": {"cpu": 50}})).await;
+    assert_eq!(alerts("?status=open").await["total_count"], 0);
+    let resolved = alerts("?status=resolved").await;
+    assert_eq!(resolved["total_count"], 1);
+    assert_eq!(resolved["alerts"][0]["alert_id"], alert["alert_id"]);
+    assert_eq!(resolved["alerts"][0]["state"], "resolved");
+    assert_eq!(alerts("?limit=1").await["pagination"], json!({"skip": 0, "limit": 1, "has_more": false}));
+    let wrong = client.get("/api/v1/tenants/my-ai-service/alerts?status=opened").await.expect(422);
+    assert!(wrong.text.contains("'open'"), "{}", wrong.text);
+    client.get("/api/v1/tenants/none/alerts").await.expect(404);
+}
