@@ -94,16 +94,18 @@ pub struct AlertListOut<'a> {
 
 /// Which alerts are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum StateFilter {
+pub(crate) enum StateFilter {
     Open,
     Resolved,
     All,
 }
 
 impl StateFilter {
-    const ALL: [Self; 3] = [Self::Open, Self::Resolved, Self::All];
+    /// Every filter.
+    pub(crate) const ALL: [Self; 3] = [Self::Open, Self::Resolved, Self::All];
 
-    fn as_str(self) -> &'static str {
+    /// The spelling of the query.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Resolved => "resolved",

@@ -24,15 +24,17 @@ use utoipa::ToSchema;
 
 /// What the manifest call prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Yaml,
     Json,
 }
 
 impl Format {
-    const ALL: [Self; 2] = [Self::Yaml, Self::Json];
+    /// Every format.
+    pub(crate) const ALL: [Self; 2] = [Self::Yaml, Self::Json];
 
-    fn as_str(self) -> &'static str {
+    /// The spelling of the query.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Yaml => "yaml",
             Self::Json => "json",

@@ -1,5 +1,7 @@
 //! The OpenAPI document: collected from the handlers, completed with what all of them share.
 
+mod closed_sets;
+
 use crate::{alerts, audit, deployments, health, manifests, monitoring, sizing, system, tenants};
 use serde::Serialize;
 use serde_json::json;
@@ -114,6 +116,7 @@ impl Modify for Shared {
                 .description(Some("One of a closed set; the same in every language."));
             body.properties.insert("code".to_owned(), schema.into());
         }
+        closed_sets::close_properties(components);
         for (path, item) in &mut document.paths.paths {
             let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
             for operation in operations.into_iter().flatten() {
@@ -125,6 +128,7 @@ impl Modify for Shared {
 
 fn complete(operation: &mut Operation, path: &str) {
     let in_api = path.starts_with("/api/");
+    closed_sets::close_parameters(operation);
     if in_api {
         operation.parameters.get_or_insert_default().extend(common_parameters().map(Into::into));
         operation.security = Some(vec![

@@ -76,3 +76,19 @@ fn every_reference_leads_somewhere() {
         assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference}");
     }
 }
+
+#[test]
+fn closed_sets_name_every_value() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let presets = json!(["micro", "small", "medium", "large"]);
+    assert_eq!(schemas["TenantOut"]["properties"]["preset"]["enum"], presets);
+    let with_null = json!(["micro", "small", "medium", "large", null]);
+    assert_eq!(schemas["CreateTenantIn"]["properties"]["preset"]["enum"], with_null);
+    let services = &schemas["CreateTenantIn"]["properties"]["service_requirements"];
+    assert_eq!(services["properties"].as_object().unwrap().len(), 7);
+    assert_eq!(services["additionalProperties"], false);
+    let parameters = &document["paths"]["/api/v1/tenants/{tenant_id}/monitoring"]["get"]["parameters"];
+    let interval = parameters.as_array().unwrap().iter().find(|parameter| parameter["name"] == "interval");
+    assert_eq!(interval.unwrap()["schema"], json!({"type": "string", "enum": ["1m", "5m", "1h"]}));
+}

@@ -13,7 +13,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Most units of one service that a request may order.
-const MAX_UNITS: u64 = 1_000_000;
+pub(crate) const MAX_UNITS: u64 = 1_000_000;
 /// Longest response time target in milliseconds.
 const MAX_RESPONSE_TIME_MS: u64 = 60_000;
 /// Most concurrent users that a request may state.
