@@ -169,15 +169,19 @@ impl Controller {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(ended) = looks.join_next() => {
-                    if let Err(error) = ended {
-                        tracing::error!(%error, mode = shared.mode.as_str(), "a look at a tenant broke off");
+                    match ended {
+                        Ok(false) => {}
+                        Ok(true) => queue_due = Some(Instant::now()),
+                        Err(error) => {
+                            tracing::error!(%error, mode = shared.mode.as_str(), "a look at a tenant broke off");
+                        }
                     }
-                    queue_due = Some(Instant::now());
                 }
                 changed = work.changed() => {
                     if changed.is_err() {
                         break;
                     }
+                    self.work_changed();
                     queue_due = Some(Instant::now());
                 }
                 change = changes.recv() => match change {
@@ -224,12 +228,6 @@ impl Controller {
             shared.store.next_work_due().await
         };
         let due = due.await;
-        // A change may be queued behind the lease that is held for the state before it.
-        let aim = |id: &TenantId| {
-            let deployment = shared.newest_deployment(&*shared.store.tenant(id)?)?;
-            Some((deployment.id.clone(), deployment.kind))
-        };
-        shared.slots.lock().mark_changed(aim);
         match due {
             Ok(due) => {
                 let after = Duration::try_from(due?.duration_since(now)).unwrap_or_default();
@@ -243,7 +241,18 @@ impl Controller {
         }
     }
 
-    fn start_looks(&self, looks: &mut JoinSet<()>) {
+    /// Looks again at tenants in hand that are to be something else by now: what queued them waits
+    /// behind the lease that is held.
+    fn work_changed(&self) {
+        let shared = &self.shared;
+        let aim = |id: &TenantId| {
+            let deployment = shared.newest_deployment(&*shared.store.tenant(id)?)?;
+            Some((deployment.id.clone(), deployment.kind))
+        };
+        shared.slots.lock().mark_changed(aim);
+    }
+
+    fn start_looks(&self, looks: &mut JoinSet<bool>) {
         while looks.len() < self.shared.options.max_concurrent.max(1) {
             let Some(job) = self.shared.slots.lock().take() else { return };
             looks.spawn(self.shared.clone().look(job));
@@ -288,20 +297,29 @@ impl Shared {
         }
     }
 
-    /// Looks at one tenant and settles its lease.
-    async fn look(self: Arc<Self>, job: Job) {
+    /// Looks at one tenant and settles its lease; true where the queue may hold more for it.
+    async fn look(self: Arc<Self>, job: Job) -> bool {
         let id = &job.item.tenant_id;
         // Whatever happens, the tenant must not count as looked at for ever.
         let _rest = Rest(&self, id);
         match self.look_at(&job).await {
-            Ok(LookEnd::Done) => match self.store.finish_work(&job.item).await {
-                Ok(()) => self.put_down(&job.item),
-                Err(error) => tracing::error!(%error, tenant.id = %id, "finished work can not be put away"),
-            },
             Ok(LookEnd::Waiting) => self.slots.lock().answered(id),
             Ok(LookEnd::Again) => _ = self.slots.lock().mark(id),
-            Err(error) => self.back_off(&job.item, &error).await,
+            Ok(LookEnd::Done) => {
+                match self.store.finish_work(&job.item).await {
+                    Ok(()) => self.put_down(&job.item),
+                    Err(error) => {
+                        tracing::error!(%error, tenant.id = %id, "finished work can not be put away")
+                    }
+                }
+                return true;
+            }
+            Err(error) => {
+                self.back_off(&job.item, &error).await;
+                return true;
+            }
         }
+        false
     }
 
     async fn look_at(&self, job: &Job) -> Result<LookEnd, LookError> {

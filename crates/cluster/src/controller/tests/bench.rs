@@ -240,6 +240,7 @@ impl Bench {
                 }
             }
             process.controller.cluster_changed(tenants).await;
+            process.controller.work_changed();
             process.controller.lease_due().await;
             let mut looks = JoinSet::new();
             process.controller.start_looks(&mut looks);
