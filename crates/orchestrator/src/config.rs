@@ -236,7 +236,10 @@ impl Config {
 
 fn read_file(path: &Path) -> Result<Table, String> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        format!("{}: can not be read ({error}); check the path given by --config or ECP_CONFIG", path.display())
+        format!(
+            "{}: can not be read ({error}); check the path given by --config or ECP_CONFIG",
+            path.display()
+        )
     })?;
     text.parse().map_err(|error| format!("{}: {error}", path.display()))
 }
@@ -337,7 +340,8 @@ mod tests {
         let environment = |name: &str| (name == "ECP_DEMO_SPEED").then(|| "fast".to_owned());
         let ConfigFaults(faults) = Config::load(&overrides, environment).expect_err("three faults");
         assert_eq!(faults.len(), 3, "{faults:?}");
-        for part in ["lisen: there is no such key", "limits.max_connections: must be a integer", "ECP_DEMO_SPEED"]
+        for part in
+            ["lisen: there is no such key", "limits.max_connections: must be a integer", "ECP_DEMO_SPEED"]
         {
             assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
         }

@@ -44,7 +44,8 @@ async fn a_failed_deployment_says_why_and_how_to_fix_it() {
 async fn the_audit_trail_says_who_did_what_and_outlives_the_tenant() {
     let server = TestServer::start().await;
     let client = server.client();
-    let request = client.request(reqwest::Method::POST, "/api/v1/tenants/").header("x-request-id", "req-of-creation");
+    let request =
+        client.request(reqwest::Method::POST, "/api/v1/tenants/").header("x-request-id", "req-of-creation");
     client.send(request.json(&my_ai_service())).await.expect(201);
     client.put("/api/v1/tenants/my-ai-service", &json!({"name": "other"})).await.expect(200);
     client.delete("/api/v1/tenants/my-ai-service?force=true").await.expect(200);
@@ -57,7 +58,10 @@ async fn the_audit_trail_says_who_did_what_and_outlives_the_tenant() {
     };
     assert_eq!((of("tenant.update").len(), of("tenant.delete").len()), (1, 1), "{body:#}");
     let creation = of("tenant.create")[0];
-    assert_eq!((&creation["actor"], &creation["request_id"]), (&json!("anonymous"), &json!("req-of-creation")));
+    assert_eq!(
+        (&creation["actor"], &creation["request_id"]),
+        (&json!("anonymous"), &json!("req-of-creation"))
+    );
     assert_eq!(creation["before"], Value::Null);
     assert_eq!(creation["after"]["spec"]["name"], "내 AI 서비스");
     assert!(!body.to_string().contains("SERVICE_TOKEN"), "no secret is in the trail");

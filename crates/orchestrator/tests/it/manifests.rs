@@ -40,7 +40,8 @@ async fn monitoring_ingress_and_namespace_are_the_callers_choice() {
     let other = list("&include_monitoring=false&include_ingress=TRUE&namespace=elsewhere").await;
     let kinds = kinds(&other);
     assert!(!kinds.contains(&"ServiceMonitor".to_owned()) && kinds.contains(&"Ingress".to_owned()));
-    let deployment = other["items"].as_array().and_then(|items| items.iter().find(|i| i["kind"] == "Deployment"));
+    let deployment =
+        other["items"].as_array().and_then(|items| items.iter().find(|i| i["kind"] == "Deployment"));
     assert_eq!(deployment.expect("a Deployment")["metadata"]["namespace"], "elsewhere");
 }
 
@@ -76,14 +77,16 @@ async fn what_the_manifest_call_renders_the_validation_finds_valid() {
 async fn a_finding_says_document_path_and_line_in_text_and_in_parts() {
     let server = TestServer::start().await;
     let content = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\nspec:\n  prots: []\n";
-    let verdict = server.client().post(VALIDATE, &json!({"manifest_content": content})).await.expect(200).json();
+    let verdict =
+        server.client().post(VALIDATE, &json!({"manifest_content": content})).await.expect(200).json();
     assert_eq!(verdict["valid"], false);
     let findings = verdict["findings"].as_array().expect("findings");
     let unknown = findings.iter().find(|finding| finding["line"] == 6).expect("a finding on line 6");
     assert_eq!((&unknown["severity"], &unknown["document"]), (&json!("error"), &json!(1)), "{unknown}");
     let errors = verdict["errors"].as_array().expect("errors");
     assert_eq!(errors.len(), findings.iter().filter(|finding| finding["severity"] == "error").count());
-    let text = errors.iter().filter_map(Value::as_str).find(|text| text.contains("spec.prots")).expect("a text");
+    let text =
+        errors.iter().filter_map(Value::as_str).find(|text| text.contains("spec.prots")).expect("a text");
     assert!(text.contains('6'), "{text}");
 }
 

@@ -22,7 +22,8 @@ async fn send(server: &TestServer, body: Value) {
 async fn samples_come_back_as_averages_by_bucket_with_a_summary_over_the_raw_ones() {
     let server = server().await;
     for (time, cpu) in [("14:00:00", 60.0), ("14:04:59", 71.0), ("14:05:00", 80.5)] {
-        send(&server, json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": {"cpu_usage": cpu}})).await;
+        send(&server, json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": {"cpu_usage": cpu}}))
+            .await;
     }
     let body = server.client().get(&format!("{PATH}?metric_type=cpu&hours=2")).await.expect(200).json();
     assert_eq!(
@@ -144,7 +145,11 @@ async fn an_alert_opens_once_resolves_and_is_listed() {
     };
     assert_eq!(alerts("").await["total_count"], 0);
     for second in [0, 5, 10] {
-        send(&server, json!({"timestamp": format!("2024-01-20T14:59:{second:02}Z"), "metrics": {"cpu": 85.2}})).await;
+        send(
+            &server,
+            json!({"timestamp": format!("2024-01-20T14:59:{second:02}Z"), "metrics": {"cpu": 85.2}}),
+        )
+        .await;
     }
     let open = alerts("?status=open").await;
     assert_eq!(open["total_count"], 1, "{open}");

@@ -71,10 +71,7 @@ async fn the_modes_know_nothing_of_each_other() {
     let (demo, real) = (server.client(), server.client().real());
     assert_eq!(demo.get("/api/v1/tenants").await.json()["total_count"], 1);
     assert_eq!(real.get("/api/v1/tenants").await.json()["total_count"], 0);
-    assert_eq!(
-        real.get("/api/v1/tenants/my-ai-service").await.expect(404).error_code(),
-        "TENANT_NOT_FOUND"
-    );
+    assert_eq!(real.get("/api/v1/tenants/my-ai-service").await.expect(404).error_code(), "TENANT_NOT_FOUND");
 }
 
 #[tokio::test]
@@ -95,8 +92,9 @@ async fn real_mode_without_a_cluster_says_how_to_configure_one_and_stores_nothin
 async fn a_request_id_is_echoed_or_made_in_headers_and_errors() {
     let server = TestServer::start().await;
     let client = server.client();
-    let echoed =
-        with_headers(client, "/api/v1/tenants/none", &[("x-request-id", "unique-request-id")]).await.expect(404);
+    let echoed = with_headers(client, "/api/v1/tenants/none", &[("x-request-id", "unique-request-id")])
+        .await
+        .expect(404);
     assert_eq!(echoed.header("x-request-id"), "unique-request-id");
     assert_eq!(echoed.json()["error"]["request_id"], "unique-request-id");
     let long = "x".repeat(129);
@@ -230,9 +228,11 @@ async fn the_documentation_is_served_without_the_internet() {
         assert!(page.header("content-type").starts_with("text/html"));
         assert!(page.text.contains(&format!("<base href=\"{base}\">")), "{}", page.text);
     }
-    for (file, content_type) in
-        [("swagger-ui-bundle.js", "text/javascript"), ("swagger-ui.css", "text/css"), ("swagger-initializer.js", "text/javascript")]
-    {
+    for (file, content_type) in [
+        ("swagger-ui-bundle.js", "text/javascript"),
+        ("swagger-ui.css", "text/css"),
+        ("swagger-initializer.js", "text/javascript"),
+    ] {
         let reply = client.send(client.bare(Method::GET, &format!("/docs/{file}"))).await.expect(200);
         assert_eq!(reply.header("content-type"), content_type, "{file}");
     }

@@ -47,7 +47,8 @@ async fn texts_follow_the_language() {
 #[tokio::test]
 async fn a_demand_without_services_is_refused() {
     let server = TestServer::start().await;
-    for wrong in [json!({}), json!({"service_requirements": {}}), json!({"service_requirements": {"ta": 0}})] {
+    for wrong in [json!({}), json!({"service_requirements": {}}), json!({"service_requirements": {"ta": 0}})]
+    {
         let reply = server.client().post(PATH, &wrong).await.expect(422);
         let fields = &reply.json()["error"]["details"]["fields"];
         assert_eq!(fields[0]["pointer"], "/service_requirements", "{fields}");

@@ -118,7 +118,9 @@ async fn a_tenant_id_is_taken_once() {
     assert_eq!(error["code"], "TENANT_ALREADY_EXISTS");
     assert_eq!(error["message"], "동일한 ID의 테넌트가 이미 존재합니다");
     assert_eq!(error["details"]["tenant_id"], "acme");
-    assert!(["pending", "running"].contains(&error["details"]["existing_status"].as_str().expect("a status")));
+    assert!(
+        ["pending", "running"].contains(&error["details"]["existing_status"].as_str().expect("a status"))
+    );
 }
 
 #[tokio::test]

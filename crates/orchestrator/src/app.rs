@@ -1,0 +1,152 @@
+//! The running server: both modes, the listener, and an orderly end.
+
+use crate::config::Config;
+use crate::mode::ModeRuntime;
+use anyhow::Context;
+use ecp_api::auth::{AccessControl, Authentication};
+use ecp_api::rate_limit::RateLimit;
+use ecp_api::serve::{ServeOptions, bind, serve, unreadable_responses};
+use ecp_api::{ApiState, Limits, router};
+use ecp_core::Mode;
+use ecp_core::access::Access;
+use ecp_core::catalog::Catalog;
+use ecp_core::ports::Clock;
+use ecp_store::AccessStore;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// A started server. [`App::stop`] ends it; dropped without, its tasks go on.
+pub struct App {
+    address: SocketAddr,
+    state: Arc<ApiState>,
+    modes: [ModeRuntime; 2],
+    server: JoinHandle<usize>,
+    tasks: TaskTracker,
+    background: CancellationToken,
+}
+
+impl App {
+    /// Opens the databases, builds both modes, listens and starts.
+    ///
+    /// # Errors
+    /// A database, the catalog or the address can not be used; the text says which and why.
+    pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
+        let catalog = Arc::new(catalog(&config)?);
+        let demo = ModeRuntime::open(Mode::Demo, &config, &catalog, &clock).await?;
+        let real = ModeRuntime::open(Mode::Real, &config, &catalog, &clock).await?;
+        let limits = Limits {
+            body_timeout: Duration::from_secs(config.limits.body_timeout_seconds),
+            request_timeout: Duration::from_secs(config.limits.request_timeout_seconds),
+            ..Limits::default()
+        };
+        let rate_limit =
+            config.requests_per_second().map(|limit| RateLimit::new(limit, config.rate_limit.burst));
+        let state = ApiState::new(
+            demo.services(&catalog, &clock),
+            real.services(&catalog, &clock),
+            catalog,
+            clock.clone(),
+            limits,
+        )
+        .with_authentication(authentication(&config, &clock)?)
+        .with_rate_limit(rate_limit);
+        let state = Arc::new(state);
+        let modes = [demo, real];
+        register_store_counters(&state, &modes);
+        let listener = bind(config.listen).with_context(|| format!("can not listen on {}", config.listen))?;
+        let address = listener.local_addr()?;
+        let options = ServeOptions {
+            max_connections: config.limits.max_connections,
+            header_timeout: Duration::from_secs(config.limits.header_timeout_seconds),
+            idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
+            shutdown_grace: Duration::from_secs(config.limits.shutdown_grace_seconds),
+            ..ServeOptions::new(unreadable_responses(clock), state.telemetry.clone())
+        };
+        let (tasks, background) = (TaskTracker::new(), CancellationToken::new());
+        for runtime in &modes {
+            runtime.run(&tasks, &background);
+        }
+        let stopping = state.stopping.clone();
+        let server = tokio::spawn(serve(listener, router(state.clone()), options, stopping));
+        state.readiness.set_ready();
+        Ok(Self { address, state, modes, server, tasks, background })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, finishes what is in flight, closes WebSockets with 1001, ends the background
+    /// work, and closes the databases.
+    ///
+    /// # Errors
+    /// A task of the server panicked.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.state.readiness.set_stopping();
+        self.state.stopping.cancel();
+        let cut = self.server.await.context("the listener's task failed")?;
+        if cut > 0 {
+            tracing::warn!(connections = cut, "connections were cut");
+        }
+        self.background.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+        drop(self.state);
+        for runtime in self.modes {
+            runtime.close().await?;
+        }
+        Ok(())
+    }
+}
+
+fn catalog(config: &Config) -> anyhow::Result<Catalog> {
+    if config.catalog.is_empty() {
+        return Ok(Catalog::embedded());
+    }
+    let text = std::fs::read_to_string(&config.catalog).with_context(|| {
+        format!("the catalog {:?} can not be read; check the key `catalog`", config.catalog)
+    })?;
+    Catalog::parse(&text).with_context(|| config.catalog.clone())
+}
+
+/// The stored tokens, as the API asks for them.
+struct StoredTokens(AccessStore);
+
+impl AccessControl for StoredTokens {
+    fn verify(&self, token: &str) -> Option<Access> {
+        self.0.verify(token)
+    }
+}
+
+fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Authentication> {
+    if !config.tokens_required() {
+        return Ok(Authentication::off());
+    }
+    let tokens = AccessStore::open(&config.data_dir.join(crate::tokens::FILE), clock.clone())?;
+    if tokens.list_tokens()?.is_empty() {
+        tracing::warn!("tokens are required and there is none yet: make one with `ecp tokens create`");
+    }
+    Ok(Authentication::on(Arc::new(StoredTokens(tokens))))
+}
+
+/// Commits and writes of each mode's database; their ratio is how many writers share a commit.
+fn register_store_counters(state: &ApiState, modes: &[ModeRuntime]) {
+    let databases: Vec<_> =
+        modes.iter().map(|runtime| (runtime.mode(), runtime.database().clone())).collect();
+    let jobs = databases.clone();
+    state.telemetry.register_counter("store_commits", "Commits by mode", move |observations| {
+        for (mode, database) in &databases {
+            observations.add(&[("mode", mode.as_str())], database.commits() as f64);
+        }
+    });
+    state.telemetry.register_counter("store_writes", "Writes asked for, by mode", move |observations| {
+        for (mode, database) in &jobs {
+            observations.add(&[("mode", mode.as_str())], database.jobs() as f64);
+        }
+    });
+}

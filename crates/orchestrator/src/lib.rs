@@ -1,0 +1,11 @@
+//! The program as a library: configuration, wiring, demo seeds, tokens, start and shutdown.
+//!
+//! It decides nothing about tenants; it opens what the other crates offer and connects it.
+
+mod app;
+pub mod config;
+mod mode;
+mod seeds;
+pub mod tokens;
+
+pub use app::App;

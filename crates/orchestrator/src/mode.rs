@@ -1,0 +1,144 @@
+//! One mode of the server: its database, its samples, its cluster, its controller and their tasks.
+
+use crate::config::Config;
+use anyhow::Context;
+use ecp_api::ModeServices;
+use ecp_cluster::{
+    Controller, ControllerOptions, DemoSpeed, NotConfigured, SimulatedNodes, demo_cluster_from_store,
+};
+use ecp_core::Mode;
+use ecp_core::catalog::Catalog;
+use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::tenancy::Tenancy;
+use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
+use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Everything that one mode runs on.
+pub(crate) struct ModeRuntime {
+    mode: Mode,
+    database: Database,
+    store: Arc<dyn TenantStore>,
+    metrics: EmbeddedMetrics,
+    cluster: Arc<dyn Cluster>,
+    alerts: Arc<AlertEngine>,
+    controller: Controller,
+    simulated: Option<Arc<ecp_cluster::SimulatedCluster>>,
+    load: Option<Arc<SyntheticLoad>>,
+    time_scale: f64,
+}
+
+impl ModeRuntime {
+    /// Opens the mode's database and builds everything on it; nothing runs yet.
+    pub async fn open(
+        mode: Mode,
+        config: &Config,
+        catalog: &Arc<Catalog>,
+        clock: &Arc<dyn Clock>,
+    ) -> anyhow::Result<Self> {
+        let path = config.data_dir.join(format!("{}.db", mode.as_str()));
+        let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
+        let store: Arc<dyn TenantStore> = Arc::new(SqliteStore::open(database.clone(), clock.clone())?);
+        let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
+        let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), options)?;
+        if mode.is_demo() && config.demo.seed {
+            crate::seeds::plant(&*store, catalog, &**clock).await?;
+        }
+        let existing: HashSet<_> = store.tenants().iter().map(|tenant| tenant.id.clone()).collect();
+        metrics.forget_all_but(&existing).await?;
+        let alerts = Arc::new(AlertEngine::new(store.clone(), clock.clone()));
+        alerts.restore(&metrics).await?;
+        metrics.observe(alerts.clone());
+        let shared_metrics: Arc<dyn MetricStore> = Arc::new(metrics.clone());
+        let (simulated, time_scale) = if mode.is_demo() {
+            let speed = DemoSpeed::new(config.demo_speed)?;
+            let nodes = SimulatedNodes::default();
+            let cluster =
+                demo_cluster_from_store(store.clone(), catalog, clock.clone(), &nodes, speed).await?;
+            (Some(cluster), config.demo_speed)
+        } else {
+            (None, 1.0)
+        };
+        let cluster: Arc<dyn Cluster> = match &simulated {
+            Some(cluster) => cluster.clone(),
+            None => Arc::new(NotConfigured::default()),
+        };
+        let controller = Controller::new(
+            mode,
+            store.clone(),
+            shared_metrics.clone(),
+            cluster.clone(),
+            catalog.clone(),
+            clock.clone(),
+            ControllerOptions {
+                max_concurrent: config.controller.max_concurrent,
+                time_scale,
+                progress_deadline: Duration::from_secs(config.controller.progress_deadline_seconds),
+                ..ControllerOptions::default()
+            },
+        );
+        let load = (mode.is_demo() && config.demo.load)
+            .then(|| {
+                SyntheticLoad::new(store.clone(), shared_metrics, clock.clone(), crate::seeds::busiest())
+            })
+            .map(Arc::new);
+        Ok(Self { mode, database, store, metrics, cluster, alerts, controller, simulated, load, time_scale })
+    }
+
+    /// What requests of this mode need.
+    pub fn services(&self, catalog: &Arc<Catalog>, clock: &Arc<dyn Clock>) -> ModeServices {
+        let tenancy = Tenancy::new(
+            catalog.clone(),
+            self.store.clone(),
+            self.cluster.clone(),
+            clock.clone(),
+            self.time_scale,
+        );
+        ModeServices::new(
+            self.mode,
+            Arc::new(tenancy),
+            self.store.clone(),
+            Arc::new(self.metrics.clone()),
+            self.cluster.clone(),
+        )
+    }
+
+    /// Starts the mode's tasks; they end when `stop` is cancelled.
+    pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (metrics, cancel) = (self.metrics.clone(), stop.clone());
+        tasks.spawn(async move { metrics.maintain(cancel).await });
+        let (alerts, cancel) = (self.alerts.clone(), stop.clone());
+        tasks.spawn(async move { alerts.run(cancel).await });
+        if let Some(cluster) = self.simulated.clone() {
+            let cancel = stop.clone();
+            tasks.spawn(async move { cluster.run(cancel).await });
+        }
+        let (controller, cancel) = (self.controller.clone(), stop.clone());
+        tasks.spawn(async move { controller.run(cancel).await });
+        if let Some(load) = self.load.clone() {
+            let cancel = stop.clone();
+            tasks.spawn(async move { load.run(cancel).await });
+        }
+    }
+
+    /// Which mode.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The database, for its counters.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Finishes what is queued and closes the file.
+    pub async fn close(self) -> anyhow::Result<()> {
+        let database = self.database.clone();
+        drop(self);
+        Ok(tokio::task::spawn_blocking(move || database.close()).await?)
+    }
+}

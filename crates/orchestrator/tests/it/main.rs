@@ -1,0 +1,10 @@
+//! Integration tests over real sockets and real files; one file a resource.
+
+mod contract;
+mod deployments;
+mod durability;
+mod manifests;
+mod monitoring;
+mod requests;
+mod sizing;
+mod tenants;

@@ -1,0 +1,123 @@
+//! An HTTP client that sends the API's headers and keeps what came back for assertions.
+
+use anyhow::Context;
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use serde_json::Value;
+
+/// Speaks to one server in one mode, with or without a token.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    demo_mode: &'static str,
+    token: Option<String>,
+}
+
+/// A response, read whole.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: StatusCode,
+    /// Response headers.
+    pub headers: HeaderMap,
+    /// Body as text.
+    pub text: String,
+}
+
+impl Reply {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// Where it is not JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("no JSON ({error}): {}", self.text))
+    }
+
+    /// The code of the error envelope; `null` where there is none.
+    pub fn error_code(&self) -> Value {
+        self.json()["error"]["code"].clone()
+    }
+
+    /// A header as text, empty where absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The reply, where its status is the expected one.
+    ///
+    /// # Panics
+    /// Where it is another, with the body in the message.
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        self
+    }
+}
+
+impl Client {
+    pub(crate) fn new(base: String) -> Self {
+        Self { http: reqwest::Client::new(), base, demo_mode: "true", token: None }
+    }
+
+    /// The same client in real mode.
+    pub fn real(&self) -> Self {
+        Self { demo_mode: "false", ..self.clone() }
+    }
+
+    /// The same client with a bearer token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// A request with the mode header, for tests that add more to it.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.bare(method, path).header("x-demo-mode", self.demo_mode);
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// A request without any header of the API.
+    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base))
+    }
+
+    /// Sends a request and reads the whole answer.
+    ///
+    /// # Panics
+    /// Where there is no answer.
+    pub async fn send(&self, request: RequestBuilder) -> Reply {
+        let reply = async {
+            let response = request.send().await.context("no response")?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            anyhow::Ok(Reply { status, headers, text: response.text().await.context("no body")? })
+        };
+        reply.await.expect("the server answers")
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// POST of a JSON body.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// PUT of a JSON body.
+    pub async fn put(&self, path: &str, body: &Value) -> Reply {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// POST of any text as JSON.
+    pub async fn post_text(&self, path: &str, body: &str) -> Reply {
+        let request = self.request(Method::POST, path).header("content-type", "application/json");
+        self.send(request.body(body.to_owned())).await
+    }
+}
