@@ -73,6 +73,8 @@ struct Inner {
     cache: RollupCache,
     observers: RwLock<Vec<Arc<dyn SampleObserver>>>,
     queue: Mutex<ingest::Queue>,
+    /// Says that the calls a group waits for are there.
+    gathered: Notify,
     /// Places in the queue, one a sample.
     places: Semaphore,
     /// Tenants with a head. Held while a group is published and while heads are taken for a flush.

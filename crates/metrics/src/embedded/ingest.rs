@@ -18,7 +18,9 @@ use std::mem;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 type Answer = oneshot::Sender<Result<(), Arc<StoreError>>>;
 
@@ -28,6 +30,31 @@ pub(super) struct Queue {
     group: Group,
     /// True while a task is writing; it takes what comes meanwhile.
     writing: bool,
+    /// What the next group may wait for.
+    gathering: Gathering,
+}
+
+/// When a group is worth waiting for: callers that send one sample after another come back soon
+/// after their answer, and a commit that takes only the first of them makes the rest wait for two.
+#[derive(Clone, Copy, Default)]
+struct Gathering {
+    /// Calls that are expected; the group is written as soon as they are there.
+    calls: usize,
+    /// Longest wait for them.
+    patience: Duration,
+}
+
+impl Gathering {
+    /// Commits quicker than this are not worth a wait, nor can the timer measure a part of them.
+    const SLOW_COMMIT: Duration = Duration::from_millis(4);
+
+    /// Judges by the group before: it has just been answered.
+    fn after(calls: usize, commit: Duration) -> Self {
+        if calls < 2 || commit < Self::SLOW_COMMIT {
+            return Self::default();
+        }
+        Self { calls, patience: commit / 4 }
+    }
 }
 
 /// What goes into one log row. Samples of all calls lie one after another.
@@ -131,6 +158,9 @@ impl Inner {
         queue.group.calls.push(call);
         queue.group.answers.push(answer);
         queue.group.permits += permits;
+        if queue.group.calls.len() == queue.gathering.calls {
+            self.gathered.notify_one();
+        }
         if !mem::replace(&mut queue.writing, true) {
             let inner = self.clone();
             tokio::spawn(async move { inner.write_groups().await });
@@ -141,6 +171,8 @@ impl Inner {
     /// Writes group after group until the queue is empty.
     async fn write_groups(self: Arc<Self>) {
         loop {
+            self.gather().await;
+            let begin = Instant::now();
             // Who waits for this group; outlives the write, so that a failure reaches them.
             let waiting: Arc<Mutex<(Vec<Answer>, usize)>> = Arc::default();
             let (writer, taken, publisher) = (self.clone(), waiting.clone(), self.clone());
@@ -165,6 +197,7 @@ impl Inner {
                     let group = mem::take(&mut queue.group);
                     (answers, permits) = (group.answers, group.permits);
                 }
+                queue.gathering = Gathering::after(answers.len(), begin.elapsed());
                 queue.writing = !queue.group.calls.is_empty();
                 !queue.writing
             };
@@ -176,6 +209,20 @@ impl Inner {
             if finished {
                 return;
             }
+        }
+    }
+
+    /// Waits for the calls that are worth it.
+    async fn gather(&self) {
+        let Gathering { calls, patience } = self.queue.lock().gathering;
+        let gathering = async {
+            while self.queue.lock().group.calls.len() < calls {
+                self.gathered.notified().await;
+            }
+        };
+        if calls > 0 {
+            // Whoever is there when the time is up is written.
+            let _ = tokio::time::timeout(patience, gathering).await;
         }
     }
 
@@ -297,4 +344,20 @@ fn write_group(transaction: &Transaction<'_>, group: Group, log_id: i64) -> Resu
         tables::append_log(transaction, log_id, &row).map_err(database_error(STORING))?;
     }
     Ok(Written { group, effects, log_id, log_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_waited_for_only_after_a_slow_commit_of_several_calls() {
+        let after = |calls, millis| {
+            let gathering = Gathering::after(calls, Duration::from_millis(millis));
+            (gathering.calls, gathering.patience.as_millis())
+        };
+        assert_eq!(after(64, 1), (0, 0));
+        assert_eq!(after(1, 20), (0, 0));
+        assert_eq!(after(64, 20), (64, 5));
+    }
 }

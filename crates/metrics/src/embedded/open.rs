@@ -47,6 +47,7 @@ impl EmbeddedMetrics {
             cache: RollupCache::new(options.cache_bytes),
             observers: RwLock::default(),
             queue: Mutex::default(),
+            gathered: Notify::new(),
             places: Semaphore::new(options.queued_samples),
             unflushed: Mutex::new(unflushed),
             log_id: AtomicI64::new(log_id),
