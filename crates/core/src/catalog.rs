@@ -6,6 +6,7 @@
 mod kubernetes;
 mod model;
 mod rules;
+mod shape;
 
 pub use kubernetes::{
     ImageSettings, IngressSettings, KubernetesSettings, MonitoringSettings, NodeSettings, RedisSettings,
@@ -13,7 +14,8 @@ pub use kubernetes::{
 };
 pub use model::{
     Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, Device, GpuModel,
-    LoadMultiplier, MemoryModel, OperatorCost, Plan, Prices, Requests, ServiceModel, StorageModel,
+    GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, OperatorCost, Plan, Prices, Requests, ServiceModel,
+    StorageModel,
 };
 
 use crate::tenant::{Availability, Preset, Service, SlaTarget};
@@ -27,6 +29,23 @@ pub const EMBEDDED: &str = include_str!("../catalog.toml");
 #[error("the catalog has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
 pub struct CatalogFaults(pub Vec<String>);
 
+/// A fault of the rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    /// Keys joined by dots; an element of a list by its name.
+    path: String,
+    /// What must hold.
+    text: String,
+}
+
+impl Fault {
+    /// Takes `path: text` apart.
+    fn parse(printed: String) -> Self {
+        let (path, text) = printed.split_once(": ").unwrap_or(("", &printed));
+        Self { path: path.to_owned(), text: text.to_owned() }
+    }
+}
+
 impl Catalog {
     /// The embedded catalog.
     pub fn embedded() -> Self {
@@ -35,9 +54,14 @@ impl Catalog {
 
     /// Reads and validates an operator's catalog (TOML, the same file as the embedded one).
     pub fn parse(text: &str) -> Result<Self, CatalogFaults> {
-        let catalog: Self = toml::from_str(text).map_err(|fault| CatalogFaults(vec![fault.to_string()]))?;
-        let faults = rules::faults(&catalog);
-        if faults.is_empty() { Ok(catalog) } else { Err(CatalogFaults(faults)) }
+        let document = shape::Document::parse(text).map_err(CatalogFaults)?;
+        let (catalog, mut faults) = document.read();
+        let rules = catalog.as_ref().map(rules::faults).unwrap_or_default();
+        faults.extend(rules.iter().map(|fault| document.locate(fault)));
+        match catalog {
+            Some(catalog) if faults.is_empty() => Ok(catalog),
+            _ => Err(CatalogFaults(faults)),
+        }
     }
 
     /// What a tenant is promised that states no SLA.
@@ -109,22 +133,93 @@ mod tests {
         assert_eq!(catalog.image(Service::Callbot), "ecp-ai/callbot:latest");
     }
 
-    #[test]
-    fn every_fault_of_a_catalog_is_reported_at_once() {
-        let broken = EMBEDDED
-            .replace("tts_cache_share = 0.785", "tts_cache_share = 1.785")
-            .replace("gpu_type = \"t4\"", "gpu_type = \"h100\"")
-            .replace("stt_channels_per_core = 6.5", "stt_channels_per_core = 0");
-        let CatalogFaults(faults) = Catalog::parse(&broken).expect_err("three kinds of fault");
-        for part in ["gpu.tts_cache_share", "presets.micro.gpu_type", "cpu.stt_channels_per_core"] {
-            assert!(faults.iter().any(|fault| fault.starts_with(part)), "{part} in {faults:?}");
-        }
+    /// The embedded catalog with edits, each of which must hit.
+    fn edited(edits: &[(&str, &str)]) -> String {
+        edits.iter().fold(EMBEDDED.to_owned(), |text, (from, to)| {
+            assert!(text.contains(from), "{from}");
+            text.replacen(from, to, 1)
+        })
+    }
+
+    fn faults_of(text: &str) -> Vec<String> {
+        Catalog::parse(text).expect_err("a faulty catalog").0
+    }
+
+    fn line_in(text: &str, part: &str) -> usize {
+        text.lines().position(|line| line.starts_with(part)).expect(part) + 1
     }
 
     #[test]
-    fn an_unknown_key_is_refused() {
-        let broken = format!("surprise = 1\n{EMBEDDED}");
-        let CatalogFaults(faults) = Catalog::parse(&broken).expect_err("unknown key");
-        assert!(faults[0].contains("surprise"), "{faults:?}");
+    fn every_fault_of_a_catalog_is_reported_at_once_with_its_line() {
+        let broken = edited(&[
+            ("tts_cache_share = 0.785", "tts_cache_share = 1.785"),
+            ("gpu_type = \"t4\"", "gpu_type = \"h100\""),
+            ("stt_channels_per_core = 6.5", "stt_channels_per_core = 0"),
+            ("service_time_ms = 118", "service_time_ms = \"fast\""),
+            ("lowest_utilization", "lowest_utilisation"),
+            ("availability = \"99.9%\"", "availability = \"often\""),
+            ("base_minutes = 4\n", ""),
+            ("[kubernetes]", "[kubernetes]\nsurprise = 1"),
+            ("scale_up_cpu_percent = 70", "scale_up_cpu_percent = 0"),
+        ]);
+        let faults = faults_of(&broken);
+        for (start, path) in [
+            ("tts_cache_share", "gpu.tts_cache_share: must be"),
+            ("gpu_type = \"h100\"", "presets.micro.gpu_type: must name"),
+            ("stt_channels_per_core", "cpu.stt_channels_per_core: must be"),
+            ("service_time_ms", "gpu.service_time_ms: invalid type"),
+            ("lowest_utilisation", "gpu.lowest_utilisation: unknown field"),
+            ("[gpu]", "gpu.lowest_utilization: is missing"),
+            ("availability = \"often\"", "default_sla.availability: \"often\""),
+            ("[deployment_time]", "deployment_time.base_minutes: is missing"),
+            ("surprise", "kubernetes.surprise: unknown field"),
+            ("scale_up_cpu_percent", "kubernetes.scale_up_cpu_percent: give"),
+        ] {
+            let expected = format!("line {}: {path}", line_in(&broken, start));
+            assert!(faults.iter().any(|fault| fault.starts_with(&expected)), "{expected} in {faults:#?}");
+        }
+        assert_eq!(faults.len(), 10, "{faults:#?}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_is_refused_with_the_line() {
+        let faults = faults_of("[gpu]\nservice_time_ms = = 3\n");
+        assert!(faults[0].starts_with("line 2: "), "{faults:?}");
+    }
+
+    #[test]
+    fn an_empty_file_lacks_every_table() {
+        let faults = faults_of("");
+        assert_eq!(faults.len(), 18, "{faults:#?}");
+        assert!(faults.iter().all(|fault| fault.ends_with("is missing; add it")), "{faults:#?}");
+    }
+
+    #[test]
+    fn an_unknown_service_is_refused_and_a_missing_one_is_named() {
+        let faults = faults_of(&edited(&[("[services.ta]", "[services.tarot]")]));
+        assert!(faults.iter().any(|fault| fault.contains("services.tarot: unknown variant")), "{faults:#?}");
+        assert!(faults.iter().any(|fault| fault.contains("services.ta: is missing")), "{faults:#?}");
+    }
+
+    #[test]
+    fn plans_that_shrink_or_can_not_hold_their_pods_are_refused() {
+        let faults = faults_of(&edited(&[
+            ("cpu_millicores = 45000", "cpu_millicores = 20000"),
+            ("memory_mib = 8192", "memory_mib = 2048"),
+        ]));
+        for path in [
+            "presets.large.cpu_millicores: must be at least",
+            "presets.micro.memory_mib: must be between 4301",
+        ] {
+            assert!(faults.iter().any(|fault| fault.contains(path)), "{path} in {faults:#?}");
+        }
+        assert_eq!(faults.len(), 2, "{faults:#?}");
+    }
+
+    #[test]
+    fn an_operator_can_replace_a_figure() {
+        let catalog =
+            Catalog::parse(&edited(&[("list_price_usd = 450", "list_price_usd = 500")])).expect("valid");
+        assert_eq!(catalog.plan(Preset::Large).list_price_usd, 500);
     }
 }

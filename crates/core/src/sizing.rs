@@ -2,7 +2,7 @@
 //!
 //! A chain of pure steps: [`demand`] turns units into work, [`queueing`] knows blocking and waiting,
 //! [`capacity`] finds the plan that carries the work, [`split`] deals the plan out to pods, [`cost`]
-//! prices it, and [`explain`] says where every number comes from.
+//! prices it, [`warnings`] says what is short, and [`explain`] where every number comes from.
 
 mod capacity;
 mod cost;
@@ -12,6 +12,7 @@ pub mod queueing;
 mod split;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use crate::catalog::Catalog;
 use crate::quantity::Resources;
@@ -124,52 +125,43 @@ pub struct Calculation {
     pub explanation: serde_json::Value,
 }
 
-/// Sizes a tenant: the plan named, or the one that the calculator chooses. A named plan is honoured;
-/// where it is expected not to carry the work or the SLA, `warnings` say so.
+/// Sizes a tenant: the plan named, or the one that the calculator chooses. A named plan is honoured as
+/// it is listed; where it is expected not to carry the work or the SLA, `warnings` say so. An SLA that
+/// nothing reaches is warned of too.
 pub fn size(catalog: &Catalog, demand: &Demand) -> Sizing {
-    let work = Work::of(catalog, demand);
-    let chosen = capacity::choose(catalog, &work, &demand.sla_target);
-    match demand.preset {
-        None => sizing_of(catalog, demand, &work, &chosen, Vec::new()),
-        Some(preset) => {
-            let named = capacity::fit(catalog, preset, &work, &demand.sla_target);
-            // Over `large` the named plan grows, as the chosen one does.
-            let grown = preset == Preset::Large && chosen.preset == Preset::Large;
-            let fit = if grown { &chosen } else { &named };
-            let warnings = fit.warnings(catalog, &demand.sla_target, chosen.preset);
-            sizing_of(catalog, demand, &work, fit, warnings)
-        }
-    }
+    Model::new(catalog, demand).sizing()
 }
 
 /// Sizes a demand with alternatives and an explanation, for the calculator call.
 pub fn calculate(catalog: &Catalog, demand: &Demand) -> Calculation {
-    let sizing = size(catalog, demand);
-    let work = Work::of(catalog, demand);
-    let fit = capacity::fit_of(catalog, &sizing, &work, &demand.sla_target);
-    let alternatives = capacity::alternatives(catalog, &work, demand, &fit);
-    let explanation = explain::explanation(catalog, demand, &work, &fit, &sizing);
+    let model = Model::new(catalog, demand);
+    let sizing = model.sizing();
+    let alternatives = capacity::alternatives(catalog, &model.work, demand, &model.fit);
+    let explanation = explain::explanation(&model, &sizing, &alternatives);
     Calculation { sizing, alternatives, explanation }
 }
 
 /// Estimated time to delete a tenant.
 pub fn deletion_time(catalog: &Catalog, sizing: &Sizing) -> DeploymentTime {
     let minutes = &catalog.deployment_time;
-    let workloads = sizing.services.len() as u32;
-    let min_minutes = (minutes.deletion_minutes_per_workload * workloads).max(1);
-    let max_minutes = min_minutes + (minutes.deletion_spread_minutes_per_workload * workloads).max(1);
-    DeploymentTime { min_minutes, max_minutes }
+    let workloads = count(sizing.services.len());
+    let min_minutes = minutes.deletion_minutes_per_workload.saturating_mul(workloads).max(1);
+    let spread = minutes.deletion_spread_minutes_per_workload.saturating_mul(workloads).max(1);
+    DeploymentTime { min_minutes, max_minutes: min_minutes.saturating_add(spread) }
 }
 
-/// Estimated time to deploy a number of workloads, some of which load a model onto a GPU.
+/// Estimated time to deploy a number of workloads, `gpu_models` of which are services of the catalog's
+/// GPU order: each of these loads a model, wherever it runs.
 pub fn deployment_time(catalog: &Catalog, workloads: usize, gpu_models: usize) -> DeploymentTime {
     let minutes = &catalog.deployment_time;
-    let (workloads, gpu_models) = (workloads as u32, gpu_models as u32);
-    let min_minutes = minutes.base_minutes
-        + minutes.minutes_per_workload * workloads
-        + minutes.minutes_per_gpu_model * gpu_models;
-    let max_minutes = min_minutes + (minutes.spread_minutes_per_workload * workloads).max(1);
-    DeploymentTime { min_minutes, max_minutes }
+    let (workloads, gpu_models) = (count(workloads), count(gpu_models));
+    let min_minutes = minutes
+        .base_minutes
+        .saturating_add(minutes.minutes_per_workload.saturating_mul(workloads))
+        .saturating_add(minutes.minutes_per_gpu_model.saturating_mul(gpu_models))
+        .max(1);
+    let spread = minutes.spread_minutes_per_workload.saturating_mul(workloads).max(1);
+    DeploymentTime { min_minutes, max_minutes: min_minutes.saturating_add(spread) }
 }
 
 /// The smallest plan that holds an amount of resources; `large` where none does.
@@ -184,29 +176,56 @@ pub fn smallest_preset_for(catalog: &Catalog, resources: &Resources) -> Preset {
     plan.map_or(Preset::Large, |plan| plan.name)
 }
 
-/// List price in whole US dollars a month of the smallest plan that holds an amount of resources.
+/// List price in whole US dollars a month of the smallest plan that holds an amount of resources,
+/// `large` growing as it does for a demand.
 pub fn list_price_of(catalog: &Catalog, resources: &Resources) -> u64 {
-    let plan = catalog.plan(smallest_preset_for(catalog, resources));
-    cost::plan_price(plan, resources)
+    cost::plan_price(catalog.plan(smallest_preset_for(catalog, resources)), resources)
 }
 
-fn sizing_of(
-    catalog: &Catalog,
-    demand: &Demand,
-    work: &Work,
-    fit: &Fit,
-    warnings: Vec<SizingWarning>,
-) -> Sizing {
-    let services = split::services(catalog, work, fit);
-    let gpu_models = work.counts.keys().filter(|service| catalog.gpu.order.contains(service)).count();
-    Sizing {
-        preset: fit.preset,
-        resources: fit.resources,
-        gpu_type: fit.gpu_type.clone(),
-        list_price_usd: cost::list_price(catalog, demand, fit),
-        operator_cost_usd: cost::operator_cost(catalog, fit),
-        deployment_time: deployment_time(catalog, services.len(), gpu_models),
-        services,
-        warnings,
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// One run of the model: the demand, its work, the plan that it gets and the one that would be chosen.
+struct Model<'a> {
+    catalog: &'a Catalog,
+    demand: &'a Demand,
+    work: Work,
+    /// What the calculator would choose.
+    chosen: Fit,
+    /// What is given.
+    fit: Fit,
+}
+
+impl<'a> Model<'a> {
+    fn new(catalog: &'a Catalog, demand: &'a Demand) -> Self {
+        let work = Work::of(catalog, demand);
+        let sla = &demand.sla_target;
+        let chosen = capacity::choose(catalog, &work, sla);
+        let fit = match demand.preset {
+            Some(preset) => capacity::listed(catalog, preset, &work, sla),
+            None => chosen.clone(),
+        };
+        Self { catalog, demand, work, chosen, fit }
+    }
+
+    /// Services that load a model onto a GPU.
+    fn gpu_models(&self) -> usize {
+        self.work.counts.keys().filter(|service| self.catalog.gpu.order.contains(service)).count()
+    }
+
+    fn sizing(&self) -> Sizing {
+        let Self { catalog, demand, work, chosen, fit } = self;
+        let services = split::services(catalog, work, fit);
+        Sizing {
+            preset: fit.preset,
+            resources: fit.resources,
+            gpu_type: fit.gpu_type.clone(),
+            list_price_usd: cost::list_price(catalog, demand, fit),
+            operator_cost_usd: cost::operator_cost(catalog, fit),
+            deployment_time: deployment_time(catalog, services.len(), self.gpu_models()),
+            warnings: warnings::warnings(catalog, fit, chosen, &demand.sla_target),
+            services,
+        }
     }
 }

@@ -26,6 +26,10 @@ pub struct Catalog {
     pub load_multipliers: Vec<LoadMultiplier>,
     /// What one container asks of the scheduler.
     pub requests: Requests,
+    /// How containers' limits are rounded.
+    pub limits: LimitSteps,
+    /// In what steps the largest plan grows.
+    pub growth: GrowthSteps,
     /// Memory beside the containers' base.
     pub memory: MemoryModel,
     /// Storage.
@@ -139,6 +143,9 @@ pub struct ServiceModel {
     /// Aicm searches of an item.
     #[serde(default)]
     pub aicm_searches_per_item: f64,
+    /// Share of the items that quality assessment looks at.
+    #[serde(default)]
+    pub qa_item_share: f64,
     /// Hours over which a day's items come.
     #[serde(default)]
     pub hours_per_day: f64,
@@ -158,6 +165,10 @@ pub struct CpuModel {
     pub ta_channels_per_core: f64,
     /// Quality-assessment channels that a core carries.
     pub qa_channels_per_core: f64,
+    /// Share of quality assessment that is done in-house.
+    pub qa_in_house_share: f64,
+    /// CPU time of an item that is assessed in-house.
+    pub qa_cpu_seconds_per_item: f64,
     /// Share of a call in which one side speaks.
     pub stt_speech_share: f64,
 }
@@ -170,6 +181,8 @@ pub struct GpuModel {
     pub tts_cache_share: f64,
     /// Milliseconds on an idle device.
     pub service_time_ms: f64,
+    /// Utilisation below which no devices are added.
+    pub lowest_utilization: f64,
     /// Services whose pods get a GPU, in order.
     pub order: Vec<Service>,
 }
@@ -192,6 +205,28 @@ pub struct Requests {
     pub cpu_millicores: u64,
     /// MiB.
     pub memory_mib: u64,
+}
+
+/// Containers' limits are whole multiples of these.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSteps {
+    /// Thousandths of a core.
+    pub cpu_step_millicores: u64,
+    /// MiB.
+    pub memory_step_mib: u64,
+}
+
+/// A grown plan holds whole multiples of these.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrowthSteps {
+    /// Thousandths of a core.
+    pub cpu_step_millicores: u64,
+    /// MiB.
+    pub memory_step_mib: u64,
+    /// GB.
+    pub storage_step_gb: u64,
 }
 
 /// Memory beside the containers' base.
@@ -238,10 +273,12 @@ pub struct Alternatives {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// US dollars a month.
-    pub usd_per_30_stt_channels: f64,
-    /// US dollars a month.
-    pub usd_per_30_tts_channels: f64,
+    /// Stand-alone channels of a block.
+    pub speech_block_channels: u64,
+    /// US dollars a month for a block of speech-to-text.
+    pub usd_per_stt_block: f64,
+    /// US dollars a month for a block of text-to-speech.
+    pub usd_per_tts_block: f64,
 }
 
 /// What a tenant costs the operator.

@@ -1,154 +1,258 @@
 //! What a catalog must satisfy beyond its shape; every fault at once.
 
-use super::Catalog;
+use super::{Catalog, Device, Fault, Plan, ServiceModel};
 use crate::tenant::{Preset, Service};
 
-/// Everything that is wrong, each with its key and how to fix it.
-pub(super) fn faults(catalog: &Catalog) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut check = |right: bool, key: String, fix: &str| {
+/// Most of anything that is counted (cores in thousandths, MiB, GB, dollars, channels); sums and
+/// products of such figures stay within 64 bits.
+const MOST: u64 = 1_000_000_000;
+/// Most pods of a service in a plan.
+const MOST_REPLICAS: u32 = 1000;
+/// Most minutes of each part of a deployment: a day.
+const MOST_MINUTES: u32 = 1440;
+
+#[derive(Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn check(&mut self, right: bool, path: impl Into<String>, fix: &str) {
         if !right {
-            faults.push(format!("{key}: {fix}"));
+            self.0.push(Fault { path: path.into(), text: fix.to_owned() });
         }
-    };
+    }
+
+    fn counted(&mut self, path: impl Into<String>, least: u64, value: u64) {
+        let fix = format!("must be between {least} and {MOST}");
+        self.check((least..=MOST).contains(&value), path, &fix);
+    }
+
+    fn above_zero(&mut self, path: impl Into<String>, value: f64) {
+        let fix = format!("must be over 0 and at most {MOST}");
+        self.check(value > 0.0 && value <= MOST as f64, path, &fix);
+    }
+
+    fn zero_or_more(&mut self, path: impl Into<String>, value: f64) {
+        let fix = format!("must be between 0 and {MOST}");
+        self.check(value >= 0.0 && value <= MOST as f64, path, &fix);
+    }
+
+    fn share(&mut self, path: impl Into<String>, value: f64) {
+        self.check((0.0..=1.0).contains(&value), path, "must be between 0 and 1");
+    }
+}
+
+/// Everything that is wrong, each with its key and how to fix it.
+pub(super) fn faults(catalog: &Catalog) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    plans(&mut faults, catalog);
+    devices(&mut faults, &catalog.devices);
+    for service in Service::ALL {
+        match catalog.services.get(&service) {
+            Some(model) => service_model(&mut faults, service, model),
+            None => faults.check(false, format!("services.{service}"), "is missing; add the table"),
+        }
+    }
+    work(&mut faults, catalog);
+    money_and_time(&mut faults, catalog);
+    faults.0.extend(catalog.kubernetes.faults().into_iter().map(Fault::parse));
+    faults.0
+}
+
+fn plans(faults: &mut Faults, catalog: &Catalog) {
     for preset in Preset::ALL {
         let times = catalog.presets.iter().filter(|plan| plan.name == preset).count();
-        check(times == 1, format!("presets.{preset}"), "must stand in the file exactly once");
+        faults.check(times == 1, format!("presets.{preset}"), "must stand in the file exactly once");
     }
-    let ascending = catalog.presets.windows(2).all(|pair| {
+    for pair in catalog.presets.windows(2) {
         let (smaller, larger) = (&pair[0], &pair[1]);
-        smaller.name < larger.name
-            && smaller.cpu_millicores <= larger.cpu_millicores
-            && smaller.memory_mib <= larger.memory_mib
-            && smaller.gpu <= larger.gpu
-            && smaller.storage_gb <= larger.storage_gb
-            && smaller.list_price_usd <= larger.list_price_usd
-            && smaller.replicas <= larger.replicas
-    });
-    check(ascending, "presets".to_owned(), "must grow from micro to large in every figure");
+        let key = |field: &str| format!("presets.{}.{field}", larger.name);
+        let fix = format!("must be at least that of {}, which stands before it", smaller.name);
+        faults.check(
+            smaller.name <= larger.name,
+            key("name"),
+            "must come in order: micro, small, medium, large",
+        );
+        type Figure = fn(&Plan) -> u64;
+        let figures: [(&str, Figure); 6] = [
+            ("cpu_millicores", |plan| plan.cpu_millicores),
+            ("memory_mib", |plan| plan.memory_mib),
+            ("gpu", |plan| plan.gpu),
+            ("storage_gb", |plan| plan.storage_gb),
+            ("list_price_usd", |plan| plan.list_price_usd),
+            ("replicas", |plan| u64::from(plan.replicas)),
+        ];
+        for (field, figure) in figures {
+            faults.check(figure(smaller) <= figure(larger), key(field), &fix);
+        }
+        let position = |plan: &Plan| catalog.devices.iter().position(|device| device.name == plan.gpu_type);
+        faults.check(position(smaller) <= position(larger), key("gpu_type"), &fix);
+    }
     for plan in &catalog.presets {
         let key = |field: &str| format!("presets.{}.{field}", plan.name);
         let known = catalog.devices.iter().any(|device| device.name == plan.gpu_type);
-        check(known, key("gpu_type"), "must name a device of this file");
-        check(plan.replicas >= 1, key("replicas"), "must be 1 or more");
-        check(plan.cpu_millicores >= 1000, key("cpu_millicores"), "must be 1000 or more");
-        check(plan.memory_mib >= 1024, key("memory_mib"), "must be 1024 or more");
-        check(plan.gpu >= 1, key("gpu"), "must be 1 or more");
+        faults.check(known, key("gpu_type"), "must name a device of this file");
+        faults.check(
+            (1..=MOST_REPLICAS).contains(&plan.replicas),
+            key("replicas"),
+            "must be between 1 and 1000",
+        );
+        faults.counted(key("gpu"), 1, plan.gpu);
+        faults.counted(key("storage_gb"), 1, plan.storage_gb);
+        faults.counted(key("list_price_usd"), 0, plan.list_price_usd);
+        let (cpu, memory) = (catalog.requests.cpu_millicores, catalog.requests.memory_mib);
+        let least_cpu = least_plan(catalog, plan, cpu, |model| model.cpu_weight);
+        let least_memory = least_plan(catalog, plan, memory, |model| model.memory_weight);
+        faults.counted(key("cpu_millicores"), least_cpu, plan.cpu_millicores);
+        faults.counted(key("memory_mib"), least_memory, plan.memory_mib);
     }
-    check(!catalog.devices.is_empty(), "devices".to_owned(), "must have at least one");
-    for (index, device) in catalog.devices.iter().enumerate() {
+}
+
+/// Every service may be ordered at once, and the pods of the one with the least weight must get what
+/// they ask for.
+fn least_plan(catalog: &Catalog, plan: &Plan, request: u64, weight: fn(&ServiceModel) -> u64) -> u64 {
+    let weights = || catalog.services.values().map(weight);
+    let (sum, lightest) = (weights().fold(0, u64::saturating_add), weights().min().unwrap_or(1));
+    let asked = u64::from(plan.replicas).saturating_mul(request);
+    asked.saturating_mul(sum).div_ceil(lightest.max(1))
+}
+
+fn devices(faults: &mut Faults, devices: &[Device]) {
+    faults.check(!devices.is_empty(), "devices", "must have at least one");
+    for (index, device) in devices.iter().enumerate() {
         let key = |field: &str| format!("devices.{}.{field}", device.name);
-        for (field, value) in [
-            ("tts_channels_uncached", device.tts_channels_uncached),
-            ("tts_channels_cached", device.tts_channels_cached),
-            ("nlp_queries_per_second", device.nlp_queries_per_second),
-            ("aicm_searches_per_second", device.aicm_searches_per_second),
-        ] {
-            check(value.is_finite() && value > 0.0, key(field), "must be over 0");
+        let before = index.checked_sub(1).map(|before| &devices[before]);
+        let twice = devices[..index].iter().any(|other| other.name == device.name);
+        faults.check(!twice && !device.name.is_empty(), key("name"), "must be a name of its own");
+        type Figure = fn(&Device) -> f64;
+        let figures: [(&str, Figure); 5] = [
+            ("tts_channels_uncached", |device| device.tts_channels_uncached),
+            ("tts_channels_cached", |device| device.tts_channels_cached),
+            ("nlp_queries_per_second", |device| device.nlp_queries_per_second),
+            ("aicm_searches_per_second", |device| device.aicm_searches_per_second),
+            ("list_price_usd_per_hour", |device| device.list_price_usd_per_hour),
+        ];
+        for (field, figure) in figures {
+            faults.above_zero(key(field), figure(device));
+            let grows = before.is_none_or(|before| figure(before) <= figure(device));
+            faults.check(grows, key(field), "must be at least that of the device before it");
         }
-        let price = device.list_price_usd_per_hour;
-        check(price.is_finite() && price >= 0.0, key("list_price_usd_per_hour"), "must be 0 or more");
-        let last = index + 1 == catalog.devices.len();
-        let fix = "must be 0 for the last device, and over the one before for the others";
-        let before = index.checked_sub(1).map_or(0, |before| catalog.devices[before].up_to_count);
-        check(
-            if last { device.up_to_count == 0 } else { device.up_to_count > before },
-            key("up_to_count"),
-            fix,
-        );
-        if let Some(before) = index.checked_sub(1).map(|before| &catalog.devices[before]) {
-            let grows = device.tts_channels_uncached >= before.tts_channels_uncached
-                && device.tts_channels_cached >= before.tts_channels_cached
-                && device.nlp_queries_per_second >= before.nlp_queries_per_second
-                && device.aicm_searches_per_second >= before.aicm_searches_per_second
-                && price >= before.list_price_usd_per_hour;
-            check(
-                grows,
-                format!("devices.{}", device.name),
-                "must carry and cost at least what the one before does",
-            );
-        }
+        faults.zero_or_more(key("power_watts"), device.power_watts);
+        let cached = device.tts_channels_cached >= device.tts_channels_uncached;
+        faults.check(cached, key("tts_channels_cached"), "must be at least tts_channels_uncached");
+        let last = index + 1 == devices.len();
+        let bound = device.up_to_count;
+        let right = if last { bound == 0 } else { bound > before.map_or(0, |before| before.up_to_count) };
+        let fix = "must be 0 for the last device, and over that of the device before it for the others";
+        faults.check(right && bound <= MOST, key("up_to_count"), fix);
     }
-    for service in Service::ALL {
-        let Some(model) = catalog.services.get(&service) else {
-            check(false, format!("services.{service}"), "is missing");
-            continue;
-        };
-        let key = |field: &str| format!("services.{service}.{field}");
-        check(model.container_port > 0, key("container_port"), "must be 1 or more");
-        check(model.cpu_weight > 0, key("cpu_weight"), "must be 1 or more");
-        check(model.memory_weight > 0, key("memory_weight"), "must be 1 or more");
-        check(
-            model.stt_channels <= 100 && model.tts_channels <= 100,
-            key("stt_channels"),
-            "must be 100 or less",
-        );
-        for (field, value) in [
-            ("items_per_day", model.items_per_day),
-            ("minutes_per_item", model.minutes_per_item),
-            ("nlp_queries_per_item", model.nlp_queries_per_item),
-            ("aicm_searches_per_item", model.aicm_searches_per_item),
-        ] {
-            check(value.is_finite() && value >= 0.0, key(field), "must be 0 or more");
-        }
-        let hours = (0.0..=24.0).contains(&model.hours_per_day)
-            && (model.items_per_day == 0.0 || model.hours_per_day > 0.0);
-        check(hours, key("hours_per_day"), "must be over 0 and at most 24 where there are items");
+}
+
+fn service_model(faults: &mut Faults, service: Service, model: &ServiceModel) {
+    let key = |field: &str| format!("services.{service}.{field}");
+    faults.check(model.container_port > 0, key("container_port"), "must be between 1 and 65535");
+    for (field, weight) in [("cpu_weight", model.cpu_weight), ("memory_weight", model.memory_weight)] {
+        faults.check((1..=1000).contains(&weight), key(field), "must be between 1 and 1000");
     }
-    for (key, value) in [
-        ("cpu.stt_channels_per_core", catalog.cpu.stt_channels_per_core),
-        ("cpu.ta_channels_per_core", catalog.cpu.ta_channels_per_core),
-        ("cpu.qa_channels_per_core", catalog.cpu.qa_channels_per_core),
-        ("gpu.service_time_ms", catalog.gpu.service_time_ms),
-        ("operator_cost.hours_per_month", catalog.operator_cost.hours_per_month),
+    for (field, channels) in [("stt_channels", model.stt_channels), ("tts_channels", model.tts_channels)] {
+        faults.check(channels <= 100, key(field), "must be 100 or less");
+    }
+    for (field, value) in [
+        ("items_per_day", model.items_per_day),
+        ("minutes_per_item", model.minutes_per_item),
+        ("nlp_queries_per_item", model.nlp_queries_per_item),
+        ("aicm_searches_per_item", model.aicm_searches_per_item),
     ] {
-        check(value.is_finite() && value > 0.0, key.to_owned(), "must be over 0");
+        faults.zero_or_more(key(field), value);
     }
-    for (key, value) in [
-        ("cpu.stt_speech_share", catalog.cpu.stt_speech_share),
-        ("gpu.tts_cache_share", catalog.gpu.tts_cache_share),
+    faults.share(key("qa_item_share"), model.qa_item_share);
+    let hours = (0.0..=24.0).contains(&model.hours_per_day)
+        && (model.items_per_day == 0.0 || model.hours_per_day > 0.0);
+    faults.check(hours, key("hours_per_day"), "must be at most 24, and over 0 where there are items");
+}
+
+fn work(faults: &mut Faults, catalog: &Catalog) {
+    let (cpu, gpu) = (&catalog.cpu, &catalog.gpu);
+    for (path, value) in [
+        ("cpu.stt_channels_per_core", cpu.stt_channels_per_core),
+        ("cpu.ta_channels_per_core", cpu.ta_channels_per_core),
+        ("cpu.qa_channels_per_core", cpu.qa_channels_per_core),
+        ("gpu.service_time_ms", gpu.service_time_ms),
     ] {
-        check((0.0..=1.0).contains(&value), key.to_owned(), "must be between 0 and 1");
+        faults.above_zero(path, value);
     }
+    faults.share("cpu.qa_in_house_share", cpu.qa_in_house_share);
+    faults.zero_or_more("cpu.qa_cpu_seconds_per_item", cpu.qa_cpu_seconds_per_item);
+    faults.share("cpu.stt_speech_share", cpu.stt_speech_share);
+    faults.share("gpu.tts_cache_share", gpu.tts_cache_share);
+    let inner = |share: f64| share > 0.0 && share < 1.0;
+    faults.check(inner(gpu.lowest_utilization), "gpu.lowest_utilization", "must be over 0 and below 1");
     let share = catalog.availability.pod_share;
-    check(share > 0.0 && share < 1.0, "availability.pod_share".to_owned(), "must be between 0 and 1");
-    for (key, value) in [
-        ("memory.mib_per_voice_channel", catalog.memory.mib_per_voice_channel),
-        ("memory.mib_per_chat_user", catalog.memory.mib_per_chat_user),
-        ("storage.gb_per_service", catalog.storage.gb_per_service),
-        ("storage.mb_per_user", catalog.storage.mb_per_user),
-        ("storage.mb_per_agent_day", catalog.storage.mb_per_agent_day),
-        ("storage.recording_days", catalog.storage.recording_days),
-        ("alternatives.max_response_increase_percent", catalog.alternatives.max_response_increase_percent),
-        ("prices.usd_per_30_stt_channels", catalog.prices.usd_per_30_stt_channels),
-        ("prices.usd_per_30_tts_channels", catalog.prices.usd_per_30_tts_channels),
-        ("operator_cost.usd_per_core_hour", catalog.operator_cost.usd_per_core_hour),
-        ("operator_cost.usd_per_gib_hour", catalog.operator_cost.usd_per_gib_hour),
-        ("operator_cost.usd_per_storage_gb_month", catalog.operator_cost.usd_per_storage_gb_month),
-    ] {
-        check(value.is_finite() && value >= 0.0, key.to_owned(), "must be 0 or more");
-    }
+    faults.check(inner(share), "availability.pod_share", "must be over 0 and below 1");
+    let twice = (1..gpu.order.len()).any(|index| gpu.order[..index].contains(&gpu.order[index]));
+    faults.check(!twice, "gpu.order", "must name each service at most once");
+
     let steps = &catalog.load_multipliers;
     let bounded = steps.last().is_some_and(|step| step.up_to_voice_channels == 0);
     let rising = steps.windows(2).all(|pair| {
-        pair[0].factor <= pair[1].factor
-            && pair[0].up_to_voice_channels > 0
-            && (pair[1].up_to_voice_channels == 0
-                || pair[0].up_to_voice_channels < pair[1].up_to_voice_channels)
+        let (lower, upper) = (&pair[0], &pair[1]);
+        let bound = upper.up_to_voice_channels;
+        lower.factor <= upper.factor
+            && lower.up_to_voice_channels > 0
+            && (bound == 0 || lower.up_to_voice_channels < bound)
     });
     let fix = "must rise in bound and factor; the last has the bound 0, which means none";
-    check(
-        bounded && rising && steps.iter().all(|step| step.factor >= 0.0),
-        "load_multipliers".to_owned(),
-        fix,
-    );
-    check(catalog.requests.cpu_millicores > 0, "requests.cpu_millicores".to_owned(), "must be 1 or more");
-    check(catalog.requests.memory_mib > 0, "requests.memory_mib".to_owned(), "must be 1 or more");
-    check(
-        catalog.default_sla.response_time_ms > 0,
-        "default_sla.response_time_ms".to_owned(),
-        "must be 1 or more",
-    );
-    faults.extend(catalog.kubernetes.faults());
-    faults
+    let positive = steps.iter().all(|step| step.factor >= 0.0 && step.factor <= 1000.0);
+    faults.check(bounded && rising && positive, "load_multipliers", fix);
+
+    let (requests, limits, growth) = (&catalog.requests, &catalog.limits, &catalog.growth);
+    for (path, value) in
+        [("requests.cpu_millicores", requests.cpu_millicores), ("requests.memory_mib", requests.memory_mib)]
+    {
+        faults.check((1..=1_000_000).contains(&value), path, "must be between 1 and 1000000");
+    }
+    for (path, value) in [
+        ("limits.cpu_step_millicores", limits.cpu_step_millicores),
+        ("limits.memory_step_mib", limits.memory_step_mib),
+        ("growth.cpu_step_millicores", growth.cpu_step_millicores),
+        ("growth.memory_step_mib", growth.memory_step_mib),
+        ("growth.storage_step_gb", growth.storage_step_gb),
+    ] {
+        faults.counted(path, 1, value);
+    }
+    let sla = catalog.default_sla.response_time_ms;
+    faults.check(sla > 0, "default_sla.response_time_ms", "must be 1 or more");
+}
+
+fn money_and_time(faults: &mut Faults, catalog: &Catalog) {
+    let (prices, cost) = (&catalog.prices, &catalog.operator_cost);
+    faults.counted("prices.speech_block_channels", 1, prices.speech_block_channels);
+    faults.above_zero("operator_cost.hours_per_month", cost.hours_per_month);
+    let (memory, storage) = (&catalog.memory, &catalog.storage);
+    for (path, value) in [
+        ("memory.mib_per_voice_channel", memory.mib_per_voice_channel),
+        ("memory.mib_per_chat_user", memory.mib_per_chat_user),
+        ("storage.gb_per_service", storage.gb_per_service),
+        ("storage.mb_per_user", storage.mb_per_user),
+        ("storage.mb_per_agent_day", storage.mb_per_agent_day),
+        ("storage.recording_days", storage.recording_days),
+        ("alternatives.max_response_increase_percent", catalog.alternatives.max_response_increase_percent),
+        ("prices.usd_per_stt_block", prices.usd_per_stt_block),
+        ("prices.usd_per_tts_block", prices.usd_per_tts_block),
+        ("operator_cost.usd_per_core_hour", cost.usd_per_core_hour),
+        ("operator_cost.usd_per_gib_hour", cost.usd_per_gib_hour),
+        ("operator_cost.usd_per_storage_gb_month", cost.usd_per_storage_gb_month),
+    ] {
+        faults.zero_or_more(path, value);
+    }
+    let minutes = &catalog.deployment_time;
+    for (field, value) in [
+        ("base_minutes", minutes.base_minutes),
+        ("minutes_per_workload", minutes.minutes_per_workload),
+        ("minutes_per_gpu_model", minutes.minutes_per_gpu_model),
+        ("spread_minutes_per_workload", minutes.spread_minutes_per_workload),
+        ("deletion_minutes_per_workload", minutes.deletion_minutes_per_workload),
+        ("deletion_spread_minutes_per_workload", minutes.deletion_spread_minutes_per_workload),
+    ] {
+        faults.check(value <= MOST_MINUTES, format!("deployment_time.{field}"), "must be at most 1440");
+    }
 }

@@ -1,16 +1,18 @@
 //! Which plan carries the work, and how far a demand over the largest one makes it grow.
+//!
+//! Every comparison here is monotone: more work or a tighter SLA only adds shortages and only raises
+//! what is needed, so that no answer is ever smaller for it.
 
 use super::demand::Work;
 use super::queueing::response_time_ms;
-use super::{Alternative, Demand, Sizing, SizingWarning, cost};
-use crate::catalog::{Catalog, Device, Plan};
+use super::{Alternative, Demand, cost};
+use crate::catalog::{Catalog, Device, Plan, ServiceModel};
 use crate::quantity::Resources;
-use crate::tenant::{Preset, SlaTarget};
+use crate::tenant::{Availability, Preset, SlaTarget};
 use crate::text::Message;
 
-/// Utilisation below which adding devices is pointless: the response time is within a tenth of an
-/// idle device's. An SLA that asks for less than that can not be bought with devices.
-const LOWEST_UTILISATION: f64 = 0.1;
+/// Most replicas that are tried for an availability; no catalog's share of a pod needs more.
+const MOST_REPLICAS: u32 = 64;
 
 /// A plan, grown or not, with the work on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,110 +23,124 @@ pub(super) struct Fit {
     pub gpu_type: String,
     /// Pods of each service.
     pub replicas: u32,
-    /// What the work needs; storage and memory with the containers' base.
+    /// What the work needs, the containers' requests included.
     pub needed: Resources,
-    /// Utilisation of the GPUs, 0–1 and over.
-    pub utilisation: f64,
+    /// Devices that the work would keep fully busy.
+    pub gpu_load: f64,
+    /// Share of the GPUs' time that is used; over 1 where they can not keep up.
+    pub utilization: f64,
     /// Milliseconds; infinite where the devices can not keep up.
     pub response_time_ms: f64,
-    /// Availability that the replicas reach, 0–1.
-    pub availability: f64,
+    /// Share of time in which no replica of a service answers.
+    pub unavailability: f64,
+}
+
+/// A resource or promise that a plan is short of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shortage {
+    Cpu,
+    Memory,
+    Gpu,
+    Storage,
+    ResponseTime,
+    Availability,
+}
+
+impl Shortage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Gpu => "gpu",
+            Self::Storage => "storage",
+            Self::ResponseTime => "response_time",
+            Self::Availability => "availability",
+        }
+    }
+}
+
+impl Fit {
+    fn new(
+        catalog: &Catalog,
+        preset: Preset,
+        resources: Resources,
+        device: &Device,
+        replicas: u32,
+        work: &Work,
+        sla: &SlaTarget,
+    ) -> Self {
+        let gpu_load = work.devices(catalog, device);
+        let utilization = gpu_load / resources.gpu as f64;
+        // A service whose pods need a GPU has no more of them than there are GPUs.
+        let on_gpu = catalog.gpu.order.iter().any(|service| work.counts.contains_key(service));
+        let gpus = u32::try_from(resources.gpu).unwrap_or(u32::MAX);
+        let fewest = if on_gpu { replicas.min(gpus) } else { replicas };
+        Self {
+            preset,
+            resources,
+            gpu_type: device.name.clone(),
+            replicas,
+            needed: needed(catalog, work, replicas, device, sla),
+            gpu_load,
+            utilization,
+            response_time_ms: response_time_ms(catalog.gpu.service_time_ms, utilization),
+            unavailability: unavailability(catalog, fewest),
+        }
+    }
+
+    /// What is short.
+    pub fn shortages(&self, sla: &SlaTarget) -> Vec<Shortage> {
+        let (have, need) = (&self.resources, &self.needed);
+        let overloaded = self.utilization >= 1.0;
+        let too_slow = self.response_time_ms > f64::from(sla.response_time_ms);
+        [
+            (Shortage::Cpu, have.cpu_millicores < need.cpu_millicores),
+            (Shortage::Memory, have.memory_mib < need.memory_mib),
+            (Shortage::Gpu, overloaded),
+            (Shortage::Storage, have.storage_gb < need.storage_gb),
+            (Shortage::ResponseTime, !overloaded && too_slow),
+            (Shortage::Availability, !is_available(self.unavailability, sla.availability)),
+        ]
+        .into_iter()
+        .filter_map(|(shortage, is_short)| is_short.then_some(shortage))
+        .collect()
+    }
 }
 
 /// The smallest plan that carries the work and keeps the SLA, else `large`, grown.
 pub(super) fn choose(catalog: &Catalog, work: &Work, sla: &SlaTarget) -> Fit {
     Preset::ALL
         .into_iter()
-        .map(|preset| fit(catalog, preset, work, sla))
+        .map(|preset| listed(catalog, preset, work, sla))
         .find(|fit| fit.shortages(sla).is_empty())
-        .unwrap_or_else(|| grow(catalog, work, sla))
+        .unwrap_or_else(|| grown(catalog, work, sla))
 }
 
 /// A plan as listed, with the work on it.
-pub(super) fn fit(catalog: &Catalog, preset: Preset, work: &Work, sla: &SlaTarget) -> Fit {
+pub(super) fn listed(catalog: &Catalog, preset: Preset, work: &Work, sla: &SlaTarget) -> Fit {
     let plan = catalog.plan(preset);
-    fit_with(catalog, plan, plan.resources(), &plan.gpu_type, plan.replicas, work, sla)
+    let device = catalog.device(&plan.gpu_type);
+    Fit::new(catalog, preset, plan.resources(), device, plan.replicas, work, sla)
 }
 
-/// The fit behind a sizing, grown or not.
-pub(super) fn fit_of(catalog: &Catalog, sizing: &Sizing, work: &Work, sla: &SlaTarget) -> Fit {
-    let plan = catalog.plan(sizing.preset);
-    let replicas = replicas_of(plan, &sizing.resources);
-    fit_with(catalog, plan, sizing.resources, &sizing.gpu_type, replicas, work, sla)
-}
-
-fn fit_with(
-    catalog: &Catalog,
-    plan: &Plan,
-    resources: Resources,
-    gpu_type: &str,
-    replicas: u32,
-    work: &Work,
-    sla: &SlaTarget,
-) -> Fit {
-    let device = catalog.device(gpu_type);
-    let load = work.devices(catalog, device);
-    let utilisation = load / resources.gpu as f64;
-    let needed = needed(catalog, work, u64::from(replicas), device, sla);
-    Fit {
-        preset: plan.name,
-        resources,
-        gpu_type: gpu_type.to_owned(),
-        replicas,
-        needed,
-        utilisation,
-        response_time_ms: response_time_ms(catalog.gpu.service_time_ms, utilisation),
-        availability: 1.0 - (1.0 - catalog.availability.pod_share).powi(replicas.min(64) as i32),
-    }
-}
-
-/// What the work needs with a number of replicas on a type of device.
-fn needed(catalog: &Catalog, work: &Work, replicas: u64, device: &Device, sla: &SlaTarget) -> Resources {
-    let containers = work.counts.len() as u64 * replicas;
-    let requests = &catalog.requests;
-    Resources {
-        cpu_millicores: work.cpu_millicores.ceil() as u64 + containers * requests.cpu_millicores,
-        memory_mib: work.memory_mib.ceil() as u64 + containers * requests.memory_mib,
-        gpu: devices_needed(catalog, work, device, sla),
-        storage_gb: work.storage_gb.ceil() as u64,
-    }
-}
-
-/// Devices of a type that carry the GPU work within the response time; where no number does, as many
-/// as still help.
-fn devices_needed(catalog: &Catalog, work: &Work, device: &Device, sla: &SlaTarget) -> u64 {
-    let load = work.devices(catalog, device);
-    let allowed = 1.0 - catalog.gpu.service_time_ms / f64::from(sla.response_time_ms);
-    (load / allowed.max(LOWEST_UTILISATION)).ceil() as u64
-}
-
-/// `large`, with each resource grown to what the work needs; device type by the number needed.
-fn grow(catalog: &Catalog, work: &Work, sla: &SlaTarget) -> Fit {
+/// `large`, with each resource grown to what the work needs; the device type by the number needed.
+fn grown(catalog: &Catalog, work: &Work, sla: &SlaTarget) -> Fit {
     let plan = catalog.plan(Preset::Large);
     let (device, gpu) = grown_devices(catalog, plan, work, sla);
-    // More replicas need more CPU and memory, which make more replicas: settled after a few rounds,
-    // because a replica asks for far less than the envelope that it stands for.
-    let mut resources = Resources { gpu, ..plan.resources() };
-    let mut replicas = replicas_of(plan, &resources);
-    for _ in 0..64 {
-        let needed = needed(catalog, work, u64::from(replicas), device, sla);
-        resources = Resources {
-            cpu_millicores: whole_cores(needed.cpu_millicores).max(resources.cpu_millicores),
-            memory_mib: whole_gibibytes(needed.memory_mib).max(resources.memory_mib),
-            gpu,
-            storage_gb: needed.storage_gb.max(resources.storage_gb),
-        };
-        let grown = replicas_of(plan, &resources);
-        if grown == replicas {
-            break;
-        }
-        replicas = grown;
-    }
-    fit_with(catalog, plan, resources, &device.name, replicas, work, sla)
+    let replicas = grown_replicas(catalog, plan, work, sla);
+    let needed = needed(catalog, work, replicas, device, sla);
+    let (listed, steps) = (plan.resources(), &catalog.growth);
+    let resources = Resources {
+        cpu_millicores: whole(needed.cpu_millicores, steps.cpu_step_millicores).max(listed.cpu_millicores),
+        memory_mib: whole(needed.memory_mib, steps.memory_step_mib).max(listed.memory_mib),
+        gpu,
+        storage_gb: whole(needed.storage_gb, steps.storage_step_gb).max(listed.storage_gb),
+    };
+    Fit::new(catalog, Preset::Large, resources, device, replicas, work, sla)
 }
 
-/// The smallest device type whose number stays within its bound, and the number. A larger type starts
-/// where the smaller one ends, so that more work never means fewer devices.
+/// The smallest device type, from the plan's on, whose number stays within its bound, and the number.
+/// A larger type starts where the smaller one ends, so that more work never means fewer devices.
 fn grown_devices<'c>(catalog: &'c Catalog, plan: &Plan, work: &Work, sla: &SlaTarget) -> (&'c Device, u64) {
     let first = catalog.devices.iter().position(|device| device.name == plan.gpu_type).unwrap_or(0);
     let mut at_least = plan.gpu;
@@ -139,18 +155,67 @@ fn grown_devices<'c>(catalog: &'c Catalog, plan: &Plan, work: &Work, sla: &SlaTa
     (catalog.device(&plan.gpu_type), at_least)
 }
 
-/// Pods of each service: the plan's, and more as the envelope's CPU grows over the plan's.
-fn replicas_of(plan: &Plan, resources: &Resources) -> u32 {
-    let grown = u128::from(plan.replicas) * u128::from(resources.cpu_millicores);
-    u32::try_from(grown / u128::from(plan.cpu_millicores)).unwrap_or(u32::MAX).max(plan.replicas)
+/// Pods of each service of a grown plan: as many more as the work takes more CPU than the plan has,
+/// and enough for the availability.
+fn grown_replicas(catalog: &Catalog, plan: &Plan, work: &Work, sla: &SlaTarget) -> u32 {
+    let for_work = f64::from(plan.replicas) * work.cpu_millicores() / plan.cpu_millicores as f64;
+    let for_availability = (plan.replicas..MOST_REPLICAS)
+        .find(|replicas| is_available(unavailability(catalog, *replicas), sla.availability))
+        .unwrap_or(plan.replicas);
+    // Past any u32 the cast gives the largest, which is what is wanted.
+    (for_work.ceil() as u32).max(for_availability).max(plan.replicas)
 }
 
-fn whole_cores(millicores: u64) -> u64 {
-    millicores.div_ceil(1000) * 1000
+/// What the work needs with a number of replicas on a type of device. The plan is split by weight, so it
+/// must also be large enough for the lightest service's pods to get what they ask for.
+fn needed(catalog: &Catalog, work: &Work, replicas: u32, device: &Device, sla: &SlaTarget) -> Resources {
+    let services = || work.counts.keys().map(|service| catalog.service(*service));
+    let with_requests = |work: f64, request: u64, weight: fn(&ServiceModel) -> u64| {
+        let asked = u64::from(replicas).saturating_mul(request);
+        let lightest = services().map(weight).min().unwrap_or(1);
+        let for_lightest = asked.saturating_mul(services().map(weight).sum()).div_ceil(lightest);
+        let for_all = (work.ceil() as u64).saturating_add(asked.saturating_mul(services().count() as u64));
+        for_all.max(for_lightest)
+    };
+    let requests = &catalog.requests;
+    Resources {
+        cpu_millicores: with_requests(work.cpu_millicores(), requests.cpu_millicores, |model| {
+            model.cpu_weight
+        }),
+        memory_mib: with_requests(work.memory_mib, requests.memory_mib, |model| model.memory_weight),
+        gpu: devices_needed(catalog, work, device, sla),
+        storage_gb: work.storage_gb.ceil() as u64,
+    }
 }
 
-fn whole_gibibytes(mebibytes: u64) -> u64 {
-    mebibytes.div_ceil(1024) * 1024
+/// Devices of a type that carry the GPU work within the response time; where no number does, as many
+/// as still help.
+fn devices_needed(catalog: &Catalog, work: &Work, device: &Device, sla: &SlaTarget) -> u64 {
+    let allowed = 1.0 - catalog.gpu.service_time_ms / f64::from(sla.response_time_ms);
+    let load = work.devices(catalog, device);
+    (load / allowed.max(catalog.gpu.lowest_utilization)).ceil() as u64
+}
+
+/// Milliseconds below which devices can not bring the response time.
+pub(super) fn fastest_response_ms(catalog: &Catalog) -> f64 {
+    response_time_ms(catalog.gpu.service_time_ms, catalog.gpu.lowest_utilization)
+}
+
+/// Share of time in which none of a number of pods answers.
+fn unavailability(catalog: &Catalog, replicas: u32) -> f64 {
+    let replicas = i32::try_from(replicas.min(MOST_REPLICAS)).unwrap_or(i32::MAX);
+    (1.0 - catalog.availability.pod_share).powi(replicas)
+}
+
+/// Whether an unavailability is within what an availability allows. All of the time never is: there is
+/// always a chance that every pod is away. The tolerance is for the last bit of the subtraction.
+fn is_available(unavailability: f64, target: Availability) -> bool {
+    let allowed = f64::from(1_000_000_u32.saturating_sub(target.0)) / 1e6;
+    allowed > 0.0 && unavailability <= allowed * (1.0 + 1e-9)
+}
+
+fn whole(amount: u64, step: u64) -> u64 {
+    amount.div_ceil(step).saturating_mul(step)
 }
 
 /// Smaller plans that carry the work, if more slowly; dearest first.
@@ -158,9 +223,8 @@ pub(super) fn alternatives(catalog: &Catalog, work: &Work, demand: &Demand, fit:
     let sla = &demand.sla_target;
     let mut alternatives = Vec::new();
     for preset in Preset::ALL.into_iter().rev().filter(|preset| *preset < fit.preset) {
-        let smaller = self::fit(catalog, preset, work, sla);
-        let only_slower =
-            smaller.shortages(sla).iter().all(|short| matches!(*short, "gpu" | "response_time"));
+        let smaller = listed(catalog, preset, work, sla);
+        let only_slower = smaller.shortages(sla).iter().all(|short| *short == Shortage::ResponseTime);
         let increase = (smaller.response_time_ms / fit.response_time_ms - 1.0) * 100.0;
         if only_slower && increase <= catalog.alternatives.max_response_increase_percent {
             alternatives.push(Alternative {
@@ -173,62 +237,4 @@ pub(super) fn alternatives(catalog: &Catalog, work: &Work, demand: &Demand, fit:
         }
     }
     alternatives
-}
-
-impl Fit {
-    /// What is short, by the names that warnings use.
-    pub fn shortages(&self, sla: &SlaTarget) -> Vec<&'static str> {
-        let (have, need) = (&self.resources, &self.needed);
-        let target = f64::from(sla.response_time_ms);
-        let short = [
-            ("cpu", have.cpu_millicores < need.cpu_millicores),
-            ("memory", have.memory_mib < need.memory_mib),
-            ("gpu", self.utilisation >= 1.0),
-            ("storage", have.storage_gb < need.storage_gb),
-            ("response_time", self.utilisation < 1.0 && self.response_time_ms > target),
-            ("availability", self.availability < sla.availability.fraction() - 1e-12),
-        ];
-        short.into_iter().filter_map(|(name, is_short)| is_short.then_some(name)).collect()
-    }
-
-    /// A warning for each shortage, naming the plan that would do.
-    pub fn warnings(&self, catalog: &Catalog, sla: &SlaTarget, suggested: Preset) -> Vec<SizingWarning> {
-        let text = |short: &str| match short {
-            "cpu" => Message::new("sizing.short_of_cpu")
-                .with("needed", self.needed.cpu_text())
-                .with("available", self.resources.cpu_text()),
-            "memory" => Message::new("sizing.short_of_memory")
-                .with("needed", self.needed.memory_text())
-                .with("available", self.resources.memory_text()),
-            "gpu" => Message::new("sizing.short_of_gpu")
-                .with("needed", self.needed.gpu)
-                .with("available", self.resources.gpu),
-            "storage" => Message::new("sizing.short_of_storage")
-                .with("needed", self.needed.storage_text())
-                .with("available", self.resources.storage_text()),
-            "availability" => Message::new("sizing.short_of_availability")
-                .with("expected", format!("{:.4}%", self.availability * 100.0))
-                .with("target", sla.availability),
-            _ => {
-                let idle = catalog.gpu.service_time_ms;
-                let reachable = f64::from(sla.response_time_ms) >= idle / (1.0 - LOWEST_UTILISATION);
-                let key = if reachable {
-                    "sizing.short_of_response_time"
-                } else {
-                    "sizing.response_time_unreachable"
-                };
-                Message::new(key)
-                    .with("expected", format!("{:.0}ms", self.response_time_ms))
-                    .with("target", format!("{}ms", sla.response_time_ms))
-            }
-        };
-        self.shortages(sla)
-            .into_iter()
-            .map(|short| SizingWarning {
-                message: text(short).with("preset", suggested),
-                short_of: short.to_owned(),
-                suggested_preset: suggested,
-            })
-            .collect()
-    }
 }

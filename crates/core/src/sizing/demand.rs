@@ -12,6 +12,8 @@ const SECONDS: f64 = 3600.0;
 /// The work that a demand causes, whatever carries it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Work {
+    /// Users at once: of the chatbot, or over all services where the SLA states more.
+    pub users: u64,
     /// Units by service, those that other services bring included.
     pub counts: ServiceRequirements,
     /// Voice channels as ordered: callbot + advisor + stt + tts.
@@ -26,8 +28,18 @@ pub(super) struct Work {
     pub nlp_per_second: f64,
     /// Aicm searches a second, multiplied.
     pub aicm_per_second: f64,
-    /// Thousandths of a core for speech-to-text, text analysis and quality assessment.
-    pub cpu_millicores: f64,
+    /// Erlangs that the calls of callbot and advisor offer to the telephone lines.
+    pub trunk_erlangs: f64,
+    /// Erlangs of text-to-speech.
+    pub tts_erlangs: f64,
+    /// Erlangs of speech-to-text; a channel works only while somebody speaks.
+    pub stt_erlangs: f64,
+    /// Items a second that quality assessment does in-house.
+    pub qa_items_per_second: f64,
+    /// Cores in working hours: speech-to-text and quality assessment.
+    pub day_cores: f64,
+    /// Cores in idle hours: text analysis.
+    pub idle_cores: f64,
     /// MiB for what is active at once.
     pub memory_mib: f64,
     /// GB stored.
@@ -51,40 +63,58 @@ impl Work {
         let blocking = 1.0 - demand.sla_target.availability.fraction();
         let busy = busy_share(catalog);
         let (tts, stt) = (count(Service::Tts), count(Service::Stt));
-        let tts_lines = lines_for_blocking(tts as f64 * busy, blocking, tts);
-        let speaking = stt as f64 * busy * catalog.cpu.stt_speech_share;
-        let stt_lines = lines_for_blocking(speaking, blocking, stt);
-        let mut per_second = (0.0, 0.0);
+        let tts_erlangs = tts as f64 * busy;
+        let stt_erlangs = stt as f64 * busy * catalog.cpu.stt_speech_share;
+        // There are no more sources than channels, whatever the formula for endless sources says.
+        let tts_lines = lines_for_blocking(tts_erlangs, blocking).min(tts);
+        let stt_lines = lines_for_blocking(stt_erlangs, blocking).min(stt);
+        let (mut nlp, mut aicm, mut qa_items) = (0.0, 0.0, 0.0);
         for (service, units) in ordered {
             let model = catalog.service(*service);
             if model.items_per_day > 0.0 {
                 let items = f64::from(*units) * model.items_per_day / (model.hours_per_day * SECONDS);
-                per_second.0 += items * model.nlp_queries_per_item * load_multiplier;
-                per_second.1 += items * model.aicm_searches_per_item * load_multiplier;
+                nlp += items * model.nlp_queries_per_item * load_multiplier;
+                aicm += items * model.aicm_searches_per_item * load_multiplier;
+                qa_items += items * model.qa_item_share * catalog.cpu.qa_in_house_share;
             }
         }
+        if count(Service::Qa) == 0 {
+            qa_items = 0.0;
+        }
         let cpu = &catalog.cpu;
-        let cores = stt_lines as f64 / cpu.stt_channels_per_core
-            + count(Service::Ta) as f64 / cpu.ta_channels_per_core
-            + count(Service::Qa) as f64 / cpu.qa_channels_per_core;
         let concurrent = u64::from(demand.sla_target.concurrent_users.unwrap_or(0));
-        let users = units(Service::Chatbot).max(concurrent) as f64;
+        let users = units(Service::Chatbot).max(concurrent);
         let memory = &catalog.memory;
         let storage = &catalog.storage;
         Self {
+            users,
             voice_channels,
             load_multiplier,
             tts_lines,
             stt_lines,
-            nlp_per_second: per_second.0,
-            aicm_per_second: per_second.1,
-            cpu_millicores: cores * 1000.0,
-            memory_mib: (stt + tts) as f64 * memory.mib_per_voice_channel + users * memory.mib_per_chat_user,
+            nlp_per_second: nlp,
+            aicm_per_second: aicm,
+            trunk_erlangs: (units(Service::Callbot) + units(Service::Advisor)) as f64 * busy,
+            tts_erlangs,
+            stt_erlangs,
+            qa_items_per_second: qa_items,
+            day_cores: stt_lines as f64 / cpu.stt_channels_per_core
+                + count(Service::Qa) as f64 / cpu.qa_channels_per_core
+                + qa_items * cpu.qa_cpu_seconds_per_item,
+            idle_cores: count(Service::Ta) as f64 / cpu.ta_channels_per_core,
+            memory_mib: (stt + tts) as f64 * memory.mib_per_voice_channel
+                + users as f64 * memory.mib_per_chat_user,
             storage_gb: counts.len() as f64 * storage.gb_per_service
-                + users * storage.mb_per_user / 1000.0
+                + users as f64 * storage.mb_per_user / 1000.0
                 + units(Service::Advisor) as f64 * storage.mb_per_agent_day * storage.recording_days / 1000.0,
             counts,
         }
+    }
+
+    /// Thousandths of a core at the busiest hour: text analysis takes those that speech leaves in the
+    /// idle hours.
+    pub fn cpu_millicores(&self) -> f64 {
+        self.day_cores.max(self.idle_cores) * 1000.0
     }
 
     /// Devices of a type that the GPU work keeps fully busy.

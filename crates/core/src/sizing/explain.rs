@@ -1,181 +1,319 @@
 //! Every number of a sizing with its formula, its inputs and its source, and the bottleneck.
 
-use super::capacity::Fit;
+use super::capacity::{self, Fit};
 use super::demand::{Work, busy_share, tts_channels};
-use super::queueing::{erlang_b, erlang_c};
-use super::{Demand, Sizing};
-use crate::catalog::Catalog;
-use crate::tenant::Service;
-use serde_json::{Value, json};
+use super::queueing::{erlang_b, erlang_c, lines_for_blocking};
+use super::{Alternative, Model, Sizing, cost};
+use crate::tenant::{Preset, Service};
+use serde_json::{Map, Value, json};
 
 /// The explanation of a calculation.
-pub(super) fn explanation(
-    catalog: &Catalog,
-    demand: &Demand,
-    work: &Work,
-    fit: &Fit,
-    sizing: &Sizing,
-) -> Value {
-    let device = catalog.device(&fit.gpu_type);
-    let sla = &demand.sla_target;
-    let count = |service| u64::from(work.counts.get(&service).copied().unwrap_or(0));
-    let busy = busy_share(catalog);
-    let channels = tts_channels(catalog, device);
-    let stages = [
-        ("gpu", fit.utilisation),
-        ("cpu", fit.needed.cpu_millicores as f64 / fit.resources.cpu_millicores as f64),
-        ("memory", fit.needed.memory_mib as f64 / fit.resources.memory_mib as f64),
-        ("storage", fit.needed.storage_gb as f64 / fit.resources.storage_gb.max(1) as f64),
-    ];
-    let bottleneck =
-        stages.iter().max_by(|left, right| left.1.total_cmp(&right.1)).map_or("gpu", |stage| stage.0);
+pub(super) fn explanation(model: &Model<'_>, sizing: &Sizing, alternatives: &[Alternative]) -> Value {
+    let stages = stages(&model.fit);
+    let bottleneck = stages.iter().max_by(|left, right| left.1.total_cmp(&right.1));
+    let steps =
+        [work_steps(model), gpu_steps(model), resource_steps(model), outcome_steps(model, sizing)].concat();
     json!({
-        "bottleneck": bottleneck,
-        "utilization": stages.iter().map(|(name, share)| ((*name).to_owned(), json!(round(*share)))).collect::<serde_json::Map<_, _>>(),
-        "steps": [
-            {
-                "name": "services",
-                "formula": "ordered + channels that callbot and advisor bring",
-                "inputs": { "ordered": demand.service_requirements },
-                "result": work.counts,
-                "source": "catalog services.*.stt_channels, services.*.tts_channels"
-            },
-            {
-                "name": "load_multiplier",
-                "formula": "step of the voice channels ordered (callbot + advisor + stt + tts)",
-                "inputs": { "voice_channels": work.voice_channels },
-                "result": work.load_multiplier,
-                "source": "catalog load_multipliers"
-            },
-            {
-                "name": "tts_lines",
-                "formula": "fewest lines at which Erlang B <= 1 - availability, at most the channels",
-                "inputs": {
-                    "channels": count(Service::Tts),
-                    "busy_share": round(busy),
-                    "offered_erlangs": round(count(Service::Tts) as f64 * busy),
-                    "availability": sla.availability.to_string(),
-                    "blocking": round(erlang_b(count(Service::Tts) as f64 * busy, work.tts_lines))
-                },
-                "result": work.tts_lines,
-                "source": "Erlang B; catalog services.callbot items_per_day, minutes_per_item, hours_per_day"
-            },
-            {
-                "name": "stt_lines",
-                "formula": "fewest lines at which Erlang B <= 1 - availability for speech, at most the channels",
-                "inputs": {
-                    "channels": count(Service::Stt),
-                    "speech_share": catalog.cpu.stt_speech_share,
-                    "offered_erlangs": round(count(Service::Stt) as f64 * busy * catalog.cpu.stt_speech_share),
-                    "waiting_probability": round(erlang_c(
-                        count(Service::Stt) as f64 * busy * catalog.cpu.stt_speech_share,
-                        work.stt_lines
-                    ))
-                },
-                "result": work.stt_lines,
-                "source": "Erlang B and C; catalog cpu.stt_speech_share"
-            },
-            {
-                "name": "gpu_load",
-                "formula": "tts_lines / tts_channels + nlp / nlp_rate + aicm / aicm_rate",
-                "inputs": {
-                    "device": device.name,
-                    "tts_lines": work.tts_lines,
-                    "tts_channels": round(channels),
-                    "nlp_per_second": round(work.nlp_per_second),
-                    "nlp_rate": device.nlp_queries_per_second,
-                    "aicm_per_second": round(work.aicm_per_second),
-                    "aicm_rate": device.aicm_searches_per_second
-                },
-                "result": round(work.devices(catalog, device)),
-                "unit": "devices kept fully busy",
-                "source": "catalog devices, gpu.tts_cache_share"
-            },
-            {
-                "name": "gpu_utilization",
-                "formula": "gpu_load / gpu",
-                "inputs": { "gpu": fit.resources.gpu },
-                "result": round(fit.utilisation),
-                "source": "the plan's GPUs"
-            },
-            {
-                "name": "response_time",
-                "formula": "S / (1 - utilization)",
-                "inputs": { "service_time_ms": catalog.gpu.service_time_ms, "target_ms": sla.response_time_ms },
-                "result": if fit.response_time_ms.is_finite() { json!(round(fit.response_time_ms)) } else { Value::Null },
-                "unit": "ms",
-                "source": "M/M/1 queue of the GPU stage; catalog gpu.service_time_ms"
-            },
-            {
-                "name": "cpu",
-                "formula": "stt_lines / stt_per_core + ta / ta_per_core + qa / qa_per_core, and the containers' requests",
-                "inputs": {
-                    "stt_per_core": catalog.cpu.stt_channels_per_core,
-                    "ta": count(Service::Ta),
-                    "qa": count(Service::Qa),
-                    "containers": work.counts.len() as u64 * u64::from(fit.replicas),
-                    "request": format!("{}m", catalog.requests.cpu_millicores)
-                },
-                "result": fit.needed.cpu_text(),
-                "source": "catalog cpu, requests"
-            },
-            {
-                "name": "memory",
-                "formula": "containers x request + voice channels and chat users x their state",
-                "inputs": {
-                    "mib_per_voice_channel": catalog.memory.mib_per_voice_channel,
-                    "mib_per_chat_user": catalog.memory.mib_per_chat_user
-                },
-                "result": fit.needed.memory_text(),
-                "source": "catalog memory, requests"
-            },
-            {
-                "name": "storage",
-                "formula": "services x base + users x data + agents x recordings x days",
-                "inputs": {
-                    "gb_per_service": catalog.storage.gb_per_service,
-                    "mb_per_user": catalog.storage.mb_per_user,
-                    "mb_per_agent_day": catalog.storage.mb_per_agent_day,
-                    "recording_days": catalog.storage.recording_days
-                },
-                "result": fit.needed.storage_text(),
-                "source": "catalog storage"
-            },
-            {
-                "name": "availability",
-                "formula": "1 - (1 - pod_share)^replicas",
-                "inputs": { "pod_share": catalog.availability.pod_share, "replicas": fit.replicas },
-                "result": fit.availability,
-                "source": "catalog availability.pod_share"
-            },
-            {
-                "name": "list_price",
-                "formula": "plan x largest growth over it + stand-alone stt / 30 + stand-alone tts / 30",
-                "inputs": {
-                    "plan": catalog.plan(fit.preset).list_price_usd,
-                    "usd_per_30_stt_channels": catalog.prices.usd_per_30_stt_channels,
-                    "usd_per_30_tts_channels": catalog.prices.usd_per_30_tts_channels
-                },
-                "result": sizing.list_price_usd,
-                "unit": "USD a month",
-                "source": "catalog presets, prices"
-            },
-            {
-                "name": "operator_cost",
-                "formula": "(gpu x device-hour + cores x core-hour + GiB x GiB-hour) x hours + GB x GB-month",
-                "inputs": {
-                    "usd_per_device_hour": device.list_price_usd_per_hour,
-                    "usd_per_core_hour": catalog.operator_cost.usd_per_core_hour,
-                    "usd_per_gib_hour": catalog.operator_cost.usd_per_gib_hour,
-                    "hours_per_month": catalog.operator_cost.hours_per_month,
-                    "usd_per_storage_gb_month": catalog.operator_cost.usd_per_storage_gb_month
-                },
-                "result": sizing.operator_cost_usd,
-                "unit": "USD a month",
-                "source": "catalog devices, operator_cost"
-            }
-        ]
+        "bottleneck": bottleneck.map(|stage| stage.0),
+        "utilization": (stages.iter())
+            .map(|(name, share)| ((*name).to_owned(), json!(round(*share))))
+            .collect::<Map<_, _>>(),
+        "plans": plans(model),
+        "alternatives": (alternatives.iter())
+            .map(|alternative| alternative.preset.as_str())
+            .collect::<Vec<_>>(),
+        "steps": steps,
     })
+}
+
+/// How much of each stage the work takes.
+fn stages(fit: &Fit) -> [(&'static str, f64); 4] {
+    let share = |needed: u64, have: u64| needed as f64 / have as f64;
+    let (needed, have) = (&fit.needed, &fit.resources);
+    [
+        ("gpu", fit.utilization),
+        ("cpu", share(needed.cpu_millicores, have.cpu_millicores)),
+        ("memory", share(needed.memory_mib, have.memory_mib)),
+        ("storage", share(needed.storage_gb, have.storage_gb)),
+    ]
+}
+
+/// What each listed plan would be short of: why it was or was not chosen.
+fn plans(model: &Model<'_>) -> Vec<Value> {
+    let sla = &model.demand.sla_target;
+    let plan = |preset| {
+        let fit = capacity::listed(model.catalog, preset, &model.work, sla);
+        json!({
+            "preset": preset,
+            "short_of": fit.shortages(sla).iter().map(|shortage| shortage.as_str()).collect::<Vec<_>>(),
+            "response_time_ms": number(fit.response_time_ms),
+        })
+    };
+    Preset::ALL.into_iter().map(plan).collect()
+}
+
+fn work_steps(model: &Model<'_>) -> Vec<Value> {
+    let Model { catalog, demand, work, .. } = model;
+    let availability = demand.sla_target.availability;
+    let busy = busy_share(catalog);
+    let trunk_lines = lines_for_blocking(work.trunk_erlangs, 1.0 - availability.fraction());
+    let voice = catalog.service(Service::Callbot);
+    vec![
+        step(
+            "services",
+            "ordered + stt_channels and tts_channels that callbot and advisor bring for each unit",
+            json!({ "ordered": demand.service_requirements }),
+            json!(work.counts),
+            "catalog services.*.stt_channels, services.*.tts_channels",
+        ),
+        step(
+            "load_multiplier",
+            "the step of the voice channels ordered (callbot + advisor + stt + tts)",
+            json!({ "voice_channels": work.voice_channels }),
+            json!(work.load_multiplier),
+            "catalog load_multipliers",
+        ),
+        step(
+            "busy_share",
+            "items_per_day x minutes_per_item / (hours_per_day x 60), at most 1",
+            json!({
+                "items_per_day": voice.items_per_day,
+                "minutes_per_item": voice.minutes_per_item,
+                "hours_per_day": voice.hours_per_day,
+            }),
+            number(busy),
+            "catalog services.callbot; stand-alone channels are taken to be as busy",
+        ),
+        step(
+            "telephone_lines",
+            "fewest lines with Erlang B(erlangs, lines) <= 1 - availability; for the trunk, not for the plan",
+            json!({
+                "erlangs": number(work.trunk_erlangs),
+                "availability": availability.to_string(),
+                "share_that_would_wait": number(erlang_c(work.trunk_erlangs, trunk_lines)),
+            }),
+            json!(trunk_lines),
+            "Erlang B and C; one call for each busy callbot channel and advisor",
+        ),
+        step(
+            "tts_lines",
+            "fewest lines with Erlang B(erlangs, lines) <= 1 - availability, at most the channels",
+            json!({
+                "channels": channels(work, Service::Tts),
+                "erlangs": number(work.tts_erlangs),
+                "blocking": number(erlang_b(work.tts_erlangs, work.tts_lines)),
+            }),
+            json!(work.tts_lines),
+            "Erlang B; channels x busy_share",
+        ),
+        step(
+            "stt_lines",
+            "fewest lines with Erlang B(erlangs, lines) <= 1 - availability, at most the channels",
+            json!({
+                "channels": channels(work, Service::Stt),
+                "speech_share": catalog.cpu.stt_speech_share,
+                "erlangs": number(work.stt_erlangs),
+                "blocking": number(erlang_b(work.stt_erlangs, work.stt_lines)),
+            }),
+            json!(work.stt_lines),
+            "Erlang B; channels x busy_share x catalog cpu.stt_speech_share",
+        ),
+    ]
+}
+
+fn gpu_steps(model: &Model<'_>) -> Vec<Value> {
+    let Model { catalog, demand, work, fit, .. } = model;
+    let device = catalog.device(&fit.gpu_type);
+    vec![
+        step(
+            "tts_channels_per_device",
+            "cache_share x cached + (1 - cache_share) x uncached",
+            json!({
+                "cache_share": catalog.gpu.tts_cache_share,
+                "cached": device.tts_channels_cached,
+                "uncached": device.tts_channels_uncached,
+            }),
+            number(tts_channels(catalog, device)),
+            "catalog devices, gpu.tts_cache_share",
+        ),
+        step(
+            "gpu_load",
+            "tts_lines / tts_channels_per_device + nlp_per_second / nlp_rate + aicm_per_second / aicm_rate",
+            json!({
+                "device": device.name,
+                "tts_lines": work.tts_lines,
+                "nlp_per_second": number(work.nlp_per_second),
+                "nlp_rate": device.nlp_queries_per_second,
+                "aicm_per_second": number(work.aicm_per_second),
+                "aicm_rate": device.aicm_searches_per_second,
+            }),
+            number(fit.gpu_load),
+            "catalog services, load_multipliers, devices; in devices kept fully busy",
+        ),
+        step(
+            "gpu_needed",
+            "gpu_load / max(1 - S / target, lowest_utilization), rounded up",
+            json!({
+                "service_time_ms": catalog.gpu.service_time_ms,
+                "target_ms": demand.sla_target.response_time_ms,
+                "lowest_utilization": catalog.gpu.lowest_utilization,
+            }),
+            json!(fit.needed.gpu),
+            "catalog gpu; S / (1 - utilization) <= target solved for the number of devices",
+        ),
+        step(
+            "gpu_utilization",
+            "gpu_load / gpu",
+            json!({ "gpu": fit.resources.gpu, "gpu_type": fit.gpu_type }),
+            number(fit.utilization),
+            "catalog presets; over large the first device whose number is within devices.*.up_to_count",
+        ),
+        step(
+            "response_time_ms",
+            "S / (1 - gpu_utilization); null where the devices can not keep up",
+            json!({
+                "service_time_ms": catalog.gpu.service_time_ms,
+                "target_ms": demand.sla_target.response_time_ms,
+            }),
+            number(fit.response_time_ms),
+            "queue of the GPU stage; catalog gpu.service_time_ms",
+        ),
+    ]
+}
+
+fn resource_steps(model: &Model<'_>) -> Vec<Value> {
+    let Model { catalog, work, fit, .. } = model;
+    let (cpu, memory, storage) = (&catalog.cpu, &catalog.memory, &catalog.storage);
+    let containers = work.counts.len() as u64 * u64::from(fit.replicas);
+    vec![
+        step(
+            "cpu",
+            "max(stt_lines / stt_per_core + qa / qa_per_core + qa_items_per_second x qa_seconds, ta / ta_per_core) + containers x request",
+            json!({
+                "stt_lines": work.stt_lines,
+                "stt_per_core": cpu.stt_channels_per_core,
+                "qa": channels(work, Service::Qa),
+                "qa_per_core": cpu.qa_channels_per_core,
+                "qa_items_per_second": number(work.qa_items_per_second),
+                "qa_seconds": cpu.qa_cpu_seconds_per_item,
+                "ta": channels(work, Service::Ta),
+                "ta_per_core": cpu.ta_channels_per_core,
+                "containers": containers,
+                "request": format!("{}m", catalog.requests.cpu_millicores),
+            }),
+            json!(fit.needed.cpu_text()),
+            "catalog cpu, requests; text analysis runs in the idle hours of speech; at least what gives the lightest service's pods their request",
+        ),
+        step(
+            "memory",
+            "(stt + tts) x mib_per_voice_channel + users x mib_per_chat_user + containers x request",
+            json!({
+                "stt": channels(work, Service::Stt),
+                "tts": channels(work, Service::Tts),
+                "users": work.users,
+                "mib_per_voice_channel": memory.mib_per_voice_channel,
+                "mib_per_chat_user": memory.mib_per_chat_user,
+                "containers": containers,
+                "request": format!("{}Mi", catalog.requests.memory_mib),
+            }),
+            json!(fit.needed.memory_text()),
+            "catalog memory, requests; users: the larger of chatbot and concurrent_users; at least what gives the lightest service's pods their request",
+        ),
+        step(
+            "storage",
+            "services x gb_per_service + users x mb_per_user / 1000 + advisor x mb_per_agent_day x recording_days / 1000",
+            json!({
+                "services": work.counts.len(),
+                "gb_per_service": storage.gb_per_service,
+                "users": work.users,
+                "mb_per_user": storage.mb_per_user,
+                "advisor": channels(work, Service::Advisor),
+                "mb_per_agent_day": storage.mb_per_agent_day,
+                "recording_days": storage.recording_days,
+            }),
+            json!(fit.needed.storage_text()),
+            "catalog storage",
+        ),
+        step(
+            "availability",
+            "1 - (1 - pod_share)^replicas",
+            json!({ "pod_share": catalog.availability.pod_share, "replicas": fit.replicas }),
+            json!(1.0 - fit.unavailability),
+            "catalog availability.pod_share, presets",
+        ),
+    ]
+}
+
+fn outcome_steps(model: &Model<'_>, sizing: &Sizing) -> Vec<Value> {
+    let Model { catalog, demand, fit, .. } = model;
+    let plan = catalog.plan(fit.preset);
+    let (stt_usd, tts_usd) = cost::speech_prices(catalog, demand);
+    let (operator, minutes) = (&catalog.operator_cost, &catalog.deployment_time);
+    vec![
+        step(
+            "plan",
+            if demand.preset.is_some() {
+                "the plan that the caller named, as listed"
+            } else {
+                "the smallest plan that is short of nothing; else large, each resource grown to what is needed"
+            },
+            json!({ "needed": fit.needed }),
+            json!({ "preset": fit.preset, "resources": fit.resources }),
+            "catalog presets, growth",
+        ),
+        step(
+            "list_price_usd",
+            "plan x largest growth of a resource over the plan + stand-alone stt + stand-alone tts",
+            json!({
+                "plan": plan.list_price_usd,
+                "growth": number(cost::growth(plan, &fit.resources)),
+                "stt": stt_usd,
+                "tts": tts_usd,
+            }),
+            json!(sizing.list_price_usd),
+            "catalog presets, prices; US dollars a month",
+        ),
+        step(
+            "operator_cost_usd",
+            "(gpu x usd_per_device_hour + cores x usd_per_core_hour + GiB x usd_per_gib_hour) x hours + GB x usd_per_storage_gb_month",
+            json!({
+                "usd_per_device_hour": catalog.device(&fit.gpu_type).list_price_usd_per_hour,
+                "usd_per_core_hour": operator.usd_per_core_hour,
+                "usd_per_gib_hour": operator.usd_per_gib_hour,
+                "hours": operator.hours_per_month,
+                "usd_per_storage_gb_month": operator.usd_per_storage_gb_month,
+            }),
+            json!(sizing.operator_cost_usd),
+            "catalog devices, operator_cost; US dollars a month",
+        ),
+        step(
+            "deployment_minutes",
+            "base + workloads x minutes_per_workload + gpu_models x minutes_per_gpu_model; the longest: + workloads x spread",
+            json!({
+                "base": minutes.base_minutes,
+                "workloads": sizing.services.len(),
+                "minutes_per_workload": minutes.minutes_per_workload,
+                "gpu_models": model.gpu_models(),
+                "minutes_per_gpu_model": minutes.minutes_per_gpu_model,
+                "spread": minutes.spread_minutes_per_workload,
+            }),
+            json!([sizing.deployment_time.min_minutes, sizing.deployment_time.max_minutes]),
+            "catalog deployment_time",
+        ),
+    ]
+}
+
+fn step(name: &str, formula: &str, inputs: Value, result: Value, source: &str) -> Value {
+    json!({ "name": name, "formula": formula, "inputs": inputs, "result": result, "source": source })
+}
+
+fn channels(work: &Work, service: Service) -> u32 {
+    work.counts.get(&service).copied().unwrap_or(0)
+}
+
+/// A number that JSON can hold, or null.
+fn number(value: f64) -> Value {
+    if value.is_finite() { json!(round(value)) } else { Value::Null }
 }
 
 /// Four decimals are more than any of these figures is known to.

@@ -2,78 +2,106 @@
 //!
 //! Limits split the envelope by weight, rounded down, so that the containers always fit it. GPUs go
 //! to the services in the catalog's order, one a replica. A service gets them only if every replica
-//! gets one, since pods of one Deployment are alike; what is left over then makes more replicas of the
-//! services that have them.
+//! gets one, since the pods of one Deployment are alike; the first one gets as many pods as there are
+//! GPUs where these are fewer than its replicas. GPUs that are left over make more replicas of the
+//! services that have them, as long as each pod's share holds what it asks for.
 
 use super::capacity::Fit;
 use super::demand::Work;
 use super::{ContainerResources, ServicePlan};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ServiceModel};
 use crate::tenant::Service;
-use std::collections::BTreeMap;
 
-/// CPU limits are whole multiples of this where the share allows.
-const CPU_STEP_MILLICORES: u64 = 10;
+/// A service's part of the envelope.
+struct Part {
+    service: Service,
+    cpu_millicores: u64,
+    memory_mib: u64,
+    replicas: u32,
+    /// GPUs of each pod.
+    gpu: u64,
+}
 
 /// The services of a tenant, in listing order.
 pub(super) fn services(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<ServicePlan> {
-    let replicas = replicas(catalog, work, fit);
-    let weight = |pick: fn(&crate::catalog::ServiceModel) -> u64| {
-        work.counts.keys().map(|service| u128::from(pick(catalog.service(*service)))).sum::<u128>()
-    };
-    let (cpu_weights, memory_weights) =
-        (weight(|model| model.cpu_weight), weight(|model| model.memory_weight));
-    let share = |total: u64, part: u64, of: u128, pods: u32| {
-        let share = u128::from(total) * u128::from(part) / of.max(1) / u128::from(pods.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
-    };
-    work.counts
-        .iter()
-        .map(|(service, count)| {
-            let model = catalog.service(*service);
-            let (pods, gpu) = replicas[service];
-            let cpu = share(fit.resources.cpu_millicores, model.cpu_weight, cpu_weights, pods);
-            let memory = share(fit.resources.memory_mib, model.memory_weight, memory_weights, pods);
+    let mut parts = parts(catalog, work, fit);
+    deal_gpus(catalog, &mut parts, fit.resources.gpu);
+    let (asked, steps) = (&catalog.requests, &catalog.limits);
+    parts
+        .into_iter()
+        .zip(work.counts.values())
+        .map(|(part, count)| {
+            let pods = u64::from(part.replicas);
             let limits = ContainerResources {
-                cpu_millicores: if cpu > CPU_STEP_MILLICORES { cpu - cpu % CPU_STEP_MILLICORES } else { cpu },
-                memory_mib: memory,
-                gpu,
+                cpu_millicores: rounded_down(part.cpu_millicores / pods, steps.cpu_step_millicores),
+                memory_mib: rounded_down(part.memory_mib / pods, steps.memory_step_mib),
+                gpu: part.gpu,
             };
             let requests = ContainerResources {
-                cpu_millicores: catalog.requests.cpu_millicores.min(limits.cpu_millicores),
-                memory_mib: catalog.requests.memory_mib.min(limits.memory_mib),
-                gpu,
+                cpu_millicores: asked.cpu_millicores.min(limits.cpu_millicores),
+                memory_mib: asked.memory_mib.min(limits.memory_mib),
+                gpu: part.gpu,
             };
-            ServicePlan { service: *service, count: *count, replicas: pods, requests, limits }
+            ServicePlan { service: part.service, count: *count, replicas: part.replicas, requests, limits }
         })
         .collect()
 }
 
-/// Replicas and GPUs of a pod, by service.
-fn replicas(catalog: &Catalog, work: &Work, fit: &Fit) -> BTreeMap<Service, (u32, u64)> {
-    let mut replicas: BTreeMap<_, _> =
-        work.counts.keys().map(|service| (*service, (fit.replicas, 0_u64))).collect();
-    let mut left = fit.resources.gpu;
-    let mut with_gpu = Vec::new();
-    for service in catalog.gpu.order.iter().filter(|service| work.counts.contains_key(service)) {
-        let wanted = u64::from(fit.replicas);
-        if left >= wanted {
-            left -= wanted;
-            replicas.insert(*service, (fit.replicas, 1));
-            with_gpu.push(*service);
-        } else if with_gpu.is_empty() && left > 0 {
-            // Fewer GPUs than replicas: as many pods as there are GPUs.
-            replicas.insert(*service, (u32::try_from(left).unwrap_or(u32::MAX), 1));
-            left = 0;
-            with_gpu.push(*service);
+/// The envelope's CPU and memory by weight, without GPUs.
+fn parts(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<Part> {
+    let total = |weight: fn(&ServiceModel) -> u64| -> u64 {
+        work.counts.keys().map(|service| weight(catalog.service(*service))).sum()
+    };
+    let (cpu_weights, memory_weights) = (total(|model| model.cpu_weight), total(|model| model.memory_weight));
+    let share = |amount: u64, weight: u64, weights: u64| {
+        let share = u128::from(amount) * u128::from(weight) / u128::from(weights.max(1));
+        u64::try_from(share).unwrap_or(u64::MAX)
+    };
+    let part = |service: &Service| {
+        let model = catalog.service(*service);
+        Part {
+            service: *service,
+            cpu_millicores: share(fit.resources.cpu_millicores, model.cpu_weight, cpu_weights),
+            memory_mib: share(fit.resources.memory_mib, model.memory_weight, memory_weights),
+            replicas: fit.replicas,
+            gpu: 0,
+        }
+    };
+    work.counts.keys().map(part).collect()
+}
+
+fn deal_gpus(catalog: &Catalog, parts: &mut [Part], gpus: u64) {
+    let mut left = gpus;
+    let mut takers = Vec::new();
+    for service in &catalog.gpu.order {
+        let Some(index) = parts.iter().position(|part| part.service == *service) else { continue };
+        let part = &mut parts[index];
+        if takers.is_empty() && left < u64::from(part.replicas) {
+            part.replicas = u32::try_from(left).unwrap_or(u32::MAX);
+        }
+        if left >= u64::from(part.replicas) {
+            left -= u64::from(part.replicas);
+            part.gpu = 1;
+            takers.push(index);
         }
     }
-    let takers = with_gpu.len() as u64;
-    for (index, service) in with_gpu.into_iter().enumerate() {
-        let more = left / takers + u64::from((index as u64) < left % takers);
-        if let Some((pods, _)) = replicas.get_mut(&service) {
-            *pods = pods.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
-        }
+    let among = takers.len() as u64;
+    for (place, index) in takers.into_iter().enumerate() {
+        let more = left / among + u64::from((place as u64) < left % among);
+        let part = &mut parts[index];
+        let room = most_pods(catalog, part).saturating_sub(u64::from(part.replicas));
+        let more = u32::try_from(more.min(room)).unwrap_or(u32::MAX);
+        part.replicas = part.replicas.saturating_add(more);
     }
-    replicas
+}
+
+/// Pods at which a service's part still holds what each of them asks for.
+fn most_pods(catalog: &Catalog, part: &Part) -> u64 {
+    let asked = &catalog.requests;
+    (part.cpu_millicores / asked.cpu_millicores).min(part.memory_mib / asked.memory_mib)
+}
+
+/// A whole number of steps where there is at least one.
+fn rounded_down(amount: u64, step: u64) -> u64 {
+    if amount < step { amount } else { amount - amount % step }
 }

@@ -1,10 +1,16 @@
-//! The worked examples, the golden vectors of Erlang B, and what must hold for every demand.
+//! The worked examples and the rules, one by one.
 
-use super::queueing::{erlang_b, erlang_c, lines_for_blocking};
+mod properties;
+
 use super::*;
-use crate::tenant::{Availability, Service};
+use crate::tenant::Availability;
 use crate::text::Language;
-use proptest::prelude::*;
+use std::sync::OnceLock;
+
+fn catalog() -> &'static Catalog {
+    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+    CATALOG.get_or_init(Catalog::embedded)
+}
 
 fn demand(services: &[(Service, u32)], availability: &str, response_time_ms: u32) -> Demand {
     Demand {
@@ -34,12 +40,11 @@ fn my_ai_service() -> Demand {
 
 #[test]
 fn the_calculator_s_example_is_large_with_medium_as_the_one_alternative() {
-    let catalog = Catalog::embedded();
     let services = [(Service::Callbot, 100), (Service::Chatbot, 200), (Service::Advisor, 50)];
-    let calculation = calculate(&catalog, &demand(&services, "99.9%", 150));
+    let calculation = calculate(catalog(), &demand(&services, "99.9%", 150));
     let sizing = &calculation.sizing;
     assert_eq!(sizing.preset, Preset::Large);
-    assert_eq!(sizing.resources, catalog.plan(Preset::Large).resources());
+    assert_eq!(sizing.resources, catalog().plan(Preset::Large).resources());
     assert_eq!((sizing.gpu_type.as_str(), sizing.list_price_usd), ("v100", 450));
     let [medium] = calculation.alternatives.as_slice() else {
         panic!("one alternative, not {:?}", calculation.alternatives);
@@ -51,7 +56,7 @@ fn the_calculator_s_example_is_large_with_medium_as_the_one_alternative() {
 
 #[test]
 fn my_ai_service_gets_its_medium_plan_without_a_warning() {
-    let sizing = size(&Catalog::embedded(), &my_ai_service());
+    let sizing = size(catalog(), &my_ai_service());
     assert_eq!(sizing.preset, Preset::Medium);
     assert_eq!(sizing.resources.cpu_text(), "24000m");
     assert_eq!(sizing.resources.memory_text(), "32Gi");
@@ -60,13 +65,13 @@ fn my_ai_service_gets_its_medium_plan_without_a_warning() {
     assert_eq!(sizing.list_price_usd, 350);
     assert_eq!(sizing.deployment_time, DeploymentTime { min_minutes: 15, max_minutes: 20 });
     assert_eq!(sizing.warnings, []);
-    let deletion = deletion_time(&Catalog::embedded(), &sizing);
+    let deletion = deletion_time(catalog(), &sizing);
     assert_eq!(deletion, DeploymentTime { min_minutes: 5, max_minutes: 10 });
 }
 
 #[test]
 fn my_ai_service_s_pods_are_the_contract_s() {
-    let sizing = size(&Catalog::embedded(), &my_ai_service());
+    let sizing = size(catalog(), &my_ai_service());
     let callbot = &sizing.services[0];
     assert_eq!(callbot.replicas, 3);
     assert_eq!(callbot.requests, ContainerResources { cpu_millicores: 200, memory_mib: 512, gpu: 1 });
@@ -86,7 +91,7 @@ fn global_call_center_has_five_services_because_callbot_and_advisor_bring_two() 
     let services = [(Service::Callbot, 25), (Service::Chatbot, 85), (Service::Advisor, 32)];
     let mut demand = demand(&services, "99.86%", 265);
     demand.preset = Some(Preset::Large);
-    let sizing = size(&Catalog::embedded(), &demand);
+    let sizing = size(catalog(), &demand);
     let counts: Vec<_> = sizing.services.iter().map(|plan| (plan.service.as_str(), plan.count)).collect();
     assert_eq!(counts, [("callbot", 25), ("chatbot", 85), ("advisor", 32), ("stt", 89), ("tts", 25)]);
     assert_eq!((sizing.resources.gpu, sizing.gpu_type.as_str()), (6, "v100"));
@@ -95,10 +100,10 @@ fn global_call_center_has_five_services_because_callbot_and_advisor_bring_two() 
 
 #[test]
 fn a_named_plan_that_is_too_small_is_honoured_and_says_what_is_short() {
-    let mut demand = demand(&[(Service::Callbot, 200)], "99.9%", 150);
+    let mut demand = demand(&[(Service::Callbot, 200)], "99.95%", 150);
     demand.preset = Some(Preset::Micro);
-    let sizing = size(&Catalog::embedded(), &demand);
-    assert_eq!(sizing.resources, Catalog::embedded().plan(Preset::Micro).resources());
+    let sizing = size(catalog(), &demand);
+    assert_eq!(sizing.resources, catalog().plan(Preset::Micro).resources());
     let short: Vec<_> = sizing.warnings.iter().map(|warning| warning.short_of.as_str()).collect();
     assert_eq!(short, ["cpu", "memory", "gpu", "availability"]);
     assert!(sizing.warnings.iter().all(|warning| warning.suggested_preset == Preset::Large));
@@ -106,8 +111,7 @@ fn a_named_plan_that_is_too_small_is_honoured_and_says_what_is_short() {
 
 #[test]
 fn twenty_thousand_channels_keep_the_preset_large_and_grow_everything() {
-    let catalog = Catalog::embedded();
-    let sizing = size(&catalog, &demand(&[(Service::Callbot, 20_000)], "99.9%", 200));
+    let sizing = size(catalog(), &demand(&[(Service::Callbot, 20_000)], "99.9%", 200));
     assert_eq!((sizing.preset, sizing.gpu_type.as_str()), (Preset::Large, "l40s"));
     assert!(sizing.resources.gpu > 200 && sizing.resources.gpu < 1000, "{:?}", sizing.resources);
     assert!(sizing.list_price_usd > 10_000 && sizing.operator_cost_usd > 10_000);
@@ -119,118 +123,158 @@ fn twenty_thousand_channels_keep_the_preset_large_and_grow_everything() {
 }
 
 #[test]
-fn erlang_b_has_its_golden_values() {
-    for (offered, one_percent, one_in_thousand) in [(17.986, 28, 32), (50.0, 64, 71), (100.0, 117, 128)] {
-        assert_eq!(lines_for_blocking(offered, 0.01, 1000), one_percent, "{offered}");
-        assert_eq!(lines_for_blocking(offered, 0.001, 1000), one_in_thousand, "{offered}");
-    }
-    assert!(erlang_b(20_000.0, 20_000).is_finite());
-    assert!(erlang_c(10.0, 14) > erlang_b(10.0, 14));
-    assert_eq!(erlang_c(10.0, 10), 1.0);
+fn a_named_large_does_not_grow_but_says_that_the_calculator_s_would() {
+    let mut demand = demand(&[(Service::Callbot, 20_000)], "99.9%", 200);
+    demand.preset = Some(Preset::Large);
+    let sizing = size(catalog(), &demand);
+    assert_eq!(sizing.resources, catalog().plan(Preset::Large).resources());
+    assert_eq!(sizing.list_price_usd, 450);
+    let gpu = sizing.warnings.iter().find(|warning| warning.short_of == "gpu").expect("a warning");
+    assert_eq!(gpu.suggested_preset, Preset::Large);
+    assert_eq!(gpu.message.key, "sizing.short_of_gpu_in_largest");
 }
 
 #[test]
-fn erlang_b_agrees_with_a_simulated_trunk() {
-    // A linear congruential generator: the same calls on every machine.
-    let mut state = 42_u64;
-    let mut exponential = |mean: f64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let uniform = ((state >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
-        -uniform.ln() * mean
+fn a_promise_that_nothing_keeps_is_warned_of_even_where_the_calculator_chooses() {
+    for (availability, response_time_ms, short_of) in
+        [("100%", 300, "availability"), ("99.9%", 100, "response_time")]
+    {
+        let sizing = size(catalog(), &demand(&[(Service::Callbot, 10)], availability, response_time_ms));
+        assert_eq!(sizing.preset, Preset::Large);
+        let short: Vec<_> = sizing.warnings.iter().map(|warning| warning.short_of.as_str()).collect();
+        assert_eq!(short, [short_of]);
+    }
+}
+
+#[test]
+fn each_step_of_load_gets_the_next_plan() {
+    let preset = |callbots, availability| {
+        size(catalog(), &demand(&[(Service::Callbot, callbots)], availability, 300)).preset
     };
-    let (offered, lines) = (20.0, 24);
-    let (mut now, mut lost, calls) = (0.0, 0, 400_000);
-    let mut busy_until: Vec<f64> = Vec::new();
-    for _ in 0..calls {
-        now += exponential(1.0 / offered);
-        busy_until.retain(|end| *end > now);
-        if busy_until.len() < lines {
-            busy_until.push(now + exponential(1.0));
-        } else {
-            lost += 1;
-        }
-    }
-    let simulated = f64::from(lost) / f64::from(calls);
-    let formula = erlang_b(offered, lines as u64);
-    assert!((simulated - formula).abs() < 0.004, "simulated {simulated}, formula {formula}");
+    assert_eq!(preset(5, "99.9%"), Preset::Micro);
+    assert_eq!(preset(5, "99.95%"), Preset::Small);
+    assert_eq!(preset(40, "99.9%"), Preset::Small);
+    assert_eq!(preset(100, "99.9%"), Preset::Medium);
+    assert_eq!(preset(250, "99.9%"), Preset::Large);
 }
 
-fn at_least(larger: &Sizing, smaller: &Sizing) -> bool {
-    let (more, less) = (&larger.resources, &smaller.resources);
-    larger.preset >= smaller.preset
-        && more.cpu_millicores >= less.cpu_millicores
-        && more.memory_mib >= less.memory_mib
-        && more.gpu >= less.gpu
-        && more.storage_gb >= less.storage_gb
-        && larger.list_price_usd >= smaller.list_price_usd
-        && larger.operator_cost_usd >= smaller.operator_cost_usd
+#[test]
+fn text_analysis_takes_the_cores_that_speech_leaves_in_the_idle_hours() {
+    let needed = |services: &[(Service, u32)]| {
+        let demand = demand(services, "99%", 300);
+        let calculation = calculate(catalog(), &demand);
+        let steps = calculation.explanation["steps"].as_array().cloned().unwrap_or_default();
+        let cpu = steps.into_iter().find(|step| step["name"] == "cpu").expect("the step");
+        let millicores: u64 = cpu["result"]
+            .as_str()
+            .and_then(|text| text.strip_suffix('m'))
+            .expect("CPU")
+            .parse()
+            .expect("a number");
+        millicores - cpu["inputs"]["containers"].as_u64().expect("containers") * 200
+    };
+    assert_eq!(needed(&[(Service::Ta, 10)]), 10_000);
+    assert_eq!(needed(&[(Service::Ta, 10), (Service::Stt, 30)]), 10_000);
+    assert!(needed(&[(Service::Ta, 1), (Service::Stt, 60)]) > 5000);
+    assert_eq!(needed(&[(Service::Qa, 100)]), 2000);
 }
 
-prop_compose! {
-    fn any_demand()(
-        units in proptest::collection::vec(prop_oneof![Just(0_u32), 1..300_u32, 300..20_000_u32], 7),
-        ppm in 900_000..=1_000_000_u32,
-        response_time_ms in 50..2000_u32,
-        concurrent_users in proptest::option::of(1..50_000_u32),
-    ) -> Demand {
-        let mut requirements: ServiceRequirements =
-            Service::ALL.into_iter().zip(units).filter(|(_, units)| *units > 0).collect();
-        if requirements.is_empty() {
-            requirements.insert(Service::Chatbot, 1);
-        }
-        Demand {
-            preset: None,
-            service_requirements: requirements,
-            sla_target: SlaTarget { availability: Availability(ppm), response_time_ms, concurrent_users },
-        }
-    }
+#[test]
+fn quality_assessment_counts_the_items_of_the_other_services() {
+    let assessed = Work::of(catalog(), &demand(&[(Service::Callbot, 90), (Service::Qa, 1)], "99%", 300));
+    // 90 x 160 calls over 9 hours, 70 % assessed, 5 % of that in-house.
+    assert!((assessed.qa_items_per_second - 14_400.0 / 32_400.0 * 0.7 * 0.05).abs() < 1e-9);
+    let without = Work::of(catalog(), &demand(&[(Service::Callbot, 90)], "99%", 300));
+    assert_eq!(without.qa_items_per_second, 0.0);
 }
 
-proptest! {
-    #[test]
-    fn more_load_never_gets_a_smaller_answer(
-        demand in any_demand(), index in 0..7_usize, more in 1..5000_u32,
-    ) {
-        let catalog = Catalog::embedded();
-        let mut larger = demand.clone();
-        *larger.service_requirements.entry(Service::ALL[index]).or_default() += more;
-        let (less, more) = (size(&catalog, &demand), size(&catalog, &larger));
-        prop_assert!(at_least(&more, &less), "{less:#?}\n{more:#?}");
-    }
+#[test]
+fn gpus_go_in_order_and_what_is_left_makes_more_pods() {
+    let plans = |preset, services: &[(Service, u32)]| -> Vec<(&'static str, u32, u64)> {
+        let mut demand = demand(services, "99%", 500);
+        demand.preset = Some(preset);
+        let services = size(catalog(), &demand).services;
+        services.iter().map(|plan| (plan.service.as_str(), plan.replicas, plan.limits.gpu)).collect()
+    };
+    let large = plans(Preset::Large, &[(Service::Callbot, 10), (Service::Advisor, 10)]);
+    assert_eq!(large, [("callbot", 3, 1), ("advisor", 3, 0), ("stt", 3, 0), ("tts", 3, 1)]);
+    let alone = plans(Preset::Large, &[(Service::Advisor, 10)]);
+    assert_eq!(alone, [("advisor", 6, 1), ("stt", 3, 0)]);
+    let micro = plans(Preset::Micro, &[(Service::Tts, 5), (Service::Qa, 5)]);
+    assert_eq!(micro, [("tts", 1, 1), ("qa", 1, 0)]);
+    let chat = plans(Preset::Medium, &[(Service::Chatbot, 10)]);
+    assert_eq!(chat, [("chatbot", 3, 0)]);
+}
 
-    #[test]
-    fn a_tighter_sla_never_gets_a_smaller_answer(
-        demand in any_demand(), faster in 1..1000_u32, ppm in 1..100_000_u32,
-    ) {
-        let catalog = Catalog::embedded();
-        let mut tighter = demand.clone();
-        let sla = &mut tighter.sla_target;
-        sla.response_time_ms = sla.response_time_ms.saturating_sub(faster).max(1);
-        sla.availability = Availability((sla.availability.0 + ppm).min(1_000_000));
-        let (loose, tight) = (size(&catalog, &demand), size(&catalog, &tighter));
-        prop_assert!(at_least(&tight, &loose), "{loose:#?}\n{tight:#?}");
-    }
+#[test]
+fn a_plan_of_fewer_gpus_than_replicas_runs_one_pod_on_each() {
+    let text = crate::catalog::EMBEDDED.replacen("gpu = 3\n", "gpu = 2\n", 1);
+    let catalog = Catalog::parse(&text).expect("valid");
+    let mut demand = demand(&[(Service::Tts, 5)], "99%", 500);
+    demand.preset = Some(Preset::Medium);
+    let tts = size(&catalog, &demand).services[0].clone();
+    assert_eq!((tts.replicas, tts.limits.gpu), (2, 1));
+}
 
-    #[test]
-    fn containers_fit_their_envelope_and_requests_their_limits(
-        mut demand in any_demand(), preset in proptest::option::of(0..4_usize),
-    ) {
-        demand.preset = preset.map(|index| Preset::ALL[index]);
-        let sizing = size(&Catalog::embedded(), &demand);
-        let total = |pick: fn(&ContainerResources) -> u64| -> u64 {
-            sizing.services.iter().map(|plan| pick(&plan.limits) * u64::from(plan.replicas)).sum()
-        };
-        prop_assert!(total(|limits| limits.cpu_millicores) <= sizing.resources.cpu_millicores);
-        prop_assert!(total(|limits| limits.memory_mib) <= sizing.resources.memory_mib);
-        prop_assert!(total(|limits| limits.gpu) <= sizing.resources.gpu);
-        for plan in &sizing.services {
-            prop_assert!(plan.replicas > 0 && plan.limits.cpu_millicores > 0 && plan.limits.memory_mib > 0);
-            prop_assert!(plan.requests.cpu_millicores <= plan.limits.cpu_millicores);
-            prop_assert!(plan.requests.memory_mib <= plan.limits.memory_mib);
-            prop_assert_eq!(plan.requests.gpu, plan.limits.gpu);
+#[test]
+fn a_grown_plan_costs_in_proportion_to_what_grew_most() {
+    let large = catalog().plan(Preset::Large).resources();
+    assert_eq!(list_price_of(catalog(), &large), 450);
+    assert_eq!(list_price_of(catalog(), &Resources { gpu: 12, ..large }), 900);
+    assert_eq!(list_price_of(catalog(), &Resources { cpu_millicores: 1000, ..Resources::default() }), 60);
+    assert_eq!(smallest_preset_for(catalog(), &Resources { gpu: 3, ..Resources::default() }), Preset::Medium);
+}
+
+#[test]
+fn stand_alone_speech_channels_are_sold_pro_rata() {
+    let price = |stt, tts| {
+        let mut demand = demand(&[(Service::Stt, stt), (Service::Tts, tts)], "99%", 500);
+        demand.preset = Some(Preset::Small);
+        size(catalog(), &demand).list_price_usd
+    };
+    assert_eq!(price(30, 30), 230);
+    assert_eq!(price(31, 0), 182);
+    assert_eq!(price(1, 45), 207);
+}
+
+#[test]
+fn the_operator_pays_for_devices_nodes_and_storage() {
+    let sizing = size(catalog(), &my_ai_service());
+    // 3 x 2.48 + 24 x 0.031 + 32 x 0.0042 dollars an hour, and 1000 x 0.08 a month.
+    assert_eq!(sizing.operator_cost_usd, 6152);
+}
+
+#[test]
+fn every_number_is_explained() {
+    let calculation = calculate(catalog(), &my_ai_service());
+    let explanation = &calculation.explanation;
+    let steps = explanation["steps"].as_array().expect("steps");
+    for step in steps {
+        for key in ["name", "formula", "source"] {
+            assert!(step[key].as_str().is_some_and(|text| !text.is_empty()), "{key} of {step}");
         }
-        if let Some(preset) = demand.preset {
-            prop_assert_eq!(sizing.preset, preset);
-        }
+        assert!(step["inputs"].as_object().is_some_and(|inputs| !inputs.is_empty()), "{step}");
     }
+    let result = |name: &str| &steps.iter().find(|step| step["name"] == name).expect(name)["result"];
+    assert_eq!(result("services")["stt"], 130);
+    assert_eq!(result("load_multiplier"), 1.5);
+    assert_eq!(result("list_price_usd"), 350);
+    assert_eq!(result("plan")["preset"], "medium");
+    assert_eq!(result("deployment_minutes"), &serde_json::json!([15, 20]));
+    assert_eq!(explanation["plans"][0]["short_of"], serde_json::json!(["cpu", "memory", "gpu"]));
+}
+
+#[test]
+fn the_whole_range_of_units_is_answered() {
+    let everything: Vec<_> = Service::ALL.into_iter().map(|service| (service, u32::MAX)).collect();
+    for (availability, response_time_ms) in [("100%", 0), ("0.0001%", u32::MAX)] {
+        let mut demand = demand(&everything, availability, response_time_ms);
+        demand.sla_target.concurrent_users = Some(u32::MAX);
+        let grown = size(catalog(), &demand);
+        assert!(grown.resources.cpu_millicores > 1_000_000_000_000, "{:?}", grown.resources);
+        demand.preset = Some(Preset::Micro);
+        assert_eq!(size(catalog(), &demand).resources, catalog().plan(Preset::Micro).resources());
+    }
+    let nothing = size(catalog(), &demand(&[], "99.9%", 300));
+    assert_eq!((nothing.preset, nothing.services.len()), (Preset::Micro, 0));
 }
