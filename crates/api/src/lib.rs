@@ -24,6 +24,7 @@ mod router;
 pub mod serve;
 mod sizing;
 pub mod state;
+pub mod streams;
 mod system;
 pub mod telemetry;
 mod tenants;

@@ -2,7 +2,7 @@
 
 mod closed_sets;
 
-use crate::{alerts, audit, deployments, health, manifests, monitoring, sizing, system, tenants};
+use crate::{alerts, audit, deployments, health, manifests, monitoring, sizing, streams, system, tenants};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -28,6 +28,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         (name = "tenants", description = "Tenants: create, list, change, delete, size"),
         (name = "monitoring", description = "Samples, series, alerts, the cluster as a whole"),
         (name = "manifests", description = "Kubernetes manifests and their roll-out"),
+        (name = "streams", description = "WebSockets: live samples, deployments and alerts"),
         (name = "audit", description = "Who changed what"),
         (name = "server", description = "The process itself"),
     ),
@@ -46,6 +47,9 @@ use utoipa::{Modify, OpenApi, ToSchema};
         manifests::validate_manifest,
         deployments::get_deployment_status,
         audit::list_audit_entries,
+        streams::watch_monitoring,
+        streams::watch_deployment,
+        streams::watch_alerts,
         health::get_health,
         health::get_readiness,
         health::get_metrics,
@@ -131,10 +135,7 @@ fn complete(operation: &mut Operation, path: &str) {
     closed_sets::close_parameters(operation);
     if in_api {
         operation.parameters.get_or_insert_default().extend(common_parameters().map(Into::into));
-        operation.security = Some(vec![
-            SecurityRequirement::default(),
-            SecurityRequirement::new("bearer", Vec::<String>::new()),
-        ]);
+        operation.security = Some(optional_bearer());
         let mut errors = vec![
             ("400", "INVALID_REQUEST: a header, the path or the JSON can not be read"),
             ("401", "UNAUTHORIZED: a token is needed"),
@@ -158,11 +159,71 @@ fn complete(operation: &mut Operation, path: &str) {
                 .or_insert_with(|| error_response(description).into());
         }
     }
+    if path.starts_with("/ws/") {
+        operation.parameters.get_or_insert_default().extend(stream_parameters().map(Into::into));
+        operation.security = Some(optional_bearer());
+        for (status, description) in [
+            ("400", "INVALID_REQUEST: the mode can not be read"),
+            ("401", "UNAUTHORIZED: a token is needed"),
+            ("403", "FORBIDDEN: the token does not allow it"),
+            ("426", "INVALID_REQUEST: the request asks for no WebSocket"),
+            ("429", "RATE_LIMITED: come back after `Retry-After` seconds"),
+            ("503", "MONITORING_UNAVAILABLE: too many WebSockets are open"),
+        ] {
+            let responses = &mut operation.responses.responses;
+            responses.insert(status.to_owned(), error_response(description).into());
+        }
+    }
     for response in operation.responses.responses.values_mut() {
         if let utoipa::openapi::RefOr::T(response) = response {
             response.headers.insert("X-Request-ID".to_owned(), request_id_header().into());
         }
     }
+}
+
+/// A token, where the server asks for one.
+fn optional_bearer() -> Vec<SecurityRequirement> {
+    vec![SecurityRequirement::default(), SecurityRequirement::new("bearer", Vec::<String>::new())]
+}
+
+/// What every WebSocket takes: browsers can not send headers with one.
+fn stream_parameters() -> [Parameter; 5] {
+    let parameter = |name: &str, place, description: &str| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(place)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+            .build()
+    };
+    [
+        parameter(
+            "X-Demo-Mode",
+            ParameterIn::Header,
+            "`true` for demo mode, `false` for real mode; wins over `demo_mode`",
+        ),
+        parameter(
+            "demo_mode",
+            ParameterIn::Query,
+            "As the header, which browsers can not send; neither means real mode",
+        ),
+        parameter(
+            "lang",
+            ParameterIn::Query,
+            "Language of texts for people: `ko` or `en`; by default as `Accept-Language` says",
+        ),
+        parameter(
+            "Sec-WebSocket-Protocol",
+            ParameterIn::Header,
+            "`ecp.v1`; a browser offers its token beside it as `bearer.<token>`",
+        ),
+        parameter(
+            "access_token",
+            ParameterIn::Query,
+            "The token, where neither header can be sent; proxies may log it",
+        ),
+    ]
 }
 
 fn common_parameters() -> [Parameter; 4] {

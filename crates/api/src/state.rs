@@ -2,6 +2,7 @@
 
 use crate::auth::Authentication;
 use crate::rate_limit::RateLimit;
+use crate::streams::{StreamOptions, Streams};
 use crate::telemetry::Telemetry;
 use crate::tenants::DetailCache;
 use ecp_core::Mode;
@@ -59,6 +60,8 @@ pub struct ApiState {
     pub rate_limit: Option<RateLimit>,
     /// Counts what happens.
     pub telemetry: Arc<Telemetry>,
+    /// What all WebSockets share.
+    pub(crate) streams: Streams,
     /// Cancelled when the server stops; WebSockets close then.
     pub stopping: CancellationToken,
     /// Answers `/readyz`.
@@ -85,6 +88,7 @@ impl ApiState {
             authentication: Authentication::off(),
             rate_limit: None,
             telemetry,
+            streams: Streams::new(StreamOptions::default()),
             stopping: CancellationToken::new(),
             readiness: Readiness::default(),
         }
@@ -101,6 +105,13 @@ impl ApiState {
     #[must_use]
     pub fn with_rate_limit(mut self, rate_limit: Option<RateLimit>) -> Self {
         self.rate_limit = rate_limit;
+        self
+    }
+
+    /// Says how WebSockets are treated.
+    #[must_use]
+    pub fn with_stream_options(mut self, options: StreamOptions) -> Self {
+        self.streams = Streams::new(options);
         self
     }
 

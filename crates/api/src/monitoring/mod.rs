@@ -4,4 +4,4 @@ mod ingest;
 mod read;
 
 pub(crate) use ingest::{__path_send_metrics, send_metrics};
-pub(crate) use read::{__path_get_monitoring, get_monitoring};
+pub(crate) use read::{__path_get_monitoring, METRIC_TYPES, get_monitoring, write_number};

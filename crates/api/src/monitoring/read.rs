@@ -28,7 +28,7 @@ const MILLIS_PER_HOUR: i64 = 3_600_000;
 const BYTES_PER_POINT: usize = 56;
 
 /// What `metric_type` can name.
-const METRIC_TYPES: [(&str, &[Metric]); 8] = [
+pub(crate) const METRIC_TYPES: [(&str, &[Metric]); 8] = [
     ("cpu", &[Metric::CpuUsage]),
     ("memory", &[Metric::MemoryUsage]),
     ("gpu", &[Metric::GpuUsage]),
@@ -210,7 +210,7 @@ fn write_body(tenant_id: &str, query: &SeriesQuery, series: &[Series]) -> Vec<u8
 }
 
 /// Four decimals are finer than any sensor.
-fn write_number(value: f64, body: &mut Vec<u8>) {
+pub(crate) fn write_number(value: f64, body: &mut Vec<u8>) {
     /// Rounding would overflow only far beyond whole numbers' precision, where there are no decimals.
     const LARGEST_ROUNDED: f64 = 1e11;
     let rounded = if value.abs() < LARGEST_ROUNDED { (value * 1e4).round() / 1e4 } else { value };

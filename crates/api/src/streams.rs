@@ -1,0 +1,63 @@
+//! WebSockets: live samples, deployments and alerts.
+//!
+//! All three are fed from one [`index`]: what subscribers share is looked up and encoded once. Each
+//! connection is one task over a [`socket`] that takes the next frame only when the last one left, so
+//! that a slow reader holds back nothing but itself. What a frame says is decided by the port that it
+//! is read from; nothing is computed here.
+
+mod alerts;
+mod deployment;
+mod handshake;
+mod index;
+mod monitoring;
+mod session;
+mod socket;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use alerts::{__path_watch_alerts, watch_alerts};
+pub(crate) use deployment::{__path_watch_deployment, watch_deployment};
+pub(crate) use monitoring::{__path_watch_monitoring, watch_monitoring};
+
+use index::Index;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// How WebSockets are treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamOptions {
+    /// WebSockets at once; more are answered 503.
+    pub max_sockets: usize,
+    /// Time between two pings.
+    pub ping_interval: Duration,
+    /// A client that has not answered a ping for so long is gone.
+    pub pong_timeout: Duration,
+    /// A monitoring client that has not subscribed by then is told so.
+    pub subscribe_timeout: Duration,
+}
+
+impl Default for StreamOptions {
+    fn default() -> Self {
+        Self {
+            max_sockets: 10_000,
+            ping_interval: Duration::from_secs(20),
+            pong_timeout: Duration::from_secs(40),
+            subscribe_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What all WebSockets share.
+pub(crate) struct Streams {
+    options: StreamOptions,
+    places: Arc<Semaphore>,
+    index: Index,
+}
+
+impl Streams {
+    pub(crate) fn new(options: StreamOptions) -> Self {
+        let places = options.max_sockets.min(Semaphore::MAX_PERMITS);
+        Self { options, places: Arc::new(Semaphore::new(places)), index: Index::default() }
+    }
+}

@@ -1,0 +1,241 @@
+//! `/ws/alerts/{tenant_id}`: the open alerts, then every change, none twice and none lost.
+
+use super::handshake::Handshake;
+use super::index::TenantFeed;
+use super::session::{Feed, Session, Step, unknown_action};
+use crate::error::ApiError;
+use crate::openapi::ErrorOut;
+use crate::request_context::PathText;
+use crate::telemetry::Stream;
+use crate::wire;
+use axum::extract::ws::Utf8Bytes;
+use axum::response::Response;
+use ecp_core::alerts::{Alert, AlertChange, AlertEvent, Severity};
+use ecp_core::ids::{AlertId, TenantId};
+use ecp_core::ports::{StoreError, TenantStore};
+use ecp_core::text::{Language, Message};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Changes that the subscribers of a tenant share; who is further behind reads the store.
+const CHANGES_SHARED: usize = 256;
+/// Changes that one subscriber takes at a time.
+const CHANGES_TAKEN: usize = 64;
+
+/// Watch a tenant's alerts
+///
+/// A WebSocket. The open alerts come at once, then each change: the alert's fields with `state`
+/// (`opened`, `raised`, `lowered`, `resolved`) and `seq`, which counts the tenant's alert changes; open
+/// alerts carry the number of the newest change before them. With `since` the changes after that
+/// alert's opening come instead of the open alerts, so that nothing is lost over a reconnect.
+#[utoipa::path(
+    get,
+    path = "/ws/alerts/{tenant_id}",
+    tag = "streams",
+    params(
+        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("since" = Option<String>, Query, description = "The last alert that the client has seen"),
+    ),
+    responses(
+        (status = 101, description = "The WebSocket is open"),
+        (status = 404, description = "TENANT_NOT_FOUND", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn watch_alerts(
+    handshake: Handshake,
+    PathText(tenant_id): PathText,
+) -> Result<Response, ApiError> {
+    let api = &handshake.api;
+    let tenant = api.find_tenant(&tenant_id)?;
+    let shared = api.state.streams.index.tenant(api, &tenant)?;
+    let store = api.services().tenants.clone();
+    // Subscribed before anything is read: what happens meanwhile is read again, not missed.
+    let changes = store.subscribe_alerts(&tenant.id);
+    let session = Session::new(api, handshake.language, shared.ended.clone());
+    let mut feed =
+        AlertFeed { shared, store, changes, language: handshake.language, sent: 0, waiting: VecDeque::new() };
+    match &handshake.since {
+        Some(since) => feed.resume(since).await?,
+        None => feed.begin(),
+    }
+    handshake.accept(Stream::alerts, |socket| session.run(socket, feed))
+}
+
+struct AlertFeed {
+    shared: Arc<TenantFeed>,
+    store: Arc<dyn TenantStore>,
+    changes: watch::Receiver<u64>,
+    language: Language,
+    /// Number of the newest change that was sent or waits.
+    sent: u64,
+    waiting: VecDeque<Utf8Bytes>,
+}
+
+impl AlertFeed {
+    /// Starts with the open alerts.
+    fn begin(&mut self) {
+        loop {
+            let before = *self.changes.borrow();
+            let open = self.store.open_alerts(&self.shared.id);
+            // A change between the two reads may or may not be in the list: look again.
+            if *self.changes.borrow() == before {
+                self.sent = before;
+                let frame = |alert: &Arc<Alert>| encode(alert, AlertChange::Opened, before, self.language);
+                self.waiting = open.iter().map(|alert| frame(alert).into()).collect();
+                return;
+            }
+        }
+    }
+
+    /// Starts with what happened after an alert opened.
+    async fn resume(&mut self, since: &AlertId) -> Result<(), StoreError> {
+        let before = *self.changes.borrow();
+        let events = self.store.alert_events_since(&self.shared.id, since).await?;
+        self.sent = events.last().map_or(before, |event| event.seq.max(before));
+        self.waiting = events
+            .iter()
+            .map(|event| encode(&event.alert, event.change, event.seq, self.language).into())
+            .collect();
+        Ok(())
+    }
+}
+
+impl Feed for AlertFeed {
+    async fn next(&mut self) -> Step {
+        loop {
+            if let Some(frame) = self.waiting.pop_front() {
+                return Step::Frame(frame);
+            }
+            let published = *self.changes.borrow_and_update();
+            if published <= self.sent {
+                if self.changes.changed().await.is_err() {
+                    return Step::End(Message::new("stream.tenant_deleted"));
+                }
+                continue;
+            }
+            let mut log = self.shared.alerts.lock().await;
+            match log.after(&*self.store, &self.shared.id, self.sent, published, self.language).await {
+                Ok(frames) => {
+                    // Changes that are gone were cleared; the gap in the numbers says so.
+                    self.sent = frames.last().map_or(published, |(seq, _)| *seq);
+                    self.waiting.extend(frames.into_iter().map(|(_, frame)| frame));
+                }
+                Err(error) => {
+                    tracing::error!(tenant.id = self.shared.id.as_str(), %error, "alert changes can not be read");
+                    return Step::Fail;
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, action: &str, _body: &Value) -> Result<(), ApiError> {
+        Err(unknown_action(action, &["ping"]))
+    }
+
+    fn seq(&mut self) -> u64 {
+        self.sent
+    }
+}
+
+/// The newest alert changes of a tenant, read once for all its subscribers.
+#[derive(Default)]
+pub(super) struct AlertLog {
+    /// Everything after this number is in `changes`; `None` before the first reader.
+    start: Option<u64>,
+    changes: VecDeque<LoggedChange>,
+}
+
+struct LoggedChange {
+    event: AlertEvent,
+    korean: Option<Utf8Bytes>,
+    english: Option<Utf8Bytes>,
+}
+
+impl LoggedChange {
+    fn frame(&mut self, language: Language) -> (u64, Utf8Bytes) {
+        let encoded = match language {
+            Language::Ko => &mut self.korean,
+            Language::En => &mut self.english,
+        };
+        let AlertEvent { seq, change, alert } = &self.event;
+        let frame = encoded.get_or_insert_with(|| encode(alert, *change, *seq, language).into());
+        (*seq, frame.clone())
+    }
+}
+
+impl AlertLog {
+    /// Frames of the changes after `sent`, a handful at most; `published` is the newest number.
+    async fn after(
+        &mut self,
+        store: &dyn TenantStore,
+        id: &TenantId,
+        sent: u64,
+        published: u64,
+        language: Language,
+    ) -> Result<Vec<(u64, Utf8Bytes)>, StoreError> {
+        let start = *self.start.get_or_insert(sent);
+        if sent < start {
+            // Further behind than the log reaches.
+            let events = store.alert_events_after(id, sent).await?;
+            let encode = |event: &AlertEvent| {
+                (event.seq, encode(&event.alert, event.change, event.seq, language).into())
+            };
+            return Ok(events.iter().take(CHANGES_TAKEN).map(encode).collect());
+        }
+        let newest = self.changes.back().map_or(start, |change| change.event.seq);
+        if newest < published {
+            for event in store.alert_events_after(id, newest).await? {
+                self.changes.push_back(LoggedChange { event, korean: None, english: None });
+            }
+            while self.changes.len() > CHANGES_SHARED {
+                self.start = self.changes.pop_front().map(|change| change.event.seq);
+            }
+        }
+        let place = self.changes.partition_point(|change| change.event.seq <= sent);
+        Ok(self
+            .changes
+            .iter_mut()
+            .skip(place)
+            .take(CHANGES_TAKEN)
+            .map(|change| change.frame(language))
+            .collect())
+    }
+}
+
+/// One change of an alert: the fields of the contract, then ours.
+#[derive(Serialize)]
+struct AlertFrame<'a> {
+    alert_id: &'a str,
+    tenant_id: &'a str,
+    severity: Severity,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    message: String,
+    metric: &'static str,
+    current_value: f64,
+    threshold: f64,
+    timestamp: String,
+    state: AlertChange,
+    seq: u64,
+}
+
+fn encode(alert: &Alert, state: AlertChange, seq: u64, language: Language) -> String {
+    let frame = AlertFrame {
+        alert_id: alert.id.as_str(),
+        tenant_id: alert.tenant_id.as_str(),
+        severity: alert.severity,
+        kind: alert.subject.kind(),
+        message: alert.message.render(language),
+        metric: alert.subject.metric_name(),
+        current_value: alert.current_value,
+        threshold: alert.threshold,
+        timestamp: wire::timestamp_text(alert.updated_at),
+        state,
+        seq,
+    };
+    // Texts and finite numbers only: serializing can not fail.
+    serde_json::to_string(&frame).expect("an alert frame serializes")
+}

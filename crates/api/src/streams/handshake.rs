@@ -1,0 +1,125 @@
+//! The request that becomes a WebSocket: who asks, for which mode, in which language.
+
+use super::socket::LiveSocket;
+use crate::auth::{SOCKET_PROTOCOL, access_of, require_role};
+use crate::error::{ApiError, ErrorCode};
+use crate::query::QueryReader;
+use crate::request_context::{Api, ModeFault, context_of, parse_bool};
+use crate::state::ApiState;
+use crate::telemetry::Stream;
+use axum::extract::FromRequestParts;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::response::Response;
+use ecp_core::Mode;
+use ecp_core::access::Role;
+use ecp_core::ids::AlertId;
+use ecp_core::text::{Language, Message};
+use http::header::{RETRY_AFTER, UPGRADE};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use std::sync::Arc;
+
+/// Bytes read from a client at a time; its frames are short.
+const READ_BUFFER_BYTES: usize = 1024;
+/// Largest message of a client; a larger one ends the connection.
+const MESSAGE_BYTES: usize = 64 * 1024;
+/// Bytes that may wait for a client which reads none of its answers; more ends the connection.
+const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+/// How many languages there are to choose from.
+const LANGUAGES: [Language; 2] = [Language::Ko, Language::En];
+
+/// A checked handshake.
+pub(crate) struct Handshake {
+    /// The caller, the mode and its services.
+    pub api: Api,
+    /// Of texts for people: `?lang=`, else `Accept-Language`.
+    pub language: Language,
+    /// `?since=`.
+    pub since: Option<AlertId>,
+    upgrade: Result<WebSocketUpgrade, ApiError>,
+}
+
+impl FromRequestParts<Arc<ApiState>> for Handshake {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
+        let access = access_of(parts, state)?;
+        require_role(&access, Role::Viewer)?;
+        let context = context_of(parts);
+        let query = QueryReader::new(&parts.uri);
+        let mode = match context.mode {
+            Err(ModeFault::Missing) => mode_of(query.text("demo_mode"))?,
+            read => {
+                // The header wins, whatever the query says.
+                let _ = query.text("demo_mode");
+                read?
+            }
+        };
+        let language = query.choice("lang", "stream.unknown_language", &LANGUAGES, language_name);
+        let since = query.text("since").map(AlertId::from_text);
+        // Read at the admission; named here so that no warning speaks of it.
+        let _ = query.text("access_token");
+        query.finish(&context)?;
+        let language = language.unwrap_or(context.language);
+        let upgrade =
+            WebSocketUpgrade::from_request_parts(parts, state).await.map_err(|_rejection| no_upgrade());
+        let api = Api { state: state.clone(), context, mode, access };
+        Ok(Self { api, language, since, upgrade })
+    }
+}
+
+impl Handshake {
+    /// Switches protocols; `run` then owns the socket. Refused where the request asks for no
+    /// WebSocket, or there are too many of them.
+    pub fn accept<F>(
+        self,
+        stream: Stream,
+        run: impl FnOnce(LiveSocket) -> F + Send + 'static,
+    ) -> Result<Response, ApiError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let upgrade = self.upgrade?;
+        let streams = &self.api.state.streams;
+        let place = streams.places.clone().try_acquire_owned().map_err(|_full| no_place())?;
+        let metrics = self.api.state.telemetry.stream(stream).clone();
+        let options = streams.options;
+        let response = upgrade
+            .read_buffer_size(READ_BUFFER_BYTES)
+            .write_buffer_size(0)
+            .max_write_buffer_size(WRITE_BUFFER_BYTES)
+            .max_message_size(MESSAGE_BYTES)
+            .max_frame_size(MESSAGE_BYTES)
+            .protocols([SOCKET_PROTOCOL])
+            .on_upgrade(move |socket| run(LiveSocket::new(socket, options, metrics, place)));
+        Ok(response)
+    }
+}
+
+/// `?demo_mode=`; without it a client means real mode.
+fn mode_of(text: Option<&str>) -> Result<Mode, ApiError> {
+    match text.map(parse_bool) {
+        None | Some(Some(false)) => Ok(Mode::Real),
+        Some(Some(true)) => Ok(Mode::Demo),
+        Some(None) => Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.demo_mode_invalid"))
+            .detail("parameter", "demo_mode")),
+    }
+}
+
+fn language_name(language: Language) -> &'static str {
+    match language {
+        Language::Ko => "ko",
+        Language::En => "en",
+    }
+}
+
+fn no_upgrade() -> ApiError {
+    ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.upgrade_required"))
+        .with_status(StatusCode::UPGRADE_REQUIRED)
+        .header(UPGRADE, HeaderValue::from_static("websocket"))
+}
+
+fn no_place() -> ApiError {
+    ApiError::new(ErrorCode::MonitoringUnavailable, Message::new("stream.too_many_sockets"))
+        .header(RETRY_AFTER, HeaderValue::from_static("5"))
+}

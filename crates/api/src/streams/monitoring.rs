@@ -1,0 +1,305 @@
+//! `/ws/monitoring/{tenant_id}`: the newest values, once an interval.
+
+use super::handshake::Handshake;
+use super::index::TenantFeed;
+use super::session::{Feed, Session, Step, unknown_action};
+use crate::error::{ApiError, ErrorCode};
+use crate::fields::{Faults, FieldReader, unknown_choice};
+use crate::monitoring::{METRIC_TYPES, write_number};
+use crate::openapi::ErrorOut;
+use crate::request_context::PathText;
+use crate::telemetry::Stream;
+use crate::wire;
+use axum::extract::ws::Utf8Bytes;
+use axum::response::Response;
+use ecp_core::Timestamp;
+use ecp_core::metrics::{Latest, Metric, Sample};
+use ecp_core::text::Message;
+use serde_json::Value;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Milliseconds between two frames that a client can ask for.
+const INTERVALS_MS: RangeInclusive<u64> = 100..=3_600_000;
+/// Milliseconds between two frames unless it does.
+const DEFAULT_INTERVAL_MS: u64 = 5000;
+/// Names beside those of `metric_type`: the two series of `network`, as frames spell them.
+const SERIES_NAMES: [(&str, &[Metric]); 2] =
+    [("network_in", &[Metric::NetworkIn]), ("network_out", &[Metric::NetworkOut])];
+
+/// Watch a tenant's newest samples
+///
+/// A WebSocket. Nothing comes before `{"action": "subscribe", "metrics": ["cpu", "memory"],
+/// "interval": 5000}`, where `metrics` (all) and `interval` (milliseconds, 5000) may be left out; a
+/// new one replaces the old. Then one frame an interval with the newest values, `{"timestamp",
+/// "tenant_id", "metrics": {"cpu": 65.5}, "seq"}`, and none when nothing is new. `seq` counts what was
+/// to be sent: a gap is what a slow reader missed. `{"action": "unsubscribe"}` stops the frames,
+/// `{"action": "ping"}` is answered `{"action": "pong", "seq"}`.
+#[utoipa::path(
+    get,
+    path = "/ws/monitoring/{tenant_id}",
+    tag = "streams",
+    params(("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service")),
+    responses(
+        (status = 101, description = "The WebSocket is open"),
+        (status = 404, description = "TENANT_NOT_FOUND", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn watch_monitoring(
+    handshake: Handshake,
+    PathText(tenant_id): PathText,
+) -> Result<Response, ApiError> {
+    let api = &handshake.api;
+    let tenant = api.find_tenant(&tenant_id)?;
+    let shared = api.state.streams.index.tenant(api, &tenant)?;
+    let samples = api.services().metrics.subscribe(&tenant.id);
+    let session = Session::new(api, handshake.language, shared.ended.clone());
+    let reminder = Instant::now() + api.state.streams.options.subscribe_timeout;
+    let feed = MonitoringFeed { shared, samples, subscription: None, reminder: Some(reminder), seq: 0 };
+    handshake.accept(Stream::monitoring, |socket| session.run(socket, feed))
+}
+
+/// What a client wants to see, and how far it is.
+struct Subscription {
+    /// Bits by [`Metric::index`].
+    metrics: u16,
+    interval: Duration,
+    /// When the next frame is due.
+    due: Instant,
+    /// Version of the newest sample that was looked at.
+    seen: Option<u64>,
+}
+
+struct MonitoringFeed {
+    shared: Arc<TenantFeed>,
+    samples: watch::Receiver<Option<Latest>>,
+    subscription: Option<Subscription>,
+    /// When a client that has not subscribed is told so.
+    reminder: Option<Instant>,
+    seq: u64,
+}
+
+impl Feed for MonitoringFeed {
+    async fn next(&mut self) -> Step {
+        loop {
+            let Some(subscription) = &self.subscription else {
+                return self.remind().await;
+            };
+            sleep_until(subscription.due).await;
+            if let Some(step) = self.take_due() {
+                return step;
+            }
+        }
+    }
+
+    fn command(&mut self, action: &str, body: &Value) -> Result<(), ApiError> {
+        match action {
+            "subscribe" => {
+                self.subscription = Some(read_subscription(body)?);
+                self.reminder = None;
+                Ok(())
+            }
+            "unsubscribe" => {
+                self.subscription = None;
+                Ok(())
+            }
+            other => Err(unknown_action(other, &["subscribe", "unsubscribe", "ping"])),
+        }
+    }
+
+    fn seq(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+}
+
+impl MonitoringFeed {
+    /// Waits until the client should have subscribed; for ever once it was told or has unsubscribed.
+    async fn remind(&mut self) -> Step {
+        let Some(reminder) = self.reminder else { return std::future::pending().await };
+        sleep_until(reminder).await;
+        self.reminder = None;
+        Step::Fault(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.subscribe_missing")))
+    }
+
+    /// The frame that is due now, where there is something new; sets the time of the next.
+    fn take_due(&mut self) -> Option<Step> {
+        let subscription = self.subscription.as_mut()?;
+        // More than one interval passed where the client was too slow for a frame.
+        let late = Instant::now().saturating_duration_since(subscription.due);
+        let passed =
+            u32::try_from(late.as_nanos() / subscription.interval.as_nanos()).unwrap_or(u32::MAX - 1);
+        subscription.due += subscription.interval * (passed + 1);
+        let latest = (*self.samples.borrow())?;
+        let news = match subscription.seen {
+            Some(seen) => latest.version.saturating_sub(seen),
+            None => 1,
+        };
+        if news == 0 {
+            return None;
+        }
+        subscription.seen = Some(latest.version);
+        let wanted = subscription.metrics;
+        let body = self
+            .shared
+            .samples
+            .get((latest.version, wanted), || encode(self.shared.id.as_str(), &latest.sample, wanted));
+        if body.is_empty() {
+            return None;
+        }
+        let missed = news.min(u64::from(passed) + 1) - 1;
+        self.seq += missed + 1;
+        let frame = numbered(&body, self.seq);
+        Some(if missed == 0 { Step::Frame(frame) } else { Step::Conflated(frame, missed) })
+    }
+}
+
+/// A frame up to its number; empty where the sample has none of the wanted values.
+fn encode(tenant_id: &str, sample: &Sample, wanted: u16) -> String {
+    let timestamp = Timestamp::from_millisecond(sample.timestamp_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut bytes = Vec::with_capacity(256);
+    bytes.extend_from_slice(b"{\"timestamp\":\"");
+    bytes.extend_from_slice(wire::timestamp_text(timestamp).as_bytes());
+    bytes.extend_from_slice(b"\",\"tenant_id\":\"");
+    bytes.extend_from_slice(tenant_id.as_bytes());
+    bytes.extend_from_slice(b"\",\"metrics\":{");
+    let mut separator: &[u8] = b"\"";
+    for metric in Metric::ALL.into_iter().filter(|metric| wanted & bit(*metric) != 0) {
+        let Some(value) = sample.get(metric) else { continue };
+        bytes.extend_from_slice(separator);
+        bytes.extend_from_slice(metric.series().as_bytes());
+        bytes.extend_from_slice(b"\":");
+        write_number(value, &mut bytes);
+        separator = b",\"";
+    }
+    if separator.len() == 1 {
+        return String::new();
+    }
+    bytes.extend_from_slice(b"},\"seq\":");
+    // Only ASCII was written: ids are labels, series have fixed names.
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn numbered(body: &str, seq: u64) -> Utf8Bytes {
+    format!("{body}{seq}}}").into()
+}
+
+fn bit(metric: Metric) -> u16 {
+    1 << metric.index()
+}
+
+fn read_subscription(body: &Value) -> Result<Subscription, ApiError> {
+    let faults = Faults::default();
+    let (mut metrics, mut interval_ms) = (0, None);
+    if let Some(reader) = FieldReader::new(&faults, String::new(), body) {
+        metrics = read_metrics(&reader, &faults);
+        interval_ms = reader.integer("interval", INTERVALS_MS);
+    }
+    faults.finish()?;
+    Ok(Subscription {
+        metrics,
+        interval: Duration::from_millis(interval_ms.unwrap_or(DEFAULT_INTERVAL_MS)),
+        due: Instant::now(),
+        seen: None,
+    })
+}
+
+/// The wanted metrics; none means all.
+fn read_metrics(reader: &FieldReader<'_>, faults: &Faults) -> u16 {
+    let all = Metric::ALL.into_iter().map(bit).sum();
+    let Some(value) = reader.value("metrics") else { return all };
+    let Some(names) = value.as_array() else {
+        reader.fault("metrics", Message::new("stream.expects_metric_list"));
+        return all;
+    };
+    let known = || METRIC_TYPES.iter().chain(&SERIES_NAMES);
+    let mut wanted = 0;
+    for (index, name) in names.iter().enumerate() {
+        let pointer = format!("/metrics/{index}");
+        let Some(name) = name.as_str() else {
+            faults.add(pointer, Message::new("api.expects_text"));
+            continue;
+        };
+        match known().find(|(candidate, _)| *candidate == name) {
+            Some((_, metrics)) => wanted |= metrics.iter().copied().map(bit).fold(0, |a, b| a | b),
+            None => {
+                let choices = known().map(|(name, _)| *name);
+                faults.add(pointer, unknown_choice("api.unknown_metric", name, choices));
+            }
+        }
+    }
+    if wanted == 0 { all } else { wanted }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use super::*;
+    use ecp_core::text::Language;
+    use serde_json::json;
+
+    fn sample(values: &[(Metric, f64)]) -> Sample {
+        let mut sample = Sample::empty(1_705_761_000_250);
+        for (metric, value) in values {
+            sample.values[metric.index()] = *value;
+        }
+        sample
+    }
+
+    #[test]
+    fn a_frame_has_the_contracts_fields_and_its_number() {
+        let sample =
+            sample(&[(Metric::CpuUsage, 65.5), (Metric::MemoryUsage, 78.2), (Metric::GpuUsage, 85.0)]);
+        let body = encode("my-ai-service", &sample, u16::MAX);
+        let frame: Value = serde_json::from_str(&numbered(&body, 7)).unwrap();
+        assert_eq!(
+            frame,
+            json!({
+                "timestamp": "2024-01-20T14:30:00Z",
+                "tenant_id": "my-ai-service",
+                "metrics": {"cpu": 65.5, "memory": 78.2, "gpu": 85.0},
+                "seq": 7
+            })
+        );
+    }
+
+    #[test]
+    fn only_wanted_values_that_were_sent_are_in_a_frame() {
+        let sample = sample(&[(Metric::CpuUsage, 1.0), (Metric::NetworkIn, 1_250_000.0)]);
+        let wanted = read_subscription(&json!({"metrics": ["network", "gpu"]})).unwrap().metrics;
+        let frame: Value = serde_json::from_str(&numbered(&encode("a", &sample, wanted), 1)).unwrap();
+        assert_eq!(frame["metrics"], json!({"network_in": 1_250_000.0}));
+        let wanted = read_subscription(&json!({"metrics": ["gpu"]})).unwrap().metrics;
+        assert_eq!(encode("a", &sample, wanted), "");
+    }
+
+    #[test]
+    fn a_subscription_may_leave_everything_out() {
+        for body in [json!({}), json!({"metrics": null, "interval": null}), json!({"metrics": []})] {
+            let subscription = read_subscription(&body).unwrap();
+            assert_eq!(subscription.metrics, 0b1_1111_1111);
+            assert_eq!(subscription.interval, Duration::from_secs(5));
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_of_a_subscription_is_named_with_the_nearest_metric() {
+        let body = json!({"metrics": ["cpu", "memry", 3], "interval": 99});
+        let error = read_subscription(&body).map(|_| ()).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ValidationFailed);
+        let envelope = error.envelope(Language::En, Timestamp::UNIX_EPOCH, "req-test");
+        let fields = envelope["error"]["details"]["fields"].as_array().unwrap();
+        let pointers: Vec<&str> = fields.iter().map(|field| field["pointer"].as_str().unwrap()).collect();
+        assert_eq!(pointers, ["/metrics/1", "/metrics/2", "/interval"]);
+        assert!(fields[0]["reason"].as_str().unwrap().contains("'memory'"), "{}", fields[0]);
+        for interval in [json!(100), json!(3_600_000), json!(5000.0)] {
+            assert!(read_subscription(&json!({ "interval": interval })).is_ok());
+        }
+        for interval in [json!(3_600_001), json!(-1), json!("5000"), json!(100.5)] {
+            assert!(read_subscription(&json!({ "interval": interval })).is_err());
+        }
+    }
+}

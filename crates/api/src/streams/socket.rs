@@ -1,0 +1,172 @@
+//! One WebSocket: takes a frame when the last one left, pings, and closes.
+
+use super::StreamOptions;
+use crate::telemetry::StreamMetrics;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use bytes::Bytes;
+use futures_util::{Sink, Stream};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+
+/// How long a client may take to answer our close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What a client did.
+pub(crate) enum Incoming {
+    /// It sent a text.
+    Text(Utf8Bytes),
+    /// It sent bytes.
+    Binary,
+    /// It took the last frame; the next may follow.
+    Writable,
+    /// It is gone, or silent for too long.
+    Gone,
+}
+
+/// The client is gone, or reads nothing.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+/// An open WebSocket.
+pub(crate) struct LiveSocket {
+    socket: WebSocket,
+    options: StreamOptions,
+    metrics: StreamMetrics,
+    /// Bytes wait for the client to take them.
+    flushing: bool,
+    next_ping: Instant,
+    last_pong: Instant,
+    timer: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl LiveSocket {
+    pub(super) fn new(
+        socket: WebSocket,
+        options: StreamOptions,
+        metrics: StreamMetrics,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        metrics.subscribers.inc();
+        let now = Instant::now();
+        let next_ping = now + options.ping_interval;
+        let timer = Box::pin(tokio::time::sleep_until(next_ping));
+        let mut live = Self {
+            socket,
+            options,
+            metrics,
+            flushing: false,
+            next_ping,
+            last_pong: now,
+            timer,
+            _place: place,
+        };
+        live.arm();
+        live
+    }
+
+    /// True where the client has taken everything so far.
+    pub fn is_writable(&self) -> bool {
+        !self.flushing
+    }
+
+    /// Counts frames that newer values took the place of.
+    pub fn count_conflated(&self, frames: u64) {
+        self.metrics.conflated.inc_by(frames);
+    }
+
+    /// Starts to send a frame; [`Self::receive`] carries on.
+    pub fn send(&mut self, frame: Utf8Bytes) -> Result<(), Gone> {
+        self.metrics.frames.inc();
+        self.start_send(Message::Text(frame))
+    }
+
+    fn start_send(&mut self, message: Message) -> Result<(), Gone> {
+        self.flushing = true;
+        Pin::new(&mut self.socket).start_send(message).map_err(|_refused| Gone)
+    }
+
+    /// Waits for the client, sends what waits to be sent, and keeps the connection alive. Nothing is
+    /// lost where the returned future is dropped.
+    pub async fn receive(&mut self) -> Incoming {
+        poll_fn(|cx| self.poll_receive(cx)).await
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        if self.poll_keep_alive(cx).is_err() {
+            return Poll::Ready(Incoming::Gone);
+        }
+        loop {
+            match Pin::new(&mut self.socket).poll_next(cx) {
+                Poll::Ready(Some(Ok(Message::Text(text)))) => return Poll::Ready(Incoming::Text(text)),
+                Poll::Ready(Some(Ok(Message::Binary(_)))) => return Poll::Ready(Incoming::Binary),
+                Poll::Ready(Some(Ok(Message::Pong(_)))) => self.last_pong = Instant::now(),
+                // The answer is made by the protocol's layer and waits to be sent.
+                Poll::Ready(Some(Ok(Message::Ping(_) | Message::Close(_)))) => self.flushing = true,
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Incoming::Gone),
+                Poll::Pending => break,
+            }
+        }
+        if !self.flushing {
+            return Poll::Pending;
+        }
+        match Pin::new(&mut self.socket).poll_flush(cx) {
+            Poll::Ready(Ok(())) => {
+                self.flushing = false;
+                Poll::Ready(Incoming::Writable)
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Incoming::Gone),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Pings when it is time; fails where the last pong is too long ago.
+    fn poll_keep_alive(&mut self, cx: &mut Context<'_>) -> Result<(), Gone> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let now = Instant::now();
+            if now >= self.last_pong + self.options.pong_timeout {
+                return Err(Gone);
+            }
+            if now >= self.next_ping {
+                self.next_ping = now + self.options.ping_interval;
+                self.start_send(Message::Ping(Bytes::new()))?;
+            }
+            self.arm();
+        }
+        Ok(())
+    }
+
+    fn arm(&mut self) {
+        let deadline = self.next_ping.min(self.last_pong + self.options.pong_timeout);
+        self.timer.as_mut().reset(deadline);
+    }
+
+    /// Says why and closes; a client that does not answer is cut after a moment.
+    pub async fn close(mut self, code: u16, reason: String) {
+        let frame = CloseFrame { code, reason: reason.into() };
+        if self.start_send(Message::Close(Some(frame))).is_err() {
+            return;
+        }
+        let answered = poll_fn(|cx| {
+            loop {
+                match self.poll_receive(cx) {
+                    Poll::Ready(Incoming::Gone) => return Poll::Ready(()),
+                    Poll::Ready(_) => {}
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        // A client that does not answer in time is none to wait for.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, answered).await;
+    }
+}
+
+impl Drop for LiveSocket {
+    fn drop(&mut self) {
+        self.metrics.subscribers.dec();
+    }
+}
