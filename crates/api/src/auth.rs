@@ -14,13 +14,13 @@
 //! - `api.caller()` for the audit trail.
 //!
 //! Where tokens are off, everybody is `anonymous` and may do everything. Keeping tokens and
-//! recognizing them is the store's, behind [`AccessControl`].
+//! recognizing them is the store's, behind [`AccessControl`](ecp_core::access::AccessControl).
 
 use crate::error::{ApiError, ErrorCode};
 use crate::request_context::Api;
 use crate::state::ApiState;
 use axum::extract::FromRequestParts;
-use ecp_core::access::{Access, Role};
+use ecp_core::access::{Access, AccessControl, Role};
 use ecp_core::ids::TenantId;
 use ecp_core::tenancy::Caller;
 use ecp_core::text::Message;
@@ -31,12 +31,6 @@ use std::sync::Arc;
 
 /// The WebSocket protocol that we speak; the one that is chosen where a client offers several.
 pub(crate) const SOCKET_PROTOCOL: &str = "ecp.v1";
-
-/// Recognizes tokens. Answers from memory: it is asked on every request.
-pub trait AccessControl: Send + Sync {
-    /// What the bearer of this token may do; `None` where the token is not known or not valid now.
-    fn verify(&self, token: &str) -> Option<Access>;
-}
 
 /// Whether callers must show a token.
 #[derive(Clone)]

@@ -75,6 +75,12 @@ impl Access {
     }
 }
 
+/// Recognizes tokens. Answers from memory: it is asked on every request.
+pub trait AccessControl: Send + Sync {
+    /// What the bearer of this token may do; `None` where the token is not known or not valid now.
+    fn verify(&self, token: &str) -> Option<Access>;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ pub use token::{NewToken, TokenInfo, TokenSecret};
 use crate::database::files;
 use crate::errors::{OpenFault, WorkError};
 use crate::migrations::{ACCESS_MIGRATIONS, migrate};
-use ecp_core::access::Access;
+use ecp_core::access::{Access, AccessControl};
 use ecp_core::ports::{Clock, StoreError};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -63,6 +63,12 @@ struct Known {
     tokens: HashMap<[u8; 8], Vec<KnownToken>>,
     /// SQLite's `data_version` when they were read.
     version: i64,
+}
+
+impl AccessControl for AccessStore {
+    fn verify(&self, token: &str) -> Option<Access> {
+        Self::verify(self, token)
+    }
 }
 
 impl AccessStore {
