@@ -32,6 +32,9 @@ use tokio_util::task::TaskTracker;
 
 /// Connections that the operating system keeps waiting for us.
 const BACKLOG: i32 = 4096;
+/// Bytes of an answer that the operating system takes before the first of them is on its way.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 16 * 1024;
 /// Shortest and longest pause after an accept that failed for want of files or memory.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -178,8 +181,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY could not be set");
+                if let Err(error) = tune(&stream) {
+                    tracing::debug!(%error, "a socket option could not be set");
                 }
                 return (stream, peer);
             }
@@ -191,6 +194,15 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
             }
         }
     }
+}
+
+/// Sends small answers at once, and leaves no more than a little unsent with the operating system: what
+/// it holds for a slow reader of a stream is old before it is read.
+fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    Ok(())
 }
 
 fn concerns_one_connection(error: &io::Error) -> bool {

@@ -12,8 +12,6 @@ mod index;
 mod monitoring;
 mod session;
 mod socket;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use alerts::{__path_watch_alerts, watch_alerts};
 pub(crate) use deployment::{__path_watch_deployment, watch_deployment};

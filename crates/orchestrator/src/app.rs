@@ -3,12 +3,12 @@
 use crate::config::Config;
 use crate::mode::ModeRuntime;
 use anyhow::Context;
-use ecp_api::auth::{AccessControl, Authentication};
+use ecp_api::auth::Authentication;
 use ecp_api::rate_limit::RateLimit;
 use ecp_api::serve::{ServeOptions, bind, serve, unreadable_responses};
+use ecp_api::streams::StreamOptions;
 use ecp_api::{ApiState, Limits, router};
 use ecp_core::Mode;
-use ecp_core::access::Access;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::Clock;
 use ecp_store::AccessStore;
@@ -53,7 +53,11 @@ impl App {
             limits,
         )
         .with_authentication(authentication(&config, &clock)?)
-        .with_rate_limit(rate_limit);
+        .with_rate_limit(rate_limit)
+        .with_stream_options(StreamOptions {
+            max_sockets: config.limits.max_websockets,
+            ..StreamOptions::default()
+        });
         let state = Arc::new(state);
         let modes = [demo, real];
         register_store_counters(&state, &modes);
@@ -114,15 +118,6 @@ fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     Catalog::parse(&text).with_context(|| config.catalog.clone())
 }
 
-/// The stored tokens, as the API asks for them.
-struct StoredTokens(AccessStore);
-
-impl AccessControl for StoredTokens {
-    fn verify(&self, token: &str) -> Option<Access> {
-        self.0.verify(token)
-    }
-}
-
 fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Authentication> {
     if !config.tokens_required() {
         return Ok(Authentication::off());
@@ -131,7 +126,7 @@ fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Aut
     if tokens.list_tokens()?.is_empty() {
         tracing::warn!("tokens are required and there is none yet: make one with `ecp tokens create`");
     }
-    Ok(Authentication::on(Arc::new(StoredTokens(tokens))))
+    Ok(Authentication::on(Arc::new(tokens)).with_open_metrics(config.listen.ip().is_loopback()))
 }
 
 /// Commits and writes of each mode's database; their ratio is how many writers share a commit.
