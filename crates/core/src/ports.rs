@@ -293,9 +293,16 @@ pub trait MetricStore: Send + Sync {
 
 /// Sees every accepted batch, in order of acceptance for each tenant, after it is on disk and
 /// before it is acknowledged. Must be quick: it runs on the path of the request.
+#[async_trait]
 pub trait SampleObserver: Send + Sync {
     /// A batch was stored; `synthetic` says that demo mode made it up.
     fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool);
+    /// True where nothing that the tenant's samples led to waits to be recorded.
+    fn is_settled(&self, _id: &TenantId) -> bool {
+        true
+    }
+    /// Waits for that, but not for ever, so that who sent a sample can read what came of it.
+    async fn settle(&self, _id: &TenantId) {}
 }
 
 /// What a cluster refuses or fails at.

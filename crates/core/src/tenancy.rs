@@ -148,10 +148,10 @@ impl Tenancy {
         respond: impl Fn(&Tenant) -> serde_json::Value + Send,
     ) -> Result<Accepted, TenancyError> {
         let _admitted = self.admission.lock().await;
-        if let Some(key) = &idempotency {
-            if let Some(answer) = self.store.idempotent_response(key).await? {
-                return Ok(Accepted::Replayed(answer));
-            }
+        if let Some(key) = &idempotency
+            && let Some(answer) = self.store.idempotent_response(key).await?
+        {
+            return Ok(Accepted::Replayed(answer));
         }
         if let Some(existing) = self.store.tenant(&id) {
             return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());

@@ -5,6 +5,7 @@
 //! Should too many wait, the engine stops deciding: the state stays as it is, and the next sample
 //! after that is judged against it. So nothing is dropped, and nothing grows without bound.
 
+use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::alerts::rules::{Rules, advance, end_silence};
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject};
@@ -16,7 +17,7 @@ use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,8 @@ const CHANGES_IN_A_RECORD: usize = 256;
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
 /// Longest pause between two tries to record.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Longest that who sent a sample waits for its alert to be recorded.
+const LONGEST_SETTLING: Duration = Duration::from_millis(500);
 /// Samples of a batch that are older than this were history when they arrived; of those the newest
 /// alone is judged.
 const HISTORY_MS: i64 = 3_600_000;
@@ -41,6 +44,8 @@ pub struct AlertEngine {
     tenants: Mutex<HashMap<TenantId, Watched>>,
     waiting: Mutex<VecDeque<Item>>,
     wake: Notify,
+    /// Counts the tries to record what waits.
+    tries: watch::Sender<u64>,
 }
 
 /// What the engine knows of a tenant.
@@ -108,7 +113,14 @@ impl Watched {
 impl AlertEngine {
     /// Makes an engine that knows nothing yet; see [`Self::restore`].
     pub fn new(store: Arc<dyn TenantStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, tenants: Mutex::default(), waiting: Mutex::default(), wake: Notify::new() }
+        Self {
+            store,
+            clock,
+            tenants: Mutex::default(),
+            waiting: Mutex::default(),
+            wake: Notify::new(),
+            tries: watch::Sender::new(0),
+        }
     }
 
     /// Takes up the alerts that were open when the server last ended, and judges each tenant's
@@ -230,19 +242,17 @@ impl AlertEngine {
                     Some(Item::Change(..)) => (changes, None),
                 }
             };
+            let count = if clear.is_some() { 1 } else { changes.len() };
             let recorded = match &clear {
-                Some(id) => {
-                    self.store.clear_alerts(id).await?;
-                    1
-                }
-                None => {
-                    let count = changes.len();
-                    self.store.record_alerts(changes).await?;
-                    count
-                }
+                Some(id) => self.store.clear_alerts(id).await,
+                None => self.store.record_alerts(changes).await,
             };
-            // This task alone takes from the front.
-            self.waiting.lock().drain(..recorded);
+            if recorded.is_ok() {
+                // This task alone takes from the front.
+                self.waiting.lock().drain(..count);
+            }
+            self.tries.send_modify(|tries| *tries += 1);
+            recorded?;
         }
     }
 
@@ -258,7 +268,28 @@ impl AlertEngine {
     }
 }
 
+impl Item {
+    fn tenant_id(&self) -> &TenantId {
+        match self {
+            Self::Change(_, alert) => &alert.tenant_id,
+            Self::Clear(id) => id,
+        }
+    }
+}
+
+#[async_trait]
 impl SampleObserver for AlertEngine {
+    fn is_settled(&self, id: &TenantId) -> bool {
+        !self.waiting.lock().iter().any(|item| item.tenant_id() == id)
+    }
+
+    async fn settle(&self, id: &TenantId) {
+        let mut tries = self.tries.subscribe();
+        let recorded = async { while !self.is_settled(id) && tries.changed().await.is_ok() {} };
+        // A database that fails keeps the change waiting; the sample is on disk all the same.
+        let _ = tokio::time::timeout(LONGEST_SETTLING, recorded).await;
+    }
+
     fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool) {
         let Some(tenant) = self.store.tenant(id).filter(|tenant| tenant.status != TenantStatus::Deleting)
         else {

@@ -92,6 +92,15 @@ impl Inner {
     fn now_ms(&self) -> i64 {
         to_millis(self.clock.now())
     }
+
+    /// Waits for the observers that have something of the tenant in hand, which is rare.
+    async fn settle(&self, id: &TenantId) {
+        let is_busy = |observer: &&Arc<dyn SampleObserver>| !observer.is_settled(id);
+        let busy: Vec<_> = self.observers.read().iter().filter(is_busy).cloned().collect();
+        for observer in busy {
+            observer.settle(id).await;
+        }
+    }
 }
 
 impl EmbeddedMetrics {
@@ -139,7 +148,9 @@ impl EmbeddedMetrics {
 #[async_trait]
 impl MetricStore for EmbeddedMetrics {
     async fn append(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError> {
-        self.inner.append(self.inner.registry.get_or_add(id), samples, false).await
+        self.inner.append(self.inner.registry.get_or_add(id), samples, false).await?;
+        self.inner.settle(id).await;
+        Ok(())
     }
 
     async fn append_synthetic(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError> {

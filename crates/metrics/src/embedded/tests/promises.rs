@@ -22,6 +22,7 @@ async fn flush_without_end(bench: &Bench) {
 #[derive(Default)]
 struct Recorder(Mutex<Vec<(String, Vec<i64>, bool)>>);
 
+#[async_trait::async_trait]
 impl SampleObserver for Recorder {
     fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool) {
         let times = samples.iter().map(|sample| sample.timestamp_ms).collect();
