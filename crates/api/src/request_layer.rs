@@ -114,17 +114,38 @@ async fn finish(
     if let Ok(value) = HeaderValue::from_str(context.request_id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
-    let request_id = context.request_id.as_str();
-    let tenant_id = context.tenant_id().map(TenantId::as_str);
-    let mode = context.mode.ok().map(Mode::as_str);
-    let status = response.status().as_u16();
-    let (path, duration_us) = (uri.path(), elapsed_us(context));
-    tracing::info!(
-        target: ACCESS_LOG,
-        { request.id = request_id, tenant.id = tenant_id, mode, %method, path, status, duration_us },
-        "request"
-    );
+    log_access(response.status(), context, method, uri.path());
     response
+}
+
+/// Writes one line for the request: what changed something or was refused at `info`, what the server
+/// failed at as `warn`, and successful reads and samples, which come by the ten thousand, at `debug`.
+fn log_access(status: StatusCode, context: &RequestContext, method: &Method, path: &str) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: ACCESS_LOG,
+                {
+                    request.id = context.request_id.as_str(),
+                    tenant.id = context.tenant_id().map(TenantId::as_str),
+                    mode = context.mode.ok().map(Mode::as_str),
+                    %method,
+                    path,
+                    status = status.as_u16(),
+                    duration_us = elapsed_us(context),
+                },
+                "request"
+            )
+        };
+    }
+    let samples = *method == Method::POST && path.trim_end_matches('/').ends_with("/monitoring");
+    if status.is_server_error() {
+        line!(warn);
+    } else if status.is_client_error() || !(method.is_safe() || samples) {
+        line!(info);
+    } else {
+        line!(debug);
+    }
 }
 
 /// Writes an error's envelope, and logs what the caller does not get to see.
