@@ -49,6 +49,14 @@ impl Socket {
         self.0.send(Message::text(text)).await.expect("the socket is open");
     }
 
+    /// Sends a binary frame.
+    ///
+    /// # Panics
+    /// Where the socket is closed.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.0.send(Message::binary(bytes.to_vec())).await.expect("the socket is open");
+    }
+
     /// The next JSON frame, or the close code.
     ///
     /// # Panics

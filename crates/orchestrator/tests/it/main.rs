@@ -7,4 +7,5 @@ mod manifests;
 mod monitoring;
 mod requests;
 mod sizing;
+mod streams;
 mod tenants;

@@ -1,0 +1,338 @@
+//! The WebSockets, over real sockets.
+
+use ecp_testkit::{Socket, TestServer, my_ai_service};
+use serde_json::{Value, json};
+
+const SAMPLES: &str = "/api/v1/tenants/my-ai-service/monitoring";
+const MONITORING: &str = "/ws/monitoring/my-ai-service";
+const ALERTS: &str = "/ws/alerts/my-ai-service";
+const DEMO: (&str, &str) = ("x-demo-mode", "true");
+
+/// A server with the contract's tenant.
+async fn server() -> TestServer {
+    let server = TestServer::start().await;
+    server.create(&my_ai_service()).await;
+    server
+}
+
+async fn post(server: &TestServer, metrics: Value) {
+    server.client().post(SAMPLES, &json!({ "metrics": metrics })).await.expect(201);
+}
+
+/// The next frame, which must be the answer to a ping.
+async fn pong(socket: &mut Socket) -> Value {
+    socket.send(&json!({"action": "ping"})).await;
+    let frame = socket.frame().await;
+    assert_eq!(frame["action"], "pong", "{frame}");
+    frame
+}
+
+/// The status and error code of a refused handshake.
+async fn refused(server: &TestServer, path: &str, headers: &[(&'static str, &str)]) -> (u16, Value) {
+    match server.try_socket(path, headers).await {
+        Ok(_) => panic!("{path} was opened"),
+        Err((status, body)) => {
+            let body: Value = serde_json::from_str(&body).unwrap_or_else(|_| panic!("no envelope: {body}"));
+            assert!(body["error"]["request_id"].is_string(), "{body}");
+            (status, body["error"]["code"].clone())
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_before_a_subscription_and_the_newest_sample_right_after_it() {
+    let server = server().await;
+    post(&server, json!({"cpu": 10.0, "memory": 20.0, "network_in": 5})).await;
+    post(&server, json!({"cpu": 11.0, "memory": 21.0, "network_in": 6})).await;
+    let mut socket = server.socket(MONITORING).await;
+    assert_eq!(pong(&mut socket).await["seq"], 1);
+    socket.send(&json!({"action": "subscribe", "metrics": ["cpu", "network"], "interval": 3_600_000})).await;
+    let frame = socket.frame().await;
+    assert_eq!(frame["metrics"], json!({"cpu": 11.0, "network_in": 6.0}));
+    assert_eq!(frame["seq"], 2);
+    let fields: Vec<&String> = frame.as_object().expect("an object").keys().collect();
+    assert_eq!(fields, ["timestamp", "tenant_id", "metrics", "seq"]);
+}
+
+#[tokio::test]
+async fn an_interval_without_news_has_no_frame_and_numbers_have_no_gap() {
+    let server = server().await;
+    let mut socket = server.socket(MONITORING).await;
+    socket.send(&json!({"action": "subscribe", "interval": 100})).await;
+    for number in 1..=5 {
+        post(&server, json!({ "cpu": number })).await;
+        let frame = socket.frame().await;
+        assert_eq!((&frame["seq"], &frame["metrics"]), (&json!(number), &json!({"cpu": f64::from(number)})));
+    }
+}
+
+#[tokio::test]
+async fn a_new_subscription_replaces_the_old_one_and_unsubscribing_ends_it() {
+    let server = server().await;
+    post(&server, json!({"cpu": 1.0, "gpu": 2.0})).await;
+    let mut socket = server.socket(MONITORING).await;
+    let mut other = server.socket(MONITORING).await;
+    other.send(&json!({"action": "subscribe", "interval": 100})).await;
+    other.frame().await;
+    socket.send(&json!({"action": "subscribe", "metrics": ["cpu"], "interval": 100})).await;
+    assert_eq!(socket.frame().await["metrics"], json!({"cpu": 1.0}));
+    socket.send(&json!({"action": "subscribe", "metrics": ["gpu"], "interval": 100})).await;
+    assert_eq!(socket.frame().await["metrics"], json!({"gpu": 2.0}));
+    socket.send(&json!({"action": "unsubscribe"})).await;
+    pong(&mut socket).await;
+    for number in 3..6 {
+        post(&server, json!({ "gpu": number })).await;
+        // An interval has passed for everybody once it has for the other subscriber.
+        other.frame().await;
+    }
+    pong(&mut socket).await;
+}
+
+#[tokio::test]
+async fn what_is_not_understood_is_answered_with_an_error_and_the_connection_stays() {
+    let server = server().await;
+    let headers = [DEMO, ("accept-language", "en"), ("x-request-id", "req-of-the-socket")];
+    let mut socket = server.try_socket(MONITORING, &headers).await.expect("opens");
+    let faults = [
+        ("not json", "INVALID_REQUEST", "not valid JSON"),
+        ("[]", "INVALID_REQUEST", "no action"),
+        (r#"{"action": 3}"#, "INVALID_REQUEST", "no action"),
+        (r#"{"action": "subscrib"}"#, "INVALID_REQUEST", "'subscribe'"),
+        (r#"{"action": "subscribe", "interval": 99}"#, "VALIDATION_FAILED", "wrong values (1)"),
+        (r#"{"action": "subscribe", "metrics": ["cpux", 4]}"#, "VALIDATION_FAILED", "wrong values (2)"),
+    ];
+    for (index, (text, code, part)) in faults.into_iter().enumerate() {
+        socket.send_text(text).await;
+        let frame = socket.frame().await;
+        assert_eq!(frame["error"]["code"], code, "{text}: {frame}");
+        assert!(frame["error"]["message"].as_str().is_some_and(|text| text.contains(part)), "{frame}");
+        assert_eq!(frame["error"]["request_id"], "req-of-the-socket");
+        assert_eq!(frame["seq"], index + 1);
+    }
+    let reason = {
+        socket.send_text(r#"{"action": "subscribe", "metrics": ["memroy"]}"#).await;
+        socket.frame().await["error"]["details"]["fields"][0]["reason"].to_string()
+    };
+    assert!(reason.contains("'memory'"), "{reason}");
+    socket.send_bytes(b"\x00\x01").await;
+    assert_eq!(socket.frame().await["error"]["code"], "INVALID_REQUEST");
+    pong(&mut socket).await;
+}
+
+#[tokio::test]
+async fn a_message_over_64_kib_ends_the_connection() {
+    let server = server().await;
+    let mut socket = server.socket(MONITORING).await;
+    socket.send_text(&"x".repeat(64 * 1024 + 1)).await;
+    assert!(socket.next().await.is_err());
+}
+
+#[tokio::test]
+async fn a_deployment_shows_its_state_at_once_then_every_change_and_closes_at_the_end() {
+    let server = TestServer::builder().configure(|config| config.demo_speed = 300.0).start().await;
+    let created = server.create(&my_ai_service()).await;
+    let id = created["deployment_id"].as_str().expect("an id").to_owned();
+    let path = format!("/ws/deployment/{id}");
+    let mut socket = server.socket(&path).await;
+    let first = socket.frame().await;
+    let fields: Vec<&String> = first.as_object().expect("an object").keys().collect();
+    assert_eq!(fields, ["deployment_id", "status", "progress", "phase", "message", "timestamp", "seq"]);
+    assert_eq!(first["deployment_id"], id.as_str());
+    let mut last = first;
+    loop {
+        match socket.next().await {
+            Ok(frame) => {
+                assert_eq!(frame["seq"].as_u64(), last["seq"].as_u64().map(|seq| seq + 1), "{frame}");
+                assert!(frame["progress"].as_u64() >= last["progress"].as_u64(), "{frame}");
+                last = frame;
+            }
+            Err(code) => {
+                assert_eq!(code, 1000);
+                break;
+            }
+        }
+    }
+    assert_eq!((&last["status"], &last["phase"]), (&json!("running"), &json!("completed")));
+    // Whoever comes later sees the end, and is told that it is the end.
+    let mut late = server.socket(&path).await;
+    assert_eq!(late.frame().await, last);
+    assert_eq!(late.next().await, Err(1000));
+}
+
+#[tokio::test]
+async fn a_failed_deployment_says_why_in_its_last_frame() {
+    let server = TestServer::start().await;
+    let mut tenant = my_ai_service();
+    tenant["demo_fault"] = json!("crash-loop");
+    let last = server.deploy(&tenant).await;
+    assert_eq!(last["status"], "failed", "{last}");
+    assert_eq!(last["failure"]["code"], "DEPLOYMENT_FAILED");
+    assert!(last["failure"]["message"].is_string());
+}
+
+#[tokio::test]
+async fn a_deletion_is_watched_like_a_deployment_and_ends_the_tenants_streams() {
+    let server = TestServer::start().await;
+    server.deploy(&my_ai_service()).await;
+    let mut monitoring = server.socket(MONITORING).await;
+    let mut alerts = server.socket(ALERTS).await;
+    pong(&mut monitoring).await;
+    pong(&mut alerts).await;
+    let deletion = server.client().delete("/api/v1/tenants/my-ai-service").await.expect(200).json();
+    let last = server.follow(deletion["deletion_id"].as_str().expect("an id")).await;
+    assert_eq!(last["status"], "deleted", "{last}");
+    assert_eq!(monitoring.next().await, Err(1000));
+    assert_eq!(alerts.next().await, Err(1000));
+    assert_eq!(refused(&server, ALERTS, &[DEMO]).await, (404, json!("TENANT_NOT_FOUND")));
+}
+
+#[tokio::test]
+async fn alerts_come_open_ones_first_then_every_change_with_its_number() {
+    let server = server().await;
+    let mut first = server.socket(ALERTS).await;
+    post(&server, json!({"cpu": 85.2})).await;
+    let opened = first.frame().await;
+    assert_eq!((&opened["state"], &opened["seq"]), (&json!("opened"), &json!(1)));
+    let fields: Vec<&String> = opened.as_object().expect("an object").keys().collect();
+    let of_contract = [
+        "alert_id",
+        "tenant_id",
+        "severity",
+        "type",
+        "message",
+        "metric",
+        "current_value",
+        "threshold",
+        "timestamp",
+    ];
+    assert_eq!(fields[..9], of_contract);
+    post(&server, json!({"cpu": 97.0, "memory": 90.0})).await;
+    let next = [first.frame().await, first.frame().await];
+    assert_eq!(next.each_ref().map(|frame| frame["seq"].clone()), [json!(2), json!(3)]);
+    let raised = next.iter().find(|frame| frame["alert_id"] == opened["alert_id"]).expect("cpu");
+    assert_eq!((&raised["state"], &raised["severity"]), (&json!("raised"), &json!("critical")));
+
+    let headers = [DEMO, ("accept-language", "en")];
+    let mut second = server.try_socket(ALERTS, &headers).await.expect("opens");
+    let open = [second.frame().await, second.frame().await];
+    for (frame, metric) in open.iter().zip(["cpu", "memory"]) {
+        assert_eq!((&frame["state"], &frame["metric"]), (&json!("opened"), &json!(metric)));
+        assert_eq!(frame["seq"], 3, "the newest change that it includes");
+    }
+    assert!(open[0]["message"].as_str().is_some_and(|text| text.starts_with("CPU use")), "{}", open[0]);
+    post(&server, json!({"cpu": 20.0, "memory": 90.0})).await;
+    for socket in [&mut first, &mut second] {
+        let resolved = socket.frame().await;
+        assert_eq!((&resolved["state"], &resolved["seq"]), (&json!("resolved"), &json!(4)));
+    }
+}
+
+#[tokio::test]
+async fn since_resumes_alerts_with_nothing_lost() {
+    let server = server().await;
+    let mut socket = server.socket(ALERTS).await;
+    post(&server, json!({"cpu": 85.0})).await;
+    let first = socket.frame().await;
+    drop(socket);
+    for (cpu, memory) in [(97.0, 50.0), (20.0, 90.0), (20.0, 20.0)] {
+        post(&server, json!({"cpu": cpu, "memory": memory})).await;
+    }
+    let since = first["alert_id"].as_str().expect("an id");
+    let mut resumed = server.socket(&format!("{ALERTS}?since={since}")).await;
+    for (seq, state) in [(2, "raised"), (3, "resolved"), (4, "opened"), (5, "resolved")] {
+        let frame = resumed.frame().await;
+        assert_eq!(frame["seq"], seq, "{frame}");
+        if seq != 3 && seq != 4 {
+            assert_eq!(frame["state"], state, "{frame}");
+        }
+    }
+    post(&server, json!({"gpu": 99.0})).await;
+    assert_eq!(resumed.frame().await["seq"], 6);
+    let mut unknown = server.socket(&format!("{ALERTS}?since=alert-unknown")).await;
+    assert_eq!(unknown.frame().await["seq"], 1, "every kept change");
+}
+
+#[tokio::test]
+async fn the_handshake_is_refused_in_the_error_envelope() {
+    let server = server().await;
+    let not_found = |code| (404, json!(code));
+    for path in ["/ws/monitoring/none", "/ws/alerts/none", "/ws/monitoring/Not-A-Label"] {
+        assert_eq!(refused(&server, path, &[DEMO]).await, not_found("TENANT_NOT_FOUND"), "{path}");
+    }
+    let unknown = refused(&server, "/ws/deployment/dep-none", &[DEMO]).await;
+    assert_eq!(unknown, not_found("DEPLOYMENT_NOT_FOUND"));
+    let invalid = (400, json!("INVALID_REQUEST"));
+    assert_eq!(refused(&server, MONITORING, &[("x-demo-mode", "perhaps")]).await, invalid);
+    assert_eq!(refused(&server, "/ws/monitoring/my-ai-service?demo_mode=perhaps", &[]).await, invalid);
+    let wrong = refused(&server, "/ws/alerts/my-ai-service?demo_mode=true&lang=fr", &[]).await;
+    assert_eq!(wrong, (422, json!("VALIDATION_FAILED")));
+    for path in [MONITORING, ALERTS] {
+        let plain = server.client().get(path).await.expect(426);
+        assert_eq!((plain.error_code(), plain.header("upgrade")), (json!("INVALID_REQUEST"), "websocket"));
+    }
+}
+
+#[tokio::test]
+async fn the_mode_header_wins_over_the_parameter_and_neither_means_real() {
+    let server = server().await;
+    let real = (404, json!("TENANT_NOT_FOUND"));
+    assert_eq!(refused(&server, MONITORING, &[]).await, real);
+    let path = format!("{MONITORING}?demo_mode=true");
+    server.try_socket(&path, &[]).await.expect("demo by parameter");
+    assert_eq!(refused(&server, &path, &[("x-demo-mode", "false")]).await, real);
+    let path = format!("{MONITORING}?demo_mode=false");
+    server.try_socket(&path, &[DEMO]).await.expect("demo by header");
+    assert_eq!(refused(&server, &path, &[]).await, real);
+}
+
+#[tokio::test]
+async fn sockets_over_the_limit_are_answered_503_until_one_closes() {
+    let server = TestServer::builder().configure(|config| config.limits.max_websockets = 1).start().await;
+    server.create(&my_ai_service()).await;
+    let first = server.socket(MONITORING).await;
+    assert_eq!(refused(&server, ALERTS, &[DEMO]).await, (503, json!("MONITORING_UNAVAILABLE")));
+    drop(first);
+    while server.try_socket(ALERTS, &[DEMO]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stop_closes_every_stream_with_1001() {
+    let server = TestServer::builder().configure(|config| config.demo_speed = 0.001).start().await;
+    let created = server.create(&my_ai_service()).await;
+    let deployment = format!("/ws/deployment/{}", created["deployment_id"].as_str().expect("an id"));
+    let mut sockets = Vec::new();
+    for path in [MONITORING, ALERTS, &deployment] {
+        let mut socket = server.socket(path).await;
+        socket.send(&json!({"action": "ping"})).await;
+        while socket.frame().await["action"] != "pong" {}
+        sockets.push(socket);
+    }
+    let stopping = tokio::spawn(server.stop());
+    for mut socket in sockets {
+        loop {
+            match socket.next().await {
+                Ok(_frame_of_the_deployment) => {}
+                Err(code) => break assert_eq!(code, 1001),
+            }
+        }
+    }
+    stopping.await.expect("it stops");
+}
+
+#[tokio::test]
+async fn the_metrics_count_subscribers_and_frames_by_stream() {
+    let server = server().await;
+    let mut socket = server.socket(ALERTS).await;
+    pong(&mut socket).await;
+    let text = server.client().get("/metrics").await.expect(200).text;
+    for line in [
+        "ecp_websocket_subscribers{stream=\"alerts\"} 1\n",
+        "ecp_websocket_frames_sent_total{stream=\"alerts\"} 1\n",
+        "ecp_http_requests_total{method=\"GET\",route=\"/ws/alerts/{tenant_id}\",status=\"101\"} 1\n",
+        "ecp_tenants{mode=\"demo\",status=\"",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+}
