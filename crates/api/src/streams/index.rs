@@ -82,13 +82,8 @@ impl Index {
                 earlier.ended.cancel();
             }
             present.unwrap_or_else(|| {
-                let feed = Arc::new(TenantFeed {
-                    id: tenant.id.clone(),
-                    created_at: tenant.created_at,
-                    ended: api.state.stopping.child_token(),
-                    samples: FrameCache::default(),
-                    alerts: tokio::sync::Mutex::default(),
-                });
+                let ended = api.state.stopping.child_token();
+                let feed = Arc::new(TenantFeed::new(tenant.id.clone(), tenant.created_at, ended));
                 keep(&mut tenants, tenant.id.clone(), &feed);
                 feed
             })
@@ -121,6 +116,11 @@ fn keep<K: Eq + Hash, V>(entries: &mut HashMap<K, Weak<V>>, key: K, value: &Arc<
 }
 
 impl TenantFeed {
+    pub(super) fn new(id: TenantId, created_at: Timestamp, ended: CancellationToken) -> Self {
+        let (samples, alerts) = (FrameCache::default(), tokio::sync::Mutex::default());
+        Self { id, created_at, ended, samples, alerts }
+    }
+
     fn is_gone(&self, tenants: &dyn TenantStore) -> bool {
         tenants.tenant(&self.id).is_none_or(|tenant| tenant.created_at != self.created_at)
     }

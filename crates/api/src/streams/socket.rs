@@ -170,3 +170,6 @@ impl Drop for LiveSocket {
         self.metrics.subscribers.dec();
     }
 }
+
+#[cfg(test)]
+mod tests;
