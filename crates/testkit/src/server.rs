@@ -52,7 +52,7 @@ impl TestServerBuilder {
     pub async fn start(self) -> TestServer {
         let folder = self.folder.unwrap_or_else(|| tempfile::tempdir().expect("a temporary folder"));
         let mut config = self.config;
-        config.listen = "127.0.0.1:0".parse().expect("an address");
+        config.listen.set_port(0);
         config.data_dir = folder.path().to_owned();
         let app = App::start(config, self.clock).await.expect("the server starts");
         let client = Client::new(format!("http://{}", app.address()));

@@ -1,8 +1,10 @@
 //! Integration tests over real sockets and real files; one file a resource.
 
+mod authorization;
 mod contract;
 mod deployments;
 mod durability;
+mod limits;
 mod manifests;
 mod monitoring;
 mod requests;

@@ -1,0 +1,302 @@
+//! Who may do what: every operation of the OpenAPI document, for every role and tenant scope.
+//!
+//! A new operation fails [`every_operation_has_an_expectation`] until it has a row in [`RULES`].
+
+use ecp_core::access::Role;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::SystemClock;
+use ecp_store::{AccessStore, NewToken};
+use ecp_testkit::{Client, Reply, TestServer, my_ai_service};
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a caller meets whose list of tenants lacks the one that the request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outside {
+    /// The request names no tenant.
+    NamesNone,
+    /// The same answer as for a tenant that does not exist.
+    NotFound(&'static str),
+    /// A refusal, whether or not the tenant exists.
+    Forbidden,
+}
+
+/// What is expected of one operation.
+struct Rule {
+    method: Method,
+    /// As the document spells it.
+    path: &'static str,
+    /// The weakest role that may; `None` for everybody, without a token.
+    role: Option<Role>,
+    outside: Outside,
+    /// Status for who may; chosen so that nothing changes.
+    allowed: u16,
+}
+
+const TENANT: Outside = Outside::NotFound("TENANT_NOT_FOUND");
+const DEPLOYMENT: Outside = Outside::NotFound("DEPLOYMENT_NOT_FOUND");
+const VIEWER: Option<Role> = Some(Role::Viewer);
+const OPERATOR: Option<Role> = Some(Role::Operator);
+const ADMIN: Option<Role> = Some(Role::Admin);
+
+const RULES: [Rule; 20] = [
+    rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
+    rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
+    rule(Method::PUT, "/api/v1/tenants/{tenant_id}", OPERATOR, TENANT, 412),
+    rule(Method::DELETE, "/api/v1/tenants/{tenant_id}", OPERATOR, TENANT, 412),
+    rule(Method::POST, "/api/v1/tenants/calculate-resources", VIEWER, Outside::NamesNone, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/monitoring", VIEWER, TENANT, 200),
+    rule(Method::POST, "/api/v1/tenants/{tenant_id}/monitoring", OPERATOR, TENANT, 422),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/alerts", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/manifest", VIEWER, TENANT, 200),
+    rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployment-status", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/audit", ADMIN, Outside::Forbidden, 200),
+    rule(Method::GET, "/ws/monitoring/{tenant_id}", VIEWER, TENANT, 426),
+    rule(Method::GET, "/ws/deployment/{deployment_id}", VIEWER, DEPLOYMENT, 426),
+    rule(Method::GET, "/ws/alerts/{tenant_id}", VIEWER, TENANT, 426),
+    rule(Method::GET, "/healthz", None, Outside::NamesNone, 200),
+    rule(Method::GET, "/readyz", None, Outside::NamesNone, 200),
+    // Open on loopback, where the tests listen; `limits` asks from elsewhere.
+    rule(Method::GET, "/metrics", None, Outside::NamesNone, 200),
+];
+
+const fn rule(
+    method: Method,
+    path: &'static str,
+    role: Option<Role>,
+    outside: Outside,
+    allowed: u16,
+) -> Rule {
+    Rule { method, path, role, outside, allowed }
+}
+
+impl Rule {
+    /// A request that means the contract's tenant and would change nothing.
+    async fn send(&self, client: &Client, deployment_id: &str) -> Reply {
+        let path =
+            self.path.replace("{tenant_id}", "my-ai-service").replace("{deployment_id}", deployment_id);
+        let path = if self.path == "/api/v1/audit" { path + "?tenant_id=my-ai-service" } else { path };
+        let mut request = client.request(self.method.clone(), &path);
+        if self.method != Method::GET {
+            let body = match self.path {
+                "/api/v1/tenants/" => my_ai_service(),
+                "/api/v1/tenants/calculate-resources" => json!({"service_requirements": {"callbot": 1}}),
+                "/api/v1/tenants/validate-manifest" => {
+                    json!({"tenant_id": "my-ai-service", "manifest_content": "kind: Namespace"})
+                }
+                _ => json!({}),
+            };
+            request = request.header("if-match", "\"0\"").json(&body);
+        }
+        client.send(request).await
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// A server that asks for tokens, with the contract's tenant deployed.
+struct World {
+    server: TestServer,
+    tokens: AccessStore,
+    deployment_id: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = TestServer::builder().tokens().start().await;
+        let tokens = AccessStore::open(&server.file("access.db"), Arc::new(SystemClock)).expect("tokens");
+        let mut world = Self { server, tokens, deployment_id: String::new() };
+        let admin = world.client("setup", Role::Admin, None);
+        let created = admin.post("/api/v1/tenants/", &my_ai_service()).await.expect(201).json();
+        world.deployment_id = created["deployment_id"].as_str().expect("an id").to_owned();
+        world
+    }
+
+    fn token(&self, name: &str, role: Role, tenants: Option<&[&str]>) -> String {
+        let ids = |ids: &[&str]| -> BTreeSet<TenantId> {
+            ids.iter().map(|id| TenantId::parse(id).expect("an id")).collect()
+        };
+        let new = NewToken { name: name.to_owned(), role, tenants: tenants.map(ids), expires_at: None };
+        let (_, secret) = self.tokens.create_token(new).expect("a token");
+        secret.expose().to_owned()
+    }
+
+    fn client(&self, name: &str, role: Role, tenants: Option<&[&str]>) -> Client {
+        self.server.client().with_token(&self.token(name, role, tenants))
+    }
+
+    async fn send(&self, rule: &Rule, client: &Client) -> Reply {
+        rule.send(client, &self.deployment_id).await
+    }
+}
+
+#[tokio::test]
+async fn every_operation_has_an_expectation() {
+    let server = TestServer::start().await;
+    let document = server.client().get("/openapi.json").await.expect(200).json();
+    let mut operations = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in item.as_object().expect("methods").keys() {
+            operations.insert(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    let expected: BTreeSet<String> = RULES.iter().map(Rule::name).collect();
+    assert_eq!(expected.len(), RULES.len(), "a rule stands twice");
+    assert_eq!(operations, expected, "each operation of the document needs one row in RULES");
+}
+
+#[tokio::test]
+async fn without_a_valid_token_nothing_but_the_open_paths_answers() {
+    let world = World::new().await;
+    let unknown = world.server.client().with_token(&format!("ecp_{}", "0".repeat(64)));
+    let challenges = [(world.server.client(), "Bearer realm=\"ecp\""), (&unknown, "error=\"invalid_token\"")];
+    for rule in &RULES {
+        for (client, challenge) in challenges {
+            let reply = world.send(rule, client).await;
+            if rule.role.is_none() {
+                assert_eq!(reply.status.as_u16(), rule.allowed, "{}: {}", rule.name(), reply.text);
+                continue;
+            }
+            assert_eq!(reply.status.as_u16(), 401, "{}: {}", rule.name(), reply.text);
+            assert_eq!(reply.error_code(), "UNAUTHORIZED", "{}", rule.name());
+            assert!(reply.header("www-authenticate").contains(challenge), "{}", rule.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_asks_for_its_role_and_its_tenant() {
+    let world = World::new().await;
+    for role in Role::ALL {
+        let scopes: [(&str, Option<&[&str]>, bool); 4] = [
+            ("all", None, true),
+            ("listed", Some(&["my-ai-service"]), true),
+            ("other", Some(&["another"]), false),
+            ("none", Some(&[]), false),
+        ];
+        for (scope, tenants, inside) in scopes {
+            let client = world.client(&format!("{role}-{scope}"), role, tenants);
+            for rule in &RULES {
+                let reply = world.send(rule, &client).await;
+                let expected = if rule.role.is_some_and(|needed| role < needed) {
+                    (403, Some("FORBIDDEN"))
+                } else if inside {
+                    (rule.allowed, None)
+                } else {
+                    match rule.outside {
+                        Outside::NamesNone => (rule.allowed, None),
+                        Outside::NotFound(code) => (404, Some(code)),
+                        Outside::Forbidden => (403, Some("FORBIDDEN")),
+                    }
+                };
+                let context = format!("{} as {role}, tenants: {scope}: {}", rule.name(), reply.text);
+                assert_eq!(reply.status.as_u16(), expected.0, "{context}");
+                if let Some(code) = expected.1 {
+                    assert_eq!(reply.error_code(), code, "{context}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_outside_the_list_answers_exactly_like_one_that_does_not_exist() {
+    let world = World::new().await;
+    let client = world.client("other", Role::Admin, Some(&["another"]));
+    for rule in RULES.iter().filter(|rule| rule.outside == TENANT) {
+        let mut hidden = world.send(rule, &client).await.json();
+        let path = rule.path.replace("{tenant_id}", "another");
+        let request = client.request(rule.method.clone(), &path).header("if-match", "\"0\"");
+        let mut unknown = client.send(request.json(&json!({}))).await.expect(404).json();
+        for body in [&mut hidden, &mut unknown] {
+            body["error"]["timestamp"].take();
+            body["error"]["request_id"].take();
+        }
+        let unknown: Value =
+            serde_json::from_str(&unknown.to_string().replace("another", "my-ai-service")).expect("JSON");
+        assert_eq!(hidden, unknown, "{}", rule.name());
+    }
+}
+
+#[tokio::test]
+async fn a_list_and_the_system_totals_count_only_the_callers_tenants() {
+    let world = World::new().await;
+    for (name, tenants, count) in [("one", &["my-ai-service"], 1), ("other", &["another"], 0)] {
+        let client = world.client(name, Role::Viewer, Some(tenants));
+        let list = client.get("/api/v1/tenants/").await.expect(200).json();
+        assert_eq!(list["total_count"], count, "{list:#}");
+        assert_eq!(list["tenants"].as_array().map(Vec::len), Some(count));
+        let system = client.get("/api/v1/monitoring/system").await.expect(200).json();
+        assert_eq!(system["total_tenants"], count, "{system:#}");
+    }
+}
+
+#[tokio::test]
+async fn the_bearer_of_a_token_is_the_actor_of_the_audit_trail() {
+    let world = World::new().await;
+    let operator = world.client("ci-pipeline", Role::Operator, None);
+    operator.put("/api/v1/tenants/my-ai-service", &json!({"name": "renamed"})).await.expect(200);
+    let admin = world.client("auditor", Role::Admin, None);
+    let trail = admin.get("/api/v1/audit?tenant_id=my-ai-service").await.expect(200).json();
+    let entries = trail["entries"].as_array().expect("entries");
+    let update = entries.iter().find(|entry| entry["action"] == "tenant.update").expect("an update");
+    assert_eq!(update["actor"], "ci-pipeline");
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_refused_at_once_and_malformed_headers_are_named() {
+    let world = World::new().await;
+    let token = world.token("leaver", Role::Viewer, None);
+    let client = world.server.client().with_token(&token);
+    client.get("/api/v1/tenants/").await.expect(200);
+    let id = world.tokens.list_tokens().expect("a list").into_iter().find(|info| info.name == "leaver");
+    world.tokens.revoke_token(&id.expect("the token").id).expect("revoked");
+    // The server looks at the file of tokens at least every second.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while client.get("/api/v1/tenants/").await.status.as_u16() != 401 {
+        assert!(std::time::Instant::now() < until, "the token is still accepted");
+        tokio::task::yield_now().await;
+    }
+    for header in ["Basic dXNlcjpwYXNz", "Bearer", "Bearer ", "ecp_token"] {
+        let request = world.server.client().request(Method::GET, "/api/v1/tenants/");
+        let reply = world.server.client().send(request.header("authorization", header)).await.expect(401);
+        assert!(reply.header("www-authenticate").contains("invalid_request"), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_takes_its_token_from_the_header_the_protocol_or_the_query() {
+    let world = World::new().await;
+    let token = world.token("browser", Role::Viewer, Some(&["my-ai-service"]));
+    let path = "/ws/monitoring/my-ai-service?demo_mode=true";
+    let bearer = format!("Bearer {token}");
+    let protocols = format!("ecp.v1, bearer.{token}");
+    let by_query = format!("{path}&access_token={token}");
+    let ways: [(&str, Vec<(&'static str, &str)>); 3] = [
+        (path, vec![("authorization", &bearer)]),
+        (path, vec![("sec-websocket-protocol", &protocols)]),
+        (&by_query, vec![]),
+    ];
+    for (path, headers) in ways {
+        let mut socket = world.server.try_socket(path, &headers).await.expect("opens");
+        socket.send(&json!({"action": "ping"})).await;
+        assert_eq!(socket.frame().await["action"], "pong");
+    }
+    let refused = |result: Result<_, (u16, String)>| result.map(|_| ()).expect_err("refused").0;
+    assert_eq!(refused(world.server.try_socket(path, &[]).await), 401);
+    let wrong = [("sec-websocket-protocol", "ecp.v1, bearer.ecp_wrong")];
+    assert_eq!(refused(world.server.try_socket(path, &wrong).await), 401);
+    let other = world.token("other-browser", Role::Viewer, Some(&["another"]));
+    let path = format!("{path}&access_token={other}");
+    assert_eq!(refused(world.server.try_socket(&path, &[]).await), 404);
+    // A query parameter opens no other path.
+    let rest = format!("/api/v1/tenants/?access_token={token}");
+    world.server.client().get(&rest).await.expect(401);
+}
