@@ -63,6 +63,14 @@ struct Anchor {
     height: usize,
 }
 
+/// A state of the tree between two documents.
+pub(super) struct Mark {
+    nodes: usize,
+    documents: usize,
+    faults: usize,
+    faults_left_out: usize,
+}
+
 /// A tree under construction.
 #[derive(Default)]
 pub(super) struct Builder<'a> {
@@ -77,6 +85,25 @@ impl<'a> Builder<'a> {
     /// The finished tree.
     pub fn finish(self) -> Tree<'a> {
         self.tree
+    }
+
+    /// Where the tree stands, to come back to.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            nodes: self.tree.nodes.len(),
+            documents: self.tree.documents.len(),
+            faults: self.tree.faults.len(),
+            faults_left_out: self.tree.faults_left_out,
+        }
+    }
+
+    /// Forgets everything since a mark. No alias was expanded meanwhile.
+    pub fn go_back(&mut self, mark: &Mark) {
+        self.tree.nodes.truncate(mark.nodes);
+        self.tree.documents.truncate(mark.documents);
+        self.tree.faults.truncate(mark.faults);
+        self.tree.faults_left_out = mark.faults_left_out;
+        self.frames.clear();
     }
 
     /// Records a fault at the node that comes next.

@@ -1,13 +1,15 @@
 //! Validation of any Kubernetes manifest, with a position on each finding.
 //!
-//! [`yaml`] reads the text into a [`tree`] under bounds ([`build`]); [`walk`] holds each object
+//! [`yaml`] and [`block`] read the text into a [`tree`] under bounds ([`build`]); [`walk`] holds each object
 //! against the published schema ([`schema`], [`rules`], [`kinds`], [`monitoring`]); the other
 //! modules check what one object means for another. Everything runs on the text alone: a dry run
 //! against a cluster is the cluster's to add.
 
 mod amount;
+mod block;
 mod build;
 mod findings;
+mod flow;
 mod format;
 mod identity;
 mod kinds;
@@ -40,6 +42,7 @@ use findings::{Findings, Place};
 use objects::Objects;
 use resources::Sums;
 use workloads::{Effort, Workloads};
+use yaml::Readers;
 
 /// Largest manifest that is read, in bytes.
 pub const MAX_MANIFEST_BYTES: usize = 4 * 1024 * 1024;
@@ -127,7 +130,7 @@ pub fn validate_manifest(
     content: &str,
     capacity: Option<&Capacity>,
 ) -> Result<Report, Unreadable> {
-    let tree = yaml::read(content)?;
+    let tree = yaml::read(content, Readers::Both)?;
     let mut findings = Findings::default();
     objects::report_text_faults(&tree, &mut findings);
     let namespace = tenant_id.map_or_else(|| "default".to_owned(), TenantId::namespace);

@@ -1,44 +1,43 @@
-//! Reads a text into the tree: YAML, of which JSON is a part, event by event.
+//! Reads a text into the tree: YAML, of which JSON is a part, document by document.
+//!
+//! Most documents are read by [`block`], several times faster than by the full parser, which reads
+//! the others event by event.
 
+use super::block;
 use super::build::{Bound, Builder, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
 use super::scalar::resolve_plain;
 use super::tree::{Kind, TextFault, Tree};
 use super::{MAX_MANIFEST_BYTES, Unreadable};
 use crate::text::Message;
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, Tag};
+use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, Tag};
+use std::borrow::Cow;
+
+/// Which readers are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Readers {
+    /// The fast one, and the full parser for what that leaves.
+    Both,
+    /// The full parser for everything.
+    #[cfg(test)]
+    FullOnly,
+}
 
 /// Reads every document of a text, lists opened.
-pub(super) fn read(content: &str) -> Result<Tree<'_>, Unreadable> {
+pub(super) fn read(content: &str, readers: Readers) -> Result<Tree<'_>, Unreadable> {
     if content.len() > MAX_MANIFEST_BYTES {
         let limit = MAX_MANIFEST_BYTES / (1024 * 1024);
         let message = Message::new("validate.unreadable.too_large").with("limit_mib", limit);
         return Err(Unreadable { line: None, column: None, message });
     }
     let mut builder = Builder::default();
-    let options = granit_parser::options! {
-        emit_comments: false,
-        // One more than the tree takes, so that the tree's own bound is the one that is met.
-        flow_nesting_limit: MAX_DEPTH + 1,
-        block_nesting_limit: MAX_DEPTH + 1,
-    };
-    for next in Parser::new_from_str_with_options(content, options) {
-        let (event, span) = next.map_err(|fault| {
-            let message = if *fault.kind() == ErrorKind::RecursionLimitExceeded {
-                bound_message(Bound::Depth)
-            } else {
-                Message::new("validate.unreadable.syntax").with("reason", fault.info())
-            };
-            Unreadable {
-                line: Some(fault.marker().line().max(1)),
-                column: Some(fault.marker().col() + 1),
-                message,
+    let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+    match split(content).filter(|_| readers == Readers::Both) {
+        Some(chunks) => {
+            for chunk in chunks {
+                read_chunk(&mut builder, &chunk)?;
             }
-        })?;
-        take(&mut builder, event, &span).map_err(|bound| Unreadable {
-            line: Some(span.start.line().max(1)),
-            column: Some(span.start.col() + 1),
-            message: bound_message(bound),
-        })?;
+        }
+        None => read_fully(&mut builder, content, 0)?,
     }
     let mut tree = builder.finish();
     tree.open_lists().map_err(|bound| Unreadable {
@@ -49,8 +48,99 @@ pub(super) fn read(content: &str) -> Result<Tree<'_>, Unreadable> {
     Ok(tree)
 }
 
-fn take<'a>(builder: &mut Builder<'a>, event: Event<'a>, span: &Span) -> Result<(), Bound> {
-    let line = span.start.line();
+/// A document's own text and the number of lines before it.
+struct Chunk<'a> {
+    text: &'a str,
+    lines_before: usize,
+    /// It follows a `---`, so it is a document even where it is empty.
+    is_marked: bool,
+}
+
+/// The documents of a text by their `---` lines, which can stand nowhere else in YAML. Absent where
+/// the text uses more of YAML's syntax between documents than that.
+fn split(content: &str) -> Option<Vec<Chunk<'_>>> {
+    let mut chunks = Vec::new();
+    let (mut begin, mut lines_before, mut is_marked) = (0, 0, false);
+    let mut position = 0;
+    for (number, line) in content.split('\n').enumerate() {
+        match line.as_bytes() {
+            [b'-', b'-', b'-', rest @ ..] if matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r')) => {
+                if !rest.iter().all(|byte| *byte == b' ') {
+                    return None;
+                }
+                chunks.push(Chunk { text: &content[begin..position], lines_before, is_marked });
+                begin = (position + line.len() + 1).min(content.len());
+                (lines_before, is_marked) = (number + 1, true);
+            }
+            [b'%', ..] | [b'.', b'.', b'.', ..] => return None,
+            _ => {}
+        }
+        position += line.len() + 1;
+    }
+    chunks.push(Chunk { text: &content[begin..], lines_before, is_marked });
+    Some(chunks)
+}
+
+fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Unreadable> {
+    let at_bound = |bound| Unreadable {
+        line: Some(chunk.lines_before.max(1)),
+        column: Some(1),
+        message: bound_message(bound),
+    };
+    let blank = |line: &str| {
+        let line = line.trim_start_matches(' ');
+        line.is_empty() || line.starts_with('#')
+    };
+    if chunk.text.split('\n').all(blank) {
+        if chunk.is_marked {
+            builder.begin_document().map_err(at_bound)?;
+            let nothing = Cow::Borrowed(block::EMPTY);
+            builder.scalar(Kind::Null, true, nothing, chunk.lines_before, 0).map_err(at_bound)?;
+        }
+        return Ok(());
+    }
+    let mark = builder.mark();
+    builder.begin_document().map_err(at_bound)?;
+    if block::read(builder, chunk.text, chunk.lines_before + 1).is_ok() {
+        return Ok(());
+    }
+    builder.go_back(&mark);
+    read_fully(builder, chunk.text, chunk.lines_before)
+}
+
+/// Reads a text with the full parser.
+fn read_fully<'a>(
+    builder: &mut Builder<'a>,
+    content: &'a str,
+    lines_before: usize,
+) -> Result<(), Unreadable> {
+    let options = granit_parser::options! {
+        emit_comments: false,
+        // One more than the tree takes, so that the tree's own bound is the one that is met.
+        flow_nesting_limit: MAX_DEPTH + 1,
+        block_nesting_limit: MAX_DEPTH + 1,
+    };
+    let at = |marker: &Marker, message| Unreadable {
+        line: Some(marker.line().max(1) + lines_before),
+        column: Some(marker.col() + 1),
+        message,
+    };
+    for next in Parser::new_from_str_with_options(content, options) {
+        let (event, span) = next.map_err(|fault| {
+            let message = if *fault.kind() == ErrorKind::RecursionLimitExceeded {
+                bound_message(Bound::Depth)
+            } else {
+                Message::new("validate.unreadable.syntax").with("reason", fault.info())
+            };
+            at(fault.marker(), message)
+        })?;
+        take(builder, event, span.start.line() + lines_before)
+            .map_err(|bound| at(&span.start, bound_message(bound)))?;
+    }
+    Ok(())
+}
+
+fn take<'a>(builder: &mut Builder<'a>, event: Event<'a>, line: usize) -> Result<(), Bound> {
     match event {
         Event::DocumentStart(..) => builder.begin_document(),
         Event::Scalar(text, style, anchor, tag) => {
@@ -98,7 +188,7 @@ fn check_tag(builder: &mut Builder<'_>, tag: Option<&Tag>, expected: &str) {
     }
 }
 
-pub(super) fn bound_message(bound: Bound) -> Message {
+fn bound_message(bound: Bound) -> Message {
     match bound {
         Bound::Nodes => Message::new("validate.unreadable.too_many_values").with("limit", MAX_NODES),
         Bound::Depth => Message::new("validate.unreadable.too_deep").with("limit", MAX_DEPTH),

@@ -3,6 +3,7 @@
 mod bounds;
 mod fuzz;
 mod pods;
+mod readers;
 mod references;
 mod rendered;
 mod schema;
