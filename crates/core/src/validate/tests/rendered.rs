@@ -113,6 +113,16 @@ fn the_contracts_tenant_adds_up_to_its_plan_and_redis() {
 }
 
 #[test]
+fn the_contracts_own_manifest_is_valid() {
+    let text = include_str!("../../manifest/tests/contract.yaml");
+    let report = report(&my_ai_service(), text);
+    assert_eq!(report.errors, []);
+    let codes: Vec<_> = report.warnings.iter().map(|finding| finding.code).collect();
+    assert_eq!(codes, ["privilege.not_restricted", "image.floating"]);
+    assert_eq!((report.summary.total.cpu_text(), report.summary.estimated_pods), ("6000m".into(), 3));
+}
+
+#[test]
 fn a_namespace_that_the_caller_chose_is_a_single_warning() {
     let tenant = my_ai_service();
     let options = RenderOptions { namespace: Some("acme-production".into()), ..RenderOptions::default() };
