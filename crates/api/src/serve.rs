@@ -7,9 +7,12 @@
 
 mod activity;
 mod connection;
+mod open_files;
 mod stream;
 #[cfg(test)]
 mod tests;
+
+pub use open_files::allowed_connections;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::request_context::RequestContext;

@@ -5,7 +5,7 @@ use crate::mode::ModeRuntime;
 use anyhow::Context;
 use ecp_api::auth::Authentication;
 use ecp_api::rate_limit::RateLimit;
-use ecp_api::serve::{ServeOptions, bind, serve, unreadable_responses};
+use ecp_api::serve::{ServeOptions, allowed_connections, bind, serve, unreadable_responses};
 use ecp_api::streams::StreamOptions;
 use ecp_api::{ApiState, Limits, router};
 use ecp_core::Mode;
@@ -64,7 +64,7 @@ impl App {
         let listener = bind(config.listen).with_context(|| format!("can not listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let options = ServeOptions {
-            max_connections: config.limits.max_connections,
+            max_connections: allowed_connections(config.limits.max_connections),
             header_timeout: Duration::from_secs(config.limits.header_timeout_seconds),
             idle_timeout: Duration::from_secs(config.limits.idle_timeout_seconds),
             shutdown_grace: Duration::from_secs(config.limits.shutdown_grace_seconds),
