@@ -199,21 +199,9 @@ impl FindingOut {
     }
 }
 
-/// A finding in one line: where, then what.
-fn finding_text(finding: &Finding, language: Language) -> String {
-    let position = &finding.position;
-    let key = if position.path.is_empty() { "api.finding_at_document" } else { "api.finding_at_path" };
-    Message::new(key)
-        .with("document", position.document)
-        .with("path", &position.path)
-        .with("line", position.line)
-        .with("message", finding.message.render(language))
-        .render(language)
-}
-
 impl ValidationOut {
     fn new(report: &Report, language: Language) -> Self {
-        let texts = |findings: &[Finding]| findings.iter().map(|f| finding_text(f, language)).collect();
+        let texts = |findings: &[Finding]| findings.iter().map(|finding| finding.render(language)).collect();
         let parts = |findings: &[Finding], severity| -> Vec<FindingOut> {
             findings.iter().map(|finding| FindingOut::new(finding, severity, language)).collect()
         };
