@@ -219,7 +219,7 @@ impl ValidationOut {
                 configmaps: summary.configmaps,
                 secrets: summary.secrets,
                 total_cpu: summary.total.cpu_text(),
-                total_memory: summary.total.memory_text(),
+                total_memory: summary.total.memory_gib_text(),
                 total_gpu: summary.total.gpu,
                 estimated_pods: summary.estimated_pods,
             },

@@ -21,7 +21,6 @@ use utoipa::{Modify, OpenApi, ToSchema};
             `X-Demo-Mode` is required on every `/api/v1` request: `true` speaks to the simulated \
             cluster, `false` to the real one; each has a database of its own. Paths are the same \
             with and without a trailing slash.",
-        license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "This server")),
     tags(

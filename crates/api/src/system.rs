@@ -35,6 +35,7 @@ pub struct SystemMetricsOut {
 /// As for a plan, but the contract prints a cluster's whole terabytes without a decimal: `50TB`.
 fn amounts(resources: &Resources) -> ResourcesOut {
     let mut out = ResourcesOut::from(resources);
+    out.memory = resources.memory_gib_text();
     if let Some(whole) = out.storage.strip_suffix(".0TB") {
         out.storage = format!("{whole}TB");
     }

@@ -26,6 +26,11 @@ impl Resources {
         memory_text(self.memory_mib)
     }
 
+    /// `64Gi`, rounded up to whole gibibytes: for sums, where a part of one tells nobody anything.
+    pub fn memory_gib_text(&self) -> String {
+        format!("{}Gi", self.memory_mib.div_ceil(1024))
+    }
+
     /// `2.0TB`, `0.25TB`: at least one decimal, no more than are needed.
     pub fn storage_text(&self) -> String {
         let (whole, rest) = (self.storage_gb / 1000, self.storage_gb % 1000);
@@ -116,6 +121,7 @@ mod tests {
         assert_eq!(large.storage_text(), "2.0TB");
         assert_eq!(Resources { storage_gb: 250, ..large }.storage_text(), "0.25TB");
         assert_eq!(memory_text(512), "512Mi");
+        assert_eq!(Resources { memory_mib: 32_760, ..large }.memory_gib_text(), "32Gi");
     }
 
     #[test]

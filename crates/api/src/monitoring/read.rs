@@ -136,9 +136,11 @@ fn read_query(reader: &QueryReader, now: Timestamp) -> SeriesQuery {
             .with("hours", MAX_POINTS * interval.millis() / MILLIS_PER_HOUR);
         reader.fault("interval", reason);
     }
-    // Whole seconds, as the range is printed.
-    let end_ms = to_millis(now).div_euclid(1000) * 1000;
-    SeriesQuery { metrics, start_ms: end_ms - hours * MILLIS_PER_HOUR, end_ms, interval }
+    // Whole seconds, as the range is printed; rounded up, so that a sample of this moment is in it.
+    let end_ms = (to_millis(now) + 999).div_euclid(1000) * 1000;
+    // Down to a bucket's start: points are averages of whole buckets, and none is before the range.
+    let start_ms = (end_ms - hours * MILLIS_PER_HOUR).div_euclid(interval.millis()) * interval.millis();
+    SeriesQuery { metrics, start_ms, end_ms, interval }
 }
 
 /// The metrics that are asked for, each once, in the order of [`Metric::ALL`]; none means all.
@@ -269,8 +271,9 @@ mod tests {
         let query = read("").unwrap();
         assert_eq!(query.metrics, Metric::ALL);
         assert_eq!(query.interval, Interval::FiveMinutes);
-        assert_eq!(query.end_ms - query.start_ms, 24 * MILLIS_PER_HOUR);
-        assert_eq!(query.end_ms % 1000, 0);
+        // Half a second past midnight: the end is rounded up, the start down to its bucket.
+        assert_eq!(query.end_ms - query.start_ms, 24 * MILLIS_PER_HOUR + 1000);
+        assert_eq!(query.start_ms % query.interval.millis(), 0);
     }
 
     #[test]
