@@ -30,7 +30,7 @@ impl Peer {
         let address = free_address()?;
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", &address.to_string(), "--data-dir"]).arg(data_dir);
-        command.env("ECP_LOG__LEVEL", "warn").envs(environment.iter().copied());
+        command.stderr(Stdio::null()).envs(environment.iter().copied());
         Self::start(command, address).await
     }
 

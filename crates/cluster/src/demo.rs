@@ -7,19 +7,25 @@ use ecp_core::manifest::{RenderOptions, render};
 use ecp_core::ports::{Clock, StoreError, TenantStore};
 use std::sync::Arc;
 
-/// Makes the simulated cluster and puts back every tenant whose deployment had ended, with its pods
-/// ready at once; those that were under way begin anew with the controller. Call it before the
-/// controller runs, then run the cluster and the controller side by side.
-pub async fn demo_cluster_from_store(
+/// Makes the simulated cluster, empty. Faults that it is asked to show are read from the store.
+pub fn demo_cluster(
     store: Arc<dyn TenantStore>,
-    catalog: &Catalog,
     clock: Arc<dyn Clock>,
     nodes: &SimulatedNodes,
     speed: DemoSpeed,
-) -> Result<Arc<SimulatedCluster>, StoreError> {
-    let tenants = store.clone();
-    let fault_of = Arc::new(move |id: &_| tenants.tenant(id).and_then(|tenant| tenant.spec.demo_fault));
-    let cluster = Arc::new(SimulatedCluster::new(nodes, speed, clock, fault_of));
+) -> Arc<SimulatedCluster> {
+    let fault_of = Arc::new(move |id: &_| store.tenant(id).and_then(|tenant| tenant.spec.demo_fault));
+    Arc::new(SimulatedCluster::new(nodes, speed, clock, fault_of))
+}
+
+/// Puts back every tenant whose deployment had ended, with its pods ready at once; those that were
+/// under way begin anew with the controller. Call it before the controller runs; requests may come
+/// before, since what a tenant's status is stands in the store.
+pub async fn restore_demo_cluster(
+    cluster: &SimulatedCluster,
+    store: &dyn TenantStore,
+    catalog: &Catalog,
+) -> Result<(), StoreError> {
     // Those that run come first: what failed for want of room must not take theirs.
     for ended in [DeploymentStatus::Running, DeploymentStatus::Failed] {
         for tenant in store.tenants().iter() {
@@ -34,5 +40,5 @@ pub async fn demo_cluster_from_store(
             }
         }
     }
-    Ok(cluster)
+    Ok(())
 }

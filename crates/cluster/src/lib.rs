@@ -12,6 +12,6 @@ mod simulated;
 mod testing;
 
 pub use controller::{Controller, ControllerOptions};
-pub use demo::demo_cluster_from_store;
+pub use demo::{demo_cluster, restore_demo_cluster};
 pub use not_configured::NotConfigured;
 pub use simulated::{DemoSpeed, DemoSpeedFault, FaultOf, NodePool, SimulatedCluster, SimulatedNodes};

@@ -11,11 +11,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tracing_subscriber::EnvFilter;
 
-/// Memory comes back to the system sooner, and small allocations cost less, than with the
-/// system's own allocator.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Runs AI services of contact centers for many tenants on shared Kubernetes clusters.
 #[derive(Parser)]
 #[command(name = "ecp", version)]

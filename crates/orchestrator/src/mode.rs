@@ -4,7 +4,8 @@ use crate::config::Config;
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
-    Controller, ControllerOptions, DemoSpeed, NotConfigured, SimulatedNodes, demo_cluster_from_store,
+    Controller, ControllerOptions, DemoSpeed, NotConfigured, SimulatedNodes, demo_cluster,
+    restore_demo_cluster,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -21,6 +22,7 @@ use tokio_util::task::TaskTracker;
 /// Everything that one mode runs on.
 pub(crate) struct ModeRuntime {
     mode: Mode,
+    catalog: Arc<Catalog>,
     database: Database,
     store: Arc<dyn TenantStore>,
     metrics: EmbeddedMetrics,
@@ -57,9 +59,7 @@ impl ModeRuntime {
         let (simulated, time_scale) = if mode.is_demo() {
             let speed = DemoSpeed::new(config.demo_speed)?;
             let nodes = SimulatedNodes::default();
-            let cluster =
-                demo_cluster_from_store(store.clone(), catalog, clock.clone(), &nodes, speed).await?;
-            (Some(cluster), config.demo_speed)
+            (Some(demo_cluster(store.clone(), clock.clone(), &nodes, speed)), config.demo_speed)
         } else {
             (None, 1.0)
         };
@@ -86,7 +86,19 @@ impl ModeRuntime {
                 SyntheticLoad::new(store.clone(), shared_metrics, clock.clone(), crate::seeds::busiest())
             })
             .map(Arc::new);
-        Ok(Self { mode, database, store, metrics, cluster, alerts, controller, simulated, load, time_scale })
+        Ok(Self {
+            mode,
+            catalog: catalog.clone(),
+            database,
+            store,
+            metrics,
+            cluster,
+            alerts,
+            controller,
+            simulated,
+            load,
+            time_scale,
+        })
     }
 
     /// What requests of this mode need.
@@ -113,12 +125,23 @@ impl ModeRuntime {
         tasks.spawn(async move { metrics.maintain(cancel).await });
         let (alerts, cancel) = (self.alerts.clone(), stop.clone());
         tasks.spawn(async move { alerts.run(cancel).await });
-        if let Some(cluster) = self.simulated.clone() {
-            let cancel = stop.clone();
-            tasks.spawn(async move { cluster.run(cancel).await });
-        }
         let (controller, cancel) = (self.controller.clone(), stop.clone());
-        tasks.spawn(async move { controller.run(cancel).await });
+        match self.simulated.clone() {
+            Some(cluster) => {
+                let (store, catalog) = (self.store.clone(), self.catalog.clone());
+                tasks.spawn(async move {
+                    // In the background: with thousands of tenants it takes longer than a start may.
+                    if let Err(error) = restore_demo_cluster(&cluster, &*store, &catalog).await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(error, "the simulated cluster is not as it was; it is deployed anew");
+                    }
+                    tokio::join!(cluster.run(cancel.clone()), controller.run(cancel));
+                });
+            }
+            None => {
+                tasks.spawn(async move { controller.run(cancel).await });
+            }
+        }
         if let Some(load) = self.load.clone() {
             let cancel = stop.clone();
             tasks.spawn(async move { load.run(cancel).await });

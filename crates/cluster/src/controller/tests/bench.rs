@@ -2,7 +2,7 @@
 
 use super::super::*;
 use crate::testing::ManualClock;
-use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster_from_store};
+use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster, restore_demo_cluster};
 use async_trait::async_trait;
 use ecp_core::deployment::Phase;
 use ecp_core::ids::DeploymentId;
@@ -181,9 +181,8 @@ impl Bench {
         let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).unwrap());
         let catalog = Arc::new(Catalog::embedded());
         let speed = DemoSpeed::new(1.0).unwrap();
-        let simulated = demo_cluster_from_store(store.clone(), &catalog, clock.clone(), &self.nodes, speed)
-            .await
-            .unwrap();
+        let simulated = demo_cluster(store.clone(), clock.clone(), &self.nodes, speed);
+        restore_demo_cluster(&simulated, &*store, &catalog).await.unwrap();
         let line = Arc::new(Line::to(simulated));
         let metrics = Arc::new(Metrics::default());
         let options = ControllerOptions { max_concurrent: self.max_concurrent, ..Default::default() };
