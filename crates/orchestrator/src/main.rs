@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use ecp_core::ports::SystemClock;
 use ecp_orchestrator::config::{Config, DEFAULTS, LogFormat, Overrides};
 use ecp_orchestrator::{App, tokens};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -103,7 +103,10 @@ fn serve(overrides: &Overrides) -> anyhow::Result<()> {
     let config = Config::load(overrides, |name| std::env::var(name).ok())?;
     let filter = EnvFilter::try_new(&config.log.level)
         .with_context(|| format!("log.level: {:?} is not a filter; try \"info\"", config.log.level))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match config.log.format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
