@@ -330,6 +330,8 @@ impl SampleObserver for AlertEngine {
                     }
                 }
             }
+            // A client whose clock is ahead must not put the judging of the present off.
+            watched.newest_ms = watched.newest_ms.map(|newest| newest.min(to_millis(now)));
         }
         self.enqueue(changes);
     }

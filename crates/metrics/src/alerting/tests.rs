@@ -50,6 +50,17 @@ async fn an_alert_opens_moves_and_resolves_as_samples_arrive() {
 }
 
 #[tokio::test]
+async fn a_sample_from_a_clock_that_is_ahead_does_not_put_the_present_off() {
+    let world = World::new(NOW_MS);
+    let tenant = world.add_tenant("one", Running).await;
+    let engine = engine(&world);
+    engine.samples_stored(&tenant.id, &[cpu(NOW_MS + 240 * SECOND_MS, 1.0)], false);
+    engine.samples_stored(&tenant.id, &[cpu(NOW_MS, 85.2)], false);
+    let opened = (AlertChange::Opened, Severity::Warning, 85.2);
+    assert_eq!(recorded(&engine, &tenant).await, [opened]);
+}
+
+#[tokio::test]
 async fn each_subject_has_an_alert_of_its_own() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
