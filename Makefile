@@ -7,7 +7,7 @@ ARGS ?=
 
 .PHONY: help
 help: ## List the tasks
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-12s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-20s %s\n", $$1, $$2 }'
 
 .PHONY: toolchain
 toolchain:
@@ -54,3 +54,24 @@ generated: toolchain ## Check that generated files are up to date
 
 .PHONY: check
 check: lint generated test ## Everything that CI checks
+
+# --- a control plane for tests: deploy/control-plane -------------------------------------------------
+CONTROL_PLANE = deploy/control-plane/control-plane
+
+.PHONY: control-plane control-plane-build control-plane-down run-cluster
+control-plane: ## Start a real Kubernetes control plane on this machine and print its kubeconfig
+	@$(CONTROL_PLANE) up
+
+control-plane-build:
+	@[ -n "$$ECP_TEST_KUBECONFIG" ] || $(CONTROL_PLANE) build
+
+control-plane-down: ## Stop it and remove what it kept
+	@$(CONTROL_PLANE) down
+
+run-cluster: build ## Start a control plane and the orchestrator in real mode on it, until you stop it
+	@trap '$(CONTROL_PLANE) down run-cluster' EXIT; trap : INT TERM; \
+	kubeconfig=$$($(CONTROL_PLANE) up run-cluster --watch-pid $$$$) || exit 1; \
+	echo "kubeconfig: $$kubeconfig"; \
+	ECP_KUBECONFIG=$$kubeconfig target/release/ecp serve $(ARGS)
+
+test: control-plane-build
