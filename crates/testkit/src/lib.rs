@@ -1,17 +1,21 @@
 //! What integration tests share: a server on a real socket over real files, a client that speaks
 //! the API's headers, WebSockets, a clock that tests set.
 //!
-//! Nothing here is a mock: the server is the program's own [`App`], the store a SQLite file in a
-//! temporary folder, the sockets are TCP. Only the cluster of demo mode is simulated, as it is for
-//! users.
+//! Nothing here is a mock but for the faults of [`FaultProxy`]: the server is the program's own [`App`], the store a SQLite file in a
+//! temporary folder, the sockets are TCP, and the Kubernetes API server is a real one. Only the
+//! cluster of demo mode is simulated, as it is for users.
 
 mod client;
 mod clock;
+mod control_plane;
+mod fault_proxy;
 mod server;
 mod socket;
 
 pub use client::{Client, Reply};
 pub use clock::ManualClock;
+pub use control_plane::{Component, ControlPlane, Signal};
+pub use fault_proxy::{Fault, FaultProxy, Scope};
 pub use server::{TestServer, TestServerBuilder};
 pub use socket::Socket;
 
