@@ -285,6 +285,11 @@ impl From<ClusterError> for ApiError {
             .detail("kind", kind.as_str())
             .detail("name", name.as_str())
             .detail("reason", reason.as_str()),
+            ClusterError::ForeignNamespace { namespace } => Self::new(
+                ErrorCode::Conflict,
+                Message::new("api.foreign_namespace").with("namespace", namespace),
+            )
+            .detail("namespace", namespace.as_str()),
         }
     }
 }

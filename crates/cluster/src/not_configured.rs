@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Capacity, Cluster, ClusterError, Observation};
+use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
+use ecp_core::text::Message;
 use tokio::sync::broadcast;
 
 /// Real mode without a cluster.
@@ -21,7 +22,11 @@ impl Default for NotConfigured {
 
 #[async_trait]
 impl Cluster for NotConfigured {
-    async fn apply(&self, _tenant_id: &TenantId, _objects: &[Object]) -> Result<(), ClusterError> {
+    async fn apply(&self, _tenant_id: &TenantId, _objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    async fn dry_run(&self, _objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
         Err(ClusterError::NotConfigured)
     }
 
@@ -31,6 +36,22 @@ impl Cluster for NotConfigured {
 
     async fn delete(&self, _tenant_id: &TenantId, _force: bool) -> Result<(), ClusterError> {
         Err(ClusterError::NotConfigured)
+    }
+
+    fn drift(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    fn may_have_drifted(&self, _tenant_id: &TenantId) -> bool {
+        false
+    }
+
+    fn check_namespace(&self, _tenant_id: &TenantId) -> Result<(), ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    fn health(&self) -> ClusterHealth {
+        ClusterHealth::NotConfigured
     }
 
     fn observe(&self, _tenant_id: &TenantId) -> Result<Observation, ClusterError> {

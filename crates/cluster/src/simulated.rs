@@ -21,8 +21,9 @@ use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Capacity, Clock, Cluster, ClusterError, Observation};
+use ecp_core::ports::{Capacity, Clock, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
 use ecp_core::tenant::DemoFault;
+use ecp_core::text::Message;
 use parking_lot::Mutex;
 use speed::LifeTime;
 use std::sync::Arc;
@@ -124,9 +125,14 @@ impl SimulatedCluster {
 
 #[async_trait]
 impl Cluster for SimulatedCluster {
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<(), ClusterError> {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
         let fault = (self.fault_of)(tenant_id);
-        self.with_world(|world| world.apply(tenant_id, objects, fault))
+        self.with_world(|world| world.apply(tenant_id, objects, fault))?;
+        Ok(Vec::new())
+    }
+
+    async fn dry_run(&self, _objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
+        Ok(Vec::new())
     }
 
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
@@ -137,6 +143,22 @@ impl Cluster for SimulatedCluster {
     async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
         self.with_world(|world| world.delete(tenant_id, force));
         Ok(())
+    }
+
+    fn drift(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+        Ok(Vec::new())
+    }
+
+    fn may_have_drifted(&self, _tenant_id: &TenantId) -> bool {
+        false
+    }
+
+    fn check_namespace(&self, _tenant_id: &TenantId) -> Result<(), ClusterError> {
+        Ok(())
+    }
+
+    fn health(&self) -> ClusterHealth {
+        ClusterHealth::Ready
     }
 
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {

@@ -324,6 +324,49 @@ pub enum ClusterError {
         /// What the cluster said.
         reason: String,
     },
+    /// The tenant's namespace is there and is not ours.
+    #[error("namespace {namespace} exists and was not made by the orchestrator")]
+    ForeignNamespace {
+        /// Its name.
+        namespace: String,
+    },
+}
+
+/// An object that the cluster would not take, found by a dry run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which of the objects asked about, from 0.
+    pub index: usize,
+    /// Kind of the object.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// What the cluster said.
+    pub reason: String,
+}
+
+/// An object that is there and is not as it was applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Kind of the object.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// The first field that differs, as a JSON pointer.
+    pub field: String,
+    /// Who changed it, as the cluster knows them (a field manager), where it says so.
+    pub manager: Option<String>,
+}
+
+/// Whether a cluster answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterHealth {
+    /// The mode has none.
+    NotConfigured,
+    /// It answers and all that is watched is known.
+    Ready,
+    /// It does not answer, or what is watched is not known yet.
+    Unreachable(String),
 }
 
 /// What a cluster has and what is taken, as its scheduler counts: by requests.
@@ -371,15 +414,28 @@ pub struct Observation {
 /// cluster but an index that its watches keep.
 #[async_trait]
 pub trait Cluster: Send + Sync {
-    /// Makes these objects so, in the given order; returns when the cluster has accepted them.
-    /// Objects of the tenant's kinds that are not in `keep` (kind, name) stay.
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<(), ClusterError>;
+    /// Makes these objects so, in the order of their kinds; returns when the cluster has accepted
+    /// them, with what is worth the log of the deployment: kinds that the cluster does not know,
+    /// fields that were taken back from another manager.
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError>;
+    /// Asks the cluster what it would say to these objects, and changes nothing.
+    async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError>;
     /// Deletes those of the tenant's objects that are not among `keep`; an empty `keep` deletes
     /// nothing.
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError>;
     /// Starts deleting everything of a tenant; idempotent. It is gone when [`Self::observe`]
     /// returns no objects.
     async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError>;
+    /// Which of these objects are there and not as they should be; those that are missing are seen
+    /// by [`Self::observe`].
+    fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError>;
+    /// True where the tenant's objects changed since [`Self::drift`] last found them as they should
+    /// be; asking costs nothing.
+    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool;
+    /// Refuses a tenant whose namespace is there already and is not ours.
+    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError>;
+    /// Whether the cluster answers.
+    fn health(&self) -> ClusterHealth;
     /// What is there now.
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError>;
     /// Which tenants' objects changed. A lagged reader looks at every tenant.

@@ -7,10 +7,13 @@ use async_trait::async_trait;
 use ecp_core::deployment::Phase;
 use ecp_core::ids::DeploymentId;
 use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
-use ecp_core::ports::{AuditQuery, Capacity, NewTenant, Observation, TenantChange};
+use ecp_core::ports::{
+    AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
+};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
 use ecp_core::tenant::{Availability, DemoFault, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
+use ecp_core::text::Message;
 use ecp_store::{Database, MIGRATIONS, SqliteStore};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use tokio::sync::{Notify, broadcast, watch};
@@ -99,7 +102,7 @@ impl Line {
 
 #[async_trait]
 impl Cluster for Line {
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<(), ClusterError> {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
         self.check()?;
         self.applies.fetch_add(1, Ordering::SeqCst);
         let refused = *self.refused_kind.lock();
@@ -121,6 +124,10 @@ impl Cluster for Line {
         self.mortal_point().await;
         result
     }
+    async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.check()?;
+        self.simulated.dry_run(objects).await
+    }
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
         self.check()?;
         self.simulated.prune(tenant_id, keep).await
@@ -128,6 +135,19 @@ impl Cluster for Line {
     async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
         self.check()?;
         self.simulated.delete(tenant_id, force).await
+    }
+    fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+        self.check()?;
+        self.simulated.drift(tenant_id, wanted)
+    }
+    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
+        self.simulated.may_have_drifted(tenant_id)
+    }
+    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
+        self.simulated.check_namespace(tenant_id)
+    }
+    fn health(&self) -> ClusterHealth {
+        self.simulated.health()
     }
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
         self.check()?;
