@@ -75,3 +75,23 @@ run-cluster: build ## Start a control plane and the orchestrator in real mode on
 	ECP_KUBECONFIG=$$kubeconfig target/release/ecp serve $(ARGS)
 
 test: control-plane-build
+
+# --- the chart and the plain manifest: deploy/helm, deploy/manifests ---------------------------------
+CHART = deploy/helm/ecp-orchestrator
+RENDER_MANIFEST = { cat deploy/manifests/namespace.yaml; \
+  deploy/helm/helm template ecp-orchestrator $(CHART) --namespace ecp-system; }
+
+.PHONY: chart-lint manifest-generate manifest-generated
+chart-lint:
+	deploy/helm/helm lint $(CHART) --strict --quiet
+
+manifest-generate:
+	$(RENDER_MANIFEST) > deploy/manifests/ecp-orchestrator.yaml
+
+manifest-generated:
+	@$(RENDER_MANIFEST) | diff -u deploy/manifests/ecp-orchestrator.yaml - \
+	  || { echo "deploy/manifests/ecp-orchestrator.yaml is stale: run 'make generate' and commit it"; exit 1; }
+
+lint: chart-lint
+generate: manifest-generate
+generated: manifest-generated
