@@ -5,6 +5,7 @@
 
 mod controller;
 mod demo;
+mod kubernetes;
 mod not_configured;
 mod reasons;
 mod simulated;

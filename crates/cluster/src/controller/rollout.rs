@@ -265,8 +265,8 @@ impl Look<'_> {
         let reason = stuck.reason.clone();
         let reason =
             reason.unwrap_or_else(|| Message::new("deployment.stalled").with("objects", &stuck.name));
-        let unschedulable = reason.key == reasons::UNSCHEDULABLE;
-        self.fail(if unschedulable { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
+        let shortage = reasons::is_shortage(&reason);
+        self.fail(if shortage { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
     }
 
     async fn fail(&mut self, code: &str, message: Message) -> Result<LookEnd, LookError> {

@@ -81,8 +81,9 @@ fn policy(
     let spec = NetworkPolicySpec {
         pod_selector: Some(pods),
         policy_types: Some(directions.into_iter().flatten().collect()),
-        ingress: ingress.filter(|rules| !rules.is_empty()),
-        egress: egress.filter(|rules| !rules.is_empty()),
+        // An empty list is said, so that a rule which someone adds to it is known to be foreign.
+        ingress,
+        egress,
     };
     Object::NetworkPolicy(NetworkPolicy { metadata: scope.metadata(name), spec: Some(spec) })
 }

@@ -25,6 +25,9 @@ impl Pod {
     pub(super) fn template(self, scope: &Scope<'_>) -> PodTemplateSpec {
         let mut container = self.container;
         container.security_context = Some(container_security());
+        // The last lines of a container that failed are then in its pod's status, for whoever may
+        // read that and no log.
+        container.termination_message_policy = Some("FallbackToLogsOnError".into());
         container.volume_mounts.get_or_insert_default().push(mount("tmp", "/tmp"));
         let mut volumes = self.volumes;
         volumes.push(Volume {
