@@ -1,10 +1,188 @@
-//! The real cluster. What its objects, pods and nodes say is judged by pure functions here.
+//! A real Kubernetes cluster behind the `Cluster` port.
+//!
+//! [`watches`] keep the [`index`], from which every question is answered; [`apply`] and [`delete`]
+//! write. [`state`], [`drift`] and [`capacity`] judge, and know no connection.
 
-#[allow(dead_code, reason = "judged for the real cluster, which is being added")]
+mod apply;
 mod capacity;
-#[allow(dead_code, reason = "judged for the real cluster, which is being added")]
+mod client;
+mod delete;
 mod drift;
-#[allow(dead_code, reason = "judged for the real cluster, which is being added")]
+mod events;
+mod index;
+mod kinds;
 mod pods;
-#[allow(dead_code, reason = "judged for the real cluster, which is being added")]
 mod state;
+mod usage;
+mod watches;
+
+pub use client::{ConnectError, KubernetesSource};
+
+use async_trait::async_trait;
+use ecp_core::catalog::Catalog;
+use ecp_core::ids::TenantId;
+use ecp_core::manifest::Object;
+use ecp_core::ports::{
+    Capacity, Cluster, ClusterError, ClusterHealth, Drift, MetricStore, Observation, Refusal, TenantStore,
+};
+use ecp_core::text::Message;
+use index::Index;
+use kube::Client;
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, broadcast};
+use tokio_util::sync::CancellationToken;
+
+/// Calls under way at once, for all tenants.
+const CALLS_AT_ONCE: usize = 32;
+/// Between two probes.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
+/// For the answer to a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A real cluster.
+pub struct KubernetesCluster {
+    client: Client,
+    index: Arc<Index>,
+    turns: Semaphore,
+    /// Why the last probe failed; none where it was answered.
+    away: Mutex<Option<String>>,
+}
+
+impl KubernetesCluster {
+    /// Takes up the configuration; the cluster itself may be away. `gpu_resource` is the extended
+    /// resource that counts as a GPU.
+    ///
+    /// # Errors
+    /// The configuration can not be used.
+    pub async fn connect(source: &KubernetesSource, gpu_resource: &str) -> Result<Arc<Self>, ConnectError> {
+        let client = client::connect(source).await?;
+        Ok(Arc::new(Self {
+            client,
+            index: Arc::new(Index::new(gpu_resource.to_owned())),
+            turns: Semaphore::new(CALLS_AT_ONCE),
+            away: Mutex::new(Some("it was not asked yet".to_owned())),
+        }))
+    }
+
+    /// Watches and probes the cluster until told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(
+            watches::run(self.client.clone(), self.index.clone(), stop.clone()),
+            events::run(self.client.clone(), self.index.clone(), stop.clone()),
+            self.probe(stop),
+        );
+    }
+
+    /// Collects what running pods use, where the cluster has the metrics API, until told to stop.
+    pub async fn collect_usage(
+        &self,
+        catalog: Arc<Catalog>,
+        store: Arc<dyn TenantStore>,
+        metrics: Arc<dyn MetricStore>,
+        stop: CancellationToken,
+    ) {
+        usage::run(self.client.clone(), catalog, store, metrics, stop).await;
+    }
+
+    async fn probe(&self, stop: CancellationToken) {
+        loop {
+            let answer = tokio::time::timeout(PROBE_TIMEOUT, self.client.apiserver_version()).await;
+            let away = match answer {
+                Ok(Ok(_)) => None,
+                Ok(Err(error)) => Some(match client::CallError::from(error) {
+                    client::CallError::Away(reason) => reason,
+                    client::CallError::Answered(status) => status.message,
+                }),
+                Err(_) => Some(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+            };
+            let before = std::mem::replace(&mut *self.away.lock(), away.clone());
+            match (&before, &away) {
+                (Some(_), None) => tracing::info!("the cluster answers"),
+                (None, Some(reason)) => tracing::warn!(reason, "the cluster does not answer"),
+                _ => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PROBE_EVERY) => {}
+            }
+        }
+    }
+
+    /// Fails where the cluster does not answer, or what is watched is not known yet.
+    fn check_reachable(&self) -> Result<(), ClusterError> {
+        if let Some(reason) = self.away.lock().clone() {
+            return Err(ClusterError::Unreachable(reason));
+        }
+        let (known, all) = (self.index.completed(), watches::count());
+        if known < all {
+            let reason = format!("{known} of {all} first lists are complete");
+            return Err(ClusterError::Unreachable(reason));
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self, tenant: &TenantId) -> Result<(), ClusterError> {
+        let namespace = tenant.namespace();
+        match self.index.namespace(&namespace) {
+            Some(false) => Err(ClusterError::ForeignNamespace { namespace }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for KubernetesCluster {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        self.apply_objects(tenant_id, objects).await
+    }
+
+    async fn dry_run(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.try_objects(objects).await
+    }
+
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
+        self.prune_objects(tenant_id, keep).await
+    }
+
+    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
+        self.delete_tenant(tenant_id, force).await
+    }
+
+    fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+        self.check_reachable()?;
+        Ok(self.index.drift(tenant_id, wanted))
+    }
+
+    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
+        self.index.may_have_drifted(tenant_id)
+    }
+
+    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
+        self.check_reachable()?;
+        self.check_owner(tenant_id)
+    }
+
+    fn health(&self) -> ClusterHealth {
+        match self.check_reachable() {
+            Ok(()) => ClusterHealth::Ready,
+            Err(error) => ClusterHealth::Unreachable(error.to_string()),
+        }
+    }
+
+    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
+        self.check_reachable()?;
+        Ok(self.index.observe(tenant_id))
+    }
+
+    fn changes(&self) -> broadcast::Receiver<TenantId> {
+        self.index.changes()
+    }
+
+    fn capacity(&self) -> Result<Capacity, ClusterError> {
+        self.check_reachable()?;
+        Ok(self.index.capacity())
+    }
+}

@@ -14,5 +14,6 @@ mod testing;
 
 pub use controller::{Controller, ControllerOptions};
 pub use demo::{demo_cluster, restore_demo_cluster};
+pub use kubernetes::{ConnectError, KubernetesCluster, KubernetesSource};
 pub use not_configured::NotConfigured;
 pub use simulated::{DemoSpeed, DemoSpeedFault, FaultOf, NodePool, SimulatedCluster, SimulatedNodes};

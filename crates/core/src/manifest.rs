@@ -26,7 +26,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-pub use footprint::requested_resources;
+pub use footprint::{limits, requested_resources};
 pub use object::{Object, Workload};
 
 /// What the caller of the manifest call can choose.

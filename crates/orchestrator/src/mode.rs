@@ -4,8 +4,8 @@ use crate::config::Config;
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
-    Controller, ControllerOptions, DemoSpeed, NotConfigured, SimulatedNodes, demo_cluster,
-    restore_demo_cluster,
+    Controller, ControllerOptions, DemoSpeed, KubernetesCluster, KubernetesSource, NotConfigured,
+    SimulatedNodes, demo_cluster, restore_demo_cluster,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -30,6 +30,7 @@ pub(crate) struct ModeRuntime {
     alerts: Arc<AlertEngine>,
     controller: Controller,
     simulated: Option<Arc<ecp_cluster::SimulatedCluster>>,
+    kubernetes: Option<Arc<KubernetesCluster>>,
     load: Option<Arc<SyntheticLoad>>,
     time_scale: f64,
 }
@@ -63,9 +64,18 @@ impl ModeRuntime {
         } else {
             (None, 1.0)
         };
+        let kubernetes = match kubernetes_source(config).filter(|_| !mode.is_demo()) {
+            Some(source) => {
+                Some(KubernetesCluster::connect(&source, &catalog.kubernetes.gpu_resource).await?)
+            }
+            None => None,
+        };
         let cluster: Arc<dyn Cluster> = match &simulated {
             Some(cluster) => cluster.clone(),
-            None => Arc::new(NotConfigured::default()),
+            None => match &kubernetes {
+                Some(cluster) => cluster.clone(),
+                None => Arc::new(NotConfigured::default()),
+            },
         };
         let controller = Controller::new(
             mode,
@@ -96,6 +106,7 @@ impl ModeRuntime {
             alerts,
             controller,
             simulated,
+            kubernetes,
             load,
             time_scale,
         })
@@ -142,6 +153,13 @@ impl ModeRuntime {
                 tasks.spawn(async move { controller.run(cancel).await });
             }
         }
+        if let Some(cluster) = self.kubernetes.clone() {
+            let (watching, cancel) = (cluster.clone(), stop.clone());
+            tasks.spawn(async move { watching.run(cancel).await });
+            let (catalog, store) = (self.catalog.clone(), self.store.clone());
+            let (metrics, cancel): (Arc<dyn MetricStore>, _) = (Arc::new(self.metrics.clone()), stop.clone());
+            tasks.spawn(async move { cluster.collect_usage(catalog, store, metrics, cancel).await });
+        }
         if let Some(load) = self.load.clone() {
             let cancel = stop.clone();
             tasks.spawn(async move { load.run(cancel).await });
@@ -164,4 +182,16 @@ impl ModeRuntime {
         drop(self);
         Ok(tokio::task::spawn_blocking(move || database.close()).await?)
     }
+}
+
+/// The cluster that real mode was told of, or runs in; a kubeconfig that merely lies in the home
+/// folder is never touched.
+fn kubernetes_source(config: &Config) -> Option<KubernetesSource> {
+    if !config.kubeconfig.is_empty() {
+        let context = (!config.context.is_empty()).then(|| config.context.clone());
+        return Some(KubernetesSource::Kubeconfig { path: config.kubeconfig.clone().into(), context });
+    }
+    let token = std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount/token");
+    let inside = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && token.exists();
+    inside.then_some(KubernetesSource::InCluster)
 }

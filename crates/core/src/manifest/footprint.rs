@@ -15,6 +15,16 @@ pub fn requested_resources(catalog: &Catalog, sizing: &Sizing) -> Resources {
     Resources { storage_gb: sizing.resources.storage_gb, ..sum }
 }
 
+/// What a tenant's pods may use at most, redis among them.
+pub fn limits(catalog: &Catalog, sizing: &Sizing) -> Resources {
+    let redis = times(catalog.kubernetes.redis.limits(), 1);
+    sizing
+        .services
+        .iter()
+        .map(|plan| times(plan.limits, plan.replicas))
+        .fold(redis, |sum, pods| sum.plus(&pods))
+}
+
 /// What the namespace may use at most: the plan, and redis on top. There is no room for more pods
 /// while a roll-out is under way, so a roll-out replaces pods instead of adding any.
 pub(super) fn quota(settings: &KubernetesSettings, plan: &Resources) -> Resources {

@@ -1,0 +1,213 @@
+//! The connection to an API server, and what its errors mean.
+
+use ecp_core::ports::ClusterError;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, DynamicObject, Status};
+use kube::{Api, Client, Config};
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Name under which the orchestrator owns fields.
+pub(super) const MANAGER: &str = "ecp-orchestrator";
+/// For a connection to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For one answer, retries included.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where the cluster is.
+#[derive(Clone, Debug)]
+pub enum KubernetesSource {
+    /// A kubeconfig, with its current context where none is named.
+    Kubeconfig {
+        /// Path of the file.
+        path: PathBuf,
+        /// Name of a context in it.
+        context: Option<String>,
+    },
+    /// The cluster that this process runs in, by its service account.
+    InCluster,
+}
+
+/// The cluster can not be used as it is configured. One that is merely away is not an error: it is
+/// asked again until it answers.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig can not be read or used.
+    #[error("the kubeconfig {path} can not be used; check the path, the context and the files it names")]
+    Kubeconfig {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: kube::config::KubeconfigError,
+    },
+    /// The service account's files are not as they should be.
+    #[error("this process runs in a cluster and its service account can not be used")]
+    InCluster(#[source] kube::config::InClusterError),
+    /// No client can be made of it: certificates, keys, tokens.
+    #[error("no client can be made of the cluster's configuration; check its certificates and keys")]
+    Client(#[source] kube::Error),
+}
+
+/// Reads the configuration; asks nothing of the cluster.
+pub(super) async fn connect(source: &KubernetesSource) -> Result<Client, ConnectError> {
+    let mut config = match source {
+        KubernetesSource::Kubeconfig { path, context } => {
+            let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+            let read = async {
+                let file = Kubeconfig::read_from(path)?;
+                Config::from_custom_kubeconfig(file, &options).await
+            };
+            read.await.map_err(|source| ConnectError::Kubeconfig { path: path.clone(), source })?
+        }
+        KubernetesSource::InCluster => Config::incluster().map_err(ConnectError::InCluster)?,
+    };
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    // Answers 429, 503 and 504, with the wait that the server asks for.
+    config.default_retry = true;
+    Client::try_from(config).map_err(ConnectError::Client)
+}
+
+/// Waits for an answer, but not for ever: a connection may be half open.
+pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> Result<T, CallError> {
+    match tokio::time::timeout(ANSWER_TIMEOUT, call).await {
+        Ok(answer) => answer.map_err(CallError::from),
+        Err(_) => Err(CallError::Away(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()))),
+    }
+}
+
+/// How a call ended that was not answered as hoped.
+#[derive(Debug)]
+pub(super) enum CallError {
+    /// Nobody answered, or the server is in no state to: worth another try.
+    Away(String),
+    /// The server said no.
+    Answered(Box<Status>),
+}
+
+impl From<kube::Error> for CallError {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.code < 500 && status.code != 429 && status.code != 408 => {
+                Self::Answered(status)
+            }
+            kube::Error::Api(status) => Self::Away(format!("{} {}", status.code, status.message)),
+            other => {
+                let mut text = other.to_string();
+                let mut source = std::error::Error::source(&other);
+                while let Some(inner) = source {
+                    let inner_text = inner.to_string();
+                    if !text.contains(&inner_text) {
+                        text = format!("{text}: {inner_text}");
+                    }
+                    source = inner.source();
+                }
+                Self::Away(text)
+            }
+        }
+    }
+}
+
+impl CallError {
+    /// True for an object that is not there.
+    pub(super) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Answered(status) if status.code == 404)
+    }
+
+    /// True where the server does not know the kind at all.
+    pub(super) fn is_unknown_kind(&self) -> bool {
+        let named = |status: &Status| status.details.as_ref().is_some_and(|details| !details.name.is_empty());
+        matches!(self, Self::Answered(status) if status.code == 404 && !named(status))
+    }
+
+    /// True where the namespace is missing or on its way out: it has to be gone and made anew first.
+    pub(super) fn is_about_namespace(&self) -> bool {
+        let Self::Answered(status) = self else { return false };
+        let details = status.details.as_ref();
+        let missing = status.code == 404 && details.is_some_and(|details| details.kind == "namespaces");
+        let going = details
+            .is_some_and(|details| details.causes.iter().any(|cause| cause.reason == "NamespaceTerminating"));
+        missing || going
+    }
+
+    /// Fields that other managers own, as `(manager, field)`; none where it is no such conflict.
+    pub(super) fn conflicts(&self) -> Vec<(String, String)> {
+        let Self::Answered(status) = self else { return Vec::new() };
+        let causes = status.details.as_ref().map(|details| details.causes.as_slice()).unwrap_or_default();
+        causes
+            .iter()
+            .filter(|cause| status.code == 409 && cause.reason == "FieldManagerConflict")
+            .map(|cause| {
+                let manager = cause.message.split('"').nth(1).unwrap_or("unknown");
+                (manager.to_owned(), cause.field.clone())
+            })
+            .collect()
+    }
+
+    /// What the domain is told.
+    pub(super) fn of(self, kind: &str, name: &str) -> ClusterError {
+        match self {
+            Self::Away(reason) => ClusterError::Unreachable(reason),
+            Self::Answered(status) => {
+                ClusterError::Refused { kind: kind.to_owned(), name: name.to_owned(), reason: status.message }
+            }
+        }
+    }
+}
+
+/// Objects of a kind, in a namespace or of the cluster.
+pub(super) fn api(client: &Client, resource: &ApiResource, namespace: Option<&str>) -> Api<DynamicObject> {
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, resource),
+        None => Api::all_with(client.clone(), resource),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::response::{StatusCause, StatusDetails};
+
+    fn answer(code: u16, details: StatusDetails) -> CallError {
+        let status = Status { code, details: Some(details), ..Status::failure("no", "Reason") };
+        CallError::from(kube::Error::Api(Box::new(status)))
+    }
+
+    #[test]
+    fn a_conflict_names_the_other_manager_and_the_field() {
+        let cause = StatusCause {
+            reason: "FieldManagerConflict".into(),
+            message: "conflict with \"kubectl-edit\" using apps/v1".into(),
+            field: ".spec.replicas".into(),
+        };
+        let conflict = answer(409, StatusDetails { causes: vec![cause], ..Default::default() });
+        assert_eq!(conflict.conflicts(), [("kubectl-edit".to_owned(), ".spec.replicas".to_owned())]);
+    }
+
+    #[test]
+    fn a_kind_that_is_unknown_is_not_taken_for_an_object_that_is_missing() {
+        assert!(answer(404, StatusDetails::default()).is_unknown_kind());
+        let named = StatusDetails { name: "callbot".into(), ..Default::default() };
+        assert!(!answer(404, named.clone()).is_unknown_kind());
+        assert!(answer(404, named).is_not_found());
+        let namespace = StatusDetails { name: "a".into(), kind: "namespaces".into(), ..Default::default() };
+        assert!(answer(404, namespace).is_about_namespace());
+    }
+
+    #[test]
+    fn a_server_in_trouble_is_asked_again_and_a_refusal_is_not() {
+        for code in [408, 429, 500, 503] {
+            assert!(matches!(
+                answer(code, StatusDetails::default()).of("Secret", "a"),
+                ClusterError::Unreachable(_)
+            ));
+        }
+        for code in [400, 403, 422] {
+            assert!(matches!(
+                answer(code, StatusDetails::default()).of("Secret", "a"),
+                ClusterError::Refused { .. }
+            ));
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! What the watches saw, by tenant: small facts to judge by, and each object as it was applied.
+//!
+//! Every question of the domain is answered from here without asking the cluster.
+
+use super::capacity::{self, NodeFacts, PodRequests};
+use super::client::MANAGER;
+use super::drift;
+use super::kinds::{self, AUTOSCALER, CLAIM, KINDS};
+use super::pods::PodFacts;
+use super::state::{self, EventFacts, ObjectFacts};
+use ecp_core::ids::TenantId;
+use ecp_core::manifest::Object;
+use ecp_core::ports::{Capacity, Drift, ObjectState, Observation};
+use kube::core::DynamicObject;
+use parking_lot::Mutex;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use tokio::sync::broadcast;
+
+/// Label that names the tenant of an object.
+pub(super) const TENANT_LABEL: &str = "ecp.ai/tenant";
+/// Changes that a reader may be behind before it looks at every tenant.
+const CHANGES_KEPT: usize = 4096;
+
+/// One object of a tenant.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) facts: ObjectFacts,
+    pub(super) uid: String,
+    resource_version: u64,
+    /// Our manager applied it; what merely carries our labels is not ours.
+    pub(super) ours: bool,
+    /// Who else changed it last.
+    other_manager: Option<String>,
+    /// Another manager owns the number of replicas.
+    pub(super) replicas_owned_by_other: bool,
+    /// The object as JSON, without what the cluster adds by itself.
+    live: Box<[u8]>,
+}
+
+impl Entry {
+    /// The object, as JSON.
+    pub(super) fn live(&self) -> Value {
+        serde_json::from_slice(&self.live).unwrap_or(Value::Null)
+    }
+}
+
+/// Place of a kind in the order, and name.
+type Key = (usize, String);
+
+#[derive(Debug, Default)]
+struct TenantIndex {
+    objects: BTreeMap<Key, Entry>,
+    pods: HashMap<String, (PodFacts, PodRequests)>,
+    events: Vec<EventFacts>,
+    /// Nothing changed since all objects were found as they should be.
+    verified: bool,
+}
+
+impl TenantIndex {
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty() && self.pods.is_empty()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tenants: HashMap<TenantId, TenantIndex>,
+    /// Names of all namespaces, and whether they are ours.
+    namespaces: HashMap<String, bool>,
+    nodes: HashMap<String, NodeFacts>,
+    /// Pods that are nobody's tenant's.
+    other_pods: HashMap<String, PodRequests>,
+    /// Watches whose first list is complete.
+    complete: HashSet<&'static str>,
+}
+
+/// The index of one cluster.
+#[derive(Debug)]
+pub(super) struct Index {
+    inner: Mutex<Inner>,
+    changes: broadcast::Sender<TenantId>,
+    gpu_resource: String,
+}
+
+impl Index {
+    pub(super) fn new(gpu_resource: String) -> Self {
+        Self { inner: Mutex::default(), changes: broadcast::Sender::new(CHANGES_KEPT), gpu_resource }
+    }
+
+    pub(super) fn changes(&self) -> broadcast::Receiver<TenantId> {
+        self.changes.subscribe()
+    }
+
+    fn tell(&self, tenant: &TenantId) {
+        // No reader is no error.
+        _ = self.changes.send(tenant.clone());
+    }
+
+    /// A watch has seen everything there is.
+    pub(super) fn complete(&self, watch: &'static str) {
+        self.inner.lock().complete.insert(watch);
+    }
+
+    /// How many watches have.
+    pub(super) fn completed(&self) -> usize {
+        self.inner.lock().complete.len()
+    }
+
+    /// An object of a tenant is as given.
+    pub(super) fn object_applied(&self, kind: usize, object: DynamicObject) {
+        let Some(tenant) = tenant_of(&object) else { return };
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let version = version_of(&object);
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let mut inner = self.inner.lock();
+        let index = inner.tenants.entry(tenant.clone()).or_default();
+        let key = (kind, name);
+        let known = index.objects.get(&key);
+        // The answer to an apply may come before or after the watch's news of it.
+        if known.is_some_and(|known| known.uid == uid && known.resource_version >= version && version > 0) {
+            return;
+        }
+        let entry = entry_of(kind, object, uid, version);
+        let same_content = known.is_some_and(|known| known.live == entry.live && known.ours == entry.ours);
+        let same = same_content && known.is_some_and(|known| known.facts == entry.facts);
+        index.verified &= same_content;
+        index.objects.insert(key, entry);
+        drop(inner);
+        if !same {
+            self.tell(&tenant);
+        }
+    }
+
+    /// An object is gone.
+    pub(super) fn object_deleted(&self, kind: usize, object: &DynamicObject) {
+        let Some(tenant) = tenant_of(object) else { return };
+        let name = object.metadata.name.clone().unwrap_or_default();
+        self.forget(&tenant, &(kind, name), object.metadata.uid.as_deref());
+    }
+
+    fn forget(&self, tenant: &TenantId, key: &Key, uid: Option<&str>) {
+        let mut inner = self.inner.lock();
+        let Some(index) = inner.tenants.get_mut(tenant) else { return };
+        if index.objects.get(key).is_some_and(|known| uid.is_none_or(|uid| uid == known.uid)) {
+            index.objects.remove(key);
+            index.verified = false;
+        }
+        if index.is_empty() {
+            inner.tenants.remove(tenant);
+        }
+        drop(inner);
+        self.tell(tenant);
+    }
+
+    /// Forgets the objects of a kind that a complete list does not hold.
+    pub(super) fn retain_objects(&self, kind: usize, listed: &HashSet<String>) {
+        let inner = self.inner.lock();
+        let gone: Vec<(TenantId, Key)> = inner
+            .tenants
+            .iter()
+            .flat_map(|(tenant, index)| index.objects.iter().map(move |(key, entry)| (tenant, key, entry)))
+            .filter(|(_, key, entry)| key.0 == kind && !listed.contains(&entry.uid))
+            .map(|(tenant, key, _)| (tenant.clone(), key.clone()))
+            .collect();
+        drop(inner);
+        for (tenant, key) in gone {
+            self.forget(&tenant, &key, None);
+        }
+    }
+
+    /// A pod of a tenant is as given.
+    pub(super) fn pod_applied(&self, pod: &DynamicObject) {
+        let (Some(tenant), Some(value)) = (tenant_of(pod), value_of(pod)) else { return };
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        let facts = (PodFacts::of(&value), PodRequests::of(&value, &self.gpu_resource));
+        let mut inner = self.inner.lock();
+        let pods = &mut inner.tenants.entry(tenant.clone()).or_default().pods;
+        let same = pods.get(&uid) == Some(&facts);
+        pods.insert(uid, facts);
+        drop(inner);
+        if !same {
+            self.tell(&tenant);
+        }
+    }
+
+    /// A pod of a tenant is gone.
+    pub(super) fn pod_deleted(&self, pod: &DynamicObject) {
+        let Some(tenant) = tenant_of(pod) else { return };
+        self.forget_pod(&tenant, pod.metadata.uid.as_deref().unwrap_or_default());
+    }
+
+    fn forget_pod(&self, tenant: &TenantId, uid: &str) {
+        let mut inner = self.inner.lock();
+        let Some(index) = inner.tenants.get_mut(tenant) else { return };
+        index.pods.remove(uid);
+        if index.is_empty() {
+            inner.tenants.remove(tenant);
+        }
+        drop(inner);
+        self.tell(tenant);
+    }
+
+    /// Forgets the tenants' pods that a complete list does not hold.
+    pub(super) fn retain_pods(&self, listed: &HashSet<String>) {
+        let inner = self.inner.lock();
+        let gone: Vec<(TenantId, String)> = inner
+            .tenants
+            .iter()
+            .flat_map(|(tenant, index)| index.pods.keys().map(move |uid| (tenant.clone(), uid.clone())))
+            .filter(|(_, uid)| !listed.contains(uid))
+            .collect();
+        drop(inner);
+        for (tenant, uid) in gone {
+            self.forget_pod(&tenant, &uid);
+        }
+    }
+
+    /// A pod that is nobody's tenant's.
+    pub(super) fn other_pod_applied(&self, pod: &DynamicObject) {
+        let Some(value) = value_of(pod) else { return };
+        let requests = PodRequests::of(&value, &self.gpu_resource);
+        let uid = pod.metadata.uid.clone().unwrap_or_default();
+        self.inner.lock().other_pods.insert(uid, requests);
+    }
+
+    /// That pod is gone.
+    pub(super) fn other_pod_deleted(&self, pod: &DynamicObject) {
+        self.inner.lock().other_pods.remove(pod.metadata.uid.as_deref().unwrap_or_default());
+    }
+
+    /// Forgets such pods that a complete list does not hold.
+    pub(super) fn retain_other_pods(&self, listed: &HashSet<String>) {
+        self.inner.lock().other_pods.retain(|uid, _| listed.contains(uid));
+    }
+
+    /// A node is as given.
+    pub(super) fn node_applied(&self, node: &DynamicObject) {
+        let Some(value) = value_of(node) else { return };
+        let facts = NodeFacts::of(&value, &self.gpu_resource);
+        self.inner.lock().nodes.insert(node.metadata.name.clone().unwrap_or_default(), facts);
+    }
+
+    /// A node is gone.
+    pub(super) fn node_deleted(&self, node: &DynamicObject) {
+        self.inner.lock().nodes.remove(node.metadata.name.as_deref().unwrap_or_default());
+    }
+
+    /// Forgets nodes that a complete list does not name.
+    pub(super) fn retain_nodes(&self, listed: &HashSet<String>) {
+        self.inner.lock().nodes.retain(|name, _| listed.contains(name));
+    }
+
+    /// A namespace is there, whoever's it is.
+    pub(super) fn namespace_applied(&self, namespace: &DynamicObject) {
+        let name = namespace.metadata.name.clone().unwrap_or_default();
+        self.inner.lock().namespaces.insert(name, is_ours(namespace));
+    }
+
+    /// A namespace is gone.
+    pub(super) fn namespace_deleted(&self, namespace: &DynamicObject) {
+        self.inner.lock().namespaces.remove(namespace.metadata.name.as_deref().unwrap_or_default());
+    }
+
+    /// Forgets namespaces that a complete list does not name.
+    pub(super) fn retain_namespaces(&self, listed: &HashSet<String>) {
+        self.inner.lock().namespaces.retain(|name, _| listed.contains(name));
+    }
+
+    /// Whether a namespace is there, and ours.
+    pub(super) fn namespace(&self, name: &str) -> Option<bool> {
+        self.inner.lock().namespaces.get(name).copied()
+    }
+
+    /// The tenant's objects, judged; its volumes go and come with their StatefulSet.
+    pub(super) fn observe(&self, tenant: &TenantId) -> Observation {
+        let inner = self.inner.lock();
+        let Some(index) = inner.tenants.get(tenant) else { return Observation::default() };
+        let pods: Vec<&PodFacts> = index.pods.values().map(|(facts, _)| facts).collect();
+        let judged =
+            |(_, entry): (&Key, &Entry)| state::judge_with_events(&entry.facts, &pods, &index.events);
+        let objects: Vec<ObjectState> = index
+            .objects
+            .iter()
+            .filter(|(key, entry)| KINDS[key.0].name != CLAIM && entry.ours)
+            .map(judged)
+            .collect();
+        Observation { objects }
+    }
+
+    /// Which of these objects are there and not as they should be.
+    pub(super) fn drift(&self, tenant: &TenantId, wanted: &[Object]) -> Vec<Drift> {
+        let autoscaled = self.autoscaled(tenant, wanted);
+        let mut inner = self.inner.lock();
+        let Some(index) = inner.tenants.get_mut(tenant) else { return Vec::new() };
+        let mut drifts = Vec::new();
+        let mut all_there = true;
+        for object in wanted {
+            let Some((place, kind)) = kinds::find(object.kind()) else { continue };
+            let Some(entry) = index.objects.get(&(place, object.name().to_owned())) else {
+                all_there &= kind.optional;
+                continue;
+            };
+            let Ok(json) = serde_json::to_value(object) else { continue };
+            let field = if entry.ours {
+                drift::first_difference(&json, &entry.live(), autoscaled.contains(object.name()))
+            } else {
+                Some("/metadata/managedFields".to_owned())
+            };
+            drifts.extend(field.map(|field| Drift {
+                kind: object.kind().to_owned(),
+                name: object.name().to_owned(),
+                field,
+                manager: entry.other_manager.clone(),
+            }));
+        }
+        index.verified = drifts.is_empty() && all_there;
+        drifts
+    }
+
+    /// True where something changed since [`Self::drift`] found nothing.
+    pub(super) fn may_have_drifted(&self, tenant: &TenantId) -> bool {
+        self.inner.lock().tenants.get(tenant).is_some_and(|index| !index.verified)
+    }
+
+    /// Names of the Deployments whose replicas an autoscaler owns, or is about to.
+    pub(super) fn autoscaled(&self, tenant: &TenantId, wanted: &[Object]) -> HashSet<String> {
+        let mut names: HashSet<String> = wanted
+            .iter()
+            .filter_map(|object| match object {
+                Object::HorizontalPodAutoscaler(autoscaler) => {
+                    Some(autoscaler.spec.scale_target_ref.name.clone())
+                }
+                _ => None,
+            })
+            .collect();
+        let inner = self.inner.lock();
+        let entries = inner.tenants.get(tenant).into_iter().flat_map(|index| index.objects.iter());
+        let targets = entries.filter(|(key, _)| KINDS[key.0].name == AUTOSCALER).filter_map(|(_, entry)| {
+            entry.live().pointer("/spec/scaleTargetRef/name").and_then(Value::as_str).map(str::to_owned)
+        });
+        names.extend(targets);
+        names
+    }
+
+    /// Reads one entry.
+    pub(super) fn with_entry<T>(
+        &self,
+        tenant: &TenantId,
+        kind: usize,
+        name: &str,
+        read: impl FnOnce(&Entry) -> T,
+    ) -> Option<T> {
+        let inner = self.inner.lock();
+        inner.tenants.get(tenant)?.objects.get(&(kind, name.to_owned())).map(read)
+    }
+
+    /// Every object of a tenant that may be deleted, as `(kind, name, uid, leaving)`: what our
+    /// manager applied, and the volumes that came of it.
+    pub(super) fn inventory(&self, tenant: &TenantId) -> Vec<(usize, String, String, bool)> {
+        let inner = self.inner.lock();
+        let entries = inner.tenants.get(tenant).into_iter().flat_map(|index| index.objects.iter());
+        entries
+            .filter(|(key, entry)| entry.ours || KINDS[key.0].name == CLAIM)
+            .map(|(key, entry)| (key.0, key.1.clone(), entry.uid.clone(), entry.facts.terminating))
+            .collect()
+    }
+
+    /// Names and uids of a tenant's pods.
+    pub(super) fn pods(&self, tenant: &TenantId) -> Vec<(String, String)> {
+        let inner = self.inner.lock();
+        let pods = inner.tenants.get(tenant).into_iter().flat_map(|index| index.pods.iter());
+        pods.map(|(uid, (facts, _))| (facts.name.clone(), uid.clone())).collect()
+    }
+
+    /// Tenants with a workload that is not ready: what happened to them is worth asking.
+    pub(super) fn in_trouble(&self) -> Vec<TenantId> {
+        let inner = self.inner.lock();
+        let troubled = |index: &TenantIndex| {
+            let mut workloads = index.objects.iter().filter(|(key, _)| KINDS[key.0].step == kinds::WORKLOADS);
+            workloads.any(|(_, entry)| !state::judge(&entry.facts, &[]).ready)
+        };
+        inner.tenants.iter().filter(|(_, index)| troubled(index)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What was said of a tenant's objects.
+    pub(super) fn set_events(&self, tenant: &TenantId, events: Vec<EventFacts>) {
+        let mut inner = self.inner.lock();
+        let Some(index) = inner.tenants.get_mut(tenant) else { return };
+        let same = index.events == events;
+        index.events = events;
+        drop(inner);
+        if !same {
+            self.tell(tenant);
+        }
+    }
+
+    /// What the nodes have, and what the pods asked for.
+    pub(super) fn capacity(&self) -> Capacity {
+        let inner = self.inner.lock();
+        let ours = inner.tenants.values().flat_map(|index| index.pods.values().map(|(_, requests)| requests));
+        capacity::capacity(inner.nodes.values(), ours.chain(inner.other_pods.values()))
+    }
+}
+
+/// The object as JSON.
+fn value_of(object: &DynamicObject) -> Option<Value> {
+    serde_json::to_value(object).ok()
+}
+
+fn tenant_of(object: &DynamicObject) -> Option<TenantId> {
+    let label = object.metadata.labels.as_ref()?.get(TENANT_LABEL)?;
+    let tenant = TenantId::parse(label).ok()?;
+    // Only its own namespace is a tenant's: the same labels elsewhere are somebody's copy.
+    let place = object.metadata.namespace.as_ref().or(object.metadata.name.as_ref())?;
+    (*place == tenant.namespace()).then_some(tenant)
+}
+
+fn version_of(object: &DynamicObject) -> u64 {
+    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+fn is_ours(object: &DynamicObject) -> bool {
+    let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
+    tenant_of(object).is_some() && fields.iter().any(|entry| entry.manager.as_deref() == Some(MANAGER))
+}
+
+fn entry_of(kind: usize, object: DynamicObject, uid: String, resource_version: u64) -> Entry {
+    let ours = is_ours(&object);
+    let fields = object.metadata.managed_fields.clone().unwrap_or_default();
+    let others = || fields.iter().filter(|entry| entry.manager.as_deref() != Some(MANAGER));
+    let other_manager = others()
+        .filter(|entry| entry.subresource.as_deref().unwrap_or_default() != "status")
+        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
+        .and_then(|entry| entry.manager.clone());
+    let owns_replicas = |value: &Value| value.pointer("/f:spec/f:replicas").is_some();
+    let replicas_owned_by_other =
+        others().any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| owns_replicas(&fields.0)));
+    let value = value_of(&object).unwrap_or(Value::Null);
+    let facts = ObjectFacts::of(KINDS[kind].name, &value);
+    let live = serde_json::to_vec(&drift::pruned(value)).unwrap_or_default().into_boxed_slice();
+    Entry { facts, uid, resource_version, ours, other_manager, replicas_owned_by_other, live }
+}

@@ -1,0 +1,98 @@
+//! The kinds that a tenant is made of, in the order in which they are applied.
+
+use kube::core::{ApiResource, GroupVersionKind};
+
+/// One kind.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub(super) group: &'static str,
+    pub(super) version: &'static str,
+    pub(super) name: &'static str,
+    pub(super) plural: &'static str,
+    /// Objects of one step are applied side by side; a step begins when the one before is done.
+    pub(super) step: u8,
+    /// A cluster may not know it: its definition comes with an operator.
+    pub(super) optional: bool,
+}
+
+/// Step of the workloads: their pods must be gone before what they use goes.
+pub(super) const WORKLOADS: u8 = 5;
+
+const fn kind(
+    step: u8,
+    group: &'static str,
+    version: &'static str,
+    name: &'static str,
+    plural: &'static str,
+) -> Kind {
+    Kind { group, version, name, plural, step, optional: false }
+}
+
+/// Every kind that is applied or watched for a tenant. A StatefulSet's controller makes the claims.
+pub(super) const KINDS: [Kind; 16] = [
+    kind(0, "", "v1", "Namespace", "namespaces"),
+    kind(1, "", "v1", "ResourceQuota", "resourcequotas"),
+    kind(1, "", "v1", "LimitRange", "limitranges"),
+    kind(1, "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies"),
+    kind(1, "", "v1", "ServiceAccount", "serviceaccounts"),
+    kind(2, "", "v1", "ConfigMap", "configmaps"),
+    kind(2, "", "v1", "Secret", "secrets"),
+    kind(3, "", "v1", CLAIM, "persistentvolumeclaims"),
+    kind(4, "", "v1", "Service", "services"),
+    kind(WORKLOADS, "apps", "v1", "StatefulSet", "statefulsets"),
+    kind(WORKLOADS, "apps", "v1", "Deployment", "deployments"),
+    kind(6, "autoscaling", "v2", AUTOSCALER, "horizontalpodautoscalers"),
+    kind(6, "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets"),
+    Kind { optional: true, ..kind(7, "monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors") },
+    Kind { optional: true, ..kind(7, "monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules") },
+    kind(8, "networking.k8s.io", "v1", "Ingress", "ingresses"),
+];
+
+/// Volumes of a StatefulSet; deleted with the tenant, never pruned.
+pub(super) const CLAIM: &str = "PersistentVolumeClaim";
+/// What owns the replicas of the Deployment that it names.
+pub(super) const AUTOSCALER: &str = "HorizontalPodAutoscaler";
+
+impl Kind {
+    /// How the API server calls it.
+    pub(super) fn resource(&self) -> ApiResource {
+        let kind = GroupVersionKind::gvk(self.group, self.version, self.name);
+        ApiResource::from_gvk_with_plural(&kind, self.plural)
+    }
+
+    /// True where its objects are in a namespace.
+    pub(super) fn is_namespaced(&self) -> bool {
+        self.name != "Namespace"
+    }
+
+    /// Its `apiVersion`.
+    pub(super) fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_owned()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+}
+
+/// The kind of that name, and its place in the order.
+pub(super) fn find(name: &str) -> Option<(usize, &'static Kind)> {
+    KINDS.iter().enumerate().find(|(_, kind)| kind.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_never_go_back() {
+        assert!(KINDS.windows(2).all(|pair| pair[0].step <= pair[1].step));
+    }
+
+    #[test]
+    fn api_versions_are_spelled_as_in_manifests() {
+        let spelled = |name| find(name).map(|(_, kind)| kind.api_version());
+        assert_eq!(spelled("Secret").as_deref(), Some("v1"));
+        assert_eq!(spelled("Deployment").as_deref(), Some("apps/v1"));
+    }
+}

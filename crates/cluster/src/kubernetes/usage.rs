@@ -1,0 +1,134 @@
+//! What running pods use, from the metrics API, beside what clients send.
+
+use super::client::{answered, api};
+use super::index::TENANT_LABEL;
+use super::watches::OURS;
+use ecp_core::catalog::Catalog;
+use ecp_core::ids::TenantId;
+use ecp_core::manifest;
+use ecp_core::metrics::{Metric, Sample};
+use ecp_core::ports::{MetricStore, TenantStore};
+use ecp_core::quantity::parse_quantity;
+use ecp_core::tenant::TenantStatus;
+use kube::Client;
+use kube::api::ListParams;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between two rounds; the metrics server itself looks every 15 seconds.
+const ROUND: Duration = Duration::from_secs(15);
+/// A client that sent CPU or memory within this time knows better.
+const CLIENTS_WORD_MS: i64 = 120_000;
+
+/// Use of one tenant's pods.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Usage {
+    cpu_millicores: u64,
+    memory_mib: u64,
+}
+
+/// Collects until told to stop; where the cluster has no metrics API it only keeps asking.
+pub(super) async fn run(
+    client: Client,
+    catalog: Arc<Catalog>,
+    store: Arc<dyn TenantStore>,
+    metrics: Arc<dyn MetricStore>,
+    stop: CancellationToken,
+) {
+    let kind = GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics");
+    let calls = api(&client, &ApiResource::from_gvk_with_plural(&kind, "pods"), None);
+    let mut collected: HashMap<TenantId, i64> = HashMap::new();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(ROUND) => {}
+        }
+        let listed = match answered(calls.list(&ListParams::default().labels(OURS))).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::debug!(?error, "the metrics API does not answer");
+                continue;
+            }
+        };
+        for (tenant_id, usage) in by_tenant(&listed.items) {
+            let Some(tenant) = store.tenant(&tenant_id) else { continue };
+            if tenant.status != TenantStatus::Running {
+                continue;
+            }
+            let now = ecp_core::Timestamp::now().as_millisecond();
+            let latest = metrics.subscribe(&tenant_id).borrow().as_ref().map(|latest| latest.sample);
+            let clients = latest.filter(|sample| {
+                let says = sample.get(Metric::CpuUsage).or(sample.get(Metric::MemoryUsage)).is_some();
+                let own = collected.get(&tenant_id) == Some(&sample.timestamp_ms);
+                says && !own && now - sample.timestamp_ms < CLIENTS_WORD_MS
+            });
+            if clients.is_some() {
+                continue;
+            }
+            let sample = sample_of(now, usage, manifest::limits(&catalog, &tenant.sizing));
+            match metrics.append(&tenant_id, &[sample]).await {
+                Ok(()) => _ = collected.insert(tenant_id, now),
+                Err(error) => tracing::warn!(%error, tenant.id = %tenant_id, "use of pods can not be kept"),
+            }
+        }
+        collected.retain(|tenant, _| store.tenant(tenant).is_some());
+    }
+}
+
+fn by_tenant(pods: &[DynamicObject]) -> HashMap<TenantId, Usage> {
+    let mut sums: HashMap<TenantId, Usage> = HashMap::new();
+    for pod in pods {
+        let label = pod.metadata.labels.as_ref().and_then(|labels| labels.get(TENANT_LABEL));
+        let Some(tenant) = label.and_then(|label| TenantId::parse(label).ok()) else { continue };
+        let containers = pod.data.get("containers").and_then(Value::as_array);
+        let sum = sums.entry(tenant).or_default();
+        for container in containers.into_iter().flatten() {
+            let amount = |pointer: &str| {
+                container.pointer(pointer).and_then(Value::as_str).and_then(parse_quantity).unwrap_or(0)
+            };
+            sum.cpu_millicores += u64::try_from(amount("/usage/cpu")).unwrap_or(0);
+            sum.memory_mib += u64::try_from(amount("/usage/memory") / (1000 << 20)).unwrap_or(0);
+        }
+    }
+    sums
+}
+
+/// Percent of what the tenant's pods may use.
+fn sample_of(now_ms: i64, usage: Usage, limits: ecp_core::quantity::Resources) -> Sample {
+    let percent = |used: u64, limit: u64| {
+        if limit == 0 { f64::NAN } else { (used as f64 * 100.0 / limit as f64).min(100.0) }
+    };
+    let mut sample = Sample::empty(now_ms);
+    sample.values[Metric::CpuUsage.index()] = percent(usage.cpu_millicores, limits.cpu_millicores);
+    sample.values[Metric::MemoryUsage.index()] = percent(usage.memory_mib, limits.memory_mib);
+    sample
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn use_is_summed_by_tenant_and_told_in_percent_of_the_limits() {
+        let pod = |tenant: &str, cpu: &str| {
+            let json = json!({
+                "metadata": {"name": "a", "labels": {TENANT_LABEL: tenant}},
+                "containers": [{"name": "main", "usage": {"cpu": cpu, "memory": "512Mi"}}],
+            });
+            serde_json::from_value::<DynamicObject>(json).expect("an object")
+        };
+        let sums = by_tenant(&[pod("acme", "250m"), pod("acme", "1"), pod("other", "1n")]);
+        let acme = TenantId::parse("acme").expect("a valid id");
+        assert_eq!(sums[&acme], Usage { cpu_millicores: 1250, memory_mib: 1024 });
+        let limits =
+            ecp_core::quantity::Resources { cpu_millicores: 5000, memory_mib: 4096, ..Default::default() };
+        let sample = sample_of(1, sums[&acme], limits);
+        assert_eq!(sample.get(Metric::CpuUsage), Some(25.0));
+        assert_eq!(sample.get(Metric::MemoryUsage), Some(25.0));
+    }
+}

@@ -1,0 +1,200 @@
+//! The watches that keep the index: one a kind for all tenants, resumed after any break.
+
+use super::client::api;
+use super::index::{Index, TENANT_LABEL};
+use super::kinds::KINDS;
+use futures_util::StreamExt;
+use kube::Client;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::runtime::watcher::{self, Event, watcher};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Label that marks what the orchestrator made.
+pub(super) const OURS: &str = "ecp.ai/managed-by=ecp-orchestrator";
+/// And what it did not.
+const OTHERS: &str = "ecp.ai/managed-by!=ecp-orchestrator";
+/// The server ends a watch after this long; one that ends neither then nor shortly after is half
+/// open, and is begun anew.
+const WATCH_SECONDS: u32 = 45;
+/// After the first failure; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// At most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Until a kind that the cluster does not know is asked for again.
+const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(60);
+
+/// What a watch is for.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// Objects of a kind, by its place.
+    Objects(usize),
+    /// Pods of tenants.
+    Pods,
+    /// Pods of others.
+    OtherPods,
+    /// Nodes.
+    Nodes,
+    /// All namespaces.
+    Namespaces,
+}
+
+impl Target {
+    fn all() -> impl Iterator<Item = Self> {
+        let objects = (0..KINDS.len()).map(Self::Objects);
+        objects.chain([Self::Pods, Self::OtherPods, Self::Nodes, Self::Namespaces])
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Objects(kind) => KINDS[kind].plural,
+            Self::Pods => "pods",
+            Self::OtherPods => "other pods",
+            Self::Nodes => "nodes",
+            Self::Namespaces => "all namespaces",
+        }
+    }
+
+    fn resource(self) -> ApiResource {
+        let core =
+            |kind, plural| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
+        match self {
+            Self::Objects(kind) => KINDS[kind].resource(),
+            Self::Pods | Self::OtherPods => core("Pod", "pods"),
+            Self::Nodes => core("Node", "nodes"),
+            Self::Namespaces => core("Namespace", "namespaces"),
+        }
+    }
+
+    fn config(self) -> watcher::Config {
+        let config = watcher::Config::default().timeout(WATCH_SECONDS);
+        match self {
+            Self::Objects(_) | Self::Pods => config.labels(OURS),
+            Self::OtherPods => config.labels(OTHERS),
+            Self::Nodes | Self::Namespaces => config,
+        }
+    }
+
+    fn applied(self, index: &Index, object: DynamicObject) {
+        match self {
+            Self::Objects(kind) => index.object_applied(kind, object),
+            Self::Pods => index.pod_applied(&object),
+            Self::OtherPods => index.other_pod_applied(&object),
+            Self::Nodes => index.node_applied(&object),
+            Self::Namespaces => index.namespace_applied(&object),
+        }
+    }
+
+    fn deleted(self, index: &Index, object: &DynamicObject) {
+        match self {
+            Self::Objects(kind) => index.object_deleted(kind, object),
+            Self::Pods => index.pod_deleted(object),
+            Self::OtherPods => index.other_pod_deleted(object),
+            Self::Nodes => index.node_deleted(object),
+            Self::Namespaces => index.namespace_deleted(object),
+        }
+    }
+
+    /// How a complete list names its objects.
+    fn identity(self, object: &DynamicObject) -> String {
+        let by_name = matches!(self, Self::Nodes | Self::Namespaces);
+        let id = if by_name { &object.metadata.name } else { &object.metadata.uid };
+        id.clone().unwrap_or_default()
+    }
+
+    fn retain(self, index: &Index, listed: &HashSet<String>) {
+        match self {
+            Self::Objects(kind) => index.retain_objects(kind, listed),
+            Self::Pods => index.retain_pods(listed),
+            Self::OtherPods => index.retain_other_pods(listed),
+            Self::Nodes => index.retain_nodes(listed),
+            Self::Namespaces => index.retain_namespaces(listed),
+        }
+    }
+}
+
+/// How many watches there are.
+pub(super) fn count() -> usize {
+    Target::all().count()
+}
+
+/// Watches everything until told to stop.
+pub(super) async fn run(client: Client, index: Arc<Index>, stop: CancellationToken) {
+    let mut watches = tokio::task::JoinSet::new();
+    for target in Target::all() {
+        let (client, index, stop) = (client.clone(), index.clone(), stop.clone());
+        watches.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = keep_watching(target, &client, &index) => {}
+            }
+        });
+    }
+    while watches.join_next().await.is_some() {}
+}
+
+async fn keep_watching(target: Target, client: &Client, index: &Index) {
+    let resource = target.resource();
+    let optional = matches!(target, Target::Objects(kind) if KINDS[kind].optional);
+    let mut pause = FIRST_PAUSE;
+    let stream = watcher_of(client, &resource, target);
+    tokio::pin!(stream);
+    let mut listed: Option<HashSet<String>> = None;
+    // The watcher goes on by itself after an error, as soon as it is polled again.
+    while let Some(event) = stream.next().await {
+        match event {
+            Ok(Event::Init) => listed = Some(HashSet::new()),
+            Ok(Event::InitApply(object)) => {
+                if let Some(listed) = &mut listed {
+                    listed.insert(target.identity(&object));
+                }
+                target.applied(index, object);
+            }
+            Ok(Event::InitDone) => {
+                if let Some(listed) = listed.take() {
+                    target.retain(index, &listed);
+                }
+                index.complete(target.name());
+                pause = FIRST_PAUSE;
+            }
+            Ok(Event::Apply(object)) => {
+                target.applied(index, object);
+                pause = FIRST_PAUSE;
+            }
+            Ok(Event::Delete(object)) => target.deleted(index, &object),
+            Err(error) if optional && is_not_found(&error) => {
+                // Nothing of a kind that is not known can be there.
+                target.retain(index, &HashSet::new());
+                index.complete(target.name());
+                tokio::time::sleep(UNKNOWN_KIND_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::debug!(%error, watch = target.name(), "a watch broke off and goes on");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+fn watcher_of(
+    client: &Client,
+    resource: &ApiResource,
+    target: Target,
+) -> impl futures_util::Stream<Item = watcher::Result<Event<DynamicObject>>> + Send + use<> {
+    watcher(api(client, resource, None), target.config())
+}
+
+fn is_not_found(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+/// True of an object that carries the label of a tenant.
+pub(super) fn is_labelled(object: &DynamicObject) -> bool {
+    object.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(TENANT_LABEL))
+}
