@@ -169,6 +169,10 @@ mod tests {
     use super::*;
     use kube::core::response::{StatusCause, StatusDetails};
 
+    fn details() -> StatusDetails {
+        serde_json::from_str("{}").expect("every field has a default")
+    }
+
     fn answer(code: u16, details: StatusDetails) -> CallError {
         let status = Status { code, details: Some(details), ..Status::failure("no", "Reason") };
         CallError::from(kube::Error::Api(Box::new(status)))
@@ -181,33 +185,27 @@ mod tests {
             message: "conflict with \"kubectl-edit\" using apps/v1".into(),
             field: ".spec.replicas".into(),
         };
-        let conflict = answer(409, StatusDetails { causes: vec![cause], ..Default::default() });
+        let conflict = answer(409, StatusDetails { causes: vec![cause], ..details() });
         assert_eq!(conflict.conflicts(), [("kubectl-edit".to_owned(), ".spec.replicas".to_owned())]);
     }
 
     #[test]
     fn a_kind_that_is_unknown_is_not_taken_for_an_object_that_is_missing() {
-        assert!(answer(404, StatusDetails::default()).is_unknown_kind());
-        let named = StatusDetails { name: "callbot".into(), ..Default::default() };
+        assert!(answer(404, details()).is_unknown_kind());
+        let named = StatusDetails { name: "callbot".into(), ..details() };
         assert!(!answer(404, named.clone()).is_unknown_kind());
         assert!(answer(404, named).is_not_found());
-        let namespace = StatusDetails { name: "a".into(), kind: "namespaces".into(), ..Default::default() };
+        let namespace = StatusDetails { name: "a".into(), kind: "namespaces".into(), ..details() };
         assert!(answer(404, namespace).is_about_namespace());
     }
 
     #[test]
     fn a_server_in_trouble_is_asked_again_and_a_refusal_is_not() {
         for code in [408, 429, 500, 503] {
-            assert!(matches!(
-                answer(code, StatusDetails::default()).of("Secret", "a"),
-                ClusterError::Unreachable(_)
-            ));
+            assert!(matches!(answer(code, details()).of("Secret", "a"), ClusterError::Unreachable(_)));
         }
         for code in [400, 403, 422] {
-            assert!(matches!(
-                answer(code, StatusDetails::default()).of("Secret", "a"),
-                ClusterError::Refused { .. }
-            ));
+            assert!(matches!(answer(code, details()).of("Secret", "a"), ClusterError::Refused { .. }));
         }
     }
 }
