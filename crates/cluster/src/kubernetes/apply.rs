@@ -54,6 +54,11 @@ impl KubernetesCluster {
         autoscaled: &HashSet<String>,
     ) -> Result<Vec<Message>, ClusterError> {
         let (kind, name) = (&KINDS[place], object.name());
+        let skipped =
+            || vec![Message::new("cluster.kind_unknown").with("kind", kind.name).with("name", name)];
+        if self.index.skip_unknown(tenant, place, name) {
+            return Ok(skipped());
+        }
         let scales_itself = autoscaled.contains(name);
         let mut json = to_json(object)?;
         let as_it_should_be = self.index.with_entry(tenant, place, name, |entry| {
@@ -95,7 +100,9 @@ impl KubernetesCluster {
                 Ok(warnings)
             }
             Err(error) if kind.optional && error.is_unknown_kind() => {
-                Ok(vec![Message::new("cluster.kind_unknown").with("kind", kind.name).with("name", name)])
+                self.index.set_known(place, false);
+                self.index.skip_unknown(tenant, place, name);
+                Ok(skipped())
             }
             Err(error) => Err(self.told(error, kind.name, name)),
         }

@@ -24,6 +24,7 @@ impl KubernetesCluster {
         if keep.is_empty() {
             return Ok(());
         }
+        self.index.forget_skipped(tenant, keep);
         let kept: HashSet<(&str, &str)> = keep.iter().map(|object| (object.kind(), object.name())).collect();
         for (place, name, uid, leaving) in self.index.inventory(tenant) {
             let kind = &KINDS[place];
@@ -41,6 +42,7 @@ impl KubernetesCluster {
     /// they use, the namespace when nothing else of the tenant is there.
     pub(super) async fn delete_tenant(&self, tenant: &TenantId, force: bool) -> Result<(), ClusterError> {
         self.check_reachable()?;
+        self.index.forget_skipped(tenant, &[]);
         let inventory = self.index.inventory(tenant);
         let pods = self.index.pods(tenant);
         let is_namespace = |place: usize| !KINDS[place].is_namespaced();

@@ -11,10 +11,11 @@ use super::state::{self, EventFacts, ObjectFacts};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Drift, ObjectState, Observation};
+use ecp_core::text::Message;
 use kube::core::DynamicObject;
 use parking_lot::Mutex;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::sync::broadcast;
 
 /// Label that names the tenant of an object.
@@ -53,13 +54,15 @@ struct TenantIndex {
     objects: BTreeMap<Key, Entry>,
     pods: HashMap<String, (PodFacts, PodRequests)>,
     events: Vec<EventFacts>,
+    /// Objects that were to be applied and whose kind the cluster does not know.
+    skipped: BTreeSet<Key>,
     /// Nothing changed since all objects were found as they should be.
     verified: bool,
 }
 
 impl TenantIndex {
     fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.pods.is_empty()
+        self.objects.is_empty() && self.pods.is_empty() && self.skipped.is_empty()
     }
 }
 
@@ -73,6 +76,8 @@ struct Inner {
     other_pods: HashMap<String, PodRequests>,
     /// Watches whose first list is complete.
     complete: HashSet<&'static str>,
+    /// Kinds that the cluster does not know, by place.
+    unknown: HashSet<usize>,
 }
 
 /// The index of one cluster.
@@ -100,6 +105,54 @@ impl Index {
     /// A watch has seen everything there is.
     pub(super) fn complete(&self, watch: &'static str) {
         self.inner.lock().complete.insert(watch);
+    }
+
+    /// Whether the cluster knows a kind. What was skipped while it did not is to be applied once it
+    /// does.
+    pub(super) fn set_known(&self, kind: usize, known: bool) {
+        let mut inner = self.inner.lock();
+        if !known {
+            inner.unknown.insert(kind);
+            return;
+        }
+        if !inner.unknown.remove(&kind) {
+            return;
+        }
+        let mut waiting = Vec::new();
+        for (tenant, index) in &mut inner.tenants {
+            let before = index.skipped.len();
+            index.skipped.retain(|key| key.0 != kind);
+            if index.skipped.len() < before {
+                index.verified = false;
+                waiting.push(tenant.clone());
+            }
+        }
+        drop(inner);
+        waiting.iter().for_each(|tenant| self.tell(tenant));
+    }
+
+    /// Notes that an object is skipped where its kind is unknown; true where it is.
+    pub(super) fn skip_unknown(&self, tenant: &TenantId, kind: usize, name: &str) -> bool {
+        let mut inner = self.inner.lock();
+        if !inner.unknown.contains(&kind) {
+            return false;
+        }
+        let index = inner.tenants.entry(tenant.clone()).or_default();
+        index.skipped.insert((kind, name.to_owned()));
+        true
+    }
+
+    /// Forgets what was skipped for a tenant, but for what is still wanted.
+    pub(super) fn forget_skipped(&self, tenant: &TenantId, wanted: &[Object]) {
+        let mut inner = self.inner.lock();
+        let Some(index) = inner.tenants.get_mut(tenant) else { return };
+        let is_wanted = |key: &Key| {
+            wanted.iter().any(|object| object.kind() == KINDS[key.0].name && object.name() == key.1)
+        };
+        index.skipped.retain(is_wanted);
+        if index.is_empty() {
+            inner.tenants.remove(tenant);
+        }
     }
 
     /// How many watches have.
@@ -284,6 +337,7 @@ impl Index {
             .iter()
             .filter(|(key, entry)| KINDS[key.0].name != CLAIM && entry.ours)
             .map(judged)
+            .chain(index.skipped.iter().map(skipped))
             .collect();
         Observation { objects }
     }
@@ -400,6 +454,20 @@ impl Index {
         let inner = self.inner.lock();
         let ours = inner.tenants.values().flat_map(|index| index.pods.values().map(|(_, requests)| requests));
         capacity::capacity(inner.nodes.values(), ours.chain(inner.other_pods.values()))
+    }
+}
+
+/// An object that the cluster can not have: nothing more is expected of it.
+fn skipped(key: &Key) -> ObjectState {
+    let kind = KINDS[key.0].name;
+    ObjectState {
+        kind: kind.to_owned(),
+        name: key.1.clone(),
+        status: "Skipped".to_owned(),
+        ready: true,
+        replicas: None,
+        reason: Some(Message::new("cluster.kind_unknown").with("kind", kind).with("name", &key.1)),
+        stuck: false,
     }
 }
 

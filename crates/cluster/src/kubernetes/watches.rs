@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// At most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Until a kind that the cluster does not know is asked for again.
-const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(60);
+const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(20);
 
 /// What a watch is for.
 #[derive(Clone, Copy, Debug)]
@@ -156,6 +156,9 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 if let Some(listed) = listed.take() {
                     target.retain(index, &listed);
                 }
+                if let Target::Objects(kind) = target {
+                    index.set_known(kind, true);
+                }
                 index.complete(target.name());
                 pause = FIRST_PAUSE;
             }
@@ -167,6 +170,9 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
             Err(error) if optional && is_not_found(&error) => {
                 // Nothing of a kind that is not known can be there.
                 target.retain(index, &HashSet::new());
+                if let Target::Objects(kind) = target {
+                    index.set_known(kind, false);
+                }
                 index.complete(target.name());
                 tokio::time::sleep(UNKNOWN_KIND_PAUSE).await;
             }
