@@ -18,7 +18,8 @@ use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLeve
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::{Object, RenderOptions, render};
 use ecp_core::ports::{
-    Clock, Cluster, ClusterError, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore, WorkItem,
+    Clock, Cluster, ClusterError, Drift, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore,
+    WorkItem,
 };
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -94,6 +95,21 @@ struct Shared {
 
 /// Objects of a generation.
 type Rendered = (u64, Arc<Vec<Object>>);
+
+/// What was not as it should be, and was put right.
+#[derive(Debug, Default)]
+struct Found {
+    /// Objects that were gone.
+    missing: Vec<String>,
+    /// Objects that someone changed.
+    drifts: Vec<Drift>,
+}
+
+impl Found {
+    fn is_nothing(&self) -> bool {
+        self.missing.is_empty() && self.drifts.is_empty()
+    }
+}
 
 /// How a look ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -290,11 +306,20 @@ impl Shared {
             return;
         }
         let Ok(observation) = self.cluster.observe(id) else { return };
-        if view::differs_from_record(&deployment, &observation)
-            && let Err(error) = self.store.queue_work(id).await
-        {
+        let differs = view::differs_from_record(&deployment, &observation) || self.has_drifted(&tenant).await;
+        if differs && let Err(error) = self.store.queue_work(id).await {
             tracing::error!(%error, tenant.id = %id, "a tenant that differs can not be queued");
         }
+    }
+
+    /// True where something is there and not as it was applied. Where nothing changed since the last
+    /// time, this costs nothing.
+    async fn has_drifted(&self, tenant: &Tenant) -> bool {
+        if !self.cluster.may_have_drifted(&tenant.id) {
+            return false;
+        }
+        let Ok(objects) = self.rendered(tenant).await else { return false };
+        self.cluster.drift(&tenant.id, &objects).is_ok_and(|drifts| !drifts.is_empty())
     }
 
     /// Looks at one tenant and settles its lease; true where the queue may hold more for it.
@@ -382,6 +407,10 @@ impl Shared {
             ClusterError::NotConfigured => Message::new("deployment.cluster_not_configured"),
             other => Message::new("deployment.cluster_unreachable").with("reason", other),
         };
+        // Once an outage, not at every try.
+        if deployment.logs.last().is_some_and(|line| line.message.key == reason.key) {
+            return Ok(());
+        }
         let message = reason.with("attempt", attempts).with("seconds", wait.as_secs_f64().ceil());
         let mut deployment = Deployment::clone(&deployment);
         deployment.note(now, LogLevel::Warning, message);
@@ -418,10 +447,37 @@ impl Shared {
         if let Some((_, objects)) = kept.filter(|(generation, _)| *generation == tenant.generation) {
             return Ok(objects);
         }
-        let secrets = self.store.tenant_secrets(&tenant.id).await?;
-        let objects = Arc::new(render(&self.catalog, tenant, &secrets, &RenderOptions::default()).objects);
+        let objects = Arc::new(self.rendered(tenant).await?);
         self.manifests.lock().insert(tenant.id.clone(), (tenant.generation, objects.clone()));
         Ok(objects)
+    }
+
+    async fn rendered(&self, tenant: &Tenant) -> Result<Vec<Object>, StoreError> {
+        let secrets = self.store.tenant_secrets(&tenant.id).await?;
+        Ok(render(&self.catalog, tenant, &secrets, &RenderOptions::default()).objects)
+    }
+
+    /// What healing put back: an entry says what was found.
+    fn audit_of_healing(&self, tenant: &Tenant, found: &Found) -> AuditEntry {
+        let changed = found.drifts.iter().map(|drift| {
+            serde_json::json!({
+                "object": format!("{} {}", drift.kind, drift.name),
+                "field": drift.field,
+                "manager": drift.manager,
+            })
+        });
+        let lost =
+            found.missing.iter().map(|object| serde_json::json!({ "object": object, "missing": true }));
+        AuditEntry {
+            timestamp: self.clock.now(),
+            actor: "controller".to_owned(),
+            action: "tenant.heal".to_owned(),
+            tenant_id: tenant.id.clone(),
+            request_id: None,
+            before: Some(changed.chain(lost).collect()),
+            after: Some(serde_json::json!({ "generation": tenant.generation })),
+            outcome: "restored".to_owned(),
+        }
     }
 
     fn audit(&self, tenant: &Tenant, deployment: &Deployment, outcome: &str) -> AuditEntry {

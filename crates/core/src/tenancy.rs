@@ -157,6 +157,7 @@ impl Tenancy {
             return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
         }
         let sizing = self.size(&spec);
+        self.cluster.check_namespace(&id)?;
         self.check_capacity(&id, &sizing)?;
         let now = self.now();
         let tenant = Tenant {

@@ -48,6 +48,15 @@ impl Shared {
         } else {
             return Ok(LookEnd::Waiting);
         }
+        let known = |reason: &Message| deletion.logs.iter().any(|line| line.message == *reason);
+        let news: Vec<Message> = left
+            .iter()
+            .filter_map(|resource| resource.reason.clone())
+            .filter(|reason| !known(reason))
+            .collect();
+        for reason in news {
+            deletion.note(now, LogLevel::Warning, reason);
+        }
         deletion.created_resources.clear();
         deletion.pending_resources = left;
         // Someone may have asked for force since this look began.

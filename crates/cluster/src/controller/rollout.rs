@@ -1,7 +1,7 @@
 //! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
 
 use super::view::{View, news};
-use super::{LookEnd, LookError, Shared};
+use super::{Found, LookEnd, LookError, Shared};
 use crate::reasons;
 use ecp_core::deployment::{Deployment, DeploymentStatus, Failure, LogLevel, Phase, ResourceState};
 use ecp_core::manifest::Object;
@@ -57,6 +57,15 @@ impl Step {
     }
 }
 
+impl Found {
+    /// True of an object that was not as it should be.
+    fn names(&self, object: &Object) -> bool {
+        let drifted =
+            self.drifts.iter().any(|drift| drift.kind == object.kind() && drift.name == object.name());
+        drifted || self.missing.iter().any(|name| *name == format!("{} {}", object.kind(), object.name()))
+    }
+}
+
 /// A look under way.
 struct Look<'a> {
     shared: &'a Shared,
@@ -76,7 +85,9 @@ impl Shared {
         let mut look = Look { shared: self, tenant, objects, deployment: recorded.clone() };
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
         match end {
-            Err(LookError::Cluster(refusal @ ClusterError::Refused { .. })) => look.refused(&refusal).await,
+            Err(LookError::Cluster(
+                refusal @ (ClusterError::Refused { .. } | ClusterError::ForeignNamespace { .. }),
+            )) => look.refused(&refusal).await,
             end => end,
         }
     }
@@ -87,6 +98,9 @@ impl Look<'_> {
     async fn roll_out(&mut self) -> Result<LookEnd, LookError> {
         if self.deployment.phase == Phase::Queued {
             self.shared.supersede(&self.tenant, &self.deployment).await?;
+            if let Some(refused) = self.refused_beforehand().await? {
+                return self.fail("MANIFEST_INVALID", refused).await;
+            }
             let time = self.tenant.sizing.deployment_time;
             let life = Duration::from_secs(u64::from(time.max_minutes) * 60);
             self.deployment.estimated_completion = Some(self.now() + self.shared.scaled(life));
@@ -95,12 +109,16 @@ impl Look<'_> {
         if self.deployment.phase < Phase::ScalingServices && !self.apply_in_steps().await? {
             return Ok(LookEnd::Again);
         }
-        let view = self.put_right().await?;
+        let (view, found) = self.put_right().await?;
         if self.deployment.phase < Phase::ScalingServices {
             self.deployment.advance(Phase::ScalingServices, APPLIED);
             self.note(LogLevel::Info, Message::new("deployment.services_created"));
             self.show(&view);
             self.record(TenantStatus::Pending).await?;
+        } else if !found.is_nothing() {
+            self.tell_healed(&found);
+            self.show(&view);
+            self.record_healing(TenantStatus::Pending, &found).await?;
         }
         self.tell_progress(&view).await?;
         if view.is_complete() {
@@ -110,7 +128,7 @@ impl Look<'_> {
             return self.fail_for(stuck).await;
         }
         if self.shared.is_overdue(&self.deployment) {
-            return self.fail("DEPLOYMENT_FAILED", stalled(&view)).await;
+            return self.fail_for_standstill(&view).await;
         }
         Ok(LookEnd::Waiting)
     }
@@ -131,21 +149,73 @@ impl Look<'_> {
                 self.record(TenantStatus::Pending).await?;
             }
             let objects = step.objects(&self.objects);
-            self.shared.cluster.apply(&self.tenant.id, &objects).await?;
+            self.apply(&objects).await?;
         }
         Ok(true)
     }
 
-    /// Applies again what is missing, deletes what is too much, and says what there is then.
-    async fn put_right(&mut self) -> Result<View, LookError> {
+    /// Applies objects, and says in the log what the cluster made of them.
+    async fn apply(&mut self, objects: &[Object]) -> Result<(), ClusterError> {
+        for warning in self.shared.cluster.apply(&self.tenant.id, objects).await? {
+            if !self.deployment.logs.iter().any(|line| line.message == warning) {
+                self.note(LogLevel::Warning, warning);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the cluster about the whole manifest before anything is written; what it refuses, in
+    /// words.
+    async fn refused_beforehand(&self) -> Result<Option<Message>, LookError> {
+        let objects: Vec<_> =
+            self.objects.iter().filter_map(|object| serde_json::to_value(object).ok()).collect();
+        let refusals = self.shared.cluster.dry_run(&objects).await?;
+        let said: Vec<String> = refusals
+            .iter()
+            .map(|refusal| format!("{} {}: {}", refusal.kind, refusal.name, refusal.reason))
+            .collect();
+        let message = || Message::new("deployment.manifest_refused").with("refusals", said.join("; "));
+        Ok((!said.is_empty()).then(message))
+    }
+
+    /// Applies again what is missing or was changed, deletes what is too much, and says what there is
+    /// then and what was found.
+    async fn put_right(&mut self) -> Result<(View, Found), LookError> {
         let view = self.observe()?;
-        if !view.missing.is_empty() {
-            self.shared.cluster.apply(&self.tenant.id, &self.objects).await?;
+        let drifts = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
+        let found = Found { missing: view.missing.clone(), drifts };
+        if !found.is_nothing() {
+            let wanted: Vec<Object> =
+                self.objects.iter().filter(|object| found.names(object)).cloned().collect();
+            self.apply(&wanted).await?;
         }
         if view.surplus {
             self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
         }
-        if view.missing.is_empty() && !view.surplus { Ok(view) } else { Ok(self.observe()?) }
+        if found.is_nothing() && !view.surplus { Ok((view, found)) } else { Ok((self.observe()?, found)) }
+    }
+
+    /// Says what was put back, and who had changed it.
+    fn tell_healed(&mut self, found: &Found) {
+        if !found.missing.is_empty() {
+            let objects = found.missing.join(", ");
+            self.note(
+                LogLevel::Warning,
+                Message::new("deployment.restored_objects").with("objects", objects),
+            );
+        }
+        for drift in &found.drifts {
+            let message = Message::new("deployment.healed")
+                .with("object", format!("{} {}", drift.kind, drift.name))
+                .with("field", &drift.field)
+                .with("manager", drift.manager.as_deref().unwrap_or("unknown"));
+            self.note(LogLevel::Warning, message);
+        }
+    }
+
+    async fn record_healing(&self, tenant_status: TenantStatus, found: &Found) -> Result<(), StoreError> {
+        let audit = self.shared.audit_of_healing(&self.tenant, found);
+        self.shared.record(self.deployment.clone(), tenant_status, Some(audit)).await
     }
 
     /// Records what changed since the last record; nothing changed, nothing written.
@@ -207,15 +277,15 @@ impl Look<'_> {
 
     /// Keeps a tenant whose deployment has ended as it should be.
     async fn keep(&mut self) -> Result<LookEnd, LookError> {
-        let before = self.observe()?;
-        let view = self.put_right().await?;
-        if !before.missing.is_empty() {
-            let message =
-                Message::new("deployment.restored_objects").with("objects", before.missing.join(", "));
-            self.note(LogLevel::Warning, message);
+        let (view, found) = self.put_right().await?;
+        if !found.is_nothing() {
+            self.tell_healed(&found);
+            let status = self.tenant.status;
+            self.show(&view);
+            self.record_healing(status, &found).await?;
         }
         let was = self.tenant.status;
-        let told = before.missing.is_empty() && self.deployment.created_resources == view.created;
+        let told = found.is_nothing() && self.deployment.created_resources == view.created;
         if self.deployment.status == DeploymentStatus::Failed {
             if view.is_complete() {
                 self.show(&view);
@@ -265,6 +335,14 @@ impl Look<'_> {
         let reason = stuck.reason.clone();
         let reason =
             reason.unwrap_or_else(|| Message::new("deployment.stalled").with("objects", &stuck.name));
+        let shortage = reasons::is_shortage(&reason);
+        self.fail(if shortage { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
+    }
+
+    /// Ends a deployment in which nothing moves: with the reason of the first object that has one.
+    async fn fail_for_standstill(&mut self, view: &View) -> Result<LookEnd, LookError> {
+        let reason = view.pending.iter().find_map(|resource| resource.reason.clone());
+        let Some(reason) = reason else { return self.fail("DEPLOYMENT_FAILED", stalled(view)).await };
         let shortage = reasons::is_shortage(&reason);
         self.fail(if shortage { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
     }

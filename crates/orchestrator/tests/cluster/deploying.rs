@@ -1,0 +1,258 @@
+//! A tenant's life on a real cluster.
+
+use super::{Real, names, namespace_exists, until};
+use ecp_testkit::ControlPlane;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_comes_up_is_changed_and_leaves_nothing_behind() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let accepted = real.create("life", json!({"chatbot": 20, "callbot": 5})).await.expect(201).json();
+    assert_eq!(accepted["status"], "pending");
+
+    let status = real.until_status("life", "running").await;
+    assert_eq!((&status["progress"], &status["pending_resources"]), (&json!(100), &json!([])));
+    let created = status["created_resources"].as_array().unwrap();
+    let chatbot = created.iter().find(|one| one["type"] == "Deployment" && one["name"] == "chatbot").unwrap();
+    assert_eq!(chatbot["status"], "Available");
+    // What the status says is what the cluster has.
+    for one in created.iter().filter(|one| one["status"] != "Skipped" && one["type"] != "Namespace") {
+        let kind = one["type"].as_str().unwrap().to_lowercase();
+        let all = names(cluster, "life", &kind);
+        assert!(all.iter().any(|name| one["name"] == name.as_str()), "{one} is not among {all:?}");
+    }
+    let detail = real.client.get("/api/v1/tenants/life").await.expect(200).json();
+    assert_eq!((&detail["status"], &detail["is_demo"]), (&json!("running"), &json!(false)));
+
+    real.client
+        .put("/api/v1/tenants/life", &json!({"service_requirements": {"callbot": 0}}))
+        .await
+        .expect(200);
+    real.until_status("life", "running").await;
+    assert_eq!(names(cluster, "life", "deployments"), ["chatbot"]);
+    assert!(!names(cluster, "life", "services").contains(&"callbot-service".to_owned()));
+
+    real.delete_and_wait("life").await;
+    assert!(!namespace_exists(cluster, "life"));
+    let again = real.create("life", json!({"chatbot": 5})).await.expect(201).json();
+    assert_eq!(again["tenant_id"], "life");
+    real.delete_and_wait("life").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_come_up_says_why_and_how_to_mend_it() {
+    let cluster = ControlPlane::shared_with_faults();
+    let real = Real::on(cluster.kubeconfig()).await;
+    for (id, words) in [
+        ("fault-image-1", ["ImagePullBackOff", "chatbot"]),
+        ("fault-crash-1", ["CrashLoopBackOff", "exit code"]),
+        ("fault-oom-1", ["OOMKilled", "memory"]),
+    ] {
+        real.create(id, json!({"chatbot": 5})).await.expect(201);
+        let text = until(&format!("{id} says why"), async || {
+            let request =
+                real.client.request(reqwest::Method::GET, &format!("/api/v1/tenants/{id}/deployment-status"));
+            let status = real.client.send(request.header("accept-language", "en")).await.json();
+            let reason =
+                status["pending_resources"].as_array()?.iter().find_map(|one| one["reason"].as_str())?;
+            words.iter().all(|word| reason.contains(word)).then(|| reason.to_owned())
+        })
+        .await;
+        assert!(text.len() > 40, "no fix in: {text}");
+        real.until_status(id, "failed").await;
+    }
+    // The pods come up after all: so does the tenant.
+    cluster.set_fault("ecp-ai-fault-image-1", Some("none"));
+    for id in ["fault-image-1", "fault-crash-1", "fault-oom-1"] {
+        real.delete_and_wait(id).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_was_there_before_us_is_refused() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    cluster.kubectl(&["create", "namespace", "ecp-ai-foreign"]);
+    let refused = until("the namespace is known", async || {
+        let reply = real.create("foreign", json!({"chatbot": 5})).await;
+        (reply.status == 409).then_some(reply)
+    })
+    .await;
+    assert_eq!(refused.error_code(), "CONFLICT");
+    real.client.get("/api/v1/tenants/foreign").await.expect(404);
+    assert!(namespace_exists(cluster, "foreign"));
+    cluster.kubectl(&["delete", "namespace", "ecp-ai-foreign", "--wait=false"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_ours_survives_the_deletion_of_the_tenant() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("guest", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("guest", "running").await;
+    cluster.kubectl(&["-n", "ecp-ai-guest", "create", "configmap", "theirs", "--from-literal=a=b"]);
+    real.delete_and_wait("guest").await;
+    let left = names(cluster, "guest", "configmaps");
+    assert!(left.contains(&"theirs".to_owned()) && left.len() <= 2, "{left:?}");
+    assert_eq!(names(cluster, "guest", "deployments"), Vec::<String>::new());
+    // Nobody takes it for ours any more.
+    let refused = until("the namespace is foreign", async || {
+        let reply = real.create("guest", json!({"chatbot": 5})).await;
+        (reply.status == 409).then_some(reply)
+    })
+    .await;
+    assert_eq!(refused.error_code(), "CONFLICT");
+    cluster.kubectl(&["delete", "namespace", "ecp-ai-guest", "--wait=false"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_hangs_says_which_finalizer_holds_it() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("held", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("held", "running").await;
+    let hold = |finalizers: Value| {
+        let patch = json!({"metadata": {"finalizers": finalizers}}).to_string();
+        let args =
+            ["-n", "ecp-ai-held", "patch", "resourcequota", "tenant-quota", "--type=merge", "-p", &patch];
+        cluster.kubectl(&args);
+    };
+    hold(json!(["example.com/hold"]));
+    real.client.delete("/api/v1/tenants/held").await.expect(200);
+    until("the finalizer is named", async || {
+        let status = real.status("held").await;
+        status["pending_resources"].to_string().contains("example.com/hold").then_some(())
+    })
+    .await;
+    hold(json!(null));
+    until("the tenant is gone", async || {
+        (real.client.get("/api/v1/tenants/held").await.status == 404).then_some(())
+    })
+    .await;
+    assert!(!namespace_exists(cluster, "held"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_the_cluster_has_is_refused_with_what_is_short() {
+    let cluster = ControlPlane::shared_with_faults();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let system = real.client.get("/api/v1/monitoring/system").await.expect(200).json();
+    assert_eq!(system["cluster_status"], "healthy");
+    assert!(system["total_resources"]["gpu"].as_u64().unwrap() > 0, "{system}");
+    let body = json!({
+        "tenant_id": "giant", "name": "giant", "service_requirements": {"callbot": 90000, "stt": 90000},
+    });
+    let refused = real.client.post("/api/v1/tenants/", &body).await.expect(409);
+    assert_eq!(refused.error_code(), "INSUFFICIENT_RESOURCES");
+    assert!(refused.text.contains("gpu"), "{}", refused.text);
+    real.client.get("/api/v1/tenants/giant").await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn monitors_are_skipped_until_the_cluster_knows_them() {
+    let cluster = ControlPlane::start("monitors");
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("watched", json!({"chatbot": 5})).await.expect(201);
+    let status = real.until_status("watched", "running").await;
+    let skipped = |status: &Value| status["created_resources"].to_string().contains("\"Skipped\"");
+    assert!(skipped(&status), "{status}");
+    cluster.apply_monitoring_crds();
+    until("the monitors are there", async || {
+        (names(&cluster, "watched", "servicemonitors").len() == 1).then_some(())
+    })
+    .await;
+    until("the status shows them", async || (!skipped(&real.status("watched").await)).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_or_deleted_by_hand_is_put_back_and_written_down() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("heal", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("heal", "running").await;
+    let namespace = ["-n", "ecp-ai-heal"];
+    let kubectl = |args: &[&str]| cluster.kubectl(&[&namespace, args].concat());
+
+    let image = || kubectl(&["get", "deployment", "chatbot", "-o", "jsonpath={..containers[0].image}"]);
+    let right = image();
+    kubectl(&["set", "image", "deployment/chatbot", "*=registry.example.com/evil:1"]);
+    until("the image is back", async || (image() == right).then_some(())).await;
+    kubectl(&["delete", "service", "chatbot-service"]);
+    until("the Service is back", async || {
+        names(cluster, "heal", "services").contains(&"chatbot-service".to_owned()).then_some(())
+    })
+    .await;
+    let entries = until("both are in the audit trail", async || {
+        let audit = real.client.get("/api/v1/audit?tenant_id=heal").await.expect(200).json();
+        let entries: Vec<Value> = audit["entries"]
+            .as_array()?
+            .iter()
+            .filter(|entry| entry["action"] == "tenant.heal")
+            .cloned()
+            .collect();
+        (entries.len() >= 2).then_some(entries)
+    })
+    .await;
+    let text = json!(entries).to_string();
+    assert!(
+        text.contains("/image") && text.contains("kubectl-set") && text.contains("chatbot-service"),
+        "{text}"
+    );
+    assert!(entries.iter().all(|entry| entry["actor"] == "controller" && entry["outcome"] == "restored"));
+
+    // What others add is theirs, and an autoscaler's replicas are its own.
+    kubectl(&["label", "deployment", "chatbot", "team=voice"]);
+    kubectl(&["scale", "deployment", "chatbot", "--replicas=7"]);
+    kubectl(&["delete", "configmap", "redis-config"]);
+    until("the ConfigMap is back", async || {
+        names(cluster, "heal", "configmaps").contains(&"redis-config".to_owned()).then_some(())
+    })
+    .await;
+    assert_eq!(kubectl(&["get", "deployment", "chatbot", "-o", "jsonpath={.spec.replicas}"]), "7");
+    assert_eq!(kubectl(&["get", "deployment", "chatbot", "-o", "jsonpath={.metadata.labels.team}"]), "voice");
+    real.delete_and_wait("heal").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_the_cluster_refuses_changes_nothing() {
+    let cluster = ControlPlane::start("refusing");
+    cluster.apply(POLICY);
+    let real = Real::on(cluster.kubeconfig()).await;
+    let refused = until("the policy is in force", async || {
+        let id = format!(
+            "refused-{}",
+            ecp_core::ids::DeploymentId::generate().as_str().trim_start_matches("dep-")
+        );
+        real.create(&id, json!({"chatbot": 5})).await.expect(201);
+        let status = until("an end", async || {
+            let status = real.status(&id).await;
+            ["failed", "running"].contains(&status["status"].as_str()?).then_some(status)
+        })
+        .await;
+        (status["status"] == "failed").then_some((id, status))
+    })
+    .await;
+    let (id, status) = refused;
+    assert!(status.to_string().contains("no chatbots here"), "{status}");
+    assert!(!namespace_exists(&cluster, &id));
+}
+
+/// Admission that refuses one Deployment.
+const POLICY: &str = r#"
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: no-chatbots}
+spec:
+  failurePolicy: Fail
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}
+  validations:
+    - {expression: "object.metadata.name != 'chatbot'", message: "no chatbots here"}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: no-chatbots}
+spec: {policyName: no-chatbots, validationActions: [Deny]}
+"#;

@@ -1,0 +1,97 @@
+//! Real mode against a real control plane: deploy, explain, change, delete, and outages.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
+mod access;
+mod deploying;
+mod outages;
+
+use ecp_testkit::{Client, ControlPlane, Reply, TestServer};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// For anything that the cluster does by itself; a busy machine needs most of it.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A server in real mode on a cluster.
+struct Real {
+    server: TestServer,
+    client: Client,
+}
+
+impl Real {
+    /// On the cluster of a kubeconfig, once it answers.
+    async fn on(kubeconfig: &Path) -> Self {
+        let real = Self::away(kubeconfig).await;
+        until("the cluster answers", async || {
+            real.client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
+        })
+        .await;
+        real
+    }
+
+    /// On a cluster that need not answer.
+    async fn away(kubeconfig: &Path) -> Self {
+        let path = kubeconfig.to_str().unwrap().to_owned();
+        let server = TestServer::builder().configure(|config| config.kubeconfig = path).start().await;
+        let client = server.client().real();
+        Self { server, client }
+    }
+
+    async fn create(&self, id: &str, services: Value) -> Reply {
+        let body = json!({
+            "tenant_id": id, "name": id, "preset": "small", "service_requirements": services,
+        });
+        self.client.post("/api/v1/tenants/", &body).await
+    }
+
+    async fn status(&self, id: &str) -> Value {
+        self.client.get(&format!("/api/v1/tenants/{id}/deployment-status")).await.json()
+    }
+
+    /// Waits for a status of the newest deployment.
+    async fn until_status(&self, id: &str, wanted: &str) -> Value {
+        let started = Instant::now();
+        loop {
+            let status = self.status(id).await;
+            if status["status"] == wanted {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "{id} is not {wanted}: {status}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn delete_and_wait(&self, id: &str) {
+        self.client.delete(&format!("/api/v1/tenants/{id}")).await.expect(200);
+        until(&format!("{id} is gone"), async || {
+            let reply = self.client.get(&format!("/api/v1/tenants/{id}")).await;
+            (reply.status == 404).then_some(())
+        })
+        .await;
+    }
+}
+
+/// Asks again until there is an answer.
+async fn until<T>(what: &str, ask: impl AsyncFn() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Names of a namespace's objects of a kind.
+fn names(cluster: &ControlPlane, id: &str, kind: &str) -> Vec<String> {
+    let list = cluster.get(&["-n", &format!("ecp-ai-{id}"), kind]);
+    let items = list["items"].as_array().unwrap();
+    items.iter().map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+fn namespace_exists(cluster: &ControlPlane, id: &str) -> bool {
+    cluster.try_kubectl(&["get", "namespace", &format!("ecp-ai-{id}")]).is_ok()
+}

@@ -1,0 +1,106 @@
+//! An API server that goes away, is slow, says no for a while, or loses its watches.
+
+use super::{Real, names, until};
+use ecp_testkit::{Component, ControlPlane, Fault, FaultProxy, Scope};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_server_that_was_away_is_taken_up_again() {
+    let cluster = ControlPlane::start("outage");
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("before", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("before", "running").await;
+
+    cluster.stop_component(Component::ApiServer);
+    until("the outage is seen", async || {
+        let reply = real.client.get("/api/v1/monitoring/system").await;
+        (reply.status == 503).then(|| assert_eq!(reply.error_code(), "KUBERNETES_ERROR"))
+    })
+    .await;
+    // Reads and demo mode go on.
+    real.client.get("/api/v1/tenants/before").await.expect(200);
+    real.server.client().get("/api/v1/monitoring/system").await.expect(200);
+    // A deletion is accepted, and done when the cluster is back.
+    real.client.delete("/api/v1/tenants/before").await.expect(200);
+
+    cluster.start_components();
+    until("the tenant is gone", async || {
+        (real.client.get("/api/v1/tenants/before").await.status == 404).then_some(())
+    })
+    .await;
+    real.create("after", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("after", "running").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_before_its_cluster_finds_it() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    proxy.refuse();
+    let real = Real::away(&proxy.kubeconfig()).await;
+    let refused = real.create("early", json!({"chatbot": 5})).await.expect(503);
+    assert_eq!(refused.error_code(), "KUBERNETES_ERROR");
+    real.client.get("/api/v1/tenants/early").await.expect(404);
+    proxy.clear();
+    until("the cluster is found", async || {
+        (real.create("early", json!({"chatbot": 5})).await.status == 201).then_some(())
+    })
+    .await;
+    real.until_status("early", "running").await;
+    real.delete_and_wait("early").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_pass_are_tried_again_and_nothing_is_applied_twice() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    proxy.inject_times(Scope::writes(), Fault::TooManyRequests { retry_after_seconds: 1 }, 5);
+    proxy.inject_times(Scope::writes().path("/services"), Fault::Status(500), 3);
+    proxy.inject_times(Scope::writes().path("/deployments"), Fault::Status(409), 2);
+    real.create("patient", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("patient", "running").await;
+    let deployment = cluster.get(&["-n", "ecp-ai-patient", "deployment", "chatbot"]);
+    assert_eq!(deployment["metadata"]["generation"], 1, "{deployment}");
+    real.delete_and_wait("patient").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watches_that_end_every_second_and_histories_that_expire_lose_nothing() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    proxy.inject(Scope::watches(), Fault::EndAfter(Duration::from_secs(1)));
+    proxy.cut();
+    real.create("flaky", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("flaky", "running").await;
+    proxy.clear();
+    proxy.inject_times(Scope::watches(), Fault::Gone, 40);
+    proxy.cut();
+    real.client
+        .put("/api/v1/tenants/flaky", &json!({"service_requirements": {"callbot": 2}}))
+        .await
+        .expect(200);
+    real.until_status("flaky", "running").await;
+    assert!(names(cluster, "flaky", "deployments").contains(&"callbot".to_owned()));
+    real.delete_and_wait("flaky").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_at_rest_writes_nothing() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    real.create("rest", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("rest", "running").await;
+    proxy.reset_counts();
+    // The same again rolls nothing out, and what is at rest is left alone meanwhile.
+    real.client
+        .put("/api/v1/tenants/rest", &json!({"service_requirements": {"chatbot": 5}}))
+        .await
+        .expect(200);
+    real.until_status("rest", "running").await;
+    assert_eq!(proxy.count(&Scope::writes()), 0, "{:?}", proxy.counts());
+    real.delete_and_wait("rest").await;
+}
