@@ -1,0 +1,478 @@
+// The client: one method for each operation of the API, and what is built from them.
+
+import { DeploymentFailedError, ECPTimeoutError } from './errors.js';
+import { isTransient, send, sendJson, sleep } from './http.js';
+import type { Call, RequestOptions, RetryPolicy, TransportConfig } from './http.js';
+import type * as models from './models.js';
+import { MetricsSender } from './sender.js';
+import type { MetricsSenderOptions } from './sender.js';
+import { Subscription, openSocket } from './stream.js';
+import type { SocketFactory, StreamConfig, StreamKind, SubscribeOptions } from './stream.js';
+
+/** How a client is set up. */
+export interface ECPClientConfig {
+  /** Address of the API, with its path: `http://localhost:8001/api/v1`. */
+  baseUrl: string;
+  /** Which of the two separate worlds: simulated (`true`) or real. */
+  isDemo: boolean;
+  /** Bearer token, where the server requires one. */
+  token?: string | undefined;
+  /** Language of messages: `ko` (the server's default) or `en`. */
+  language?: string | undefined;
+  /** Time of one attempt, in milliseconds. 30,000 where left out. */
+  timeoutMs?: number | undefined;
+  /** Repetitions of calls that failed for the moment: 3, from 200 ms to 10 s, where left out. */
+  retry?: Partial<RetryPolicy> | undefined;
+  /** Instead of the global `fetch`. */
+  fetch?: typeof fetch | undefined;
+  /** Instead of the platform's WebSocket. */
+  webSocket?: SocketFactory | undefined;
+}
+
+/** Which page of a list. */
+export interface PageOptions {
+  /** Entries to leave out. */
+  skip?: number | undefined;
+  /** Entries at most, 1–1,000; 100 where left out. */
+  limit?: number | undefined;
+}
+export interface TenantFilter {
+  preset?: 'micro' | 'small' | 'medium' | 'large' | undefined;
+  status?: 'pending' | 'running' | 'failed' | 'deleting' | undefined;
+}
+export interface AlertFilter {
+  status?: 'open' | 'resolved' | 'all' | undefined;
+}
+export interface AuditFilter {
+  tenantId?: string | undefined;
+}
+export interface MonitoringQuery {
+  metricType?: string | readonly string[] | undefined;
+  /** How far back, 1–8,760; 24 where left out. */
+  hours?: number | undefined;
+  interval?: '1m' | '5m' | '1h' | undefined;
+}
+export interface ManifestQuery {
+  format?: 'yaml' | 'json' | undefined;
+  includeMonitoring?: boolean | undefined;
+  includeIngress?: boolean | undefined;
+  namespace?: string | undefined;
+}
+export interface CreateOptions extends RequestOptions {
+  /** Makes the call safe to repeat: the same request under the same key is carried out once. */
+  idempotencyKey?: string | undefined;
+}
+export interface ChangeOptions extends RequestOptions {
+  /** The `etag` of the tenant as it was read; a `ConflictError` (412) where it has changed since. */
+  ifMatch?: string | undefined;
+}
+export interface MonitoringSubscribeOptions extends SubscribeOptions {
+  /** Series to send; all where left out. */
+  metrics?: readonly string[] | undefined;
+  /** Milliseconds between frames, 100–3,600,000; 5,000 where left out. */
+  intervalMs?: number | undefined;
+}
+export interface AlertSubscribeOptions extends SubscribeOptions {
+  /** Continues after the opening of this alert instead of starting with the open ones. */
+  since?: string | undefined;
+}
+export interface WaitOptions {
+  /** Time of the whole wait, in milliseconds. 30 minutes where left out. */
+  timeoutMs?: number | undefined;
+  /** Pause between looks, in milliseconds. 1,000 where left out. */
+  pollMs?: number | undefined;
+  /** Called with the first state and each that differs. */
+  onProgress?: ((status: models.DeploymentStatus) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+const DEFAULT_WAIT_MS = 30 * 60_000;
+const DEFAULT_RETRY: RetryPolicy = { retries: 3, baseMs: 200, maxMs: 10_000 };
+
+/** A client of the ECP-AI Kubernetes Orchestrator. */
+export class ECPClient {
+  readonly #transport: TransportConfig;
+  readonly #stream: StreamConfig;
+  readonly #isDemo: boolean;
+  readonly #language: string | undefined;
+  readonly #base: string;
+  readonly #server: string;
+
+  constructor(config: ECPClientConfig) {
+    if (typeof config.isDemo !== 'boolean') {
+      throw new TypeError('isDemo must be true or false: it chooses the simulated or the real cluster');
+    }
+    const { token, language } = config;
+    const url = new URL(config.baseUrl, (globalThis as { location?: { href: string } }).location?.href);
+    if (url.protocol !== 'http:' && url.protocol !== 'https:') {
+      throw new TypeError(`baseUrl must be an http or https address, such as http://localhost:8001/api/v1`);
+    }
+    this.#base = (url.origin + url.pathname).replace(/\/+$/, '');
+    this.#server = this.#base.replace(/\/api\/v1$/, '');
+    this.#isDemo = config.isDemo;
+    this.#language = language;
+    const timeoutMs = config.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    const headers: Record<string, string> = { 'x-demo-mode': String(config.isDemo) };
+    if (token !== undefined) headers.authorization = `Bearer ${token}`;
+    if (language !== undefined) headers['accept-language'] = language;
+    const call = config.fetch ?? ((...args: Parameters<typeof fetch>) => globalThis.fetch(...args));
+    this.#transport = { headers, timeoutMs, retry: { ...DEFAULT_RETRY, ...config.retry }, fetch: call };
+    this.#stream = {
+      openSocket: config.webSocket ?? openSocket,
+      protocols: token === undefined ? [] : ['ecp.v1', `bearer.${token}`],
+      connectTimeoutMs: timeoutMs,
+      fetch: call,
+      headers,
+    };
+  }
+
+  // Tenants
+
+  /** Lists tenants, oldest first. */
+  getTenants(query: TenantFilter & PageOptions = {}, options?: RequestOptions): Promise<models.TenantList> {
+    return this.#get('/tenants/', { ...query }, options);
+  }
+
+  /** All tenants, page by page. `limit` is the size of a page. */
+  iterateTenants(
+    query: TenantFilter & { limit?: number } = {},
+    options?: RequestOptions,
+  ): AsyncGenerator<models.TenantSummary> {
+    return pages(query.limit, async (page) => {
+      const list = await this.getTenants({ ...query, ...page }, options);
+      return { entries: list.tenants, more: list.pagination.has_more };
+    });
+  }
+
+  /** Creates a tenant; answers when the intent is on disk. Repeated only with an `idempotencyKey`. */
+  createTenant(tenant: models.TenantRequest, options: CreateOptions = {}): Promise<models.CreatedTenant> {
+    const key = options.idempotencyKey;
+    return this.#json({
+      method: 'POST',
+      path: '/tenants/',
+      body: tenant,
+      headers: { 'idempotency-key': key },
+      repeatable: key !== undefined,
+      options,
+    });
+  }
+
+  getTenant(tenantId: string, options?: RequestOptions): Promise<models.Tenant> {
+    return this.#get(tenantPath(tenantId), {}, options);
+  }
+
+  /** Changes what is named and leaves the rest; a service set to 0 is removed. */
+  updateTenant(
+    tenantId: string,
+    change: models.TenantUpdate,
+    options: ChangeOptions = {},
+  ): Promise<models.Tenant> {
+    const headers = { 'if-match': options.ifMatch };
+    return this.#json({
+      method: 'PUT',
+      path: tenantPath(tenantId),
+      body: change,
+      headers,
+      repeatable: false,
+      options,
+    });
+  }
+
+  /** Starts the deletion. `force` skips grace periods. */
+  deleteTenant(
+    tenantId: string,
+    options: ChangeOptions & { force?: boolean } = {},
+  ): Promise<models.Deletion> {
+    return this.#json({
+      method: 'DELETE',
+      path: tenantPath(tenantId),
+      query: { force: options.force },
+      headers: { 'if-match': options.ifMatch },
+      repeatable: false,
+      options,
+    });
+  }
+
+  /** Sizes a load; stores nothing. */
+  calculateResources(
+    request: models.CalculateResourcesRequest,
+    options?: RequestOptions,
+  ): Promise<models.Calculation> {
+    return this.#json({
+      method: 'POST',
+      path: '/tenants/calculate-resources',
+      body: request,
+      repeatable: true,
+      options,
+    });
+  }
+
+  // Monitoring
+
+  getMonitoring(
+    tenantId: string,
+    query: MonitoringQuery = {},
+    options?: RequestOptions,
+  ): Promise<models.Monitoring> {
+    const { metricType, hours, interval } = query;
+    return this.#get(
+      tenantPath(tenantId, 'monitoring'),
+      { metric_type: metricType, hours, interval },
+      options,
+    );
+  }
+
+  /** Stores one sample (`{cpu: 65.5}` or `{timestamp, metrics}`) or a batch (`{samples}`). */
+  sendMetrics(
+    tenantId: string,
+    sample: models.Metrics | models.MetricsRequest,
+    options?: RequestOptions,
+  ): Promise<models.Accepted> {
+    const body = 'metrics' in sample || 'samples' in sample ? sample : { metrics: sample };
+    return this.#json({
+      method: 'POST',
+      path: tenantPath(tenantId, 'monitoring'),
+      body,
+      repeatable: false,
+      options,
+    });
+  }
+
+  /** Sends samples in the background; see `MetricsSender`. */
+  createMetricsSender(tenantId: string, options?: MetricsSenderOptions): MetricsSender {
+    return new MetricsSender(this, tenantId, options);
+  }
+
+  /** Lists a tenant's alerts, newest first. */
+  listAlerts(
+    tenantId: string,
+    query: AlertFilter & PageOptions = {},
+    options?: RequestOptions,
+  ): Promise<models.AlertList> {
+    return this.#get(tenantPath(tenantId, 'alerts'), { ...query }, options);
+  }
+
+  /** All alerts of a tenant, page by page. */
+  iterateAlerts(
+    tenantId: string,
+    query: AlertFilter & { limit?: number } = {},
+    options?: RequestOptions,
+  ): AsyncGenerator<models.Alert> {
+    return pages(query.limit, async (page) => {
+      const list = await this.listAlerts(tenantId, { ...query, ...page }, options);
+      return { entries: list.alerts, more: list.pagination.has_more };
+    });
+  }
+
+  getSystemMetrics(options?: RequestOptions): Promise<models.SystemMetrics> {
+    return this.#get('/monitoring/system', {}, options);
+  }
+
+  // Manifests and deployments
+
+  /** The manifest as text: YAML, or JSON where `format` says so. */
+  async getManifest(tenantId: string, query: ManifestQuery = {}, options?: RequestOptions): Promise<string> {
+    const { format, includeMonitoring, includeIngress, namespace } = query;
+    const answer = await send(this.#transport, this.#base, {
+      method: 'GET',
+      path: tenantPath(tenantId, 'manifest'),
+      query: { format, include_monitoring: includeMonitoring, include_ingress: includeIngress, namespace },
+      repeatable: true,
+      options,
+    });
+    return answer.text;
+  }
+
+  validateManifest(
+    request: models.ValidateManifestRequest,
+    options?: RequestOptions,
+  ): Promise<models.Validation> {
+    return this.#json({
+      method: 'POST',
+      path: '/tenants/validate-manifest',
+      body: request,
+      repeatable: true,
+      options,
+    });
+  }
+
+  getDeploymentStatus(tenantId: string, options?: RequestOptions): Promise<models.DeploymentStatus> {
+    return this.#get(tenantPath(tenantId, 'deployment-status'), {}, options);
+  }
+
+  /** Waits until the tenant runs; rejects with `DeploymentFailedError` and its reason where the roll-out fails. */
+  async waitUntilRunning(tenantId: string, options: WaitOptions = {}): Promise<models.DeploymentStatus> {
+    const { timeoutMs = DEFAULT_WAIT_MS, pollMs = 1_000, signal } = options;
+    const limit = AbortSignal.timeout(timeoutMs ?? DEFAULT_WAIT_MS);
+    const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
+    let shown = '';
+    try {
+      for (;;) {
+        const status = await this.#lookAt(tenantId, either);
+        if (status !== undefined) {
+          const state = `${status.deployment_id} ${status.status} ${status.phase} ${status.progress}`;
+          if (state !== shown) options.onProgress?.(status);
+          shown = state;
+          if (status.status === 'running') return status;
+          if (!['pending', 'deploying'].includes(status.status)) throw new DeploymentFailedError(status);
+        }
+        await sleep(pollMs ?? 1_000, either);
+      }
+    } catch (error) {
+      if (!limit.aborted || error !== limit.reason) throw error;
+      throw new ECPTimeoutError(
+        `${tenantId} is not running after ${timeoutMs} ms; last seen: ${shown || 'nothing'}`,
+        {
+          code: 'TIMEOUT',
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** The state, or nothing while the server can not be asked: a wait outlives its restarts. */
+  async #lookAt(tenantId: string, signal: AbortSignal): Promise<models.DeploymentStatus | undefined> {
+    try {
+      return await this.getDeploymentStatus(tenantId, { signal });
+    } catch (error) {
+      if (isTransient(error)) return undefined;
+      throw error;
+    }
+  }
+
+  // Audit trail and server
+
+  /** Lists who changed what, newest first; for administrators. */
+  listAuditEntries(
+    query: AuditFilter & PageOptions = {},
+    options?: RequestOptions,
+  ): Promise<models.AuditList> {
+    const { tenantId, skip, limit } = query;
+    return this.#get('/audit', { tenant_id: tenantId, skip, limit }, options);
+  }
+
+  /** The whole audit trail, page by page. */
+  iterateAuditEntries(
+    query: AuditFilter & { limit?: number } = {},
+    options?: RequestOptions,
+  ): AsyncGenerator<models.AuditEntry> {
+    return pages(query.limit, async (page) => {
+      const list = await this.listAuditEntries({ ...query, ...page }, options);
+      return { entries: list.entries, more: list.pagination.has_more };
+    });
+  }
+
+  getHealth(options?: RequestOptions): Promise<models.Health> {
+    return sendJson(this.#transport, this.#server, {
+      method: 'GET',
+      path: '/healthz',
+      repeatable: true,
+      options,
+    });
+  }
+
+  /** Rejects with `ServerError` (503) while the server is not ready. */
+  getReadiness(options?: RequestOptions): Promise<models.Health> {
+    return sendJson(this.#transport, this.#server, {
+      method: 'GET',
+      path: '/readyz',
+      repeatable: true,
+      options,
+    });
+  }
+
+  /** The server's own metrics, in the Prometheus text format. */
+  async getMetrics(options?: RequestOptions): Promise<string> {
+    const call: Call = { method: 'GET', path: '/metrics', repeatable: true, options };
+    return (await send(this.#transport, this.#server, call)).text;
+  }
+
+  // Streams
+
+  /** Follows a tenant's newest values. Read it with a callback or with `for await`. */
+  subscribeToMonitoring(
+    tenantId: string,
+    callback?: (frame: models.MonitoringFrame) => void,
+    options: MonitoringSubscribeOptions = {},
+  ): Subscription<models.MonitoringFrame> {
+    const kind: StreamKind<models.MonitoringFrame> = {
+      url: () => this.#streamUrl('monitoring', tenantId),
+      hello: { action: 'subscribe', metrics: options.metrics, interval: options.intervalMs ?? 5_000 },
+      ends: false,
+      numbering: 'connection',
+      lossy: true,
+    };
+    return new Subscription(this.#stream, kind, callback, options);
+  }
+
+  /** Follows a roll-out or a deletion to its end. */
+  subscribeToDeployment(
+    deploymentId: string,
+    callback?: (frame: models.DeploymentFrame) => void,
+    options: SubscribeOptions = {},
+  ): Subscription<models.DeploymentFrame> {
+    const kind: StreamKind<models.DeploymentFrame> = {
+      url: () => this.#streamUrl('deployment', deploymentId),
+      ends: true,
+      numbering: 'connection',
+      lossy: false,
+    };
+    return new Subscription(this.#stream, kind, callback, options);
+  }
+
+  /** Follows a tenant's alerts: the open ones, then each change, over reconnects without loss. */
+  subscribeToAlerts(
+    tenantId: string,
+    callback?: (frame: models.AlertFrame) => void,
+    options: AlertSubscribeOptions = {},
+  ): Subscription<models.AlertFrame> {
+    let since = options.since;
+    let newest = '';
+    const kind: StreamKind<models.AlertFrame> = {
+      url: () => this.#streamUrl('alerts', tenantId, since),
+      ends: false,
+      numbering: 'stream',
+      lossy: false,
+      seen: (frame) => {
+        if (frame.opened_at < newest) return;
+        newest = frame.opened_at;
+        since = frame.alert_id;
+      },
+      key: (frame) => `${frame.seq} ${frame.alert_id} ${frame.state}`,
+    };
+    return new Subscription(this.#stream, kind, callback, options);
+  }
+
+  #streamUrl(stream: string, id: string, since?: string): string {
+    const params = new URLSearchParams({ demo_mode: String(this.#isDemo) });
+    if (this.#language !== undefined) params.set('lang', this.#language);
+    if (since !== undefined) params.set('since', since);
+    return `${this.#server.replace(/^http/, 'ws')}/ws/${stream}/${encodeURIComponent(id)}?${params}`;
+  }
+
+  #get<T>(path: string, query: NonNullable<Call['query']>, options: RequestOptions | undefined): Promise<T> {
+    return this.#json({ method: 'GET', path, query, repeatable: true, options });
+  }
+
+  #json<T>(call: Call): Promise<T> {
+    return sendJson(this.#transport, this.#base, call);
+  }
+}
+
+function tenantPath(tenantId: string, rest?: string): string {
+  if (tenantId === '') throw new TypeError('tenantId must not be empty');
+  return `/tenants/${encodeURIComponent(tenantId)}${rest === undefined ? '' : `/${rest}`}`;
+}
+
+async function* pages<T>(
+  limit = 100,
+  load: (page: { skip: number; limit: number }) => Promise<{ entries: T[]; more: boolean }>,
+): AsyncGenerator<T> {
+  for (let skip = 0; ;) {
+    const { entries, more } = await load({ skip, limit });
+    yield* entries;
+    skip += entries.length;
+    if (!more || entries.length === 0) return;
+  }
+}

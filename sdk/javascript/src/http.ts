@@ -1,0 +1,189 @@
+// One HTTP exchange with its time limit and retries. Knows nothing of the operations.
+
+import {
+  ConnectionError,
+  ECPError,
+  ECPTimeoutError,
+  InvalidResponseError,
+  errorFromResponse,
+} from './errors.js';
+
+/** When and how often a call is repeated. Only reads, and writes with an idempotency key, ever are. */
+export interface RetryPolicy {
+  /** Repetitions after the first attempt; 0 turns them off. */
+  retries: number;
+  /** First pause, in milliseconds; it doubles, with jitter. */
+  baseMs: number;
+  /** Longest pause, in milliseconds. A longer `Retry-After` ends the retries. */
+  maxMs: number;
+}
+
+/** What every call accepts. */
+export interface RequestOptions {
+  /** Ends the call with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Time of one attempt, in milliseconds, instead of the client's. */
+  timeoutMs?: number | undefined;
+  /** Sent as `X-Request-ID`, to find the call in the server's log. */
+  requestId?: string | undefined;
+  /** Asks for a `debug` object in the answer. */
+  debug?: boolean | undefined;
+  /** Shown status and headers of the answer, such as `etag` and `warning`. */
+  onResponse?: ((response: { status: number; headers: Headers }) => void) | undefined;
+}
+
+/** One call, as the operations describe it. */
+export interface Call {
+  method: string;
+  path: string;
+  query?: Record<string, string | number | boolean | readonly string[] | undefined>;
+  body?: unknown;
+  headers?: Record<string, string | undefined>;
+  /** True where asking again can change nothing. */
+  repeatable: boolean;
+  options?: RequestOptions | undefined;
+}
+
+export interface TransportConfig {
+  headers: Record<string, string>;
+  timeoutMs: number;
+  retry: RetryPolicy;
+  fetch: typeof fetch;
+}
+
+export interface Answer {
+  status: number;
+  headers: Headers;
+  text: string;
+}
+
+/** Sends a call and answers its text, or throws an `ECPError`. */
+export async function send(config: TransportConfig, base: string, call: Call): Promise<Answer> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const answer = await exchange(config, base, call);
+      call.options?.onResponse?.({ status: answer.status, headers: answer.headers });
+      return answer;
+    } catch (error) {
+      const pause = call.repeatable ? pauseBeforeRetry(error, attempt, config.retry) : undefined;
+      if (pause === undefined) throw error;
+      await sleep(pause, call.options?.signal);
+    }
+  }
+}
+
+/** Sends a call and reads its answer as JSON. */
+export async function sendJson<T>(config: TransportConfig, base: string, call: Call): Promise<T> {
+  const answer = await send(config, base, call);
+  try {
+    const value: unknown = JSON.parse(answer.text);
+    if (typeof value === 'object' && value !== null) return value as T;
+  } catch {
+    // Reported below, together with JSON that is no object.
+  }
+  throw new InvalidResponseError(`${call.method} ${call.path}: the answer is not a JSON object`, {
+    code: 'INVALID_RESPONSE',
+    status: answer.status,
+    requestId: answer.headers.get('x-request-id') ?? undefined,
+    details: { body: answer.text.slice(0, 200) },
+  });
+}
+
+async function exchange(config: TransportConfig, base: string, call: Call): Promise<Answer> {
+  const options = call.options ?? {};
+  const timeoutMs = options.timeoutMs ?? config.timeoutMs;
+  options.signal?.throwIfAborted();
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    abort();
+  }, timeoutMs);
+  options.signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const headers = new Headers({
+      ...config.headers,
+      accept: 'application/json, application/yaml, text/*;q=0.9',
+    });
+    for (const [name, value] of Object.entries(call.headers ?? {})) {
+      if (value !== undefined) headers.set(name, value);
+    }
+    if (options.requestId !== undefined) headers.set('x-request-id', options.requestId);
+    if (options.debug) headers.set('x-debug', 'true');
+    if (call.body !== undefined) headers.set('content-type', 'application/json');
+    const response = await config.fetch(base + call.path + queryString(call.query), {
+      method: call.method,
+      headers,
+      signal: controller.signal,
+      ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw errorFromResponse(response.status, response.headers, text);
+    return { status: response.status, headers: response.headers, text };
+  } catch (error) {
+    if (error instanceof ECPError) throw error;
+    options.signal?.throwIfAborted();
+    const what = `${call.method} ${call.path}`;
+    if (late) {
+      throw new ECPTimeoutError(`${what}: no answer within ${timeoutMs} ms`, {
+        code: 'TIMEOUT',
+        cause: error,
+      });
+    }
+    throw new ConnectionError(`${what}: ${describe(error)}`, { code: 'CONNECTION_ERROR', cause: error });
+  } finally {
+    clearTimeout(timer);
+    options.signal?.removeEventListener('abort', abort);
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error && error.cause.message !== ''
+    ? `${error.message} (${error.cause.message})`
+    : error.message;
+}
+
+/** True where the same call may succeed a moment later. */
+export function isTransient(error: unknown): boolean {
+  return error instanceof ConnectionError || (error instanceof ECPError && [429, 503].includes(error.status));
+}
+
+function pauseBeforeRetry(error: unknown, attempt: number, policy: RetryPolicy): number | undefined {
+  if (attempt >= policy.retries || !isTransient(error)) return undefined;
+  const asked = error instanceof ECPError ? error.retryAfterMs : undefined;
+  if (asked === undefined) return backoff(attempt, policy);
+  return asked <= policy.maxMs ? asked : undefined;
+}
+
+/** A pause that doubles with each attempt, half of it random, so that many clients do not return at once. */
+export function backoff(attempt: number, policy: { baseMs: number; maxMs: number }): number {
+  const full = Math.min(policy.maxMs, policy.baseMs * 2 ** Math.min(attempt, 30));
+  return full / 2 + (Math.random() * full) / 2;
+}
+
+/** Resolves after the pause, or rejects with the signal's reason. */
+export function sleep(ms: number, signal?: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, ms);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+function queryString(query: Call['query']): string {
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query ?? {})) {
+    if (value !== undefined) params.set(name, Array.isArray(value) ? value.join(',') : String(value));
+  }
+  const text = params.toString();
+  return text === '' ? '' : `?${text}`;
+}

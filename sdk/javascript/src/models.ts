@@ -1,0 +1,52 @@
+// Short names for the models that are generated from openapi.json, and the frames of the streams.
+
+import type { components } from './generated/openapi.js';
+
+type Schemas = components['schemas'];
+
+export type TenantRequest = Schemas['CreateTenantIn'];
+export type TenantUpdate = Schemas['UpdateTenantIn'];
+export type CreatedTenant = Schemas['CreatedTenantOut'];
+export type Tenant = Schemas['TenantOut'];
+export type TenantSummary = Schemas['TenantSummaryOut'];
+export type TenantList = Schemas['TenantListOut'];
+export type Deletion = Schemas['DeletionOut'];
+export type CalculateResourcesRequest = Schemas['CalculateResourcesIn'];
+export type Calculation = Schemas['CalculationOut'];
+export type Monitoring = Schemas['MonitoringOut'];
+export type Metrics = Schemas['MetricsIn'];
+export type MetricsRequest = Schemas['SendMetricsIn'];
+export type Sample = Schemas['SampleIn'];
+export type Accepted = Schemas['AcceptedOut'];
+export type Alert = Schemas['AlertOut'];
+export type AlertList = Schemas['AlertListOut'];
+export type SystemMetrics = Schemas['SystemMetricsOut'];
+export type ValidateManifestRequest = Schemas['ValidateManifestIn'];
+export type Validation = Schemas['ValidationOut'];
+export type DeploymentStatus = Schemas['DeploymentStatusOut'];
+export type AuditEntry = Schemas['AuditEntryOut'];
+export type AuditList = Schemas['AuditListOut'];
+export type Health = Schemas['HealthOut'];
+
+/** Newest values of a tenant, one frame an interval. */
+export interface MonitoringFrame {
+  timestamp: string;
+  tenant_id: string;
+  metrics: Record<string, number>;
+  seq: number;
+}
+
+/** State of a roll-out or deletion. */
+export interface DeploymentFrame {
+  deployment_id: string;
+  status: string;
+  progress: number;
+  phase: string;
+  message: string;
+  timestamp: string;
+  failure?: Schemas['FailureOut'];
+  seq: number;
+}
+
+/** A change of an alert; `state` is `opened`, `raised`, `lowered` or `resolved`. */
+export type AlertFrame = Alert & { seq: number };
