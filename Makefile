@@ -95,3 +95,45 @@ manifest-generated:
 lint: chart-lint
 generate: manifest-generate
 generated: manifest-generated
+
+# --- the JavaScript SDK: sdk/javascript --------------------------------------------------------------
+JAVASCRIPT := sdk/javascript
+
+.PHONY: node
+node:
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || { \
+	  echo "Node 20 or newer is missing (https://nodejs.org), or install your system's nodejs and npm."; exit 1; }
+
+$(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package.json $(JAVASCRIPT)/package-lock.json | node
+	cd $(JAVASCRIPT) && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: sdk-javascript-test
+sdk-javascript-test: toolchain $(JAVASCRIPT)/node_modules/.package-lock.json ## Test the JavaScript SDK
+	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+	cd $(JAVASCRIPT) && npm test
+
+.PHONY: sdk-javascript-lint
+sdk-javascript-lint: $(JAVASCRIPT)/node_modules/.package-lock.json ## Check types and formatting of the JavaScript SDK
+	cd $(JAVASCRIPT) && npm run lint
+
+.PHONY: sdk-javascript-generated
+sdk-javascript-generated: $(JAVASCRIPT)/node_modules/.package-lock.json ## Check that the JavaScript SDK's models are up to date
+	@cd $(JAVASCRIPT) && npm run check-generated \
+	  || { echo "sdk/javascript/src/generated is stale: run 'make sdk-javascript-generate' and commit it"; exit 1; }
+
+.PHONY: sdk-javascript-generate
+sdk-javascript-generate: $(JAVASCRIPT)/node_modules/.package-lock.json ## Write the JavaScript SDK's models from openapi.json
+	cd $(JAVASCRIPT) && npm run generate
+
+.PHONY: package-javascript
+package-javascript: $(JAVASCRIPT)/node_modules/.package-lock.json ## Pack the JavaScript SDK into dist/
+	mkdir -p dist
+	cd $(JAVASCRIPT) && npm pack --pack-destination ../../dist
+
+test: sdk-javascript-test
+lint: sdk-javascript-lint
+generated: sdk-javascript-generated
+
+.PHONY: package
+package: package-javascript

@@ -1,0 +1,339 @@
+// Servers that are slow, cut off, refuse, or answer nonsense.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { WebSocketServer } from 'ws';
+import {
+  ConnectionError,
+  ECPClient,
+  ECPTimeoutError,
+  InvalidResponseError,
+  RateLimitError,
+  ServerError,
+} from '@ecp-ai/orchestrator-client';
+import { deferred, refuse, startMisbehaving } from './server.mjs';
+
+const retry = { retries: 2, baseMs: 1, maxMs: 2_000 };
+
+async function against(answer, work, config = {}) {
+  const server = await startMisbehaving(answer);
+  try {
+    await work(new ECPClient({ baseUrl: server.baseUrl, isDemo: true, retry, ...config }), server);
+  } finally {
+    await server.stop();
+  }
+}
+const empty = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.end('{"tenants": [], "pagination": {"has_more": false}}');
+};
+
+test('a read is repeated after 503, and headers go with each attempt', () =>
+  against(
+    (request, response, number) => (number < 3 ? refuse(response, 503, 'DATABASE_ERROR') : empty(response)),
+    async (client, server) => {
+      await client.getTenants({ preset: 'micro', skip: 0 });
+      assert.equal(server.requests.length, 3);
+      const last = server.requests[2];
+      assert.equal(last.url, '/api/v1/tenants/?preset=micro&skip=0');
+      assert.equal(last.headers['x-demo-mode'], 'true');
+      assert.equal(last.headers.authorization, 'Bearer secret');
+      assert.equal(last.headers['accept-language'], 'en');
+    },
+    { token: 'secret', language: 'en' },
+  ));
+
+test('a read that stays refused ends with the last error', () =>
+  against(
+    (request, response) => refuse(response, 503, 'KUBERNETES_ERROR'),
+    async (client, server) => {
+      await assert.rejects(
+        client.getSystemMetrics(),
+        (error) => error instanceof ServerError && error.code === 'KUBERNETES_ERROR',
+      );
+      assert.equal(server.requests.length, 3);
+    },
+  ));
+
+test('500 is not repeated', () =>
+  against(
+    (request, response) => refuse(response, 500, 'INTERNAL_ERROR'),
+    async (client, server) => {
+      await assert.rejects(client.getTenants(), ServerError);
+      assert.equal(server.requests.length, 1);
+    },
+  ));
+
+test('a write is never repeated without an idempotency key, and is with one', () =>
+  against(
+    (request, response) => refuse(response, 503, 'DATABASE_ERROR'),
+    async (client, server) => {
+      const tenant = { tenant_id: 'a', name: 'a', service_requirements: {} };
+      await assert.rejects(client.createTenant(tenant), ServerError);
+      await assert.rejects(client.updateTenant('a', {}), ServerError);
+      await assert.rejects(client.deleteTenant('a'), ServerError);
+      await assert.rejects(client.sendMetrics('a', { cpu: 1 }), ServerError);
+      assert.equal(server.requests.length, 4);
+      await assert.rejects(client.createTenant(tenant, { idempotencyKey: 'k' }), ServerError);
+      assert.equal(server.requests.length, 7);
+      assert.ok(server.requests.slice(4).every((request) => request.headers['idempotency-key'] === 'k'));
+    },
+  ));
+
+test('Retry-After is obeyed, and one that is too long ends the retries', () =>
+  against(
+    (request, response, number) =>
+      refuse(response, 429, 'RATE_LIMITED', { 'retry-after': number === 1 ? '0' : '3600' }),
+    async (client, server) => {
+      await assert.rejects(
+        client.getTenants(),
+        (error) => error instanceof RateLimitError && error.retryAfterMs === 3_600_000,
+      );
+      assert.equal(server.requests.length, 2);
+    },
+  ));
+
+test('an answer that is cut off is a connection error, after retries', () =>
+  against(
+    (request, response) => {
+      response.writeHead(200, { 'content-length': '1000' });
+      response.write('{"tenants": [');
+      response.socket.end();
+    },
+    async (client, server) => {
+      await assert.rejects(
+        client.getTenants(),
+        (error) => error instanceof ConnectionError && error.code === 'CONNECTION_ERROR',
+      );
+      assert.equal(server.requests.length, 3);
+    },
+  ));
+
+test('a refused connection is a connection error', async () => {
+  const server = await startMisbehaving(() => undefined);
+  await server.stop();
+  await assert.rejects(
+    new ECPClient({ baseUrl: server.baseUrl, isDemo: true, retry }).getTenants(),
+    ConnectionError,
+  );
+});
+
+test('an answer that never comes ends with the time limit or the signal of the caller', () =>
+  against(
+    () => undefined,
+    async (client, server) => {
+      await assert.rejects(
+        client.getTenants({}, { timeoutMs: 20 }),
+        (error) => error instanceof ECPTimeoutError && error.code === 'TIMEOUT',
+      );
+      const controller = new AbortController();
+      const call = client.getTenants({}, { signal: controller.signal });
+      controller.abort(new Error('enough'));
+      await assert.rejects(call, /enough/);
+      assert.ok(server.requests.length <= 2);
+    },
+  ));
+
+test('garbage is an invalid response, and an error page keeps its status', async () => {
+  await against(
+    (request, response) => response.end('<html>'),
+    async (client) => {
+      await assert.rejects(
+        client.getTenants(),
+        (error) => error instanceof InvalidResponseError && error.details.body === '<html>',
+      );
+    },
+  );
+  await against(
+    (request, response) => {
+      response.writeHead(502);
+      response.end('<html>bad gateway');
+    },
+    async (client) => {
+      await assert.rejects(
+        client.getTenants(),
+        (error) => error.status === 502 && error.code === 'INTERNAL_ERROR',
+      );
+    },
+  );
+});
+
+test('the sender keeps a batch over failures, is bounded, and counts what it drops', () =>
+  against(
+    (request, response, number) => {
+      if (number === 1) return refuse(response, 503, 'DATABASE_ERROR', { 'retry-after': '0' });
+      response.writeHead(201, { 'content-type': 'application/json' });
+      response.end('{"tenant_id": "a", "accepted": 1}');
+    },
+    async (client, server) => {
+      const errors = [];
+      const sender = client.createMetricsSender('a', {
+        maxQueue: 5,
+        batchSize: 100,
+        onError: (error) => errors.push(error.code),
+      });
+      for (let i = 0; i < 8; i++) sender.add({ cpu: i });
+      await sender.close();
+      assert.equal(sender.add({ cpu: 1 }), false);
+      assert.deepEqual([sender.sent, sender.dropped, errors], [5, 4, ['DATABASE_ERROR']]);
+      assert.equal(server.requests[0].body, server.requests[1].body);
+      const { samples } = JSON.parse(server.requests[1].body);
+      assert.deepEqual(
+        samples.map((sample) => sample.metrics.cpu),
+        [3, 4, 5, 6, 7],
+      );
+      assert.equal(new Set(samples.map((sample) => sample.timestamp)).size, 5);
+    },
+  ));
+
+test('the sender gives a refused batch up, and close ends waiting', async () => {
+  await against(
+    (request, response) => refuse(response, 422, 'VALIDATION_FAILED'),
+    async (client) => {
+      const sender = client.createMetricsSender('a');
+      sender.add({ cpu: 1000 });
+      await sender.flush();
+      assert.deepEqual([sender.sent, sender.dropped], [0, 1]);
+    },
+  );
+  await against(
+    () => undefined,
+    async (client) => {
+      const sender = client.createMetricsSender('a');
+      sender.add({ cpu: 1 });
+      await sender.close({ timeoutMs: 20 });
+      assert.deepEqual([sender.sent, sender.dropped, sender.pending], [0, 1, 0]);
+    },
+  );
+});
+
+async function withSockets(work) {
+  const server = await startMisbehaving((request, response) => refuse(response, 426, 'INVALID_REQUEST'));
+  const sockets = new WebSocketServer({ server: server.server });
+  const connections = [];
+  sockets.on('connection', (socket, request) => {
+    connections.push(request.url);
+    sockets.emit(`connection-${connections.length}`, socket);
+  });
+  try {
+    await work(new ECPClient({ baseUrl: server.baseUrl, isDemo: true }), sockets, connections);
+  } finally {
+    for (const socket of sockets.clients) socket.terminate();
+    await server.stop();
+  }
+}
+const fast = { baseMs: 1, maxMs: 5 };
+
+test('a monitoring stream subscribes again after a break and says what it missed', () =>
+  withSockets(async (client, sockets, connections) => {
+    const hellos = [];
+    for (const number of [1, 2]) {
+      sockets.on(`connection-${number}`, (socket) =>
+        socket.on('message', (data) => {
+          hellos.push(JSON.parse(data));
+          for (const seq of number === 1 ? [1, 2, 5] : [1])
+            socket.send(JSON.stringify({ seq, tenant_id: 'a', metrics: { cpu: seq } }));
+          if (number === 1) socket.terminate();
+        }),
+      );
+    }
+    const gaps = [];
+    const frames = [];
+    for await (const frame of client.subscribeToMonitoring('a', undefined, {
+      metrics: ['cpu'],
+      intervalMs: 200,
+      onGap: (gap) => gaps.push(gap),
+      reconnect: fast,
+    })) {
+      frames.push(frame.seq);
+      if (frames.length === 4) break;
+    }
+    assert.deepEqual(frames, [1, 2, 5, 1]);
+    assert.deepEqual(gaps, [
+      { reason: 'sequence', after: 2, before: 5 },
+      { reason: 'reconnect', after: 5, before: undefined },
+    ]);
+    assert.deepEqual(hellos, Array(2).fill({ action: 'subscribe', metrics: ['cpu'], interval: 200 }));
+    assert.equal(connections[0], '/ws/monitoring/a?demo_mode=true');
+  }));
+
+test('an alert stream resumes after the newest opening and leaves repeats out', () =>
+  withSockets(async (client, sockets, connections) => {
+    const alert = (seq, alert_id, state, minute) =>
+      JSON.stringify({ seq, alert_id, state, opened_at: `2026-01-01T00:0${minute}:00Z` });
+    sockets.on('connection-1', (socket) => {
+      socket.send(alert(7, 'a1', 'opened', 1));
+      socket.send(alert(7, 'a2', 'opened', 2));
+      socket.send(alert(8, 'a1', 'resolved', 1));
+      socket.close(1001);
+    });
+    sockets.on('connection-2', (socket) => {
+      socket.send(alert(8, 'a1', 'resolved', 1));
+      socket.send(alert(9, 'a3', 'opened', 3));
+    });
+    const gaps = [];
+    const seen = [];
+    for await (const frame of client.subscribeToAlerts('a', undefined, {
+      onGap: (gap) => gaps.push(gap),
+      reconnect: fast,
+    })) {
+      seen.push(`${frame.seq}${frame.alert_id}`);
+      if (frame.seq === 9) break;
+    }
+    assert.deepEqual(seen, ['7a1', '7a2', '8a1', '9a3']);
+    assert.deepEqual(gaps, []);
+    assert.deepEqual(connections, ['/ws/alerts/a?demo_mode=true', '/ws/alerts/a?demo_mode=true&since=a2']);
+  }));
+
+test('error frames and garbage are reported and do not end a stream', () =>
+  withSockets(async (client, sockets) => {
+    sockets.on('connection-1', (socket) => {
+      socket.send('garbage');
+      socket.send(
+        JSON.stringify({ seq: 1, error: { code: 'INVALID_REQUEST', message: 'what?', details: {} } }),
+      );
+      socket.send(JSON.stringify({ seq: 2, tenant_id: 'a', metrics: {} }));
+    });
+    const errors = [];
+    const frame = deferred();
+    const subscription = client.subscribeToMonitoring('a', frame.resolve, {
+      onError: (error) => errors.push(error.code),
+    });
+    assert.equal((await frame.promise).seq, 2);
+    assert.deepEqual(errors, ['INVALID_RESPONSE', 'INVALID_REQUEST']);
+    subscription.close();
+  }));
+
+test('a slow iterator loses the oldest frames and is told', () =>
+  withSockets(async (client, sockets) => {
+    const sent = deferred();
+    sockets.on('connection-1', (socket) => {
+      for (let seq = 1; seq <= 5; seq++) socket.send(JSON.stringify({ seq, status: 'deploying' }));
+      socket.close(1000);
+      socket.on('close', sent.resolve);
+    });
+    const gaps = [];
+    const subscription = client.subscribeToDeployment('dep-a', undefined, {
+      bufferSize: 2,
+      onGap: (gap) => gaps.push(gap.reason),
+    });
+    await subscription.done;
+    const left = [];
+    for await (const frame of subscription) left.push(frame.seq);
+    assert.deepEqual([left, subscription.dropped, gaps], [[4, 5], 3, ['overflow', 'overflow', 'overflow']]);
+  }));
+
+test('the signal of the caller closes a stream', () =>
+  withSockets(async (client) => {
+    const controller = new AbortController();
+    const subscription = client.subscribeToMonitoring('a', () => undefined, { signal: controller.signal });
+    controller.abort();
+    await subscription.done;
+  }));
+
+test('settings that can not work are refused at once', () => {
+  assert.throws(() => new ECPClient({ baseUrl: 'http://localhost/api/v1' }), /isDemo/);
+  assert.throws(() => new ECPClient({ baseUrl: 'ftp://localhost', isDemo: true }), /baseUrl/);
+  const client = new ECPClient({ baseUrl: 'http://localhost/api/v1/', isDemo: true });
+  assert.throws(() => client.getTenant(''), /tenantId/);
+});
