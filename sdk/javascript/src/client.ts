@@ -336,7 +336,7 @@ export class ECPClient {
     try {
       return await this.getDeploymentStatus(tenantId, { signal });
     } catch (error) {
-      if (isTransient(error)) return undefined;
+      if (isTransient(error) || error instanceof ECPTimeoutError) return undefined;
       throw error;
     }
   }

@@ -107,6 +107,8 @@ export class MetricsSender {
     this.#timer = undefined;
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
+      // Added between the last batch and now.
+      if (this.#queue.length > 0) this.#timer ??= setTimeout(() => this.#start(), this.#flushIntervalMs);
     });
   }
 

@@ -304,6 +304,7 @@ export class Subscription<T extends { seq: number }> implements AsyncIterable<T>
   }
 
   #report(error: unknown): void {
+    if (this.#ended) return;
     this.#guard(() => this.#options.onError?.(error));
   }
 
