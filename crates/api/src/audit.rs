@@ -3,9 +3,11 @@
 use crate::auth::Auditor;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
-use crate::query::QueryReader;
+use crate::query::{Page, QueryReader};
+use crate::request_context::Api;
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
+use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::AuditQuery;
@@ -79,6 +81,12 @@ pub struct AuditListOut<'a> {
     tag = "audit",
     params(
         ("tenant_id" = Option<String>, Query, description = "Only changes of this tenant"),
+        ("actor" = Option<String>, Query, description = "Only by this token name, or `controller`", example = "controller"),
+        ("action" = Option<String>, Query, description = "Only this action", example = "tenant.heal"),
+        ("outcome" = Option<String>, Query, description = "Only with this outcome", example = "restored"),
+        ("request_id" = Option<String>, Query, description = "Only what this request asked for"),
+        ("since" = Option<String>, Query, description = "Not before this RFC 3339 time", example = "2024-01-20T14:30:00Z"),
+        ("until" = Option<String>, Query, description = "Before this RFC 3339 time", example = "2024-01-21T14:30:00Z"),
         ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
         ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
     ),
@@ -88,7 +96,21 @@ pub struct AuditListOut<'a> {
     ),
 )]
 pub(crate) async fn list_audit_entries(Auditor(api): Auditor, uri: Uri) -> Result<Response, ApiError> {
-    let query = QueryReader::new(&uri);
+    let (filter, page) = read_filter(&api, &uri)?;
+    if let Some(id) = &filter.tenant_id {
+        api.own(id)?;
+    }
+    let (entries, total_count) = api.services().tenants.audit(filter).await?;
+    let body = AuditListOut {
+        entries: entries.iter().map(AuditEntryOut::new).collect(),
+        total_count,
+        pagination: PaginationOut::new(page, total_count),
+    };
+    Ok(wire::json(StatusCode::OK, &body))
+}
+
+fn read_filter(api: &Api, uri: &Uri) -> Result<(AuditQuery, Page), ApiError> {
+    let query = QueryReader::new(uri);
     let page = query.page();
     let tenant_id = query.text("tenant_id").map(TenantId::parse).transpose();
     if tenant_id.is_err() {
@@ -98,19 +120,26 @@ pub(crate) async fn list_audit_entries(Auditor(api): Auditor, uri: Uri) -> Resul
     if tenant_id == Ok(None) && api.access.tenants.is_some() {
         query.fault("tenant_id", Message::new("api.audit_tenant_required"));
     }
-    query.finish(&api.context)?;
-
-    // A fault was answered above.
-    let tenant_id = tenant_id.ok().flatten();
-    if let Some(id) = &tenant_id {
-        api.own(id)?;
-    }
-    let filter = AuditQuery { tenant_id, skip: page.skip, limit: page.limit };
-    let (entries, total_count) = api.services().tenants.audit(filter).await?;
-    let body = AuditListOut {
-        entries: entries.iter().map(AuditEntryOut::new).collect(),
-        total_count,
-        pagination: PaginationOut::new(page, total_count),
+    let time = |name| match query.text(name).map(str::parse::<Timestamp>) {
+        Some(Err(_)) => {
+            query.fault(name, Message::new("api.time_not_rfc3339"));
+            None
+        }
+        time => time.and_then(Result::ok),
     };
-    Ok(wire::json(StatusCode::OK, &body))
+    let text = |name| query.text(name).map(str::to_owned);
+    let filter = AuditQuery {
+        // A fault is answered below.
+        tenant_id: tenant_id.ok().flatten(),
+        actor: text("actor"),
+        action: text("action"),
+        outcome: text("outcome"),
+        request_id: text("request_id"),
+        since: time("since"),
+        until: time("until"),
+        skip: page.skip,
+        limit: page.limit,
+    };
+    query.finish(&api.context)?;
+    Ok((filter, page))
 }

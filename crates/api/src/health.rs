@@ -6,6 +6,7 @@ use crate::telemetry;
 use crate::wire;
 use axum::extract::State;
 use axum::response::Response;
+use ecp_core::ports::ClusterHealth;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
@@ -18,6 +19,12 @@ pub struct HealthOut {
     /// `ok`; for readiness `starting`, `ready` or `stopping`.
     #[schema(example = "ok")]
     status: &'static str,
+    /// For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
+    /// `unreachable` with the reason. One that does not answer leaves the server ready: reads and
+    /// demo mode need no cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ok")]
+    kubernetes: Option<String>,
 }
 
 /// Tell that the process lives
@@ -30,7 +37,7 @@ pub struct HealthOut {
     responses((status = 200, description = "It lives", body = HealthOut)),
 )]
 pub(crate) async fn get_health() -> Response {
-    wire::json(StatusCode::OK, &HealthOut { status: "ok" })
+    wire::json(StatusCode::OK, &HealthOut { status: "ok", kubernetes: None })
 }
 
 /// Tell whether traffic is welcome
@@ -45,7 +52,12 @@ pub(crate) async fn get_health() -> Response {
 )]
 pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Response {
     let status = if state.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    wire::json(status, &HealthOut { status: state.readiness.as_str() })
+    let kubernetes = match state.real.cluster.health() {
+        ClusterHealth::NotConfigured => "not_configured".to_owned(),
+        ClusterHealth::Ready => "ok".to_owned(),
+        ClusterHealth::Unreachable(reason) => format!("unreachable: {reason}"),
+    };
+    wire::json(status, &HealthOut { status: state.readiness.as_str(), kubernetes: Some(kubernetes) })
 }
 
 /// Tell what was counted

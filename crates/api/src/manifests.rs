@@ -11,11 +11,13 @@ use crate::tenants::input;
 use crate::wire;
 use axum::body::Body;
 use axum::response::Response;
+use ecp_core::Mode;
 use ecp_core::access::Role;
 use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::{RenderOptions, render};
+use ecp_core::ports::Cluster;
 use ecp_core::text::{Language, Message};
-use ecp_core::validate::{self, Finding, MAX_MANIFEST_BYTES, Report, Unreadable};
+use ecp_core::validate::{self, Finding, MAX_MANIFEST_BYTES, Position, Report, Unreadable};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Uri};
 use serde::Serialize;
@@ -275,16 +277,44 @@ pub(crate) async fn validate_manifest(
     let capacity = api.services().cluster.capacity().ok();
     let catalog = api.state.catalog.clone();
     // A large manifest takes milliseconds of computing, which must not hold up other requests.
+    let asks_cluster = api.mode == Mode::Real && capacity.is_some();
     let verdict = tokio::task::spawn_blocking(move || {
-        validate::validate_manifest(&catalog, id.as_ref(), &content, capacity.as_ref())
+        let report = validate::validate_manifest(&catalog, id.as_ref(), &content, capacity.as_ref())?;
+        let objects = if asks_cluster { validate::manifest_objects(&content)? } else { Vec::new() };
+        Ok((report, objects))
     })
     .await
     .map_err(|error| {
         ApiError::new(ErrorCode::InternalError, Message::new("api.internal_error")).caused_by(error)
     })?;
     match verdict {
-        Ok(report) => Ok(wire::json(StatusCode::OK, &ValidationOut::new(&report, api.language()))),
+        Ok((mut report, objects)) => {
+            ask_cluster(&*api.services().cluster, &mut report, objects).await;
+            Ok(wire::json(StatusCode::OK, &ValidationOut::new(&report, api.language())))
+        }
         Err(unreadable) => Err(manifest_invalid(&unreadable, api.language())),
+    }
+}
+
+/// Adds what the cluster itself would refuse, by a server-side dry run.
+async fn ask_cluster(cluster: &dyn Cluster, report: &mut Report, objects: Vec<(Position, Value)>) {
+    if objects.is_empty() {
+        return;
+    }
+    let (places, values): (Vec<Position>, Vec<Value>) = objects.into_iter().unzip();
+    match cluster.dry_run(&values).await {
+        Ok(refusals) => report.errors.extend(refusals.into_iter().filter_map(|refusal| {
+            let message = Message::new("validate.cluster.refused")
+                .with("object", format!("{}/{}", refusal.kind, refusal.name))
+                .with("reason", &refusal.reason);
+            Some(Finding { position: places.get(refusal.index)?.clone(), code: "cluster.refused", message })
+        })),
+        Err(error) => {
+            let message = Message::new("validate.cluster.not_asked").with("reason", error);
+            let position = places.into_iter().next();
+            let finding = position.map(|position| Finding { position, code: "cluster.not_asked", message });
+            report.warnings.extend(finding);
+        }
     }
 }
 

@@ -50,6 +50,8 @@ pub struct ControllerOptions {
     pub time_scale: f64,
     /// Life time without any visible change after which a roll-out has failed.
     pub progress_deadline: Duration,
+    /// Whether a failed update brings back what ran before, where the request does not say.
+    pub rollback_on_failure: bool,
     /// Wait after the first failed try; doubled each time.
     pub backoff_base: Duration,
     /// Longest wait between tries.
@@ -64,6 +66,7 @@ impl Default for ControllerOptions {
             max_concurrent: 8,
             time_scale: 1.0,
             progress_deadline: Duration::from_secs(600),
+            rollback_on_failure: false,
             backoff_base: Duration::from_secs(1),
             backoff_max: Duration::from_secs(60),
             resync: Duration::from_secs(30),

@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::ids::{DeploymentId, TenantId};
+use crate::tenant::TenantSpec;
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +181,12 @@ pub struct Deployment {
     /// one takes its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<DeploymentId>,
+    /// Whether a failure of it is rolled back; where nothing is said, the configuration decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<bool>,
+    /// What ran before it, to roll back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<TenantSpec>,
     /// Where it stands.
     pub status: DeploymentStatus,
     /// Which step.
@@ -233,6 +240,8 @@ impl Deployment {
             generation,
             kind,
             replaces: None,
+            rollback: None,
+            last_good: None,
             status,
             phase: Phase::Queued,
             progress: 0,
@@ -292,6 +301,17 @@ impl Deployment {
         self.phase = Phase::RollingBack;
         self.end(now);
         let message = Message::new("deployment.superseded").with("deployment_id", newer);
+        self.note(now, LogLevel::Warning, message);
+    }
+
+    /// Ends it badly, and says that what ran before takes its place again.
+    pub fn roll_back(&mut self, now: Timestamp, failure: Failure, newer: &DeploymentId) {
+        self.status = DeploymentStatus::RolledBack;
+        self.phase = Phase::RollingBack;
+        self.end(now);
+        self.note(now, LogLevel::Error, failure.message.clone());
+        self.failure = Some(failure);
+        let message = Message::new("deployment.rolled_back").with("deployment_id", newer);
         self.note(now, LogLevel::Warning, message);
     }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 mod access;
 mod config;
+mod difference;
 mod footprint;
 mod monitoring;
 mod namespace;
@@ -26,6 +27,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
+pub use difference::{ObjectAction, ObjectChange, difference};
 pub use footprint::{limits, requested_resources};
 pub use object::{Object, Workload};
 

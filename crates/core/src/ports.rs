@@ -160,6 +160,18 @@ pub struct ProgressUpdate {
 pub struct AuditQuery {
     /// Of this tenant.
     pub tenant_id: Option<TenantId>,
+    /// By this actor.
+    pub actor: Option<String>,
+    /// Of this action, such as `tenant.heal`.
+    pub action: Option<String>,
+    /// With this outcome.
+    pub outcome: Option<String>,
+    /// Asked for by this request.
+    pub request_id: Option<String>,
+    /// Not before this.
+    pub since: Option<Timestamp>,
+    /// Before this.
+    pub until: Option<Timestamp>,
     /// Entries to leave out first.
     pub skip: usize,
     /// Entries at most.

@@ -7,7 +7,7 @@ use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
 use crate::manifest;
 use crate::ports::{
-    Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError,
+    Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, Refusal, StoreError,
     TenantChange, TenantStore,
 };
 use crate::quantity::memory_text;
@@ -78,6 +78,19 @@ pub struct Shortfall {
     pub requested: String,
     /// What is free, with unit.
     pub available: String,
+}
+
+/// What a request would do.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// The tenant as it is; none before its creation.
+    pub before: Option<Arc<Tenant>>,
+    /// The tenant as it would be; none after its deletion.
+    pub after: Option<Tenant>,
+    /// What would become of each object.
+    pub objects: Vec<manifest::ObjectChange>,
+    /// What the cluster would refuse.
+    pub refusals: Vec<Refusal>,
 }
 
 /// Why a request about a tenant is refused or fails.
@@ -153,23 +166,8 @@ impl Tenancy {
         {
             return Ok(Accepted::Replayed(answer));
         }
-        if let Some(existing) = self.store.tenant(&id) {
-            return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
-        }
-        let sizing = self.size(&spec);
-        self.cluster.check_namespace(&id)?;
-        self.check_capacity(&id, &sizing)?;
         let now = self.now();
-        let tenant = Tenant {
-            id: id.clone(),
-            spec,
-            sizing,
-            status: TenantStatus::Pending,
-            generation: 1,
-            deployment_id: DeploymentId::generate(),
-            created_at: now,
-            updated_at: now,
-        };
+        let tenant = self.plan_creation(id, spec, now)?;
         let new = NewTenant {
             deployment: self.deployment_of(&tenant, DeploymentKind::Create, now),
             secrets: TenantSecrets::generate(manifest::SECRET_KEYS),
@@ -184,43 +182,31 @@ impl Tenancy {
     }
 
     /// Accepts a change. `if_match` is the generation that the caller read. A change that changes
-    /// nothing rolls nothing out, unless the last roll-out failed: then it is a retry.
+    /// nothing rolls nothing out, unless the last roll-out failed: then it is a retry. `rollback`
+    /// says whether a failure of the roll-out brings back what ran before.
     pub async fn update_tenant(
         &self,
         caller: &Caller,
         id: &TenantId,
         patch: TenantPatch,
         if_match: Option<u64>,
+        rollback: Option<bool>,
     ) -> Result<Arc<Tenant>, TenancyError> {
         let _admitted = self.admission.lock().await;
-        let before = self.existing(id)?;
-        if before.status == TenantStatus::Deleting {
-            return Err(StoreError::TenantDeleting(id.clone()).into());
-        }
-        check_generation(&before, if_match)?;
-        let spec = patch.applied_to(&before.spec);
-        if spec.service_requirements.is_empty() {
-            return Err(TenancyError::NoServices(id.clone()));
-        }
-        let sizing = self.size(&spec);
-        if spec == before.spec && sizing == before.sizing && before.status != TenantStatus::Failed {
-            return Ok(before);
-        }
-        self.check_capacity(id, &sizing)?;
         let now = self.now();
-        let tenant = Tenant {
-            spec,
-            sizing,
-            status: TenantStatus::Pending,
-            generation: before.generation + 1,
-            deployment_id: DeploymentId::generate(),
-            updated_at: now,
-            ..(*before).clone()
+        let (before, tenant) = self.plan_update(id, patch, if_match, now)?;
+        let Some(tenant) = tenant else { return Ok(before) };
+        let last_good = match before.status {
+            TenantStatus::Running => Some(before.spec.clone()),
+            _ => self
+                .store
+                .deployment(&before.deployment_id)
+                .and_then(|deployment| deployment.last_good.clone()),
         };
+        let deployment =
+            self.deployment_of(&tenant, DeploymentKind::Update, now).replacing(before.deployment_id.clone());
         let change = TenantChange {
-            deployment: self
-                .deployment_of(&tenant, DeploymentKind::Update, now)
-                .replacing(before.deployment_id.clone()),
+            deployment: Deployment { rollback, last_good, ..deployment },
             audit: self.audit(caller, "tenant.update", Some(&before), &tenant, now),
             tenant,
         };
@@ -263,6 +249,110 @@ impl Tenancy {
         };
         self.store.change_tenant(change).await?;
         Ok(Deletion { deletion_id, estimated_time })
+    }
+
+    /// What [`Self::create_tenant`] would do; nothing is written.
+    pub async fn preview_creation(&self, id: TenantId, spec: TenantSpec) -> Result<Preview, TenancyError> {
+        let tenant = self.plan_creation(id, spec, self.now())?;
+        self.preview(None, Some(tenant)).await
+    }
+
+    /// What [`Self::update_tenant`] would do; nothing is written.
+    pub async fn preview_update(
+        &self,
+        id: &TenantId,
+        patch: TenantPatch,
+        if_match: Option<u64>,
+    ) -> Result<Preview, TenancyError> {
+        let (before, after) = self.plan_update(id, patch, if_match, self.now())?;
+        let after = after.unwrap_or_else(|| (*before).clone());
+        self.preview(Some(before), Some(after)).await
+    }
+
+    /// What [`Self::delete_tenant`] would do; nothing is written.
+    pub async fn preview_deletion(
+        &self,
+        id: &TenantId,
+        if_match: Option<u64>,
+    ) -> Result<Preview, TenancyError> {
+        let before = self.existing(id)?;
+        if before.status != TenantStatus::Deleting {
+            check_generation(&before, if_match)?;
+        }
+        self.preview(Some(before), None).await
+    }
+
+    async fn preview(
+        &self,
+        before: Option<Arc<Tenant>>,
+        after: Option<Tenant>,
+    ) -> Result<Preview, TenancyError> {
+        let secrets = match &before {
+            Some(before) => self.store.tenant_secrets(&before.id).await?,
+            None => TenantSecrets::generate(manifest::SECRET_KEYS),
+        };
+        let rendered = |tenant: &Tenant| {
+            manifest::render(&self.catalog, tenant, &secrets, &manifest::RenderOptions::default()).objects
+        };
+        let old = before.as_deref().map(rendered).unwrap_or_default();
+        let new = after.as_ref().map(rendered).unwrap_or_default();
+        let tried: Vec<_> = new.iter().filter_map(|object| serde_json::to_value(object).ok()).collect();
+        let refusals = if tried.is_empty() { Vec::new() } else { self.cluster.dry_run(&tried).await? };
+        Ok(Preview { objects: manifest::difference(&old, &new), before, after, refusals })
+    }
+
+    /// The tenant that a creation would make.
+    fn plan_creation(&self, id: TenantId, spec: TenantSpec, now: Timestamp) -> Result<Tenant, TenancyError> {
+        if let Some(existing) = self.store.tenant(&id) {
+            return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
+        }
+        let sizing = self.size(&spec);
+        self.cluster.check_namespace(&id)?;
+        self.check_capacity(&id, &sizing)?;
+        Ok(Tenant {
+            id,
+            spec,
+            sizing,
+            status: TenantStatus::Pending,
+            generation: 1,
+            deployment_id: DeploymentId::generate(),
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    /// The tenant as it is, and as a change would make it; none where there is nothing to roll out.
+    fn plan_update(
+        &self,
+        id: &TenantId,
+        patch: TenantPatch,
+        if_match: Option<u64>,
+        now: Timestamp,
+    ) -> Result<(Arc<Tenant>, Option<Tenant>), TenancyError> {
+        let before = self.existing(id)?;
+        if before.status == TenantStatus::Deleting {
+            return Err(StoreError::TenantDeleting(id.clone()).into());
+        }
+        check_generation(&before, if_match)?;
+        let spec = patch.applied_to(&before.spec);
+        if spec.service_requirements.is_empty() {
+            return Err(TenancyError::NoServices(id.clone()));
+        }
+        let sizing = self.size(&spec);
+        if spec == before.spec && sizing == before.sizing && before.status != TenantStatus::Failed {
+            return Ok((before, None));
+        }
+        self.check_capacity(id, &sizing)?;
+        let tenant = Tenant {
+            spec,
+            sizing,
+            status: TenantStatus::Pending,
+            generation: before.generation + 1,
+            deployment_id: DeploymentId::generate(),
+            updated_at: now,
+            ..(*before).clone()
+        };
+        Ok((before, Some(tenant)))
     }
 
     async fn hurry_deletion(&self, tenant: &Tenant) -> Result<(), TenancyError> {

@@ -115,6 +115,8 @@ pub struct Controller {
     pub max_concurrent: usize,
     /// Seconds of life without progress before a deployment fails.
     pub progress_deadline_seconds: u64,
+    /// Whether a failed update brings back what ran before.
+    pub rollback_on_failure: bool,
 }
 
 /// Demo mode.

@@ -87,6 +87,7 @@ impl ModeRuntime {
             ControllerOptions {
                 max_concurrent: config.controller.max_concurrent,
                 time_scale,
+                rollback_on_failure: config.controller.rollback_on_failure,
                 progress_deadline: Duration::from_secs(config.controller.progress_deadline_seconds),
                 ..ControllerOptions::default()
             },

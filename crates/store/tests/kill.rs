@@ -220,7 +220,7 @@ async fn check(store: &SqliteStore, acknowledged: &Acknowledged) {
         if matches!(what.as_str(), "alerted" | "changed" | "deleting") && tenant.is_some() {
             assert_eq!(store.open_alerts(id).len(), 1, "the alert of {id}, which was {what}");
         }
-        let query = AuditQuery { tenant_id: Some(id.clone()), skip: 0, limit: 9 };
+        let query = AuditQuery { tenant_id: Some(id.clone()), limit: 9, ..AuditQuery::default() };
         let entries = store.audit(query).await.unwrap().1;
         let least = match what.as_str() {
             "created" | "alerted" => 1,

@@ -5,6 +5,7 @@ use crate::auth::Writer;
 use crate::body::JsonBody;
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::Faults;
+use crate::query::QueryReader;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use ecp_core::tenancy::Accepted;
 use ecp_core::tenant::Tenant;
 use ecp_core::text::{Language, Message};
 use http::header::LOCATION;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -125,22 +126,30 @@ impl<'a> CreatedTenantOut<'a> {
     post,
     path = "/api/v1/tenants/",
     tag = "tenants",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters", example = "8e03978e-40d5-43dd-bc93-6894a57f9324")),
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Only say what would be done (200, see PreviewOut), write nothing (default false)", example = false),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters", example = "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+    ),
     request_body = CreateTenantIn,
     responses(
         (status = 201, description = "Accepted", body = CreatedTenantOut, headers(
             ("Location" = String, description = "Path of the tenant"),
             ("Idempotent-Replayed" = String, description = "`true` where this is the answer to an earlier request under the same key"),
         )),
+        (status = 200, description = "With `dry_run`: what would be done", body = super::preview::PreviewOut),
         (status = 409, description = "TENANT_ALREADY_EXISTS, INSUFFICIENT_RESOURCES, or CONFLICT where the idempotency key was used for another request", body = crate::openapi::ErrorOut),
         (status = 422, description = "VALIDATION_FAILED or INVALID_PRESET, with every wrong field", body = crate::openapi::ErrorOut),
     ),
 )]
 pub(crate) async fn create_tenant(
     Writer(api): Writer,
+    uri: Uri,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
+    let query = QueryReader::new(&uri);
+    let dry_run = query.flag("dry_run").unwrap_or(false);
+    query.finish(&api.context)?;
     let caller = api.caller();
     let idempotency = idempotency_key(&headers, &caller.actor, &body.bytes)?;
     let faults = Faults::default();
@@ -151,6 +160,9 @@ pub(crate) async fn create_tenant(
     api.context.set_tenant(&id);
     api.own(&id)?;
 
+    if dry_run {
+        return Ok(api.preview_response(api.services().tenancy.preview_creation(id, spec).await?));
+    }
     let location = wire::tenant_path(&id);
     let language = api.language();
     let respond = |tenant: &Tenant| {

@@ -37,6 +37,7 @@ pub struct DeletionOut {
     params(
         ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
         ("force" = Option<bool>, Query, description = "Skip grace periods and finalizers (default false)", example = false),
+        ("dry_run" = Option<bool>, Query, description = "Only say what would be done (200, see PreviewOut), write nothing (default false)", example = false),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the caller read, or `*`"),
     ),
     responses(
@@ -52,11 +53,15 @@ pub(crate) async fn delete_tenant(
 ) -> Result<Response, ApiError> {
     let query = QueryReader::new(&uri);
     let force = query.flag("force").unwrap_or(false);
+    let dry_run = query.flag("dry_run").unwrap_or(false);
     query.finish(&api.context)?;
     let tenant = api.find_tenant(&tenant_id)?;
     let expected = if_match(&headers, &tenant)?;
 
     let tenancy = &api.services().tenancy;
+    if dry_run {
+        return Ok(api.preview_response(tenancy.preview_deletion(&tenant.id, expected).await?));
+    }
     let deletion = tenancy.delete_tenant(&api.caller(), &tenant.id, force, expected).await?;
     let body = DeletionOut {
         message: Message::new("api.deletion_started").render(api.language()),

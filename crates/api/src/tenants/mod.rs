@@ -8,6 +8,7 @@ mod delete;
 mod detail;
 pub(crate) mod input;
 mod list;
+mod preview;
 mod update;
 
 pub(crate) use create::{__path_create_tenant, SlaTargetIn, create_tenant};

@@ -9,9 +9,10 @@ use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::fields::Faults;
 use crate::openapi::ErrorOut;
+use crate::query::QueryReader;
 use crate::request_context::PathText;
 use axum::response::Response;
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use serde_json::Value;
 use utoipa::ToSchema;
 
@@ -51,6 +52,8 @@ pub struct UpdateTenantIn {
     tag = "tenants",
     params(
         ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("rollback" = Option<bool>, Query, description = "Bring back what ran before where the roll-out fails (default: as configured)", example = true),
+        ("dry_run" = Option<bool>, Query, description = "Only say what would be done (200, see PreviewOut), write nothing (default false)", example = false),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the caller read, or `*`"),
     ),
     request_body = UpdateTenantIn,
@@ -65,9 +68,14 @@ pub struct UpdateTenantIn {
 pub(crate) async fn update_tenant(
     Writer(api): Writer,
     PathText(tenant_id): PathText,
+    uri: Uri,
     headers: HeaderMap,
     body: JsonBody,
 ) -> Result<Response, ApiError> {
+    let query = QueryReader::new(&uri);
+    let dry_run = query.flag("dry_run").unwrap_or(false);
+    let rollback = query.flag("rollback");
+    query.finish(&api.context)?;
     let present = api.find_tenant(&tenant_id)?;
     let expected = if_match(&headers, &present)?;
     let faults = Faults::default();
@@ -77,7 +85,10 @@ pub(crate) async fn update_tenant(
     let patch = patch.unwrap_or_default();
 
     let tenancy = &api.services().tenancy;
-    let tenant = tenancy.update_tenant(&api.caller(), &present.id, patch, expected).await?;
+    if dry_run {
+        return Ok(api.preview_response(tenancy.preview_update(&present.id, patch, expected).await?));
+    }
+    let tenant = tenancy.update_tenant(&api.caller(), &present.id, patch, expected, rollback).await?;
     api.context.debug_note("sizing", || super::create::sizing_note(&tenant));
     Ok(api.detail_response(&tenant))
 }

@@ -3,10 +3,15 @@
 use super::view::{View, news};
 use super::{Found, LookEnd, LookError, Shared};
 use crate::reasons;
-use ecp_core::deployment::{Deployment, DeploymentStatus, Failure, LogLevel, Phase, ResourceState};
+use ecp_core::audit::AuditEntry;
+use ecp_core::deployment::{
+    Deployment, DeploymentKind, DeploymentStatus, Failure, LogLevel, Phase, ResourceState,
+};
+use ecp_core::ids::DeploymentId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{ClusterError, ObjectState, StoreError};
-use ecp_core::tenant::{Tenant, TenantStatus};
+use ecp_core::ports::{ClusterError, ObjectState, StoreError, TenantChange};
+use ecp_core::sizing::{self, Demand};
+use ecp_core::tenant::{Tenant, TenantSpec, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +75,11 @@ impl Found {
 struct Look<'a> {
     shared: &'a Shared,
     tenant: Arc<Tenant>,
+    /// What is to be there now.
     objects: Arc<Vec<Object>>,
+    /// What is to be there in the end: an update rolls out without the quota, since pods that go and
+    /// pods that come count together, and those that come would wait for ever for those that go.
+    whole: Arc<Vec<Object>>,
     /// The record, as it will be written next.
     deployment: Deployment,
 }
@@ -81,8 +90,12 @@ impl Shared {
         tenant: Arc<Tenant>,
         recorded: &Deployment,
     ) -> Result<LookEnd, LookError> {
-        let objects = self.manifest(&tenant).await?;
-        let mut look = Look { shared: self, tenant, objects, deployment: recorded.clone() };
+        let whole = self.manifest(&tenant).await?;
+        let lifts_quota = recorded.kind == DeploymentKind::Update
+            && !recorded.status.is_final()
+            && recorded.phase < Phase::Verifying;
+        let objects = if lifts_quota { Arc::new(without_quota(&whole)) } else { whole.clone() };
+        let mut look = Look { shared: self, tenant, objects, whole, deployment: recorded.clone() };
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
         match end {
             Err(LookError::Cluster(
@@ -136,6 +149,10 @@ impl Look<'_> {
     /// Applies step by step; false when the tenant changed meanwhile. Steps that the record is past
     /// are applied again, silently: the cluster may have lost since what they made.
     async fn apply_in_steps(&mut self) -> Result<bool, LookError> {
+        if self.deployment.kind == DeploymentKind::Update {
+            // What goes, the quota too, makes room for what comes.
+            self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
+        }
         for step in &STEPS {
             let newest = self.shared.store.tenant(&self.tenant.id);
             if newest.is_none_or(|newest| newest.deployment_id != self.deployment.id) {
@@ -261,6 +278,11 @@ impl Look<'_> {
     /// Looks once more at what seems complete, and ends the deployment if it still is.
     async fn verify(&mut self) -> Result<LookEnd, LookError> {
         if self.deployment.phase < Phase::Verifying {
+            self.objects = self.whole.clone();
+            if !self.observe()?.missing.is_empty() {
+                let whole = self.whole.clone();
+                self.apply(&whole).await?;
+            }
             self.deployment.advance(Phase::Verifying, VERIFYING);
             self.note(LogLevel::Info, Message::new("deployment.verifying"));
             self.record(TenantStatus::Pending).await?;
@@ -348,9 +370,57 @@ impl Look<'_> {
     }
 
     async fn fail(&mut self, code: &str, message: Message) -> Result<LookEnd, LookError> {
-        self.deployment.fail(self.now(), Failure { code: code.to_owned(), message });
+        let failure = Failure { code: code.to_owned(), message };
+        if let Some(good) = self.revision_to_return_to() {
+            return self.roll_back(failure, good).await;
+        }
+        self.deployment.fail(self.now(), failure);
         self.record_outcome(TenantStatus::Failed, "failed").await?;
         Ok(LookEnd::Done)
+    }
+
+    /// What ran before this update, where it is to run again.
+    fn revision_to_return_to(&self) -> Option<TenantSpec> {
+        let wanted = self.deployment.rollback.unwrap_or(self.shared.options.rollback_on_failure);
+        let under_way = self.deployment.kind == DeploymentKind::Update && !self.deployment.status.is_final();
+        self.deployment.last_good.clone().filter(|_| wanted && under_way)
+    }
+
+    /// Makes what ran before the tenant's newest revision, and ends this deployment as rolled back.
+    async fn roll_back(&mut self, failure: Failure, good: TenantSpec) -> Result<LookEnd, LookError> {
+        let now = self.now();
+        let demand = Demand {
+            preset: good.preset,
+            service_requirements: good.service_requirements.clone(),
+            sla_target: good.sla_target,
+        };
+        let tenant = Tenant {
+            sizing: sizing::size(&self.shared.catalog, &demand),
+            spec: good,
+            status: TenantStatus::Pending,
+            generation: self.tenant.generation + 1,
+            deployment_id: DeploymentId::generate(),
+            updated_at: now,
+            ..(*self.tenant).clone()
+        };
+        let (id, newer) = (tenant.id.clone(), tenant.deployment_id.clone());
+        let kind = DeploymentKind::Update;
+        let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)
+            .replacing(self.deployment.id.clone());
+        // Going back and forth between two revisions that fail would never end.
+        let deployment = Deployment { rollback: Some(false), ..deployment };
+        self.deployment.roll_back(now, failure, &newer);
+        let audit = AuditEntry {
+            action: "tenant.rollback".to_owned(),
+            before: Some(
+                serde_json::json!({ "generation": self.tenant.generation, "spec": self.tenant.spec }),
+            ),
+            after: Some(serde_json::json!({ "generation": tenant.generation, "spec": tenant.spec })),
+            ..self.shared.audit(&self.tenant, &self.deployment, "accepted")
+        };
+        self.shared.store.change_tenant(TenantChange { tenant, deployment, audit }).await?;
+        self.record_outcome(TenantStatus::Failed, "rolled_back").await?;
+        Ok(LookEnd::Again)
     }
 
     fn observe(&self) -> Result<View, ClusterError> {
@@ -397,6 +467,10 @@ impl Look<'_> {
     fn now(&self) -> ecp_core::Timestamp {
         self.shared.clock.now()
     }
+}
+
+fn without_quota(objects: &[Object]) -> Vec<Object> {
+    objects.iter().filter(|object| !matches!(object, Object::ResourceQuota(_))).cloned().collect()
 }
 
 fn pods_ready(view: &View) -> Message {

@@ -28,6 +28,7 @@ mod services;
 mod tests;
 mod totals;
 mod tree;
+mod values;
 mod walk;
 mod workloads;
 mod yaml;
@@ -58,6 +59,8 @@ pub struct Position {
     /// Line in the text, from 1; 0 where the finding is about the manifest as a whole.
     pub line: usize,
 }
+
+pub use values::manifest_objects;
 
 /// One thing that is wrong or doubtful, with the fix in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -234,6 +234,18 @@ async fn a_manifest_that_the_cluster_refuses_changes_nothing() {
     })
     .await;
     let (id, status) = refused;
+    let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: chatbot, namespace: default}\n\
+                    spec:\n  selector: {matchLabels: {app: a}}\n  template:\n    metadata: {labels: {app: a}}\n    \
+                    spec: {containers: [{name: a, image: 'a:1'}]}\n";
+    let body = json!({"manifest_content": manifest});
+    let verdict = real.client.post("/api/v1/tenants/validate-manifest", &body).await.expect(200).json();
+    assert_eq!(verdict["valid"], false);
+    assert!(verdict["errors"].to_string().contains("no chatbots here"), "{verdict}");
+    let body =
+        json!({"tenant_id": "dry", "name": "dry", "preset": "small", "service_requirements": {"chatbot": 5}});
+    let preview = real.client.post("/api/v1/tenants/?dry_run=true", &body).await.expect(200).json();
+    assert!(preview["refusals"].to_string().contains("no chatbots here"), "{preview}");
+    assert!(!namespace_exists(&cluster, "dry"));
     assert!(status.to_string().contains("no chatbots here"), "{status}");
     assert!(!namespace_exists(&cluster, &id));
 }
@@ -256,3 +268,45 @@ kind: ValidatingAdmissionPolicyBinding
 metadata: {name: no-chatbots}
 spec: {policyName: no-chatbots, validationActions: [Deny]}
 "#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_shrinks_rolls_out_although_the_old_pods_exceed_the_new_quota() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let services = json!({"chatbot": 100, "callbot": 20});
+    let body =
+        json!({"tenant_id": "shrink", "name": "a", "preset": "large", "service_requirements": services});
+    real.client.post("/api/v1/tenants/", &body).await.expect(201);
+    real.until_status("shrink", "running").await;
+    let change = json!({"preset": "micro", "service_requirements": {"chatbot": 5, "callbot": 0, "ta": 5}});
+    real.client.put("/api/v1/tenants/shrink", &change).await.expect(200);
+    real.until_status("shrink", "running").await;
+    let quota = names(cluster, "shrink", "resourcequotas");
+    assert_eq!(quota, ["tenant-quota"], "the quota is back");
+    real.delete_and_wait("shrink").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_that_fails_brings_back_what_ran_before_where_asked_to() {
+    let cluster = ControlPlane::shared_with_faults();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("return", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("return", "running").await;
+    cluster.set_fault("ecp-ai-return", Some("crash"));
+    let change = json!({"service_requirements": {"ta": 5}});
+    let reply = real.client.put("/api/v1/tenants/return?rollback=true", &change).await.expect(200).json();
+    let failed = reply["deployment_id"].as_str().unwrap().to_owned();
+    let back = until("the old revision is on its way", async || {
+        let detail = real.client.get("/api/v1/tenants/return").await.json();
+        (detail["deployment_id"] != failed.as_str()).then_some(detail)
+    })
+    .await;
+    assert_eq!(back["service_requirements"], json!({"chatbot": 5}));
+    cluster.set_fault("ecp-ai-return", None);
+    real.until_status("return", "running").await;
+    assert!(!names(cluster, "return", "deployments").contains(&"ta".to_owned()));
+    let audit =
+        real.client.get("/api/v1/audit?tenant_id=return&action=tenant.rollback").await.expect(200).json();
+    assert_eq!(audit["total_count"], 1, "{audit}");
+    real.delete_and_wait("return").await;
+}

@@ -72,3 +72,23 @@ async fn the_audit_trail_says_who_did_what_and_outlives_the_tenant() {
     assert_eq!(page["pagination"]["has_more"], true);
     client.get("/api/v1/audit?limit=0").await.expect(422);
 }
+
+#[tokio::test]
+async fn the_audit_trail_is_filtered_by_everything_it_says() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    client.post("/api/v1/tenants/", &my_ai_service()).await.expect(201);
+    let count = async |filter: &str| {
+        let path = format!("/api/v1/audit?action=tenant.create&{filter}");
+        client.get(&path).await.expect(200).json()["total_count"].as_u64().expect("a count")
+    };
+    assert_eq!(count("actor=anonymous&outcome=accepted").await, 1);
+    for other in ["actor=somebody", "outcome=denied", "request_id=req-other", "until=2000-01-01T00:00:00Z"] {
+        assert_eq!(count(other).await, 0, "{other}");
+    }
+    assert_eq!(count("since=2000-01-01T00:00:00Z").await, 1);
+    let entry = client.get("/api/v1/audit?actor=anonymous").await.expect(200).json()["entries"][0].clone();
+    assert_eq!(count(&format!("request_id={}", entry["request_id"].as_str().expect("an id"))).await, 1);
+    let wrong = client.get("/api/v1/audit?since=yesterday&limit=0").await.expect(422).json();
+    assert_eq!(wrong["error"]["details"]["fields"].as_array().map(Vec::len), Some(2), "{wrong}");
+}

@@ -246,5 +246,7 @@ async fn the_process_tells_its_health_without_a_mode() {
     for (path, status) in [("/healthz", "ok"), ("/readyz", "ready"), ("/readyz/", "ready")] {
         let reply = client.send(client.bare(Method::GET, path)).await.expect(200);
         assert_eq!(reply.json()["status"], status, "{path}");
+        let cluster = path.starts_with("/readyz").then_some("not_configured");
+        assert_eq!(reply.json()["kubernetes"].as_str(), cluster, "{path}");
     }
 }

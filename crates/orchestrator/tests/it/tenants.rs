@@ -284,3 +284,47 @@ async fn a_deletion_is_found_again_refuses_changes_and_frees_the_id() {
     assert_eq!(client.delete("/api/v1/tenants/none").await.expect(404).error_code(), "TENANT_NOT_FOUND");
     client.delete("/api/v1/tenants/acme?force=maybe").await.expect(422);
 }
+
+#[tokio::test]
+async fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let create = client.post("/api/v1/tenants/?dry_run=true", &small("acme")).await.expect(200).json();
+    assert_eq!((&create["dry_run"], &create["tenant_id"]), (&json!(true), &json!("acme")));
+    let objects = create["objects"].as_array().expect("as documented");
+    assert!(objects.len() > 10 && objects.iter().all(|object| object["action"] == "create"), "{create}");
+    assert_eq!((&create["quota"]["before"], &create["cost"]["before"]), (&Value::Null, &json!("$0/month")));
+    client.get("/api/v1/tenants/acme").await.expect(404);
+    assert_eq!(client.get("/api/v1/audit").await.expect(200).json()["total_count"], 0);
+
+    client.post("/api/v1/tenants/", &small("acme")).await.expect(201);
+    let taken = client.post("/api/v1/tenants/?dry_run=true", &small("acme")).await.expect(409);
+    assert_eq!(taken.error_code(), "TENANT_ALREADY_EXISTS");
+    let change = json!({"preset": "small", "service_requirements": {"chatbot": 0, "callbot": 5}});
+    let update = client.put("/api/v1/tenants/acme?dry_run=true", &change).await.expect(200).json();
+    let action = |kind: &str, name: &str| {
+        let objects = update["objects"].as_array().expect("as documented").iter();
+        let found = objects.filter(|object| object["kind"] == kind && object["name"] == name);
+        found.map(|object| object["action"].clone()).next()
+    };
+    assert_eq!(action("Deployment", "callbot"), Some(json!("create")));
+    assert_eq!(action("Deployment", "chatbot"), Some(json!("delete")));
+    assert_eq!(action("Service", "redis-service"), Some(json!("unchanged")));
+    assert_eq!(action("ResourceQuota", "tenant-quota"), Some(json!("update")));
+    assert!(update["cost"]["difference_usd"].as_i64().expect("as documented") > 0, "{update}");
+    assert!(!update.to_string().contains("SERVICE_TOKEN\":\""), "no secret is shown");
+    let detail = client.get("/api/v1/tenants/acme").await.expect(200);
+    assert_eq!((&detail.json()["preset"], detail.header("etag")), (&json!("micro"), "\"1\""));
+
+    let deletion = client.delete("/api/v1/tenants/acme?dry_run=true").await.expect(200).json();
+    assert!(
+        deletion["objects"]
+            .as_array()
+            .expect("as documented")
+            .iter()
+            .all(|object| object["action"] == "delete")
+    );
+    client.get("/api/v1/tenants/acme").await.expect(200);
+    let wrong = client.delete("/api/v1/tenants/acme?dry_run=perhaps").await.expect(422);
+    assert_eq!(wrong.error_code(), "VALIDATION_FAILED");
+}

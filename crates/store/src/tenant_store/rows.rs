@@ -103,27 +103,26 @@ pub(super) fn audit_page(
     connection: &Connection,
     query: &AuditQuery,
 ) -> Result<(Vec<AuditEntry>, usize), WorkError> {
+    // A tenant's entries are found by their index; the other filters look at what is left.
+    const MATCHES: &str = "(?1 IS NULL OR tenant_id = ?1)
+        AND (?2 IS NULL OR document ->> 'actor' = ?2)
+        AND (?3 IS NULL OR document ->> 'action' = ?3)
+        AND (?4 IS NULL OR document ->> 'outcome' = ?4)
+        AND (?5 IS NULL OR document ->> 'request_id' = ?5)
+        AND (?6 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') >= ?6)
+        AND (?7 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') < ?7)";
+    let tenant = query.tenant_id.as_ref().map(TenantId::as_str);
+    let seconds = |time: &ecp_core::Timestamp| time.as_millisecond() as f64 / 1000.0;
+    let (since, until) = (query.since.as_ref().map(seconds), query.until.as_ref().map(seconds));
+    let (actor, action, outcome) = (&query.actor, &query.action, &query.outcome);
+    let filter = params![tenant, actor, action, outcome, query.request_id, since, until];
+    let total = connection
+        .prepare_cached(&format!("SELECT count(*) FROM audit WHERE {MATCHES}"))?
+        .query_row(filter, |row| natural(row, 0))?;
+    let page = format!("SELECT document FROM audit WHERE {MATCHES} ORDER BY number DESC LIMIT ?8 OFFSET ?9");
     let (limit, skip) = (size(query.limit), size(query.skip));
-    let (total, entries) = match &query.tenant_id {
-        None => (
-            connection.prepare_cached("SELECT count(*) FROM audit")?.query_row([], |row| natural(row, 0))?,
-            documents(
-                connection,
-                "SELECT document FROM audit ORDER BY number DESC LIMIT ?1 OFFSET ?2",
-                params![limit, skip],
-            )?,
-        ),
-        Some(id) => (
-            connection
-                .prepare_cached("SELECT count(*) FROM audit WHERE tenant_id = ?1")?
-                .query_row(params![id.as_str()], |row| natural(row, 0))?,
-            documents(
-                connection,
-                "SELECT document FROM audit WHERE tenant_id = ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3",
-                params![id.as_str(), limit, skip],
-            )?,
-        ),
-    };
+    let filter = params![tenant, actor, action, outcome, query.request_id, since, until, limit, skip];
+    let entries = documents(connection, &page, filter)?;
     Ok((entries, total as usize))
 }
 

@@ -621,6 +621,25 @@ export interface components {
              */
             memory_request: string;
         };
+        /** @description The price before and after. */
+        CostChangeOut: {
+            /**
+             * @description As it would be.
+             * @example $250/month
+             */
+            after: string;
+            /**
+             * @description As it is.
+             * @example $130/month
+             */
+            before: string;
+            /**
+             * Format: int64
+             * @description After less before, in US dollars a month.
+             * @example 120
+             */
+            difference_usd: number;
+        };
         /** @description An accepted tenant. */
         CreatedTenantOut: {
             /**
@@ -865,6 +884,13 @@ export interface components {
         /** @description How the process is. */
         HealthOut: {
             /**
+             * @description For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
+             *     `unreachable` with the reason. One that does not answer leaves the server ready: reads and
+             *     demo mode need no cluster.
+             * @example ok
+             */
+            kubernetes?: string | null;
+            /**
              * @description `ok`; for readiness `starting`, `ready` or `stopping`.
              * @example ok
              */
@@ -980,6 +1006,31 @@ export interface components {
             /** @description From when to when. */
             time_range: components["schemas"]["TimeRangeOut"];
         };
+        /** @description One object, and what would become of it. */
+        ObjectChangeOut: {
+            /**
+             * @description `create`, `update`, `delete` or `unchanged`.
+             * @example update
+             */
+            action: string;
+            /**
+             * @description Fields that change, as JSON pointers; never their values.
+             * @example [
+             *       "/spec/replicas"
+             *     ]
+             */
+            fields: string[];
+            /**
+             * @description Kind.
+             * @example Deployment
+             */
+            kind: string;
+            /**
+             * @description Name.
+             * @example callbot
+             */
+            name: string;
+        };
         /**
          * @description Which part of a list this is.
          * @example {
@@ -1005,6 +1056,75 @@ export interface components {
              * @description Average of its samples.
              */
             value: number;
+        };
+        /** @description What a request would do. Nothing is written. */
+        PreviewOut: {
+            /** @description List price a month. */
+            cost: components["schemas"]["CostChangeOut"];
+            /** @description Always true. */
+            dry_run: boolean;
+            /** @description What would become of each object. */
+            objects: components["schemas"]["ObjectChangeOut"][];
+            /** @description What the plan holds. */
+            quota: components["schemas"]["QuotaChangeOut"];
+            /** @description What the cluster would refuse; empty where it would take everything. */
+            refusals: components["schemas"]["RefusalOut"][];
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id: string;
+            /** @description Where the model expects the plan not to carry the load or the SLA. */
+            warnings: components["schemas"]["WarningOut"][];
+        };
+        /** @description The plan before and after; absent where there is none. */
+        QuotaChangeOut: {
+            after?: components["schemas"]["ResourcesOut"] | null;
+            before?: components["schemas"]["ResourcesOut"] | null;
+            /** @description After less before. */
+            difference: components["schemas"]["ResourceDifferenceOut"];
+        };
+        /** @description What the cluster would refuse. */
+        RefusalOut: {
+            /**
+             * @description Kind.
+             * @example Deployment
+             */
+            kind: string;
+            /**
+             * @description Name.
+             * @example callbot
+             */
+            name: string;
+            /** @description What the cluster said. */
+            reason: string;
+        };
+        /** @description Differences with their sign. */
+        ResourceDifferenceOut: {
+            /**
+             * Format: int64
+             * @description Thousandths of a core.
+             * @example 12000
+             */
+            cpu_millicores: number;
+            /**
+             * Format: int64
+             * @description Whole GPUs.
+             * @example 1
+             */
+            gpu: number;
+            /**
+             * Format: int64
+             * @description MiB.
+             * @example 16384
+             */
+            memory_mib: number;
+            /**
+             * Format: int64
+             * @description GB.
+             * @example 500
+             */
+            storage_gb: number;
         };
         /**
          * @description What a plan holds.
@@ -1545,10 +1665,32 @@ export interface operations {
         parameters: {
             query?: {
                 /**
+                 * @description Only this action
+                 * @example tenant.heal
+                 */
+                action?: string;
+                /**
+                 * @description Only by this token name, or `controller`
+                 * @example controller
+                 */
+                actor?: string;
+                /**
                  * @description Entries at most (default 100)
                  * @example 100
                  */
                 limit?: number;
+                /**
+                 * @description Only with this outcome
+                 * @example restored
+                 */
+                outcome?: string;
+                /** @description Only what this request asked for */
+                request_id?: string;
+                /**
+                 * @description Not before this RFC 3339 time
+                 * @example 2024-01-20T14:30:00Z
+                 */
+                since?: string;
                 /**
                  * @description Entries to leave out first
                  * @example 0
@@ -1556,6 +1698,11 @@ export interface operations {
                 skip?: number;
                 /** @description Only changes of this tenant */
                 tenant_id?: string;
+                /**
+                 * @description Before this RFC 3339 time
+                 * @example 2024-01-21T14:30:00Z
+                 */
+                until?: string;
             };
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
@@ -1873,7 +2020,13 @@ export interface operations {
     };
     create_tenant: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only say what would be done (200, see PreviewOut), write nothing (default false)
+                 * @example false
+                 */
+                dry_run?: boolean;
+            };
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
                 "Accept-Language"?: string;
@@ -1898,6 +2051,17 @@ export interface operations {
             };
         };
         responses: {
+            /** @description With `dry_run`: what would be done */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewOut"];
+                };
+            };
             /** @description Accepted */
             201: {
                 headers: {
@@ -2143,7 +2307,18 @@ export interface operations {
     };
     update_tenant: {
         parameters: {
-            query?: never;
+            query?: {
+                /**
+                 * @description Only say what would be done (200, see PreviewOut), write nothing (default false)
+                 * @example false
+                 */
+                dry_run?: boolean;
+                /**
+                 * @description Bring back what ran before where the roll-out fails (default: as configured)
+                 * @example true
+                 */
+                rollback?: boolean;
+            };
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
                 "Accept-Language"?: string;
@@ -2321,6 +2496,11 @@ export interface operations {
     delete_tenant: {
         parameters: {
             query?: {
+                /**
+                 * @description Only say what would be done (200, see PreviewOut), write nothing (default false)
+                 * @example false
+                 */
+                dry_run?: boolean;
                 /**
                  * @description Skip grace periods and finalizers (default false)
                  * @example false

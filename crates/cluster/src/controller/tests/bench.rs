@@ -356,7 +356,7 @@ impl Bench {
 
     /// What the trail says that the controller did to a tenant, oldest first.
     pub(super) async fn trail(&self, name: &str) -> Vec<(String, String)> {
-        let query = AuditQuery { tenant_id: Some(id(name)), skip: 0, limit: 100 };
+        let query = AuditQuery { tenant_id: Some(id(name)), limit: 100, ..Default::default() };
         let (entries, _) = self.store().audit(query).await.unwrap();
         let by_controller = entries.into_iter().rev().filter(|entry| entry.actor == "controller");
         by_controller.map(|entry| (entry.action, entry.outcome)).collect()

@@ -184,7 +184,10 @@ fn only_the_flows_that_are_needed_pass() {
     let manifest = rendered(&tenant, &bare);
 
     let deny = as_json(find(&manifest, "NetworkPolicy", "default-deny"));
-    assert_eq!(deny["spec"], json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}));
+    assert_eq!(
+        deny["spec"],
+        json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []})
+    );
     assert_eq!(let_in(&manifest, "stt"), ["callbot+advisor"]);
     assert_eq!(let_in(&manifest, "tts"), ["callbot"]);
     assert_eq!(let_in(&manifest, "callbot"), Vec::<String>::new());

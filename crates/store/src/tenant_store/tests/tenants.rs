@@ -222,7 +222,7 @@ async fn a_removed_tenant_leaves_nothing_but_its_audit_trail_and_its_id_is_free(
     for table in ["tenants", "deployments", "secrets", "work_queue", "alerts", "alert_events"] {
         assert_eq!(world.count(table), 0, "{table}");
     }
-    let of_it = AuditQuery { tenant_id: Some(tenant_id("acme")), skip: 0, limit: 9 };
+    let of_it = AuditQuery { tenant_id: Some(tenant_id("acme")), limit: 9, ..Default::default() };
     assert_eq!(world.store.audit(of_it).await.unwrap().1, 3);
     assert_eq!(world.create("acme").await.generation, 1);
 }
@@ -245,8 +245,12 @@ async fn the_audit_trail_is_paged_newest_first_and_can_be_of_one_tenant() {
         world.create(id).await;
     }
     world.change("acme", DeploymentKind::Update).await.unwrap();
-    let query =
-        |tenant: Option<&str>, skip, limit| AuditQuery { tenant_id: tenant.map(tenant_id), skip, limit };
+    let query = |tenant: Option<&str>, skip, limit| AuditQuery {
+        tenant_id: tenant.map(tenant_id),
+        skip,
+        limit,
+        ..Default::default()
+    };
     let ids = |entries: Vec<AuditEntry>| {
         entries.iter().map(|entry| entry.tenant_id.to_string()).collect::<Vec<_>>().join(" ")
     };
