@@ -3,9 +3,11 @@
 //! It takes work from the store's durable queue and is woken by the store, by the cluster and by
 //! time; none of them tells it what changed. Each look at a tenant works from the whole state and
 //! can be cut short anywhere: what is on disk is enough to go on. One file a kind of look:
-//! [`rollout`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand.
+//! [`rollout`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand, [`healing`] who
+//! changes what.
 
 mod deletion;
+mod healing;
 mod rollout;
 mod slots;
 #[cfg(test)]
@@ -18,12 +20,12 @@ use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLeve
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::{Object, RenderOptions, render};
 use ecp_core::ports::{
-    Clock, Cluster, ClusterError, Drift, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore,
-    WorkItem,
+    Clock, Cluster, ClusterError, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore, WorkItem,
 };
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use ecp_core::{Mode, Timestamp};
+use healing::{Fights, was_never_applied};
 use parking_lot::Mutex;
 use slots::{Job, Slots};
 use std::collections::{BTreeSet, HashMap};
@@ -92,27 +94,14 @@ struct Shared {
     slots: Mutex<Slots>,
     /// Manifests of tenants in hand, by generation; a manifest is a pure function of both.
     manifests: Mutex<HashMap<TenantId, Rendered>>,
+    /// Who changes what the controller puts back.
+    fights: Mutex<Fights>,
     /// Deadlines do not run while nobody watches.
     watching_since: Timestamp,
 }
 
 /// Objects of a generation.
 type Rendered = (u64, Arc<Vec<Object>>);
-
-/// What was not as it should be, and was put right.
-#[derive(Debug, Default)]
-struct Found {
-    /// Objects that were gone.
-    missing: Vec<String>,
-    /// Objects that someone changed.
-    drifts: Vec<Drift>,
-}
-
-impl Found {
-    fn is_nothing(&self) -> bool {
-        self.missing.is_empty() && self.drifts.is_empty()
-    }
-}
 
 /// How a look ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -148,7 +137,7 @@ impl Controller {
         options: ControllerOptions,
     ) -> Self {
         let watching_since = clock.now();
-        let (slots, manifests) = Default::default();
+        let (slots, manifests, fights) = Default::default();
         let shared = Shared {
             mode,
             store,
@@ -159,6 +148,7 @@ impl Controller {
             options,
             slots,
             manifests,
+            fights,
             watching_since,
         };
         Self { shared: Arc::new(shared) }
@@ -305,24 +295,18 @@ impl Shared {
         let Some(tenant) = self.store.tenant(id) else { return };
         let Some(deployment) = self.newest_deployment(&tenant) else { return };
         // What has not ended is in the queue already.
-        if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed) {
+        if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed)
+            || was_never_applied(&deployment)
+        {
             return;
         }
         let Ok(observation) = self.cluster.observe(id) else { return };
-        let differs = view::differs_from_record(&deployment, &observation) || self.has_drifted(&tenant).await;
+        let differs = view::differs_from_record(&deployment, &observation)
+            || self.fights.lock().has_rested(id, self.clock.now())
+            || self.has_drifted(&tenant).await;
         if differs && let Err(error) = self.store.queue_work(id).await {
             tracing::error!(%error, tenant.id = %id, "a tenant that differs can not be queued");
         }
-    }
-
-    /// True where something is there and not as it was applied. Where nothing changed since the last
-    /// time, this costs nothing.
-    async fn has_drifted(&self, tenant: &Tenant) -> bool {
-        if !self.cluster.may_have_drifted(&tenant.id) {
-            return false;
-        }
-        let Ok(objects) = self.rendered(tenant).await else { return false };
-        self.cluster.drift(&tenant.id, &objects).is_ok_and(|drifts| !drifts.is_empty())
     }
 
     /// Looks at one tenant and settles its lease; true where the queue may hold more for it.
@@ -458,29 +442,6 @@ impl Shared {
     async fn rendered(&self, tenant: &Tenant) -> Result<Vec<Object>, StoreError> {
         let secrets = self.store.tenant_secrets(&tenant.id).await?;
         Ok(render(&self.catalog, tenant, &secrets, &RenderOptions::default()).objects)
-    }
-
-    /// What healing put back: an entry says what was found.
-    fn audit_of_healing(&self, tenant: &Tenant, found: &Found) -> AuditEntry {
-        let changed = found.drifts.iter().map(|drift| {
-            serde_json::json!({
-                "object": format!("{} {}", drift.kind, drift.name),
-                "field": drift.field,
-                "manager": drift.manager,
-            })
-        });
-        let lost =
-            found.missing.iter().map(|object| serde_json::json!({ "object": object, "missing": true }));
-        AuditEntry {
-            timestamp: self.clock.now(),
-            actor: "controller".to_owned(),
-            action: "tenant.heal".to_owned(),
-            tenant_id: tenant.id.clone(),
-            request_id: None,
-            before: Some(changed.chain(lost).collect()),
-            after: Some(serde_json::json!({ "generation": tenant.generation })),
-            outcome: "restored".to_owned(),
-        }
     }
 
     fn audit(&self, tenant: &Tenant, deployment: &Deployment, outcome: &str) -> AuditEntry {

@@ -69,6 +69,7 @@ impl Shared {
 
     async fn finish_deletion(&self, tenant: &Tenant, mut deletion: Deployment) -> Result<LookEnd, LookError> {
         self.metrics.remove_tenant(&tenant.id).await?;
+        self.fights.lock().forget(&tenant.id);
         if deletion.status != DeploymentStatus::Deleted {
             deletion.created_resources.clear();
             deletion.pending_resources.clear();

@@ -1,7 +1,8 @@
 //! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
 
+use super::healing::{FIGHT_TIME, Found, MOST_HEALS, was_never_applied};
 use super::view::{View, news};
-use super::{Found, LookEnd, LookError, Shared};
+use super::{LookEnd, LookError, Shared};
 use crate::reasons;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{
@@ -200,11 +201,14 @@ impl Look<'_> {
     async fn put_right(&mut self) -> Result<(View, Found), LookError> {
         let view = self.observe()?;
         let drifts = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
-        let found = Found { missing: view.missing.clone(), drifts };
-        if !found.is_nothing() {
+        let (id, now) = (&self.tenant.id, self.now());
+        let mut found = Found { missing: view.missing.clone(), drifts, ..Found::default() };
+        self.shared.fights.lock().hold_back(id, &mut found, now);
+        if found.is_to_be_put_back() {
             let wanted: Vec<Object> =
                 self.objects.iter().filter(|object| found.names(object)).cloned().collect();
             self.apply(&wanted).await?;
+            self.shared.fights.lock().healed(&self.tenant.id, &found, now);
         }
         if view.surplus {
             self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
@@ -228,11 +232,19 @@ impl Look<'_> {
                 .with("manager", drift.manager.as_deref().unwrap_or("unknown"));
             self.note(LogLevel::Warning, message);
         }
+        for (object, manager) in &found.contested {
+            let message = Message::new("deployment.contested")
+                .with("object", object)
+                .with("manager", manager.as_deref().unwrap_or("unknown"))
+                .with("times", MOST_HEALS)
+                .with("seconds", FIGHT_TIME.as_secs());
+            self.note(LogLevel::Warning, message);
+        }
     }
 
     async fn record_healing(&self, tenant_status: TenantStatus, found: &Found) -> Result<(), StoreError> {
-        let audit = self.shared.audit_of_healing(&self.tenant, found);
-        self.shared.record(self.deployment.clone(), tenant_status, Some(audit)).await
+        let audit = found.is_to_be_put_back().then(|| self.shared.audit_of_healing(&self.tenant, found));
+        self.shared.record(self.deployment.clone(), tenant_status, audit).await
     }
 
     /// Records what changed since the last record; nothing changed, nothing written.
@@ -299,6 +311,9 @@ impl Look<'_> {
 
     /// Keeps a tenant whose deployment has ended as it should be.
     async fn keep(&mut self) -> Result<LookEnd, LookError> {
+        if was_never_applied(&self.deployment) {
+            return Ok(LookEnd::Done);
+        }
         let (view, found) = self.put_right().await?;
         if !found.is_nothing() {
             self.tell_healed(&found);

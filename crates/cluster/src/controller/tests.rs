@@ -4,6 +4,7 @@
 
 mod bench;
 mod failures;
+mod healing;
 mod lifecycle;
 mod restarts;
 

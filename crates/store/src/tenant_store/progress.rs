@@ -13,23 +13,28 @@ use tokio::sync::watch;
 
 impl SqliteStore {
     /// The deployment's new state, with the tenant's status where it is the deployment to say.
-    pub(super) async fn keep_progress(&self, update: ProgressUpdate) -> Result<(), StoreError> {
-        const OPERATION: &str = "recording progress";
-        let document = to_document(&update.deployment).map_err(|error| error.into_store_error(OPERATION))?;
-        let deployment = Arc::new(update.deployment.clone());
+    /// A deletion that was hurried stays so, however old the state is that progress was made from.
+    pub(super) async fn keep_progress(&self, mut update: ProgressUpdate) -> Result<(), StoreError> {
         self.write(
-            OPERATION,
+            "recording progress",
             move |transaction, _| {
+                if update.deployment.kind == (DeploymentKind::Delete { force: false })
+                    && let Some(stored) = rows::deployment(transaction, &update.deployment.id)?
+                {
+                    update.deployment.kind = stored.kind;
+                }
+                let document = to_document(&update.deployment)?;
                 update_deployment(transaction, &update.deployment, &document)?;
                 if let Some(audit) = &update.audit {
                     rows::insert_audit(transaction, audit)?;
                 }
-                update_status(transaction, &update)
+                let tenant = update_status(transaction, &update)?;
+                Ok((Arc::new(update.deployment), tenant))
             },
-            move |shared, tenant| publish(shared, deployment, tenant.clone()),
+            |shared, kept| publish(shared, kept.0.clone(), kept.1.clone()),
         )
         .await
-        .map(|_tenant| ())
+        .map(|_kept| ())
     }
 
     /// From memory, or from disk where it is finished and was not asked for lately.

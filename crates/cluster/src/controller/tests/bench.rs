@@ -57,6 +57,18 @@ pub(super) struct Line {
     pub(super) cut: AtomicBool,
     /// Objects of this kind are refused.
     pub(super) refused_kind: Mutex<Option<&'static str>>,
+    /// Objects of this kind would be refused.
+    pub(super) refused_beforehand: Mutex<Option<&'static str>>,
+    /// The namespace is somebody else's.
+    pub(super) foreign: AtomicBool,
+    /// What applying warns of.
+    pub(super) warning: Mutex<Option<Message>>,
+    /// What others changed; applying it puts it back.
+    pub(super) drifts: Mutex<HashMap<TenantId, Vec<Drift>>>,
+    /// Of whom it was asked what others changed.
+    pub(super) drift_asked: Mutex<Vec<TenantId>>,
+    /// What was applied, by `Kind name`, since somebody cleared it.
+    pub(super) applied: Mutex<Vec<String>>,
     /// Applies until the process dies in the middle of one: before it reaches the cluster, or
     /// (odd numbers) after.
     pub(super) dies_after: AtomicUsize,
@@ -72,6 +84,12 @@ impl Line {
             simulated,
             cut: AtomicBool::new(false),
             refused_kind: Mutex::new(None),
+            refused_beforehand: Mutex::new(None),
+            foreign: AtomicBool::new(false),
+            warning: Mutex::new(None),
+            drifts: Mutex::default(),
+            drift_asked: Mutex::default(),
+            applied: Mutex::default(),
             dies_after: AtomicUsize::new(usize::MAX),
             died: Notify::new(),
             applying: AtomicUsize::new(0),
@@ -85,6 +103,17 @@ impl Line {
             return Err(ClusterError::Unreachable("connection refused".to_owned()));
         }
         Ok(())
+    }
+
+    /// Somebody changes an object of a tenant.
+    pub(super) fn change_by_hand(&self, tenant_id: &TenantId, kind: &str, name: &str) {
+        let drift = Drift {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            field: "/spec/replicas".to_owned(),
+            manager: Some("kubectl-edit".to_owned()),
+        };
+        self.drifts.lock().entry(tenant_id.clone()).or_default().push(drift);
     }
 
     /// One of the points at which the process may die.
@@ -105,6 +134,9 @@ impl Cluster for Line {
     async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
         self.check()?;
         self.applies.fetch_add(1, Ordering::SeqCst);
+        if self.foreign.load(Ordering::SeqCst) {
+            return Err(ClusterError::ForeignNamespace { namespace: format!("ecp-ai-{tenant_id}") });
+        }
         let refused = *self.refused_kind.lock();
         if let Some(object) = objects.iter().find(|object| Some(object.kind()) == refused) {
             return Err(ClusterError::Refused {
@@ -119,14 +151,29 @@ impl Cluster for Line {
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
-        let result = self.simulated.apply(tenant_id, objects).await;
+        let mut warnings = self.simulated.apply(tenant_id, objects).await?;
+        warnings.extend(self.warning.lock().clone());
+        let names = |object: &Object| (object.kind().to_owned(), object.name().to_owned());
+        let names: Vec<_> = objects.iter().map(names).collect();
+        if let Some(drifts) = self.drifts.lock().get_mut(tenant_id) {
+            drifts.retain(|drift| !names.contains(&(drift.kind.clone(), drift.name.clone())));
+        }
+        self.applied.lock().extend(names.iter().map(|(kind, name)| format!("{kind} {name}")));
         self.applying.fetch_sub(1, Ordering::SeqCst);
         self.mortal_point().await;
-        result
+        Ok(warnings)
     }
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
         self.check()?;
-        self.simulated.dry_run(objects).await
+        let refused = *self.refused_beforehand.lock();
+        let asked = objects.iter().enumerate().filter(|(_, object)| object["kind"].as_str() == refused);
+        let refusal = |(index, object): (usize, &serde_json::Value)| Refusal {
+            index,
+            kind: object["kind"].as_str().unwrap().to_owned(),
+            name: object["metadata"]["name"].as_str().unwrap().to_owned(),
+            reason: "denied by policy".to_owned(),
+        };
+        Ok(asked.map(refusal).collect())
     }
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
         self.check()?;
@@ -136,12 +183,13 @@ impl Cluster for Line {
         self.check()?;
         self.simulated.delete(tenant_id, force).await
     }
-    fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+    fn drift(&self, tenant_id: &TenantId, _: &[Object]) -> Result<Vec<Drift>, ClusterError> {
         self.check()?;
-        self.simulated.drift(tenant_id, wanted)
+        self.drift_asked.lock().push(tenant_id.clone());
+        Ok(self.drifts.lock().get(tenant_id).cloned().unwrap_or_default())
     }
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
-        self.simulated.may_have_drifted(tenant_id)
+        self.drifts.lock().get(tenant_id).is_some_and(|drifts| !drifts.is_empty())
     }
     fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
         self.simulated.check_namespace(tenant_id)

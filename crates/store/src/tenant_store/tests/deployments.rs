@@ -60,6 +60,21 @@ async fn only_the_deletion_says_the_status_of_a_tenant_that_is_being_deleted() {
 }
 
 #[tokio::test]
+async fn a_deletion_that_was_hurried_stays_so_when_older_progress_is_recorded() {
+    let world = World::new();
+    world.create("acme").await;
+    let mut older = world.change("acme", DELETE).await.unwrap();
+    let force = DeploymentKind::Delete { force: true };
+    let hurried = Deployment { kind: force, ..older.clone() };
+    record(&world, &hurried, TenantStatus::Deleting).await.unwrap();
+    older.advance(Phase::ScalingServices, 50);
+    record(&world, &older, TenantStatus::Deleting).await.unwrap();
+    let now = |world: &World| (*world.store.deployment(&older.id).unwrap()).clone();
+    assert_eq!((now(&world).kind, now(&world).progress), (force, 50));
+    assert_eq!(now(&world.reopen()).kind, force, "on disk too");
+}
+
+#[tokio::test]
 async fn progress_of_a_deployment_that_is_not_there_is_refused() {
     let world = World::new();
     let tenant = world.create("acme").await;

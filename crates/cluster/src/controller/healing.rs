@@ -1,0 +1,168 @@
+//! Putting back what others changed: what was found, who fights over it, and what the trail says.
+//!
+//! Healing is at once, but not for ever: an object that something else changes or deletes again and
+//! again rests for a while, so that two controllers do not chase each other. Applying is [`super::rollout`]'s.
+
+use super::Shared;
+use ecp_core::Timestamp;
+use ecp_core::audit::AuditEntry;
+use ecp_core::deployment::Deployment;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::Drift;
+use ecp_core::tenant::Tenant;
+use jiff::SignedDuration;
+use std::collections::{HashMap, VecDeque};
+
+/// How often an object is put back within [`FIGHT_TIME`] before it rests.
+pub(super) const MOST_HEALS: usize = 5;
+/// The time in which heals of an object count together, and how long it rests after too many.
+pub(super) const FIGHT_TIME: SignedDuration = SignedDuration::from_mins(1);
+
+/// What was not as it should be, and was put right.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Objects that were gone.
+    pub(super) missing: Vec<String>,
+    /// Objects that someone changed.
+    pub(super) drifts: Vec<Drift>,
+    /// Objects that are left as they are for now, with who changes them: their rest began.
+    pub(super) contested: Vec<(String, Option<String>)>,
+}
+
+impl Found {
+    /// Nothing happened that is worth a word.
+    pub(super) fn is_nothing(&self) -> bool {
+        !self.is_to_be_put_back() && self.contested.is_empty()
+    }
+
+    /// Something is to be applied again.
+    pub(super) fn is_to_be_put_back(&self) -> bool {
+        !self.missing.is_empty() || !self.drifts.is_empty()
+    }
+
+    /// Each object that is to be applied again, once, with who changed it.
+    fn objects(&self) -> HashMap<String, Option<String>> {
+        let missing = self.missing.iter().map(|name| (name.clone(), None));
+        missing.chain(self.drifts.iter().map(|drift| (name_of(drift), drift.manager.clone()))).collect()
+    }
+}
+
+fn name_of(drift: &Drift) -> String {
+    format!("{} {}", drift.kind, drift.name)
+}
+
+/// Heals of one object.
+#[derive(Default)]
+struct Contest {
+    /// When it was put back lately, oldest first.
+    heals: VecDeque<Timestamp>,
+    /// Until when it is left alone.
+    rests_until: Option<Timestamp>,
+}
+
+impl Contest {
+    fn rests(&self, now: Timestamp) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+}
+
+/// Which objects were put back lately, and which of them rest. Kept in memory: after a restart they
+/// get a fresh chance.
+#[derive(Default)]
+pub(super) struct Fights(HashMap<TenantId, HashMap<String, Contest>>);
+
+impl Fights {
+    /// Takes out of `found` what rests, and begins the rest of what was put back too often.
+    pub(super) fn hold_back(&mut self, id: &TenantId, found: &mut Found, now: Timestamp) {
+        let Some(contests) = self.0.get_mut(id) else { return };
+        let objects = found.objects();
+        contests.retain(|object, contest| {
+            contest.heals.retain(|at| now.duration_since(*at) < FIGHT_TIME);
+            contest.rests(now) || (objects.contains_key(object) && !contest.heals.is_empty())
+        });
+        for (object, manager) in objects {
+            let Some(contest) = contests.get_mut(&object) else { continue };
+            let rested = contest.rests(now);
+            if !rested && contest.heals.len() < MOST_HEALS {
+                continue;
+            }
+            if !rested {
+                contest.rests_until = Some(now + FIGHT_TIME);
+                found.contested.push((object.clone(), manager));
+            }
+            found.missing.retain(|missing| *missing != object);
+            found.drifts.retain(|drift| name_of(drift) != object);
+        }
+        if contests.is_empty() {
+            self.0.remove(id);
+        }
+        found.contested.sort();
+    }
+
+    /// Counts what was put back.
+    pub(super) fn healed(&mut self, id: &TenantId, found: &Found, now: Timestamp) {
+        let contests = self.0.entry(id.clone()).or_default();
+        for object in found.objects().into_keys() {
+            contests.entry(object).or_default().heals.push_back(now);
+        }
+    }
+
+    /// True of an object that is left alone for now.
+    fn rests(&self, id: &TenantId, object: &str, now: Timestamp) -> bool {
+        self.0.get(id).and_then(|contests| contests.get(object)).is_some_and(|contest| contest.rests(now))
+    }
+
+    /// True where an object of the tenant has rested long enough.
+    pub(super) fn has_rested(&self, id: &TenantId, now: Timestamp) -> bool {
+        let over = |contest: &Contest| contest.rests_until.is_some_and(|until| until <= now);
+        self.0.get(id).is_some_and(|contests| contests.values().any(over))
+    }
+
+    /// Forgets a tenant that is gone.
+    pub(super) fn forget(&mut self, id: &TenantId) {
+        self.0.remove(id);
+    }
+}
+
+/// True of a deployment whose manifest the cluster would not take: none of it may ever be applied,
+/// and what ran before is left as it is.
+pub(super) fn was_never_applied(deployment: &Deployment) -> bool {
+    deployment.failure.as_ref().is_some_and(|failure| failure.code == "MANIFEST_INVALID")
+}
+
+impl Shared {
+    /// True where something is there and not as it was applied. Where nothing changed since the last
+    /// time, this costs nothing.
+    pub(super) async fn has_drifted(&self, tenant: &Tenant) -> bool {
+        if !self.cluster.may_have_drifted(&tenant.id) {
+            return false;
+        }
+        let Ok(objects) = self.rendered(tenant).await else { return false };
+        let Ok(drifts) = self.cluster.drift(&tenant.id, &objects) else { return false };
+        let (fights, now) = (self.fights.lock(), self.clock.now());
+        drifts.iter().any(|drift| !fights.rests(&tenant.id, &name_of(drift), now))
+    }
+
+    /// What healing put back: an entry says what was found.
+    pub(super) fn audit_of_healing(&self, tenant: &Tenant, found: &Found) -> AuditEntry {
+        let changed = found.drifts.iter().map(|drift| {
+            serde_json::json!({
+                "object": name_of(drift),
+                "field": drift.field,
+                "manager": drift.manager,
+            })
+        });
+        let lost =
+            found.missing.iter().map(|object| serde_json::json!({ "object": object, "missing": true }));
+        AuditEntry {
+            timestamp: self.clock.now(),
+            actor: "controller".to_owned(),
+            action: "tenant.heal".to_owned(),
+            tenant_id: tenant.id.clone(),
+            request_id: None,
+            before: Some(changed.chain(lost).collect()),
+            after: Some(serde_json::json!({ "generation": tenant.generation })),
+            outcome: "restored".to_owned(),
+        }
+    }
+}
