@@ -302,6 +302,7 @@ impl Shared {
         }
         let Ok(observation) = self.cluster.observe(id) else { return };
         let differs = view::differs_from_record(&deployment, &observation)
+            || self.has_lost(&deployment, &observation)
             || self.fights.lock().has_rested(id, self.clock.now())
             || self.has_drifted(&tenant).await;
         if differs && let Err(error) = self.store.queue_work(id).await {

@@ -3,12 +3,12 @@
 //! Healing is at once, but not for ever: an object that something else changes or deletes again and
 //! again rests for a while, so that two controllers do not chase each other. Applying is [`super::rollout`]'s.
 
-use super::Shared;
+use super::{Shared, view};
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
-use ecp_core::deployment::Deployment;
+use ecp_core::deployment::{Deployment, DeploymentStatus};
 use ecp_core::ids::TenantId;
-use ecp_core::ports::Drift;
+use ecp_core::ports::{Drift, Observation};
 use ecp_core::tenant::Tenant;
 use jiff::SignedDuration;
 use std::collections::{HashMap, VecDeque};
@@ -131,6 +131,17 @@ pub(super) fn was_never_applied(deployment: &Deployment) -> bool {
 }
 
 impl Shared {
+    /// True where a running tenant lost again what was on its way back. A deployment that failed may
+    /// name objects that never were there.
+    pub(super) fn has_lost(&self, deployment: &Deployment, observation: &Observation) -> bool {
+        if deployment.status != DeploymentStatus::Running {
+            return false;
+        }
+        let lost = view::lost_before_ready(deployment, observation);
+        let (fights, now) = (self.fights.lock(), self.clock.now());
+        lost.iter().any(|object| !fights.rests(&deployment.tenant_id, object, now))
+    }
+
     /// True where something is there and not as it was applied. Where nothing changed since the last
     /// time, this costs nothing.
     pub(super) async fn has_drifted(&self, tenant: &Tenant) -> bool {

@@ -423,7 +423,8 @@ impl Look<'_> {
         let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)
             .replacing(self.deployment.id.clone());
         // Going back and forth between two revisions that fail would never end.
-        let deployment = Deployment { rollback: Some(false), ..deployment };
+        let last_good = self.deployment.last_good.clone();
+        let deployment = Deployment { rollback: Some(false), last_good, ..deployment };
         self.deployment.roll_back(now, failure, &newer);
         let audit = AuditEntry {
             action: "tenant.rollback".to_owned(),

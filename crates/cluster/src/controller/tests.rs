@@ -7,6 +7,7 @@ mod failures;
 mod healing;
 mod lifecycle;
 mod restarts;
+mod rollbacks;
 
 use super::*;
 use bench::{Bench, changed, id, removal};

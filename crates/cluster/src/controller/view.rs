@@ -112,6 +112,17 @@ pub(super) fn differs_from_record(deployment: &Deployment, observation: &Observa
         || deployment.pending_resources.iter().any(|recorded| is_ready(recorded, false))
 }
 
+/// Names of objects that were not ready when a deployment was recorded and are not even there now.
+pub(super) fn lost_before_ready(deployment: &Deployment, observation: &Observation) -> Vec<String> {
+    let seen = index(observation);
+    let is_there = |recorded: &&ResourceState| {
+        let state = seen.get(&(recorded.kind.as_str(), recorded.name.as_str()));
+        state.is_some_and(|state| state.status != TERMINATING)
+    };
+    let lost = deployment.pending_resources.iter().filter(|recorded| !is_there(recorded));
+    lost.map(|recorded| format!("{} {}", recorded.kind, recorded.name)).collect()
+}
+
 /// Names of the workloads that began and of those that got ready, from one record to the next.
 pub(super) fn news(before: &Deployment, after: &View) -> (Vec<String>, Vec<String>) {
     let key = |resource: &ResourceState| (resource.kind.clone(), resource.name.clone());
