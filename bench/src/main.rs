@@ -5,13 +5,14 @@
 //! this process, the servers are processes of their own.
 
 mod client;
+mod cluster;
 mod peers;
 mod report;
 mod scenarios;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Measures the orchestrator.
 #[derive(Parser)]
@@ -33,23 +34,30 @@ enum Command {
         /// File whose bytes GET answers.
         body: PathBuf,
     },
+    /// Measures real mode on control planes that it starts (deploy/control-plane).
+    Cluster {
+        /// Tenants of five services each.
+        #[arg(long, default_value_t = 1000)]
+        tenants: usize,
+    },
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.command {
         Some(Command::Baseline { body }) => peers::serve_baseline(&body),
-        None => {
-            anyhow::ensure!(
-                arguments.server.exists(),
-                "{} is missing: run `make bench`, which builds it",
-                arguments.server.display()
-            );
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .context("no runtime for the load generator")?
-                .block_on(scenarios::run(&arguments.server, arguments.seconds))
+        Some(Command::Cluster { tenants }) => {
+            on_runtime(&arguments.server, cluster::run(&arguments.server, tenants))
         }
+        None => on_runtime(&arguments.server, scenarios::run(&arguments.server, arguments.seconds)),
     }
+}
+
+fn on_runtime(server: &Path, scenario: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    anyhow::ensure!(server.exists(), "{} is missing: run `make bench`, which builds it", server.display());
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no runtime for the load generator")?
+        .block_on(scenario)
 }
