@@ -12,7 +12,12 @@ use futures_util::stream::FuturesUnordered;
 use kube::api::{Patch, PatchParams};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hasher};
 
+/// Annotation with a digest of what was last applied. A live object that has all that is wanted may
+/// still have what was wanted before; without it that would never be taken out. A release that
+/// digests otherwise applies once more.
+const APPLIED: &str = "ecp.ai/applied";
 /// Where objects are tried whose own namespace is not there yet.
 const TRIAL_NAMESPACE: &str = "default";
 
@@ -61,16 +66,19 @@ impl KubernetesCluster {
         }
         let scales_itself = autoscaled.contains(name);
         let mut json = to_json(object)?;
+        let digest = digest(&json);
         let as_it_should_be = self.index.with_entry(tenant, place, name, |entry| {
             if scales_itself && kind.step == kinds::WORKLOADS {
                 leave_replicas(&mut json, &entry.live(), entry.replicas_owned_by_other);
             }
-            let kept = entry.ours && !entry.facts.terminating;
-            kept && drift::first_difference(&json, &entry.live(), scales_itself).is_none()
+            let live = entry.live();
+            let kept = entry.ours && !entry.facts.terminating && applied(&live) == Some(digest.as_str());
+            kept && drift::first_difference(&json, &live, scales_itself).is_none()
         });
         if as_it_should_be == Some(true) {
             return Ok(Vec::new());
         }
+        json["metadata"]["annotations"][APPLIED] = digest.into();
         let _turn = self.turns.acquire().await;
         let calls = api(&self.client, &kind.resource(), object.namespace());
         let patch = Patch::Apply(&json);
@@ -194,6 +202,18 @@ pub(super) fn to_json(object: &Object) -> Result<Value, ClusterError> {
     })
 }
 
+/// Differs whenever what is wanted does.
+fn digest(wanted: &Value) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(wanted.to_string().as_bytes());
+    format!("{:016x}", hasher.finish())
+}
+
+/// The digest of what was last applied to an object.
+fn applied(live: &Value) -> Option<&str> {
+    live["metadata"]["annotations"][APPLIED].as_str()
+}
+
 /// Leaves the number of replicas to the autoscaler: unsaid where another manager owns it, else as
 /// it is, since a field that its only owner no longer names falls back to its default.
 fn leave_replicas(json: &mut Value, live: &Value, owned_by_other: bool) {
@@ -209,6 +229,16 @@ fn leave_replicas(json: &mut Value, live: &Value, owned_by_other: bool) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_wanted_no_more_changes_the_digest() {
+        let before = json!({"data": {"A": "1", "B": "2"}});
+        let after = json!({"data": {"A": "1"}});
+        // The live object still has it all, so the difference alone would not tell.
+        assert_eq!(drift::first_difference(&after, &before, false), None);
+        assert_ne!(digest(&before), digest(&after));
+        assert_eq!(digest(&before), digest(&before.clone()));
+    }
 
     #[test]
     fn replicas_are_unsaid_where_another_manager_owns_them_and_else_as_they_are() {

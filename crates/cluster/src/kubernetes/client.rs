@@ -89,7 +89,8 @@ pub(super) enum CallError {
 impl From<kube::Error> for CallError {
     fn from(error: kube::Error) -> Self {
         match error {
-            kube::Error::Api(status) if status.code < 500 && status.code != 429 && status.code != 408 => {
+            // 401: credentials ran out and are being renewed; the object was not looked at.
+            kube::Error::Api(status) if status.code < 500 && !matches!(status.code, 401 | 408 | 429) => {
                 Self::Answered(status)
             }
             kube::Error::Api(status) => Self::Away(format!("{} {}", status.code, status.message)),
@@ -201,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_server_in_trouble_is_asked_again_and_a_refusal_is_not() {
-        for code in [408, 429, 500, 503] {
+        for code in [401, 408, 429, 500, 503] {
             assert!(matches!(answer(code, details()).of("Secret", "a"), ClusterError::Unreachable(_)));
         }
         for code in [400, 403, 422] {

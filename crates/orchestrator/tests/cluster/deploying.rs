@@ -215,6 +215,25 @@ async fn what_is_changed_or_deleted_by_hand_is_put_back_and_written_down() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_update_only_leaves_out_is_taken_out_of_what_stays() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let settings = || cluster.get(&["-n", "ecp-ai-less", "configmap", "service-config"])["data"].clone();
+    real.create("less", json!({"chatbot": 5, "callbot": 2})).await.expect(201);
+    real.until_status("less", "running").await;
+    assert_eq!(settings()["CALLBOT_UNITS"], "2");
+    real.client
+        .put("/api/v1/tenants/less", &json!({"service_requirements": {"callbot": 0}}))
+        .await
+        .expect(200);
+    real.until_status("less", "running").await;
+    let left = settings();
+    assert!(left.get("CALLBOT_UNITS").is_none(), "{left}");
+    assert_eq!(left["CHATBOT_UNITS"], "5");
+    real.delete_and_wait("less").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manifest_that_the_cluster_refuses_changes_nothing() {
     let cluster = ControlPlane::start("refusing");
     cluster.apply(POLICY);
