@@ -238,21 +238,22 @@ async fn a_manifest_that_the_cluster_refuses_changes_nothing() {
     let cluster = ControlPlane::start("refusing");
     cluster.apply(POLICY);
     let real = Real::on(cluster.kubeconfig()).await;
-    let refused = until("the policy is in force", async || {
-        let id = format!(
-            "refused-{}",
-            ecp_core::ids::DeploymentId::generate().as_str().trim_start_matches("dep-")
-        );
-        real.create(&id, json!({"chatbot": 5})).await.expect(201);
-        let status = until("an end", async || {
-            let status = real.status(&id).await;
-            ["failed", "running"].contains(&status["status"].as_str()?).then_some(status)
-        })
-        .await;
-        (status["status"] == "failed").then_some((id, status))
+    let body =
+        json!({"tenant_id": "dry", "name": "dry", "preset": "small", "service_requirements": {"chatbot": 5}});
+    // A policy is enforced a moment after it was stored.
+    let preview = until("the policy is in force", async || {
+        let preview = real.client.post("/api/v1/tenants/?dry_run=true", &body).await.expect(200).json();
+        (!preview["refusals"].as_array()?.is_empty()).then_some(preview)
     })
     .await;
-    let (id, status) = refused;
+    assert!(preview["refusals"].to_string().contains("no chatbots here"), "{preview}");
+    assert!(!namespace_exists(&cluster, "dry"));
+
+    real.create("refused", json!({"chatbot": 5})).await.expect(201);
+    let status = real.until_status("refused", "failed").await;
+    assert!(status.to_string().contains("no chatbots here"), "{status}");
+    assert!(!namespace_exists(&cluster, "refused"));
+
     let manifest = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: chatbot, namespace: default}\n\
                     spec:\n  selector: {matchLabels: {app: a}}\n  template:\n    metadata: {labels: {app: a}}\n    \
                     spec: {containers: [{name: a, image: 'a:1'}]}\n";
@@ -260,13 +261,6 @@ async fn a_manifest_that_the_cluster_refuses_changes_nothing() {
     let verdict = real.client.post("/api/v1/tenants/validate-manifest", &body).await.expect(200).json();
     assert_eq!(verdict["valid"], false);
     assert!(verdict["errors"].to_string().contains("no chatbots here"), "{verdict}");
-    let body =
-        json!({"tenant_id": "dry", "name": "dry", "preset": "small", "service_requirements": {"chatbot": 5}});
-    let preview = real.client.post("/api/v1/tenants/?dry_run=true", &body).await.expect(200).json();
-    assert!(preview["refusals"].to_string().contains("no chatbots here"), "{preview}");
-    assert!(!namespace_exists(&cluster, "dry"));
-    assert!(status.to_string().contains("no chatbots here"), "{status}");
-    assert!(!namespace_exists(&cluster, &id));
 }
 
 /// Admission that refuses one Deployment.
