@@ -137,3 +137,33 @@ generated: sdk-javascript-generated
 
 .PHONY: package
 package: package-javascript
+
+# --- the Go SDK: sdk/go ------------------------------------------------------------------------------
+GO_SDK := sdk/go
+GO_SDK_VERSION = v$(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+.PHONY: go
+go:
+	@command -v go >/dev/null || { \
+	  echo "Go is missing. Install Go 1.24 or later: from https://go.dev/dl (unpack it to /usr/local and put /usr/local/go/bin on PATH), 'brew install go' on macOS, or 'apt-get install golang-1.24' where your release has it."; exit 1; }
+	@go version | grep -qvE ' go1\.(2[0-3]|1?[0-9])([. ]|$$)' || { \
+	  echo "$$(go version) is too old. Install Go 1.24 or later: https://go.dev/dl"; exit 1; }
+
+.PHONY: sdk-go-test
+sdk-go-test: toolchain go ## Test the Go SDK
+	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+	cd $(GO_SDK) && go mod download && go test ./...
+
+.PHONY: sdk-go-lint
+sdk-go-lint: go ## Check formatting and lints of the Go SDK
+	@cd $(GO_SDK) && unformatted=$$(gofmt -l .) && [ -z "$$unformatted" ] || { \
+	  echo "Not formatted: $$unformatted. Run 'gofmt -w $(GO_SDK)'."; exit 1; }
+	cd $(GO_SDK) && go vet ./...
+
+.PHONY: package-go
+package-go: go ## Pack the Go SDK into dist/go, a folder for GOPROXY=file://
+	cd $(GO_SDK) && go vet ./... && go run ./internal/modulezip $(GO_SDK_VERSION) ../../dist/go
+
+test: sdk-go-test
+lint: sdk-go-lint
+package: package-go

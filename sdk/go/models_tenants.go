@@ -1,0 +1,284 @@
+// Models of tenants: what is asked and what is answered.
+
+package orchestrator
+
+import "time"
+
+// TenantRequest is what a tenant is created from.
+type TenantRequest struct {
+	// A DNS-1123 label of at most 56 characters.
+	TenantID string `json:"tenant_id"`
+	// Name for people.
+	Name string `json:"name"`
+	// micro, small, medium, large; left out, the calculator chooses.
+	Preset string `json:"preset,omitempty"`
+	// Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
+	ServiceRequirements map[string]int `json:"service_requirements"`
+	// What is promised; by default the catalog's (99.9%, 300ms).
+	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
+	// Free text.
+	Description string `json:"description,omitempty"`
+	// Demo mode only: the failure that the deployment is to show (image-not-found, crash-loop, unschedulable),
+	// or none.
+	DemoFault string `json:"demo_fault,omitempty"`
+}
+
+// TenantUpdate changes what it names and leaves the rest. Ptr makes the pointers.
+type TenantUpdate struct {
+	// Name for people.
+	Name *string `json:"name,omitempty"`
+	// micro, small, medium, large.
+	Preset *string `json:"preset,omitempty"`
+	// Units by service; 0 removes the service.
+	ServiceRequirements map[string]int `json:"service_requirements,omitempty"`
+	// What is promised.
+	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
+	// Free text.
+	Description *string `json:"description,omitempty"`
+	// Demo mode only: the failure that the deployment is to show, or none.
+	DemoFault *string `json:"demo_fault,omitempty"`
+}
+
+// SLATargetRequest is what is to be promised.
+type SLATargetRequest struct {
+	// Share of time in service: 99.9%.
+	Availability string `json:"availability,omitempty"`
+	// Response time: 200ms, 0.2s or milliseconds, 1–60000 ms.
+	ResponseTime string `json:"response_time,omitempty"`
+	// Users at once over all services.
+	ConcurrentUsers int `json:"concurrent_users,omitempty"`
+}
+
+// CreatedTenant answers a creation: the intent is on disk, the roll-out begins.
+type CreatedTenant struct {
+	// Its id.
+	TenantID string `json:"tenant_id"`
+	// pending until everything is ready.
+	Status string `json:"status"`
+	// The roll-out to watch.
+	DeploymentID string `json:"deployment_id"`
+	// The plan.
+	EstimatedResources Resources `json:"estimated_resources"`
+	// What the tenant pays.
+	EstimatedCost string `json:"estimated_cost"`
+	// How long the roll-out should take.
+	DeploymentTime string `json:"deployment_time"`
+	// When it was accepted.
+	CreatedAt time.Time `json:"created_at"`
+	// Where the model expects the plan not to carry the load or the SLA; empty where it does.
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// Tenant is a tenant in full.
+type Tenant struct {
+	// Its id.
+	TenantID string `json:"tenant_id"`
+	// Its name for people.
+	Name string `json:"name"`
+	// micro, small, medium, large.
+	Preset string `json:"preset"`
+	// True in demo mode.
+	IsDemo bool `json:"is_demo"`
+	// pending, running, failed, deleting.
+	Status string `json:"status"`
+	// Units ordered by service.
+	ServiceRequirements map[string]int `json:"service_requirements"`
+	// The plan.
+	Resources Resources `json:"resources"`
+	// What was promised.
+	SLATarget SLATarget `json:"sla_target"`
+	// Services that run, those that others bring included.
+	Services []TenantService `json:"services"`
+	// When it was accepted.
+	CreatedAt time.Time `json:"created_at"`
+	// When a request last changed it.
+	UpdatedAt time.Time `json:"updated_at"`
+	// Free text; empty where none was given.
+	Description string `json:"description,omitempty"`
+	// GPU type.
+	GPUType string `json:"gpu_type"`
+	// What the tenant pays.
+	EstimatedCost string `json:"estimated_cost"`
+	// What it costs the operator.
+	OperatorCost string `json:"operator_cost"`
+	// The newest roll-out, or the deletion.
+	DeploymentID string `json:"deployment_id"`
+	// Counts accepted changes from 1; also the ETag.
+	Generation int64 `json:"generation"`
+	// In demo mode, the failure that the deployment was asked to show.
+	DemoFault string `json:"demo_fault,omitempty"`
+	// Where the model expects the plan not to carry the load or the SLA; empty where it does.
+	Warnings []Warning `json:"warnings,omitempty"`
+}
+
+// TenantService is a service that a tenant runs.
+type TenantService struct {
+	// callbot, chatbot, advisor, stt, tts, ta, qa.
+	ServiceName string `json:"service_name"`
+	// Always ai_service.
+	ServiceType string `json:"service_type"`
+	// Always true: a service that is not ordered is not listed.
+	Enabled bool `json:"enabled"`
+	// Units it serves, what other services bring included.
+	Count int `json:"count"`
+	// Pods.
+	Replicas int `json:"replicas"`
+	// Container image.
+	Image string `json:"image"`
+	// Of each pod.
+	Resources ContainerResources `json:"resources"`
+}
+
+// ContainerResources is what one pod may use.
+type ContainerResources struct {
+	// CPU that the scheduler reserves.
+	CPURequest string `json:"cpu_request"`
+	// Memory that the scheduler reserves.
+	MemoryRequest string `json:"memory_request"`
+	// Whole GPUs; 0 where there is none.
+	GPURequest int64 `json:"gpu_request,omitempty"`
+	// Most CPU that it may use.
+	CPULimit string `json:"cpu_limit"`
+	// Most memory that it may use.
+	MemoryLimit string `json:"memory_limit"`
+}
+
+// SLATarget is what was promised.
+type SLATarget struct {
+	// Share of time in service.
+	Availability string `json:"availability"`
+	// Response time.
+	ResponseTime string `json:"response_time"`
+	// Users at once, where stated.
+	ConcurrentUsers int `json:"concurrent_users,omitempty"`
+}
+
+// TenantSummary is a tenant in a list.
+type TenantSummary struct {
+	// Its id.
+	TenantID string `json:"tenant_id"`
+	// Its name for people.
+	Name string `json:"name"`
+	// micro, small, medium, large.
+	Preset string `json:"preset"`
+	// True in demo mode.
+	IsDemo bool `json:"is_demo"`
+	// pending, running, failed, deleting.
+	Status string `json:"status"`
+	// Services that run, those that others bring included.
+	ServicesCount int `json:"services_count"`
+	// CPU of the plan.
+	CPULimit string `json:"cpu_limit"`
+	// Memory of the plan.
+	MemoryLimit string `json:"memory_limit"`
+	// Whole GPUs of the plan.
+	GPULimit int64 `json:"gpu_limit"`
+	// Storage of the plan.
+	StorageLimit string `json:"storage_limit"`
+	// GPU type.
+	GPUType string `json:"gpu_type"`
+	// Promised availability.
+	SLAAvailability string `json:"sla_availability"`
+	// Promised response time.
+	SLAResponseTime string `json:"sla_response_time"`
+	// When it was accepted.
+	CreatedAt time.Time `json:"created_at"`
+	// Free text; empty where none was given.
+	Description string `json:"description,omitempty"`
+}
+
+// TenantList is a page of tenants.
+type TenantList struct {
+	// Ordered by created_at, then id.
+	Tenants []TenantSummary `json:"tenants"`
+	// Tenants that the filters match.
+	TotalCount int `json:"total_count"`
+	// That number in demo mode, 0 in real mode.
+	DemoCount int `json:"demo_count"`
+	// Those of them that run.
+	ActiveCount int `json:"active_count"`
+	// Which page this is.
+	Pagination Pagination `json:"pagination"`
+}
+
+// Deletion answers a deletion: it has begun.
+type Deletion struct {
+	// For people.
+	Message string `json:"message"`
+	// Its id; the same one however often it is asked.
+	DeletionID string `json:"deletion_id"`
+	// Until everything is gone.
+	EstimatedTime string `json:"estimated_time"`
+}
+
+// Preview says what a change would do, and that nothing was done.
+type Preview struct {
+	// Always true.
+	DryRun bool `json:"dry_run"`
+	// Whose.
+	TenantID string `json:"tenant_id"`
+	// What would become of each object.
+	Objects []ObjectChange `json:"objects"`
+	// What the plan holds.
+	Quota QuotaChange `json:"quota"`
+	// List price a month.
+	Cost CostChange `json:"cost"`
+	// Where the model expects the plan not to carry the load or the SLA.
+	Warnings []Warning `json:"warnings"`
+	// What the cluster would refuse; empty where it would take everything.
+	Refusals []Refusal `json:"refusals"`
+}
+
+// ObjectChange says what would become of a Kubernetes object.
+type ObjectChange struct {
+	// Kind.
+	Kind string `json:"kind"`
+	// Name.
+	Name string `json:"name"`
+	// create, update, delete or unchanged.
+	Action string `json:"action"`
+	// Fields that change, as JSON pointers; never their values.
+	Fields []string `json:"fields"`
+}
+
+// QuotaChange compares plans. Before is nil for a creation, After for a deletion.
+type QuotaChange struct {
+	// As it is.
+	Before *Resources `json:"before,omitempty"`
+	// As it would be.
+	After *Resources `json:"after,omitempty"`
+	// After less before.
+	Difference ResourceDifference `json:"difference"`
+}
+
+// ResourceDifference is a difference of plans.
+type ResourceDifference struct {
+	// Thousandths of a core.
+	CPUMillicores int64 `json:"cpu_millicores"`
+	// MiB.
+	MemoryMiB int64 `json:"memory_mib"`
+	// Whole GPUs.
+	GPU int64 `json:"gpu"`
+	// GB.
+	StorageGB int64 `json:"storage_gb"`
+}
+
+// CostChange compares list prices.
+type CostChange struct {
+	// As it is.
+	Before string `json:"before"`
+	// As it would be.
+	After string `json:"after"`
+	// After less before, in US dollars a month.
+	DifferenceUSD int64 `json:"difference_usd"`
+}
+
+// Refusal is an object that the cluster would refuse.
+type Refusal struct {
+	// Kind.
+	Kind string `json:"kind"`
+	// Name.
+	Name string `json:"name"`
+	// What the cluster said.
+	Reason string `json:"reason"`
+}
