@@ -83,6 +83,8 @@ type APIError struct {
 	RetryAfter time.Duration
 
 	hasRetryAfter bool
+	// It came in the API's envelope: the server itself said it, not something in front of it.
+	enveloped bool
 }
 
 // Error tells code, status, message and every wrong field.
@@ -255,6 +257,7 @@ func newAPIError(status int, header http.Header, body []byte) *APIError {
 		refused.Details = map[string]any{"body": beginning(body)}
 		return refused
 	}
+	refused.enveloped = true
 	refused.Code, refused.Message, refused.Details = said.Code, said.Message, said.Details
 	if said.RequestID != "" {
 		refused.RequestID = said.RequestID

@@ -188,12 +188,15 @@ func emptyPage(writer http.ResponseWriter) {
 	_, _ = io.WriteString(writer, `{"tenants": [], "pagination": {"has_more": false}}`)
 }
 
-// must ends the test where there is an error.
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
+// must(call())(t) is the call's value, or the end of the test.
+func must[T any](value T, err error) func(*testing.T) T {
+	return func(t *testing.T) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return value
 	}
-	return value
 }
 
 // as is the error as its type, or the end of the test.

@@ -57,7 +57,7 @@ type schema struct {
 func readDocument(t *testing.T) document {
 	t.Helper()
 	var doc document
-	if err := json.Unmarshal(must(os.ReadFile("../../openapi.json")), &doc); err != nil {
+	if err := json.Unmarshal(must(os.ReadFile("../../openapi.json"))(t), &doc); err != nil {
 		t.Fatal(err)
 	}
 	return doc

@@ -24,7 +24,7 @@ func TestAReadIsRepeatedAfter503(t *testing.T) {
 		}
 		emptyPage(writer)
 	})
-	must(server.client().ListTenants(&TenantFilter{Preset: PresetMicro}))
+	must(server.client().ListTenants(&TenantFilter{Preset: PresetMicro}))(t)
 	requests := server.all()
 	if len(requests) != 3 {
 		t.Fatalf("%d requests", len(requests))
@@ -208,7 +208,7 @@ func TestARedirectedWriteIsNotSentAgain(t *testing.T) {
 	})
 	_, err := server.client().CreateTenant(newTenant("a"))
 	equal(t, as[*APIError](t, err).Status, http.StatusMovedPermanently)
-	must(server.client().ListTenants(nil))
+	must(server.client().ListTenants(nil))(t)
 	equal(t, len(server.all()), 3)
 }
 

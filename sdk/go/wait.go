@@ -1,0 +1,74 @@
+// Waiting for a roll-out.
+
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// WaitOptions is what WaitUntilRunning accepts.
+type WaitOptions struct {
+	// Time of the whole wait; 30 minutes where it is 0.
+	Timeout time.Duration
+	// Pause between looks; 1 s where it is 0.
+	Poll time.Duration
+	// Called with the first state and each that differs.
+	OnProgress func(*DeploymentStatus)
+}
+
+// WaitUntilRunning waits until the tenant runs, over restarts of the server. It fails with a DeploymentFailedError,
+// which has the reason, where the roll-out does, and with a TimeoutError where it takes too long.
+func (c *Client) WaitUntilRunning(ctx context.Context, tenantID string, options *WaitOptions) (*DeploymentStatus, error) {
+	wait := *orZero(options)
+	if wait.Timeout <= 0 {
+		wait.Timeout = 30 * time.Minute
+	}
+	if wait.Poll <= 0 {
+		wait.Poll = time.Second
+	}
+	limited, cancel := context.WithTimeout(ctx, wait.Timeout)
+	defer cancel()
+	seen := ""
+	for {
+		status, err := c.lookAt(limited, tenantID)
+		if err == nil && status != nil {
+			state := fmt.Sprintf("%s %s %s %d %%", status.DeploymentID, status.Status, status.Phase, status.Progress)
+			if state != seen && wait.OnProgress != nil {
+				wait.OnProgress(status)
+			}
+			seen = state
+			switch status.Status {
+			case "running":
+				return status, nil
+			case "pending", "deploying":
+			default:
+				return nil, newDeploymentFailedError(status)
+			}
+		}
+		if err == nil {
+			err = sleep(limited, wait.Poll)
+		}
+		switch {
+		case err == nil:
+		case ctx.Err() != nil:
+			return nil, fmt.Errorf("orchestrator: waiting for %s: %w", tenantID, context.Cause(ctx))
+		case limited.Err() != nil:
+			return nil, &TimeoutError{Op: "waiting for " + tenantID, Limit: wait.Timeout, Last: seen}
+		default:
+			return nil, err
+		}
+	}
+}
+
+// lookAt answers the state, or nothing while the server can not be asked.
+func (c *Client) lookAt(ctx context.Context, tenantID string) (*DeploymentStatus, error) {
+	status, err := c.GetDeploymentStatusContext(ctx, tenantID)
+	var late *TimeoutError
+	if ctx.Err() == nil && (isTransient(err) || errors.As(err, &late)) {
+		return nil, nil
+	}
+	return status, err
+}
