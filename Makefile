@@ -151,6 +151,8 @@ go:
 
 .PHONY: sdk-go-test
 sdk-go-test: toolchain go ## Test the Go SDK
+	@command -v python3 >/dev/null || { \
+	  echo "Python is missing; it runs the server that misbehaves. Install Python 3.9 or later (python3)."; exit 1; }
 	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
 	cd $(GO_SDK) && go mod download && go test ./...
 

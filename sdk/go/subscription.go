@@ -36,9 +36,10 @@ type Subscription[T Frame] struct {
 	cancel  context.CancelFunc
 	done    chan struct{}
 
-	mu      sync.Mutex
-	buffer  []T
-	dropped int
+	mu       sync.Mutex
+	buffer   []T
+	received int
+	dropped  int
 	// Closed and replaced whenever a frame comes.
 	arrived chan struct{}
 	ended   bool
@@ -127,6 +128,13 @@ func (s *Subscription[T]) Err() error {
 	return s.err
 }
 
+// Received counts the frames that came, those that a slow reader lost included.
+func (s *Subscription[T]) Received() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.received
+}
+
 // Dropped counts the frames that a slow reader lost.
 func (s *Subscription[T]) Dropped() int {
 	s.mu.Lock()
@@ -160,6 +168,7 @@ func (s *Subscription[T]) deliver(frame T) {
 		s.mu.Unlock()
 		return
 	}
+	s.received++
 	s.buffer = append(s.buffer, frame)
 	var lost *Gap
 	if len(s.buffer) > s.options.BufferSize {
