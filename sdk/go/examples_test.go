@@ -131,7 +131,6 @@ func TestThePackedModuleIsFetchedByAProgramInAnEmptyFolder(t *testing.T) {
 	output := program.main(`package main
 
 import (
-	"errors"
 	"fmt"
 	"log"
 
