@@ -15,6 +15,7 @@ mod fields;
 mod health;
 mod manifests;
 mod monitoring;
+pub mod offline;
 mod openapi;
 mod query;
 pub mod rate_limit;

@@ -202,7 +202,7 @@ impl FindingOut {
 }
 
 impl ValidationOut {
-    fn new(report: &Report, language: Language) -> Self {
+    pub(crate) fn new(report: &Report, language: Language) -> Self {
         let texts = |findings: &[Finding]| findings.iter().map(|finding| finding.render(language)).collect();
         let parts = |findings: &[Finding], severity| -> Vec<FindingOut> {
             findings.iter().map(|finding| FindingOut::new(finding, severity, language)).collect()
@@ -318,7 +318,7 @@ async fn ask_cluster(cluster: &dyn Cluster, report: &mut Report, objects: Vec<(P
     }
 }
 
-fn manifest_invalid(unreadable: &Unreadable, language: Language) -> ApiError {
+pub(crate) fn manifest_invalid(unreadable: &Unreadable, language: Language) -> ApiError {
     ApiError::new(ErrorCode::ManifestInvalid, unreadable.message.clone())
         .detail("line", unreadable.line)
         .detail("column", unreadable.column)

@@ -10,7 +10,7 @@ use crate::tenants::input::read_demand;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
 use ecp_core::quantity::Resources;
-use ecp_core::sizing::{Alternative, calculate};
+use ecp_core::sizing::{Alternative, Calculation, calculate};
 use ecp_core::text::Language;
 use http::StatusCode;
 use serde::Serialize;
@@ -56,6 +56,25 @@ pub struct CalculationOut<'a> {
     /// Where the model expects the plan not to carry the load or the SLA; absent where it does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningOut>,
+}
+
+impl<'a> CalculationOut<'a> {
+    pub(crate) fn new(calculation: &'a Calculation, language: Language) -> Self {
+        let sizing = &calculation.sizing;
+        Self {
+            recommended_preset: sizing.preset.as_str(),
+            resources: (&sizing.resources).into(),
+            gpu_type: &sizing.gpu_type,
+            estimated_cost: wire::cost_text(sizing.list_price_usd),
+            operator_cost: wire::cost_text(sizing.operator_cost_usd),
+            alternatives: calculation
+                .alternatives
+                .iter()
+                .map(|plan| AlternativeOut::new(plan, language))
+                .collect(),
+            warnings: WarningOut::list(&sizing.warnings, language),
+        }
+    }
 }
 
 /// A smaller plan that nearly does.
@@ -127,21 +146,7 @@ pub(crate) async fn calculate_resources(Reader(api): Reader, body: JsonBody) -> 
     let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
 
     let calculation = calculate(&api.state.catalog, &demand);
-    let (sizing, language) = (&calculation.sizing, api.language());
-    let body = CalculationOut {
-        recommended_preset: sizing.preset.as_str(),
-        resources: (&sizing.resources).into(),
-        gpu_type: &sizing.gpu_type,
-        estimated_cost: wire::cost_text(sizing.list_price_usd),
-        operator_cost: wire::cost_text(sizing.operator_cost_usd),
-        alternatives: calculation
-            .alternatives
-            .iter()
-            .map(|plan| AlternativeOut::new(plan, language))
-            .collect(),
-        warnings: WarningOut::list(&sizing.warnings, language),
-    };
-    let response = wire::json(StatusCode::OK, &body);
+    let response = wire::json(StatusCode::OK, &CalculationOut::new(&calculation, api.language()));
     api.context.debug_note("explanation", || calculation.explanation);
     Ok(response)
 }

@@ -306,19 +306,10 @@ impl Tenancy {
         if let Some(existing) = self.store.tenant(&id) {
             return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
         }
-        let sizing = self.size(&spec);
-        self.cluster.check_namespace(&id)?;
-        self.check_capacity(&id, &sizing)?;
-        Ok(Tenant {
-            id,
-            spec,
-            sizing,
-            status: TenantStatus::Pending,
-            generation: 1,
-            deployment_id: DeploymentId::generate(),
-            created_at: now,
-            updated_at: now,
-        })
+        let tenant = planned_tenant(&self.catalog, id, spec, now);
+        self.cluster.check_namespace(&tenant.id)?;
+        self.check_capacity(&tenant.id, &tenant.sizing)?;
+        Ok(tenant)
     }
 
     /// The tenant as it is, and as a change would make it; none where there is nothing to roll out.
@@ -338,7 +329,7 @@ impl Tenancy {
         if spec.service_requirements.is_empty() {
             return Err(TenancyError::NoServices(id.clone()));
         }
-        let sizing = self.size(&spec);
+        let sizing = size(&self.catalog, &spec);
         if spec == before.spec && sizing == before.sizing && before.status != TenantStatus::Failed {
             return Ok((before, None));
         }
@@ -368,15 +359,6 @@ impl Tenancy {
 
     fn existing(&self, id: &TenantId) -> Result<Arc<Tenant>, TenancyError> {
         self.store.tenant(id).ok_or_else(|| StoreError::TenantNotFound(id.clone()).into())
-    }
-
-    fn size(&self, spec: &TenantSpec) -> Sizing {
-        let demand = Demand {
-            preset: spec.preset,
-            service_requirements: spec.service_requirements.clone(),
-            sla_target: spec.sla_target,
-        };
-        sizing::size(&self.catalog, &demand)
     }
 
     /// Refuses what the cluster can not hold beside every other tenant that was accepted, whether
@@ -463,6 +445,29 @@ impl Tenancy {
         let now = self.clock.now();
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
+}
+
+/// The tenant that a specification makes, sized; whether a cluster has room for it is another question.
+pub fn planned_tenant(catalog: &Catalog, id: TenantId, spec: TenantSpec, now: Timestamp) -> Tenant {
+    Tenant {
+        id,
+        sizing: size(catalog, &spec),
+        spec,
+        status: TenantStatus::Pending,
+        generation: 1,
+        deployment_id: DeploymentId::generate(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn size(catalog: &Catalog, spec: &TenantSpec) -> Sizing {
+    let demand = Demand {
+        preset: spec.preset,
+        service_requirements: spec.service_requirements.clone(),
+        sla_target: spec.sla_target,
+    };
+    sizing::size(catalog, &demand)
 }
 
 fn check_generation(tenant: &Tenant, if_match: Option<u64>) -> Result<(), TenancyError> {

@@ -4,6 +4,12 @@ use anyhow::Context;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
+/// An HTTP client as the program's own command line makes them.
+pub fn http_client() -> reqwest::Client {
+    ecp_orchestrator::tls::install_crypto_provider();
+    reqwest::Client::new()
+}
+
 /// Speaks to one server in one mode, with or without a token.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -55,7 +61,7 @@ impl Reply {
 
 impl Client {
     pub(crate) fn new(base: String) -> Self {
-        Self { http: reqwest::Client::new(), base, demo_mode: "true", token: None }
+        Self { http: crate::http_client(), base, demo_mode: "true", token: None }
     }
 
     /// The same client in real mode.

@@ -12,7 +12,7 @@ mod fault_proxy;
 mod server;
 mod socket;
 
-pub use client::{Client, Reply};
+pub use client::{Client, Reply, http_client};
 pub use clock::ManualClock;
 pub use control_plane::{Component, ControlPlane, Signal};
 pub use fault_proxy::{Fault, FaultProxy, Scope};

@@ -114,7 +114,7 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
         let acknowledged = Arc::new(AtomicU64::new(0));
         let writers: Vec<_> = (0..4)
             .map(|writer| {
-                let http = reqwest::Client::new();
+                let http = ecp_testkit::http_client();
                 tokio::spawn(write_until_killed(http, victim.url(""), round, writer, acknowledged.clone()))
             })
             .collect();
@@ -124,7 +124,7 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
         }
         victim.kill();
         victim = Victim::start(folder.path());
-        let http = reqwest::Client::new();
+        let http = ecp_testkit::http_client();
         let get = async |path: String| {
             let request = http.get(victim.url(&path)).header("x-demo-mode", "true");
             request.send().await.expect("the restarted server answers")
@@ -156,7 +156,7 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
 async fn a_deployment_that_was_killed_half_way_is_finished_after_the_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let victim = Victim::start(folder.path());
-    let http = reqwest::Client::new();
+    let http = ecp_testkit::http_client();
     let create = http.post(victim.url("/api/v1/tenants/")).header("x-demo-mode", "true");
     let created = create.json(&tenant("half-way")).send().await.expect("an answer");
     assert_eq!(created.status(), 201);

@@ -12,7 +12,7 @@ fn proxy() -> FaultProxy {
 }
 
 async fn get(proxy: &FaultProxy, path: &str) -> reqwest::Result<reqwest::Response> {
-    reqwest::Client::new().get(format!("{}{path}", proxy.url())).send().await
+    crate::http_client().get(format!("{}{path}", proxy.url())).send().await
 }
 
 async fn code(proxy: &FaultProxy) -> u16 {

@@ -1,0 +1,239 @@
+//! The command line: `ecp serve` and the commands of a client.
+//!
+//! Each command is a file of its own; `connection` speaks HTTP, `stream` WebSockets, `output` writes
+//! tables, JSON and YAML, `failure` gives the exit codes. Commands decide nothing about tenants.
+
+mod alerts;
+mod audit;
+mod cluster;
+mod completions;
+mod connection;
+mod contexts;
+mod failure;
+mod input;
+mod manifest;
+mod metrics;
+mod output;
+mod rollout;
+mod serve;
+mod server;
+mod size;
+mod status;
+mod stream;
+mod table;
+mod tenants;
+mod validate;
+
+use crate::config::DEFAULTS;
+use crate::tokens;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use connection::ClientOptions;
+use failure::Failure;
+use output::Output;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Runs AI services of contact centers for many tenants on shared Kubernetes clusters.
+#[derive(Parser)]
+#[command(name = "ecp", version, max_term_width = 100, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the server or this program failed; 2 wrong usage; 3 the request or the manifest is
+invalid; 4 no such tenant or deployment; 5 conflict; 6 not allowed; 7 the server or its cluster can not be
+reached, is too slow or too busy; 8 a deployment failed.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the server.
+    Serve(serve::Serve),
+    /// Lists, shows, creates, changes and deletes tenants.
+    Tenants(Group<tenants::Command>),
+    /// Sizes a demand: plan, GPUs, cost. Needs no server.
+    Size(Single<size::Size>),
+    /// Prints a tenant's manifest; with -f, of a tenant that is described in a file, without a server.
+    Manifest(Single<manifest::Manifest>),
+    /// Validates a manifest. Needs no server.
+    Validate(Single<validate::Validate>),
+    /// Shows how a tenant's roll-out stands, or follows it.
+    Status(Single<status::Status>),
+    /// Reads, follows and sends metrics.
+    Metrics(Group<metrics::Command>),
+    /// Lists a tenant's alerts, or follows them.
+    Alerts(Single<alerts::Alerts>),
+    /// Lists who changed what.
+    Audit(Single<audit::Audit>),
+    /// Shows what the cluster has and what is used.
+    Cluster(Single<cluster::Cluster>),
+    /// Asks the server how it is.
+    Server(Group<server::Command>),
+    /// Manages the servers that this command line knows.
+    Contexts(Group<contexts::Command>),
+    /// Manages bearer tokens; works on the server's files while it runs.
+    #[command(subcommand)]
+    Tokens(tokens::Command),
+    /// Prints the commented defaults of the server's configuration file.
+    Config,
+    /// Prints the embedded catalog, to be changed and given back with `catalog = "FILE"`.
+    Catalog,
+    /// Prints the OpenAPI document of the API.
+    Openapi,
+    /// Prints the completions of a shell.
+    Completions(completions::Completions),
+    /// Prints the manual page, or writes one for every command.
+    Man(completions::Man),
+}
+
+/// A client's command with subcommands.
+#[derive(Args)]
+struct Group<C: Subcommand> {
+    #[command(flatten)]
+    options: ClientOptions,
+    #[command(subcommand)]
+    command: C,
+}
+
+/// A client's command without.
+#[derive(Args)]
+struct Single<A: Args> {
+    #[command(flatten)]
+    options: ClientOptions,
+    #[command(flatten)]
+    command: A,
+}
+
+/// Parses the command line, does what it says, and answers with the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let mut command = command();
+    if is_plugin(arguments.first()) {
+        command = command.bin_name("kubectl ecp");
+    }
+    let parsed = command.try_get_matches_from_mut(arguments).and_then(|matches| {
+        Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    });
+    match parsed {
+        Ok(arguments) => dispatch(arguments.command),
+        Err(error) => error.exit(),
+    }
+}
+
+fn command() -> clap::Command {
+    Arguments::command()
+}
+
+/// True where kubectl started the program: as `kubectl-ecp`.
+fn is_plugin(program: Option<&OsString>) -> bool {
+    program
+        .and_then(|program| Path::new(program).file_name())
+        .is_some_and(|name| name.to_string_lossy().starts_with("kubectl-"))
+}
+
+fn dispatch(command: Command) -> ExitCode {
+    let result = match command {
+        Command::Serve(serve) => plain(serve.run()),
+        Command::Openapi => plain(output::print(&ecp_api::openapi_json())),
+        Command::Config => plain(output::print(DEFAULTS)),
+        Command::Catalog => plain(output::print(ecp_core::catalog::EMBEDDED)),
+        Command::Tokens(command) => plain(tokens::run(command).and_then(|text| output::print(&text))),
+        Command::Completions(completions) => plain(completions.run()),
+        Command::Man(man) => plain(man.run()),
+        Command::Tenants(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Size(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Manifest(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Validate(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Status(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Metrics(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Alerts(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Audit(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Cluster(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Server(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Contexts(Group { options, command }) => {
+            let output = options.output();
+            command.run(&options).and_then(|shown| shown.print(&output)).map_err(|failure| (failure, output))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((failure, output)) => {
+            failure.report(&output);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// The result of a command that writes plain text whatever happens.
+fn plain(result: anyhow::Result<()>) -> Result<(), (Failure, Output)> {
+    result.map_err(|error| (Failure::from(error), Output::default()))
+}
+
+/// What every command of a client works with.
+struct Client {
+    options: ClientOptions,
+    output: Output,
+}
+
+fn client(
+    options: ClientOptions,
+    work: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
+) -> Result<(), (Failure, Output)> {
+    let output = options.output();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let client = Client { options, output: output.clone() };
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(work(&client)),
+        Err(error) => Err(anyhow::Error::from(error).into()),
+    };
+    result.map_err(|failure| (failure, output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_and_flag_is_described_and_none_contradicts_another() {
+        command().debug_assert();
+        fn visit(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let named = argument.get_help().is_some() || argument.is_hide_set();
+                assert!(named, "{} {}: no description", command.get_name(), argument.get_id());
+            }
+            for inner in command.get_subcommands() {
+                assert!(inner.get_about().is_some(), "{}: no description", inner.get_name());
+                visit(inner);
+            }
+        }
+        visit(&command());
+    }
+
+    #[test]
+    fn a_program_linked_as_a_plugin_is_called_as_one() {
+        assert!(is_plugin(Some(&OsString::from("/usr/local/bin/kubectl-ecp"))));
+        assert!(!is_plugin(Some(&OsString::from("/usr/local/bin/ecp"))));
+    }
+}

@@ -1,0 +1,81 @@
+//! `ecp audit`: who changed what, when, and what came of it.
+
+use super::Client;
+use super::connection::Call;
+use super::failure::Failure;
+use super::output::{entries, text_of};
+use super::table::{Cell, Table};
+use super::tenants::Page;
+use clap::Args;
+use serde_json::Value;
+
+/// Which entries.
+#[derive(Args)]
+pub(super) struct Audit {
+    /// Only of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only by this token or part of the server.
+    #[arg(long)]
+    actor: Option<String>,
+    /// Only this action, such as tenant.update.
+    #[arg(long)]
+    action: Option<String>,
+    /// Only with this outcome, such as accepted.
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only of this request.
+    #[arg(long)]
+    request_id: Option<String>,
+    /// Not before this time, as RFC 3339.
+    #[arg(long)]
+    since: Option<String>,
+    /// Before this time, as RFC 3339.
+    #[arg(long)]
+    until: Option<String>,
+    /// Which part of the list.
+    #[command(flatten)]
+    page: Page,
+}
+
+impl Audit {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        let call = |skip: Option<usize>| {
+            Call::get("/api/v1/audit")
+                .query("tenant_id", self.tenant.as_ref())
+                .query("actor", self.actor.as_ref())
+                .query("action", self.action.as_ref())
+                .query("outcome", self.outcome.as_ref())
+                .query("request_id", self.request_id.as_ref())
+                .query("since", self.since.as_ref())
+                .query("until", self.until.as_ref())
+                .query("skip", skip)
+        };
+        let list = if self.page.all {
+            connection.all_pages("entries", self.page.limit.unwrap_or(1000), |skip| call(Some(skip))).await?
+        } else {
+            let skip = self.page.skip.map(|skip| skip as usize);
+            connection.json(&call(skip).query("limit", self.page.limit)).await?
+        };
+        client.output.value(&list, table)
+    }
+}
+
+fn table(list: &Value) -> String {
+    let mut table = Table::new(["TIME", "ACTOR", "ACTION", "TENANT", "OUTCOME", "REQUEST"]);
+    for entry in entries(list, "entries") {
+        let text = |name: &str| Cell::from(text_of(&entry[name]));
+        let outcome = Cell::status(&text_of(&entry["outcome"]));
+        table.row([
+            text("timestamp"),
+            text("actor"),
+            text("action"),
+            text("tenant_id"),
+            outcome,
+            text("request_id"),
+        ]);
+    }
+    let (shown, total) = (entries(list, "entries").len(), list["total_count"].as_u64().unwrap_or(0));
+    format!("{table}\n\n{shown} of {total} entries; -o yaml shows what was before and after")
+}

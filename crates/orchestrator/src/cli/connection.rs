@@ -1,0 +1,360 @@
+//! Which server a command speaks to, and one HTTP exchange with it: time limit, retries, errors.
+
+use super::contexts::{Context, Contexts};
+use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, TIMEOUT};
+use super::output::{Color, Format, Output};
+use clap::Args;
+use ecp_core::text::Language;
+use reqwest::{Method, Url};
+use serde_json::Value;
+use std::time::Duration;
+
+/// Address of a server that nothing names.
+const DEFAULT_SERVER: &str = "http://localhost:8001";
+/// First pause before a repetition; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest pause; a longer `Retry-After` ends the retries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What every command of a client accepts.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ClientOptions {
+    /// Server to speak to [default: the context's, else http://localhost:8001].
+    #[arg(long, global = true, env = "ECP_SERVER", value_name = "URL", help_heading = "Client")]
+    server: Option<String>,
+    /// Bearer token, where the server requires one.
+    #[arg(long, global = true, env = "ECP_TOKEN", hide_env_values = true, help_heading = "Client")]
+    token: Option<String>,
+    /// Works on the simulated cluster instead of the real one.
+    #[arg(long, global = true, env = "ECP_DEMO", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_name = "BOOL", help_heading = "Client")]
+    demo: Option<bool>,
+    /// Context to take server, token and mode from [default: the current one].
+    #[arg(long, global = true, env = "ECP_CLIENT_CONTEXT", value_name = "NAME", help_heading = "Client")]
+    context: Option<String>,
+    /// Language of messages: en or ko [default: as LANG says].
+    #[arg(long, global = true, env = "ECP_LANG", value_parser = parse_language, help_heading = "Client")]
+    lang: Option<Language>,
+    /// Seconds that one attempt may take.
+    #[arg(long, global = true, default_value = "30", value_parser = parse_seconds, value_name = "SECONDS",
+          help_heading = "Client")]
+    timeout: Duration,
+    /// Repetitions of what can be repeated without harm: reads, and creations with an idempotency key.
+    #[arg(long, global = true, default_value_t = 3, value_name = "N", help_heading = "Client")]
+    retries: u32,
+    /// How to write.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Client")]
+    output: Format,
+    /// When to use colours.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, help_heading = "Client")]
+    color: Color,
+}
+
+fn parse_language(text: &str) -> Result<Language, String> {
+    match text {
+        "en" => Ok(Language::En),
+        "ko" => Ok(Language::Ko),
+        _ => Err("choose en or ko".to_owned()),
+    }
+}
+
+/// Seconds, with decimals.
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give seconds, such as 30 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|time| !time.is_zero())
+        .ok_or_else(|| "give more than 0 seconds".to_owned())
+}
+
+impl ClientOptions {
+    /// How results are written.
+    pub(super) fn output(&self) -> Output {
+        Output::new(self.output, self.color)
+    }
+
+    /// The language of texts that are made here.
+    pub(super) fn language(&self) -> Language {
+        let korean = || {
+            ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .into_iter()
+                .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+                .is_some_and(|value| value.starts_with("ko"))
+        };
+        self.lang.unwrap_or_else(|| if korean() { Language::Ko } else { Language::En })
+    }
+
+    /// True for demo mode: as the flag says, else the context.
+    pub(super) fn is_demo(&self) -> Result<bool, Failure> {
+        Ok(match self.demo {
+            Some(demo) => demo,
+            None => self.context()?.demo,
+        })
+    }
+
+    /// What was named on the command line, as a context.
+    pub(super) fn as_context(&self) -> Context {
+        Context {
+            server: self.server.clone().unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
+            demo: self.demo.unwrap_or(false),
+            token: self.token.clone(),
+            token_file: None,
+        }
+    }
+
+    fn context(&self) -> Result<Context, Failure> {
+        let contexts = Contexts::load()?;
+        Ok(contexts.choose(self.context.as_deref())?.cloned().unwrap_or_else(|| Context {
+            server: DEFAULT_SERVER.to_owned(),
+            demo: false,
+            token: None,
+            token_file: None,
+        }))
+    }
+
+    /// Makes ready to speak to the server; nothing is sent yet.
+    pub(super) fn connect(&self) -> Result<Connection, Failure> {
+        let context = self.context()?;
+        let server = self.server.clone().unwrap_or_else(|| context.server.clone());
+        let wrong = |reason: String| {
+            Failure::Input(format!("--server {server:?}: {reason}; give an address such as {DEFAULT_SERVER}"))
+        };
+        let base = Url::parse(&server).map_err(|error| wrong(error.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err(wrong(format!("{:?} is neither http nor https", base.scheme())));
+        }
+        let base = base.as_str().trim_end_matches('/');
+        let base = base.strip_suffix("/api/v1").unwrap_or(base).to_owned();
+        let token = match &self.token {
+            Some(token) => Some(token.clone()),
+            None => context.secret()?,
+        };
+        crate::tls::install_crypto_provider();
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("ecp/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(anyhow::Error::from)?;
+        Ok(Connection {
+            http,
+            base,
+            demo: self.demo.unwrap_or(context.demo),
+            token,
+            language: self.language(),
+            timeout: self.timeout,
+            retries: self.retries,
+        })
+    }
+}
+
+/// A server, and how to speak to it.
+pub(super) struct Connection {
+    http: reqwest::Client,
+    base: String,
+    demo: bool,
+    token: Option<String>,
+    language: Language,
+    pub(super) timeout: Duration,
+    pub(super) retries: u32,
+}
+
+/// One call.
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Value>,
+    repeatable: bool,
+}
+
+impl Call {
+    fn new(method: Method, path: impl Into<String>, repeatable: bool) -> Self {
+        Self { method, path: path.into(), query: Vec::new(), headers: Vec::new(), body: None, repeatable }
+    }
+
+    /// A read.
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self::new(Method::GET, path, true)
+    }
+
+    /// A write, which is never repeated unless [`Self::repeatable`] says so.
+    pub(super) fn post(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::POST, path, false) }
+    }
+
+    /// A change.
+    pub(super) fn put(path: impl Into<String>, body: Value) -> Self {
+        Self { body: Some(body), ..Self::new(Method::PUT, path, false) }
+    }
+
+    /// A deletion.
+    pub(super) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path, false)
+    }
+
+    /// Adds a parameter where there is a value.
+    pub(super) fn query(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Adds a header where there is a value.
+    pub(super) fn header(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.headers.extend(value.map(|value| (name, value.to_string())));
+        self
+    }
+
+    /// Asking again can change nothing.
+    pub(super) fn repeatable(mut self, repeatable: bool) -> Self {
+        self.repeatable = repeatable;
+        self
+    }
+}
+
+/// Path of a tenant, or of something below it.
+pub(super) fn tenant_path(id: &str, below: &str) -> String {
+    format!("/api/v1/tenants/{}{below}", escaped(id))
+}
+
+/// One segment of a path, with everything escaped that is not plainly allowed.
+pub(super) fn escaped(segment: &str) -> String {
+    segment
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+impl Connection {
+    /// Sends a call and answers its text.
+    pub(super) async fn text(&self, call: &Call) -> Result<String, CallFailure> {
+        let mut pause = FIRST_PAUSE;
+        for attempt in 0.. {
+            let failure = match self.once(call).await {
+                Ok(text) => return Ok(text),
+                Err(failure) => failure,
+            };
+            let wait = failure.retry_after.unwrap_or(pause);
+            if !call.repeatable || attempt >= self.retries || !failure.is_transient() || wait > LONGEST_PAUSE
+            {
+                return Err(failure);
+            }
+            tokio::time::sleep(wait).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        unreachable!("the loop ends with an answer or a failure")
+    }
+
+    /// Sends a call and reads its answer as a JSON object.
+    pub(super) async fn json(&self, call: &Call) -> Result<Value, CallFailure> {
+        let text = self.text(call).await?;
+        serde_json::from_str(&text).ok().filter(Value::is_object).ok_or_else(|| {
+            let start: String = text.chars().take(80).collect();
+            let what = format!("{} {}: the answer is no JSON object: {start:?}", call.method, call.path);
+            CallFailure::own(INVALID_RESPONSE, 200, what)
+        })
+    }
+
+    /// All entries of a list, page by page, as one list.
+    pub(super) async fn all_pages(
+        &self,
+        entries: &str,
+        page: u32,
+        mut call: impl FnMut(usize) -> Call,
+    ) -> Result<Value, CallFailure> {
+        let mut all = Vec::new();
+        loop {
+            let mut list = self.json(&call(all.len()).query("limit", Some(page))).await?;
+            let Some(found) = list[entries].as_array_mut().map(std::mem::take) else {
+                let what = format!("a page has no {entries:?}");
+                return Err(CallFailure::own(INVALID_RESPONSE, 200, what));
+            };
+            let over = found.is_empty() || list["pagination"]["has_more"] != true;
+            all.extend(found);
+            if over {
+                let count = all.len();
+                list[entries] = Value::Array(all);
+                list["pagination"] = serde_json::json!({"skip": 0, "limit": count, "has_more": false});
+                return Ok(list);
+            }
+        }
+    }
+
+    /// Sends a call once, whatever it is, and answers its text.
+    pub(super) async fn once(&self, call: &Call) -> Result<String, CallFailure> {
+        let mut request = self
+            .http
+            .request(call.method.clone(), format!("{}{}", self.base, call.path))
+            .timeout(self.timeout)
+            .query(&call.query);
+        for (name, value) in self.headers() {
+            request = request.header(name, value);
+        }
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let failed = |error: reqwest::Error| self.no_answer(call, &error);
+        let response = request.send().await.map_err(failed)?;
+        let status = response.status().as_u16();
+        let header =
+            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (request_id, retry_after) = (header("x-request-id"), header("retry-after"));
+        let success = response.status().is_success();
+        let text = response.text().await.map_err(failed)?;
+        if success {
+            return Ok(text);
+        }
+        let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+        Err(CallFailure { retry_after, ..CallFailure::from_answer(status, &text, request_id) })
+    }
+
+    fn no_answer(&self, call: &Call, error: &reqwest::Error) -> CallFailure {
+        if error.is_timeout() {
+            let what = format!("{} has not answered within {} s", self.base, self.timeout.as_secs_f64());
+            return CallFailure::own(TIMEOUT, 0, what);
+        }
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        let hint = if error.is_connect() { "; is the server running, and is --server right?" } else { "" };
+        let what = format!("{} {}{}: {cause}{hint}", call.method, self.base, call.path);
+        CallFailure::own(CONNECTION_ERROR, 0, what)
+    }
+
+    /// Headers of every request and handshake.
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("x-demo-mode", self.demo.to_string()),
+            ("accept-language", self.language_code().to_owned()),
+        ];
+        headers.extend(self.token.as_ref().map(|token| ("authorization", format!("Bearer {token}"))));
+        headers
+    }
+
+    /// Address of a stream.
+    pub(super) fn stream_url(&self, path: &str, query: &[(&str, String)]) -> Result<Url, CallFailure> {
+        let wrong = |error: String| CallFailure::own(CONNECTION_ERROR, 0, error);
+        let mut url = Url::parse(&format!("ws{}{path}", self.base.trim_start_matches("http")))
+            .map_err(|error| wrong(error.to_string()))?;
+        url.query_pairs_mut()
+            .append_pair("demo_mode", if self.demo { "true" } else { "false" })
+            .append_pair("lang", self.language_code())
+            .extend_pairs(query);
+        Ok(url)
+    }
+
+    fn language_code(&self) -> &'static str {
+        match self.language {
+            Language::Ko => "ko",
+            Language::En => "en",
+        }
+    }
+}

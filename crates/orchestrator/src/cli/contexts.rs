@@ -1,0 +1,217 @@
+//! `ecp contexts`: the servers that the command line knows, kept in a file of the user.
+
+use super::connection::ClientOptions;
+use super::failure::Failure;
+use super::output::{Output, Shown};
+use super::table::Table;
+use anyhow::{Context as _, anyhow};
+use clap::Subcommand;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Names another file than `ecp/contexts.toml` in the user's configuration folder.
+const FILE_VARIABLE: &str = "ECP_CONTEXTS";
+
+/// What to do with contexts.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Lists the contexts; the current one is marked.
+    List,
+    /// Adds or replaces a context from --server, --token or --token-file, and --demo.
+    Set {
+        /// Its name.
+        name: String,
+        /// File that holds the token, read at each use instead of keeping the token here.
+        #[arg(long, conflicts_with = "token")]
+        token_file: Option<PathBuf>,
+        /// Makes it the current one, too.
+        #[arg(long = "use")]
+        make_current: bool,
+    },
+    /// Makes a context the current one.
+    Use {
+        /// Its name.
+        name: String,
+    },
+    /// Removes a context.
+    Delete {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// One server.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Context {
+    /// Its address.
+    pub(super) server: String,
+    /// Works on the simulated cluster.
+    #[serde(default)]
+    pub(super) demo: bool,
+    /// Bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token: Option<String>,
+    /// File that holds the bearer token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) token_file: Option<PathBuf>,
+}
+
+impl Context {
+    /// The token, from wherever it is.
+    pub(super) fn secret(&self) -> Result<Option<String>, Failure> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => Ok(Some(token.clone())),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path)
+                    .with_context(|| format!("the context's token file {}", path.display()))?;
+                Ok(Some(text.trim().to_owned()))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// The file.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Contexts {
+    /// Name of the one that is used where none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    current: Option<String>,
+    /// By name.
+    #[serde(default)]
+    contexts: BTreeMap<String, Context>,
+}
+
+impl Contexts {
+    /// Reads the file; without one there are no contexts.
+    pub(super) fn load() -> Result<Self, Failure> {
+        let Some(path) = file() else { return Ok(Self::default()) };
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(anyhow!(error).context(path.display().to_string()).into()),
+        };
+        Ok(toml::from_str(&text).with_context(|| path.display().to_string())?)
+    }
+
+    /// The named context, else the current one, if any.
+    pub(super) fn choose(&self, name: Option<&str>) -> Result<Option<&Context>, Failure> {
+        let Some(name) = name.or(self.current.as_deref()) else { return Ok(None) };
+        self.contexts.get(name).map(Some).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> Failure {
+        let known = self.contexts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let known = if known.is_empty() { "none".to_owned() } else { known };
+        Failure::Input(format!(
+            "there is no context {name:?}; there are: {known} (ecp contexts set adds one)"
+        ))
+    }
+
+    fn save(&self) -> anyhow::Result<()> {
+        let path = file().ok_or_else(|| anyhow!("HOME is not set; name a file with {FILE_VARIABLE}"))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        // Written beside and moved into place: another command reads the old file or the new one.
+        let new = path.with_extension("toml.new");
+        let write = || -> std::io::Result<()> {
+            let mut options = std::fs::OpenOptions::new();
+            // It may hold tokens: nobody else's to read.
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            file.write_all(toml::to_string(self).map_err(std::io::Error::other)?.as_bytes())?;
+            file.sync_all()?;
+            std::fs::rename(&new, &path)
+        };
+        write().with_context(|| path.display().to_string())
+    }
+}
+
+fn file() -> Option<PathBuf> {
+    if let Some(path) = std::env::var_os(FILE_VARIABLE).filter(|path| !path.is_empty()) {
+        return Some(path.into());
+    }
+    let folder = std::env::var_os("XDG_CONFIG_HOME")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))?;
+    Some(folder.join("ecp/contexts.toml"))
+}
+
+impl Command {
+    /// Does it and answers with what is to be shown.
+    pub(super) fn run(self, options: &ClientOptions) -> Result<Shown, Failure> {
+        let mut contexts = Contexts::load()?;
+        let said = match self {
+            Self::List => return Ok(contexts.shown()),
+            Self::Set { name, token_file, make_current } => {
+                contexts.contexts.insert(name.clone(), Context { token_file, ..options.as_context() });
+                if make_current || contexts.current.is_none() {
+                    contexts.current = Some(name.clone());
+                }
+                format!("context {name:?} is set")
+            }
+            Self::Use { name } => {
+                contexts.choose(Some(&name))?;
+                contexts.current = Some(name.clone());
+                format!("{name:?} is the current context")
+            }
+            Self::Delete { name } => {
+                contexts.contexts.remove(&name).ok_or_else(|| contexts.unknown(&name))?;
+                contexts.current.take_if(|current| *current == name);
+                format!("context {name:?} is deleted")
+            }
+        };
+        contexts.save()?;
+        Ok(Shown { value: contexts.shown().value, table: said })
+    }
+}
+
+impl Contexts {
+    fn shown(&self) -> Shown {
+        let mut table = Table::new(["", "NAME", "SERVER", "MODE", "TOKEN"]);
+        let mut list = Vec::new();
+        for (name, context) in &self.contexts {
+            let current = self.current.as_ref() == Some(name);
+            let mode = if context.demo { "demo" } else { "real" };
+            let token = match (&context.token, &context.token_file) {
+                (Some(_), _) => "kept here".to_owned(),
+                (None, Some(path)) => path.display().to_string(),
+                (None, None) => "none".to_owned(),
+            };
+            table.row([if current { "*" } else { "" }, name, &context.server, mode, &token]);
+            list.push(json!({
+                "name": name, "server": context.server, "demo": context.demo, "current": current, "token": token,
+            }));
+        }
+        Shown { value: json!({"contexts": list}), table: table.to_string() }
+    }
+}
+
+impl Shown {
+    /// Writes it.
+    pub(super) fn print(self, output: &Output) -> Result<(), Failure> {
+        output.value(&self.value, |_| self.table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+    use super::*;
+
+    #[test]
+    fn a_context_that_is_not_there_is_named_with_those_that_are() {
+        let contexts: Contexts =
+            toml::from_str("current = 'lab'\n[contexts.lab]\nserver = 'http://lab'\ndemo = true\n").unwrap();
+        assert!(contexts.choose(None).unwrap().unwrap().demo);
+        let message = contexts.choose(Some("prod")).unwrap_err().to_string();
+        assert!(message.contains("\"prod\"") && message.contains("lab"), "{message}");
+        assert_eq!(Contexts::default().choose(None).unwrap(), None);
+    }
+}

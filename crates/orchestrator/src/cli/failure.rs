@@ -1,0 +1,248 @@
+//! What can go wrong for a command, how it is said, and which exit code it has.
+
+use super::output::{Format, Output};
+use ecp_api::ApiError;
+use ecp_core::Timestamp;
+use ecp_core::text::Language;
+use serde_json::{Value, json};
+use std::fmt;
+use std::time::Duration;
+
+/// Code of a connection that is refused, reset or cut off.
+pub(super) const CONNECTION_ERROR: &str = "CONNECTION_ERROR";
+/// Code of an answer that does not come in time.
+pub(super) const TIMEOUT: &str = "TIMEOUT";
+/// Code of an answer that is not what the API promises.
+pub(super) const INVALID_RESPONSE: &str = "INVALID_RESPONSE";
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// A call failed, at the server or on its way.
+    Call(CallFailure),
+    /// A roll-out that was waited for failed.
+    Deployment {
+        /// Code of the failure.
+        code: String,
+        /// Whose roll-out.
+        subject: String,
+        /// Why, and how to fix it.
+        reason: String,
+    },
+    /// A manifest is invalid; what is wrong has been printed.
+    InvalidManifest,
+    /// What was given to the command can not be used.
+    Input(String),
+    /// Whatever was to read the output has gone away.
+    OutputClosed,
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+/// A call that failed.
+#[derive(Clone, Debug)]
+pub(super) struct CallFailure {
+    /// Code of the API, or one of the three above.
+    pub(super) code: String,
+    /// For people.
+    pub(super) message: String,
+    /// HTTP status; 0 where there was no answer.
+    pub(super) status: u16,
+    /// `details` of the envelope.
+    pub(super) details: Box<Value>,
+    /// To be looked for in the server's log.
+    pub(super) request_id: Option<String>,
+    /// How long the server asks to wait.
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl CallFailure {
+    /// One that the client itself found.
+    pub(super) fn own(code: &str, status: u16, message: String) -> Self {
+        Self {
+            code: code.to_owned(),
+            message,
+            status,
+            details: Box::default(),
+            request_id: None,
+            retry_after: None,
+        }
+    }
+
+    /// Reads the API's envelope; an answer without one keeps its status.
+    pub(super) fn from_answer(status: u16, text: &str, request_id: Option<String>) -> Self {
+        let body = serde_json::from_str::<Value>(text).unwrap_or_default();
+        let error = &body["error"];
+        match error["code"].as_str() {
+            Some(code) => Self {
+                code: code.to_owned(),
+                message: error["message"].as_str().unwrap_or_default().to_owned(),
+                status,
+                details: Box::new(error["details"].clone()),
+                request_id: error["request_id"].as_str().map(str::to_owned).or(request_id),
+                retry_after: None,
+            },
+            None => Self {
+                request_id,
+                ..Self::own(
+                    match status {
+                        401 => "UNAUTHORIZED",
+                        403 => "FORBIDDEN",
+                        409 | 412 => "CONFLICT",
+                        422 => "VALIDATION_FAILED",
+                        429 => "RATE_LIMITED",
+                        500.. => "INTERNAL_ERROR",
+                        _ => "INVALID_REQUEST",
+                    },
+                    status,
+                    format!(
+                        "the server answered {status} without the API's error envelope; is it an ECP server?"
+                    ),
+                )
+            },
+        }
+    }
+
+    /// True where the same call may succeed a moment later.
+    pub(super) fn is_transient(&self) -> bool {
+        self.code == CONNECTION_ERROR || matches!(self.status, 429 | 503)
+    }
+
+    /// The wrong fields: where and why.
+    fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fields = self.details["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
+        fields.iter().filter_map(|field| Some((field["pointer"].as_str()?, field["reason"].as_str()?)))
+    }
+
+    fn exit_code(&self) -> u8 {
+        match (self.status, self.code.as_str()) {
+            (0, _) | (429 | 503, _) => 7,
+            (_, INVALID_RESPONSE) => 1,
+            (404, _) => 4,
+            (409 | 412, _) => 5,
+            (401 | 403, _) => 6,
+            (400..=499, _) => 3,
+            _ => 1,
+        }
+    }
+}
+
+impl Failure {
+    /// An error of the API that was found without a server.
+    pub(super) fn offline(error: &ApiError, language: Language) -> Self {
+        let envelope = error.envelope(language, Timestamp::now(), "").to_string();
+        Self::Call(CallFailure {
+            request_id: None,
+            ..CallFailure::from_answer(error.status().as_u16(), &envelope, None)
+        })
+    }
+
+    /// What a script sees of it.
+    pub(super) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Call(call) => call.exit_code(),
+            Self::Deployment { .. } => 8,
+            Self::InvalidManifest => 3,
+            Self::Input(_) => 2,
+            Self::OutputClosed => 0,
+            Self::Other(_) => 1,
+        }
+    }
+
+    /// Says it on standard error, in the way of the output.
+    pub(super) fn report(&self, output: &Output) {
+        if matches!(self, Self::InvalidManifest | Self::OutputClosed) {
+            return;
+        }
+        if output.format == Format::Table {
+            output.complain("error", &self.to_string());
+        } else {
+            output.note(&self.to_json());
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        match self {
+            Self::Call(call) => json!({"error": {
+                "code": call.code,
+                "message": call.message,
+                "status": call.status,
+                "details": call.details,
+                "request_id": call.request_id,
+            }}),
+            Self::Deployment { code, reason, subject } => json!({"error": {
+                "code": code,
+                "message": format!("{subject}: {reason}"),
+                "reason": reason,
+            }}),
+            other => json!({"error": {"code": "USAGE", "message": other.to_string()}}),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(call) => {
+                write!(f, "{} ({})", call.message, call.code)?;
+                for (pointer, reason) in call.fields() {
+                    write!(f, "\n  {pointer}: {reason}")?;
+                }
+                if let Some(id) = &call.request_id {
+                    write!(f, "\n  request id: {id}")?;
+                }
+                Ok(())
+            }
+            Self::Deployment { code, subject, reason } => write!(f, "{subject}: {reason} ({code})"),
+            Self::InvalidManifest => write!(f, "the manifest is invalid"),
+            Self::Input(text) => write!(f, "{text}"),
+            Self::OutputClosed => write!(f, "the output is closed"),
+            Self::Other(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
+impl From<CallFailure> for Failure {
+    fn from(call: CallFailure) -> Self {
+        Self::Call(call)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_tell_failures_apart() {
+        let code = |status, code| Failure::from(CallFailure::own(code, status, String::new())).exit_code();
+        assert_eq!(code(404, "TENANT_NOT_FOUND"), 4);
+        assert_eq!(code(409, "TENANT_ALREADY_EXISTS"), 5);
+        assert_eq!(code(412, "CONFLICT"), 5);
+        assert_eq!(code(422, "VALIDATION_FAILED"), 3);
+        assert_eq!(code(403, "FORBIDDEN"), 6);
+        assert_eq!(code(429, "RATE_LIMITED"), 7);
+        assert_eq!(code(503, "KUBERNETES_ERROR"), 7);
+        assert_eq!(code(0, CONNECTION_ERROR), 7);
+        assert_eq!(code(0, TIMEOUT), 7);
+        assert_eq!(code(200, INVALID_RESPONSE), 1);
+        assert_eq!(code(500, "INTERNAL_ERROR"), 1);
+    }
+
+    #[test]
+    fn an_error_names_every_wrong_field() {
+        let text = r#"{"error": {"code": "VALIDATION_FAILED", "message": "two faults", "request_id": "req-1",
+            "details": {"fields": [{"pointer": "/name", "reason": "too short"},
+                                   {"pointer": "/preset", "reason": "unknown"}]}}}"#;
+        let failure = Failure::from(CallFailure::from_answer(422, text, None));
+        assert_eq!(
+            failure.to_string(),
+            "two faults (VALIDATION_FAILED)\n  /name: too short\n  /preset: unknown\n  request id: req-1"
+        );
+    }
+}

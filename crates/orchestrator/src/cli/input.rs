@@ -1,0 +1,147 @@
+//! What a command is given: files of YAML or JSON, and flags that stand for members of a body.
+
+use super::failure::Failure;
+use clap::Args;
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::path::Path;
+
+/// Most bytes that are read from a file; no request may be as large.
+const MAX_INPUT_BYTES: u64 = 16 << 20;
+
+/// Reads a file; `-` is standard input.
+pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
+    let (name, text) = if path == Path::new("-") {
+        ("standard input".to_owned(), read_limited(std::io::stdin().lock()))
+    } else {
+        let name = path.display().to_string();
+        (name, std::fs::File::open(path).and_then(read_limited))
+    };
+    text.map_err(|error| Failure::Input(format!("{name}: can not be read: {error}")))
+}
+
+fn read_limited(reader: impl Read) -> std::io::Result<String> {
+    let mut text = String::new();
+    reader.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_INPUT_BYTES {
+        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_INPUT_BYTES >> 20)));
+    }
+    Ok(text)
+}
+
+/// Reads a file that holds one object as YAML or JSON.
+pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let text = read_text(path)?;
+    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let value: Value = serde_saphyr::from_str(&text)
+        .map_err(|error| Failure::Input(format!("{name}: is neither YAML nor JSON: {error}")))?;
+    match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(Failure::Input(format!("{name}: must hold one object, such as {{\"tenant_id\": …}}"))),
+    }
+}
+
+/// Units of services and what is promised.
+#[derive(Args)]
+pub(super) struct DemandFlags {
+    /// Units of a service, such as callbot=50; may be repeated. 0 removes it.
+    #[arg(short, long = "service", value_name = "SERVICE=UNITS", value_parser = parse_service)]
+    services: Vec<(String, u64)>,
+    /// Plan: micro, small, medium or large; left out, the calculator chooses.
+    #[arg(long)]
+    preset: Option<String>,
+    /// Promised share of time in service, such as 99.9%.
+    #[arg(long)]
+    availability: Option<String>,
+    /// Promised response time, such as 200ms.
+    #[arg(long)]
+    response_time: Option<String>,
+    /// Users at once over all services.
+    #[arg(long)]
+    concurrent_users: Option<u64>,
+}
+
+fn parse_service(text: &str) -> Result<(String, u64), String> {
+    let (name, units) = text.split_once('=').ok_or("give a service and its units, such as callbot=50")?;
+    let units = units.parse().map_err(|_| format!("{units:?} is no whole number"))?;
+    Ok((name.to_owned(), units))
+}
+
+impl DemandFlags {
+    /// Puts what was given into a body; what the body has already gives way.
+    pub(super) fn write_to(&self, body: &mut Map<String, Value>) {
+        let services = self.services.iter().map(|(name, units)| (name.clone(), json!(units)));
+        merge(body, "service_requirements", services);
+        set(body, "preset", self.preset.as_ref());
+        let promised = [
+            ("availability", self.availability.as_ref().map(|text| json!(text))),
+            ("response_time", self.response_time.as_ref().map(|text| json!(text))),
+            ("concurrent_users", self.concurrent_users.map(|users| json!(users))),
+        ];
+        merge(
+            body,
+            "sla_target",
+            promised.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        );
+    }
+}
+
+/// A tenant's name and the like.
+#[derive(Args)]
+pub(super) struct TenantFlags {
+    /// Name for people.
+    #[arg(long)]
+    name: Option<String>,
+    /// What is ordered and promised.
+    #[command(flatten)]
+    demand: DemandFlags,
+    /// Free text.
+    #[arg(long)]
+    description: Option<String>,
+    /// Demo mode: the failure that the deployment shows (image-not-found, crash-loop, unschedulable, none).
+    #[arg(long)]
+    demo_fault: Option<String>,
+}
+
+impl TenantFlags {
+    /// The body that file and flags make together; flags win.
+    pub(super) fn body(&self, file: Option<&Path>) -> Result<Map<String, Value>, Failure> {
+        let mut body = file.map(read_object).transpose()?.unwrap_or_default();
+        set(&mut body, "name", self.name.as_ref());
+        self.demand.write_to(&mut body);
+        set(&mut body, "description", self.description.as_ref());
+        set(&mut body, "demo_fault", self.demo_fault.as_ref());
+        Ok(body)
+    }
+}
+
+fn set(body: &mut Map<String, Value>, name: &str, value: Option<&String>) {
+    body.extend(value.map(|value| (name.to_owned(), json!(value))));
+}
+
+fn merge(body: &mut Map<String, Value>, name: &str, members: impl Iterator<Item = (String, Value)>) {
+    let mut members = members.peekable();
+    if members.peek().is_none() {
+        return;
+    }
+    match body.entry(name).or_insert_with(|| json!({})) {
+        Value::Object(object) => object.extend(members),
+        // What is no object is for the API to refuse, by its name.
+        other => *other = Value::Object(members.collect()),
+    }
+}
+
+/// A value as flags give it: a number where it is one.
+pub(super) fn parse_measurement(text: &str) -> Result<(String, f64), String> {
+    let (name, value) = text.split_once('=').ok_or("give a metric and its value, such as cpu=65.5")?;
+    let value: f64 = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+    Ok((name.to_owned(), value))
+}
+
+/// Fails unless a flag or a file says something.
+pub(super) fn require_something(body: &Map<String, Value>, what: &str) -> Result<(), Failure> {
+    if body.is_empty() {
+        return Err(Failure::Input(format!("nothing was given; name {what}, or a file with -f")));
+    }
+    Ok(())
+}

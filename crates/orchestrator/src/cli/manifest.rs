@@ -1,0 +1,85 @@
+//! `ecp manifest`: a tenant's manifest from the server, or of a file without one.
+
+use super::Client;
+use super::connection::{Call, tenant_path};
+use super::failure::Failure;
+use super::input::read_object;
+use super::size::catalog;
+use clap::{Args, ValueEnum};
+use ecp_api::offline;
+use ecp_core::Mode;
+use ecp_core::manifest::RenderOptions;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Whose manifest, and which.
+#[derive(Args)]
+pub(super) struct Manifest {
+    /// Tenant whose manifest the server hands out.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    tenant_id: Option<String>,
+    /// File with a tenant as YAML or JSON, rendered here; - reads standard input. Secret values are redacted.
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// yaml, or json for a `List`; kubectl apply takes either.
+    #[arg(long, value_enum, default_value_t = ManifestFormat::Yaml)]
+    format: ManifestFormat,
+    /// Leaves out ServiceMonitor and PrometheusRule.
+    #[arg(long)]
+    no_monitoring: bool,
+    /// With Ingress.
+    #[arg(long)]
+    ingress: bool,
+    /// Another namespace than ecp-ai-TENANT.
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Catalog to render by [default: the embedded one].
+    #[arg(long, requires = "file", value_name = "FILE")]
+    catalog: Option<PathBuf>,
+}
+
+/// How the manifest is written.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ManifestFormat {
+    /// Documents of YAML.
+    Yaml,
+    /// A `List` of JSON.
+    Json,
+}
+
+impl Manifest {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let text = match &self.tenant_id {
+            Some(tenant_id) => {
+                let json = self.format == ManifestFormat::Json;
+                let call = Call::get(tenant_path(tenant_id, "/manifest"))
+                    .query("format", json.then_some("json"))
+                    .query("include_monitoring", self.no_monitoring.then_some(false))
+                    .query("include_ingress", self.ingress.then_some(true))
+                    .query("namespace", self.namespace.as_ref());
+                client.options.connect()?.text(&call).await?
+            }
+            None => self.rendered(client)?,
+        };
+        client.output.text(&text)
+    }
+
+    fn rendered(&self, client: &Client) -> Result<String, Failure> {
+        let body = self.file.as_deref().map(read_object).transpose()?.unwrap_or_default();
+        let catalog = catalog(self.catalog.as_deref())?;
+        let mode = if client.options.is_demo()? { Mode::Demo } else { Mode::Real };
+        let options = RenderOptions {
+            include_monitoring: !self.no_monitoring,
+            include_ingress: self.ingress,
+            namespace: self.namespace.clone(),
+            redact_secrets: true,
+        };
+        let answer = offline::manifest(&catalog, &Value::Object(body), mode, &options)
+            .map_err(|error| Failure::offline(&error, client.options.language()))?;
+        client.output.warn_unknown(&answer.unknown);
+        Ok(match self.format {
+            ManifestFormat::Yaml => answer.value.to_yaml(),
+            ManifestFormat::Json => answer.value.to_json(),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! Shows roll-outs: their state, their frames, a bar that moves; waits for their end.
+
+use super::Client;
+use super::connection::{Call, Connection, tenant_path};
+use super::failure::{CallFailure, Failure, TIMEOUT};
+use super::output::{entries, text_of};
+use super::stream::Stream;
+use super::table::{Cell, Table, status_style};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+/// Pause between two looks at a roll-out.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A bar on a terminal; nothing elsewhere.
+struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    fn new(client: &Client, subject: &str) -> Self {
+        if !client.output.is_lively() {
+            return Self(None);
+        }
+        let bar = ProgressBar::new(100);
+        let style = "{prefix} {bar:30.green/dim} {percent:>3}% {wide_msg}";
+        // The template is a constant that parses.
+        bar.set_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        bar.set_prefix(subject.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(Some(bar))
+    }
+
+    fn show(&self, state: &Value) -> bool {
+        let Some(bar) = &self.0 else { return false };
+        bar.set_position(state["progress"].as_u64().unwrap_or(0));
+        bar.set_message(format!("{} {}", text_of(&state["phase"]), text_of(&state["message"])));
+        true
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// One state of a roll-out in one line.
+fn line(frame: &Value) -> String {
+    let status = text_of(&frame["status"]);
+    let style = status_style(&status);
+    let (time, phase, message) =
+        (text_of(&frame["timestamp"]), text_of(&frame["phase"]), text_of(&frame["message"]));
+    let progress = frame["progress"].as_u64().unwrap_or(0);
+    format!("{time}  {progress:>3}%  {style}{status:<9}{style:#}  {phase:<12}  {message}")
+}
+
+/// A whole state: summary, resources, log.
+pub(super) fn table(state: &Value) -> String {
+    let status = text_of(&state["status"]);
+    let style = status_style(&status);
+    let mut text = format!(
+        "{}  {style}{status}{style:#}  {}%  {}",
+        text_of(&state["deployment_id"]),
+        text_of(&state["progress"]),
+        text_of(&state["phase"])
+    );
+    if let Some(estimate) = state["estimated_completion"].as_str() {
+        text += &format!("  until about {estimate}");
+    }
+    let mut resources = Table::new(["KIND", "NAME", "STATUS", "REPLICAS", "REASON"]);
+    for resource in entries(state, "created_resources").iter().chain(entries(state, "pending_resources")) {
+        resources.row([
+            Cell::from(text_of(&resource["type"])),
+            Cell::from(text_of(&resource["name"])),
+            Cell::status(&text_of(&resource["status"])),
+            Cell::from(text_of(&resource["replicas"])),
+            Cell::from(text_of(&resource["reason"])),
+        ]);
+    }
+    text += &format!("\n\n{resources}");
+    let log = entries(state, "logs");
+    if !log.is_empty() {
+        text += "\n";
+    }
+    for entry in log {
+        let level = text_of(&entry["level"]);
+        let style = status_style(&level);
+        text += &format!(
+            "\n{}  {style}{level:<7}{style:#}  {}",
+            text_of(&entry["timestamp"]),
+            text_of(&entry["message"])
+        );
+    }
+    text
+}
+
+/// The failure of a roll-out that did not succeed.
+fn failure(subject: &str, state: &Value) -> Failure {
+    let failure = &state["failure"];
+    let last = entries(state, "logs").last().map(|entry| text_of(&entry["message"]));
+    let reason =
+        failure["message"].as_str().map(str::to_owned).or(last).unwrap_or_else(|| {
+            format!("the roll-out is {}; ecp status shows more", text_of(&state["status"]))
+        });
+    let code = failure["code"].as_str().unwrap_or("DEPLOYMENT_FAILED").to_owned();
+    Failure::Deployment { code, subject: subject.to_owned(), reason }
+}
+
+impl Client {
+    /// Where a tenant's roll-out stands.
+    pub(super) async fn deployment_status(
+        &self,
+        connection: &Connection,
+        tenant_id: &str,
+    ) -> Result<Value, CallFailure> {
+        connection.json(&Call::get(tenant_path(tenant_id, "/deployment-status"))).await
+    }
+
+    /// Follows a roll-out or deletion to its end, frame by frame.
+    pub(super) async fn watch_rollout(
+        &self,
+        connection: &Connection,
+        deployment_id: &str,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let bar = Bar::new(self, deployment_id);
+        let mut last = Value::Null;
+        let follow = self.follow(connection, Stream::deployment(deployment_id), |frame| {
+            if !bar.show(frame) {
+                self.output.frame(frame, line)?;
+            }
+            last = frame.clone();
+            Ok(ControlFlow::Continue(()))
+        });
+        let ended = tokio::time::timeout(limit, follow).await;
+        drop(bar);
+        match ended {
+            Ok(result) => result?,
+            Err(_) => return Err(too_late(deployment_id, limit, &last)),
+        }
+        if self.output.is_lively() {
+            self.output.line(&line(&last))?;
+        }
+        match last["status"].as_str() {
+            Some("running" | "deleted") => Ok(()),
+            _ => Err(failure(deployment_id, &last)),
+        }
+    }
+
+    /// Waits until a tenant runs, and answers with the last state. A server that restarts is waited for.
+    pub(super) async fn wait_until_running(
+        &self,
+        connection: &Connection,
+        tenant_id: &str,
+        limit: Duration,
+    ) -> Result<Value, Failure> {
+        let started = Instant::now();
+        let bar = Bar::new(self, tenant_id);
+        let mut last = Value::Null;
+        loop {
+            match self.deployment_status(connection, tenant_id).await {
+                Ok(state) => last = state,
+                Err(failure) if failure.is_transient() || failure.code == TIMEOUT => {}
+                Err(failure) => return Err(failure.into()),
+            }
+            bar.show(&last);
+            match last["status"].as_str() {
+                Some("running") => return Ok(last),
+                None | Some("pending" | "deploying") => {}
+                Some(_) => return Err(failure(tenant_id, &last)),
+            }
+            if started.elapsed() >= limit {
+                return Err(too_late(tenant_id, limit, &last));
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+fn too_late(subject: &str, limit: Duration, last: &Value) -> Failure {
+    let seen = if last.is_null() {
+        "nothing was seen".to_owned()
+    } else {
+        format!("last seen: {} at {}%", text_of(&last["status"]), text_of(&last["progress"]))
+    };
+    let what = format!("{subject} has not ended after {} s; {seen}", limit.as_secs_f64());
+    CallFailure::own(TIMEOUT, 0, what).into()
+}

@@ -1,0 +1,84 @@
+//! `ecp serve`: starts the server and runs it until it is asked to stop.
+
+use crate::App;
+use crate::config::{Config, LogFormat, Overrides};
+use anyhow::Context as _;
+use clap::Args;
+use ecp_core::ports::SystemClock;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+
+/// How the server is set up.
+#[derive(Args)]
+pub(super) struct Serve {
+    /// Address and port to listen on [default: 127.0.0.1:8001; environment: ECP_LISTEN].
+    #[arg(long)]
+    listen: Option<String>,
+    /// Folder of the databases [default: data; environment: ECP_DATA_DIR].
+    #[arg(long)]
+    data_dir: Option<String>,
+    /// Configuration file [environment: ECP_CONFIG].
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// How many times faster than life the simulated cluster runs [default: 120; environment:
+    /// ECP_DEMO_SPEED].
+    #[arg(long)]
+    demo_speed: Option<f64>,
+    /// Kubeconfig of the cluster that real mode drives [environment: ECP_KUBECONFIG].
+    #[arg(long)]
+    kubeconfig: Option<String>,
+    /// Context of the kubeconfig [environment: ECP_CONTEXT].
+    #[arg(long)]
+    context: Option<String>,
+}
+
+impl Serve {
+    fn overrides(self) -> Overrides {
+        let text = |key, value: Option<String>| value.map(|value| (key, toml::Value::String(value)));
+        let flags = [
+            text("listen", self.listen),
+            text("data_dir", self.data_dir),
+            self.demo_speed.map(|speed| ("demo_speed", toml::Value::Float(speed))),
+            text("kubeconfig", self.kubeconfig),
+            text("context", self.context),
+        ];
+        Overrides { file: self.config, flags: flags.into_iter().flatten().collect() }
+    }
+
+    /// Serves until SIGTERM or Ctrl-C.
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let config = Config::load(&self.overrides(), |name| std::env::var(name).ok())?;
+        let filter = EnvFilter::try_new(&config.log.level)
+            .with_context(|| format!("log.level: {:?} is not a filter; try \"info\"", config.log.level))?;
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr);
+        match config.log.format {
+            LogFormat::Text => subscriber.init(),
+            LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let app = App::start(config, Arc::new(SystemClock)).await?;
+            tracing::info!(listen = %app.address(), "ready: http://{}/docs", app.address());
+            until_asked_to_stop().await?;
+            tracing::info!("stopping");
+            app.stop().await
+        })
+    }
+}
+
+/// Waits for SIGTERM or Ctrl-C.
+async fn until_asked_to_stop() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,399 @@
+//! `ecp tenants`: list, get, create, update, delete.
+
+use super::Client;
+use super::connection::{Call, parse_seconds, tenant_path};
+use super::failure::Failure;
+use super::input::{TenantFlags, require_something};
+use super::output::{Format, entries, pairs_of, text_of};
+use super::rollout;
+use super::table::{Cell, Table, status_style};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What to do with tenants.
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Lists tenants, oldest first.
+    List(List),
+    /// Shows a tenant.
+    Get {
+        /// Its id.
+        tenant_id: String,
+    },
+    /// Creates a tenant from a file, from flags, or from both.
+    Create(Create),
+    /// Changes what is given and leaves the rest.
+    Update(Update),
+    /// Deletes a tenant and all it has.
+    Delete(Delete),
+}
+
+/// Which tenants to list.
+#[derive(Args)]
+pub(super) struct List {
+    /// Only those of this plan.
+    #[arg(long)]
+    preset: Option<String>,
+    /// Only those with this status: pending, running, failed, deleting.
+    #[arg(long)]
+    status: Option<String>,
+    /// Which part of the list.
+    #[command(flatten)]
+    page: Page,
+}
+
+/// Which part of a list.
+#[derive(Args)]
+pub(super) struct Page {
+    /// Entries to leave out.
+    #[arg(long)]
+    pub(super) skip: Option<u32>,
+    /// Entries at most, 1-1000; with --all, of one page.
+    #[arg(long)]
+    pub(super) limit: Option<u32>,
+    /// Reads every page.
+    #[arg(long, conflicts_with = "skip")]
+    pub(super) all: bool,
+}
+
+/// Whether to wait for the roll-out, and how long.
+#[derive(Args)]
+pub(super) struct Waiting {
+    /// Waits for the end of the roll-out or deletion.
+    #[arg(long, conflicts_with = "dry_run")]
+    wait: bool,
+    /// Seconds to wait at most.
+    #[arg(long, default_value = "1800", value_parser = parse_seconds, value_name = "SECONDS")]
+    wait_timeout: Duration,
+    /// Only says what would be done.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// A tenant to create.
+#[derive(Args)]
+pub(super) struct Create {
+    /// Its id; may stand in the file instead.
+    tenant_id: Option<String>,
+    /// File with the tenant as YAML or JSON; - reads standard input.
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// What is ordered.
+    #[command(flatten)]
+    tenant: TenantFlags,
+    /// Makes the creation safe to repeat: the same one under the same key is carried out once.
+    #[arg(long)]
+    idempotency_key: Option<String>,
+    /// What happens then.
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// A change of a tenant.
+#[derive(Args)]
+pub(super) struct Update {
+    /// Its id.
+    tenant_id: String,
+    /// File with the change as YAML or JSON; - reads standard input.
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// What changes.
+    #[command(flatten)]
+    tenant: TenantFlags,
+    /// Only if the tenant is still at this generation.
+    #[arg(long, value_name = "N")]
+    if_generation: Option<u64>,
+    /// Brings the last good revision back where the roll-out fails [default: as the server is configured].
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    rollback: Option<bool>,
+    /// What happens then.
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+/// A tenant to delete.
+#[derive(Args)]
+pub(super) struct Delete {
+    /// Its id.
+    tenant_id: String,
+    /// Skips grace periods.
+    #[arg(long)]
+    force: bool,
+    /// Does not ask for confirmation on a terminal.
+    #[arg(short, long)]
+    yes: bool,
+    /// Only if the tenant is still at this generation.
+    #[arg(long, value_name = "N")]
+    if_generation: Option<u64>,
+    /// What happens then.
+    #[command(flatten)]
+    waiting: Waiting,
+}
+
+impl Command {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run(client).await,
+            Self::Get { tenant_id } => {
+                let tenant = client.options.connect()?.json(&Call::get(tenant_path(&tenant_id, ""))).await?;
+                client.output.value(&tenant, detail)
+            }
+            Self::Create(create) => create.run(client).await,
+            Self::Update(update) => update.run(client).await,
+            Self::Delete(delete) => delete.run(client).await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        let call = |skip: Option<usize>| {
+            Call::get("/api/v1/tenants/")
+                .query("preset", self.preset.as_ref())
+                .query("status", self.status.as_ref())
+                .query("skip", skip)
+        };
+        let list = if self.page.all {
+            connection.all_pages("tenants", self.page.limit.unwrap_or(1000), |skip| call(Some(skip))).await?
+        } else {
+            let skip = self.page.skip.map(|skip| skip as usize);
+            connection.json(&call(skip).query("limit", self.page.limit)).await?
+        };
+        client.output.value(&list, table)
+    }
+}
+
+fn table(list: &Value) -> String {
+    let mut table = Table::new([
+        "TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "CREATED",
+    ]);
+    for tenant in entries(list, "tenants") {
+        let text = |name: &str| Cell::from(text_of(&tenant[name]));
+        let sla =
+            format!("{} {}", text_of(&tenant["sla_availability"]), text_of(&tenant["sla_response_time"]));
+        table.row([
+            text("tenant_id"),
+            text("name"),
+            text("preset"),
+            Cell::status(&text_of(&tenant["status"])),
+            text("services_count"),
+            text("cpu_limit"),
+            text("memory_limit"),
+            text("gpu_limit"),
+            Cell::from(sla),
+            text("created_at"),
+        ]);
+    }
+    let shown = entries(list, "tenants").len();
+    let total = list["total_count"].as_u64().unwrap_or(0);
+    let more = if list["pagination"]["has_more"] == true { "; --all shows the rest" } else { "" };
+    format!("{table}\n\n{shown} of {total} tenants{more}")
+}
+
+fn detail(tenant: &Value) -> String {
+    let status = text_of(&tenant["status"]);
+    let style = status_style(&status);
+    let mut lines = vec![
+        ("Tenant", format!("{} ({})", text_of(&tenant["tenant_id"]), text_of(&tenant["name"]))),
+        ("Status", format!("{style}{status}{style:#}")),
+        ("Plan", text_of(&tenant["preset"])),
+        ("Ordered", pairs_of(&tenant["service_requirements"])),
+        ("Promised", pairs_of(&tenant["sla_target"])),
+        ("Resources", pairs_of(&tenant["resources"])),
+        ("GPU type", text_of(&tenant["gpu_type"])),
+        (
+            "Cost",
+            format!(
+                "{} (operator: {})",
+                text_of(&tenant["estimated_cost"]),
+                text_of(&tenant["operator_cost"])
+            ),
+        ),
+        ("Generation", text_of(&tenant["generation"])),
+        ("Deployment", text_of(&tenant["deployment_id"])),
+        ("Created", text_of(&tenant["created_at"])),
+        ("Updated", text_of(&tenant["updated_at"])),
+        ("Description", text_of(&tenant["description"])),
+    ];
+    lines.retain(|(_, text)| !text.is_empty());
+    let mut text = named_lines(&lines);
+    let mut services = Table::new(["SERVICE", "UNITS", "REPLICAS", "IMAGE", "CPU", "MEMORY", "GPU"]);
+    for service in entries(tenant, "services") {
+        let resources = &service["resources"];
+        services.row([
+            text_of(&service["service_name"]),
+            text_of(&service["count"]),
+            text_of(&service["replicas"]),
+            text_of(&service["image"]),
+            format!("{}-{}", text_of(&resources["cpu_request"]), text_of(&resources["cpu_limit"])),
+            format!("{}-{}", text_of(&resources["memory_request"]), text_of(&resources["memory_limit"])),
+            text_of(&resources["gpu_request"]),
+        ]);
+    }
+    text += &format!("\n\n{services}");
+    text + &warnings(tenant)
+}
+
+/// `Name:  text` lines, aligned.
+pub(super) fn named_lines(lines: &[(&str, String)]) -> String {
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
+    let lines: Vec<_> =
+        lines.iter().map(|(name, text)| format!("{:<width$}{text}", format!("{name}:"))).collect();
+    lines.join("\n")
+}
+
+/// The warnings of an answer, if any.
+pub(super) fn warnings(answer: &Value) -> String {
+    let style = status_style("warning");
+    let warnings = entries(answer, "warnings").iter();
+    warnings.map(|warning| format!("\n{style}warning{style:#}: {}", text_of(&warning["message"]))).collect()
+}
+
+impl Create {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        let mut body = self.tenant.body(self.file.as_deref())?;
+        if let Some(id) = &self.tenant_id {
+            body.insert("tenant_id".to_owned(), json!(id));
+        }
+        require_something(&body, "a tenant id and what it wants")?;
+        let connection = client.options.connect()?;
+        let call = Call::post("/api/v1/tenants/", Value::Object(body))
+            .query("dry_run", self.waiting.dry_run.then_some(true))
+            .repeatable(self.idempotency_key.is_some() || self.waiting.dry_run)
+            .header("idempotency-key", self.idempotency_key);
+        let answer = connection.json(&call).await?;
+        if self.waiting.dry_run {
+            return client.output.value(&answer, preview);
+        }
+        let tenant_id = text_of(&answer["tenant_id"]);
+        if self.waiting.wait {
+            client.say(&format!("{tenant_id}: accepted as {}", text_of(&answer["deployment_id"])))?;
+            let state = client.wait_until_running(&connection, &tenant_id, self.waiting.wait_timeout).await?;
+            return client
+                .output
+                .value(&state, |state| format!("{tenant_id}: {}", text_of(&state["status"])));
+        }
+        client.output.value(&answer, |answer| {
+            format!(
+                "{tenant_id}: accepted as {}\n{}, {}, ready in about {}\n\
+                 Follow it: ecp status {tenant_id} --watch{}",
+                text_of(&answer["deployment_id"]),
+                pairs_of(&answer["estimated_resources"]),
+                text_of(&answer["estimated_cost"]),
+                text_of(&answer["deployment_time"]),
+                warnings(answer)
+            )
+        })
+    }
+}
+
+impl Update {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        let body = self.tenant.body(self.file.as_deref())?;
+        require_something(&body, "what changes")?;
+        let connection = client.options.connect()?;
+        let call = Call::put(tenant_path(&self.tenant_id, ""), Value::Object(body))
+            .query("dry_run", self.waiting.dry_run.then_some(true))
+            .query("rollback", self.rollback)
+            .repeatable(self.waiting.dry_run)
+            .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")));
+        let answer = connection.json(&call).await?;
+        if self.waiting.dry_run {
+            return client.output.value(&answer, preview);
+        }
+        if self.waiting.wait {
+            let state =
+                client.wait_until_running(&connection, &self.tenant_id, self.waiting.wait_timeout).await?;
+            return client.output.value(&state, rollout::table);
+        }
+        client.output.value(&answer, detail)
+    }
+}
+
+impl Delete {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        if !self.waiting.dry_run && !self.yes && !confirmed(&self.tenant_id)? {
+            return Err(Failure::Input(format!("{} is left as it is", self.tenant_id)));
+        }
+        let connection = client.options.connect()?;
+        let call = Call::delete(tenant_path(&self.tenant_id, ""))
+            .query("force", self.force.then_some(true))
+            .query("dry_run", self.waiting.dry_run.then_some(true))
+            .repeatable(self.waiting.dry_run)
+            .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")));
+        let answer = connection.json(&call).await?;
+        if self.waiting.dry_run {
+            return client.output.value(&answer, preview);
+        }
+        let deletion_id = text_of(&answer["deletion_id"]);
+        if self.waiting.wait {
+            return client.watch_rollout(&connection, &deletion_id, self.waiting.wait_timeout).await;
+        }
+        client.output.value(&answer, |answer| {
+            format!(
+                "{}\n{deletion_id}, in about {}",
+                text_of(&answer["message"]),
+                text_of(&answer["estimated_time"])
+            )
+        })
+    }
+}
+
+/// Asks on a terminal; elsewhere the command itself is the confirmation.
+fn confirmed(tenant_id: &str) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let ask = || -> std::io::Result<String> {
+        let mut terminal = std::io::stderr();
+        write!(terminal, "Delete tenant {tenant_id} and all it has? [y/N] ")?;
+        terminal.flush()?;
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(anyhow::Error::from)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// What a dry run says.
+fn preview(preview: &Value) -> String {
+    let mut objects = Table::new(["ACTION", "KIND", "NAME", "FIELDS"]);
+    for object in entries(preview, "objects").iter().filter(|object| object["action"] != "unchanged") {
+        let fields: Vec<_> = entries(object, "fields").iter().map(text_of).collect();
+        objects.row([
+            Cell::status(&text_of(&object["action"])),
+            Cell::from(text_of(&object["kind"])),
+            Cell::from(text_of(&object["name"])),
+            Cell::from(fields.join(" ")),
+        ]);
+    }
+    let cost = &preview["cost"];
+    let mut text = format!(
+        "{objects}\n\nQuota: {}\nCost:  {} -> {}",
+        pairs_of(&preview["quota"]["difference"]),
+        text_of(&cost["before"]),
+        text_of(&cost["after"])
+    );
+    let style = status_style("error");
+    for refusal in entries(preview, "refusals") {
+        text += &format!(
+            "\n{style}refused{style:#}: {}/{}: {}",
+            text_of(&refusal["kind"]),
+            text_of(&refusal["name"]),
+            text_of(&refusal["reason"])
+        );
+    }
+    text + &warnings(preview) + "\nNothing was changed."
+}
+
+impl Client {
+    /// Says how it goes, to people only.
+    pub(super) fn say(&self, text: &str) -> Result<(), Failure> {
+        if self.output.format == Format::Table { self.output.line(text) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,145 @@
+//! What people and shells see: tables, colours, contexts, completions, manual pages, exit codes.
+
+use crate::harness::{Server, finish, program};
+use serde_json::Value;
+use std::process::Stdio;
+
+#[test]
+fn a_tenant_lives_by_commands_alone() {
+    let server = Server::start();
+    let created =
+        server.run(["tenants", "create", "by-hand", "--name", "콜봇", "-s", "chatbot=10", "--wait"]).done();
+    assert!(created.contains("accepted as dep-") && created.ends_with("by-hand: running\n"), "{created}");
+    let list = server.run(["tenants", "list"]).done();
+    let row = list.lines().find(|line| line.starts_with("by-hand ")).expect("a row");
+    assert!(row.contains("콜봇") && row.contains("running"), "{row}");
+    assert!(!list.contains('\u{1b}'), "no colours in a pipe");
+    let coloured = server.run(["tenants", "list", "--color", "always"]).done();
+    assert!(coloured.contains("\u{1b}[32mrunning"), "{coloured:?}");
+    assert!(server.run(["tenants", "get", "by-hand"]).done().contains("Ordered:"));
+    let yaml = server.run(["tenants", "get", "by-hand", "-o", "yaml"]).done();
+    assert!(yaml.contains("tenant_id: by-hand\n"), "{yaml}");
+    let dry = server.run(["tenants", "update", "by-hand", "-s", "callbot=5", "--dry-run"]).done();
+    assert!(
+        dry.contains("create") && dry.contains("callbot") && dry.contains("Nothing was changed"),
+        "{dry}"
+    );
+    let sent = server.run(["metrics", "send", "by-hand", "cpu=97", "memory=20.5"]).done();
+    assert_eq!(sent, "1 stored\n");
+    let metrics = server.run(["metrics", "get", "by-hand", "--hours", "1"]).done();
+    assert!(metrics.starts_with("TIME") && metrics.contains("97.0"), "{metrics}");
+    assert!(server.run(["alerts", "by-hand"]).done().contains("critical"));
+    assert!(server.run(["audit", "--tenant", "by-hand"]).done().contains("tenant.create"));
+    assert!(server.run(["status", "by-hand"]).done().contains("100%"));
+    assert!(server.run(["cluster"]).done().starts_with("healthy"));
+    let deleted = server.run(["tenants", "delete", "by-hand", "--wait"]).done();
+    assert!(deleted.lines().last().expect("lines").contains("deleted"), "{deleted}");
+    assert_eq!(server.run(["tenants", "get", "by-hand"]).code, 4);
+}
+
+#[test]
+fn a_roll_out_that_fails_says_why_with_exit_code_8() {
+    let server = Server::start();
+    let create = [
+        "tenants",
+        "create",
+        "bad",
+        "--name",
+        "a",
+        "-s",
+        "chatbot=1",
+        "--demo-fault",
+        "image-not-found",
+        "--wait",
+    ];
+    let ran = server.run(create);
+    assert_eq!(ran.code, 8, "{ran:?}");
+    assert!(ran.err.contains("ImagePullBackOff") && ran.err.contains("DEPLOYMENT_FAILED"), "{}", ran.err);
+    let watched = server.run(["status", "bad", "--watch"]);
+    assert_eq!(watched.code, 8);
+    assert!(watched.out.contains("failed"), "{}", watched.out);
+}
+
+#[test]
+fn a_context_names_server_mode_and_token_once_and_for_all() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("deep/contexts.toml");
+    let run = |arguments: &[&str]| finish(program().env("ECP_CONTEXTS", &file).args(arguments), "");
+    run(&["contexts", "set", "lab", "--server", &server.url, "--demo"]).done();
+    run(&["contexts", "set", "far", "--server", "http://127.0.0.1:1", "--token", "secret-token"]).done();
+    let list = run(&["contexts", "list"]).done();
+    assert!(list.contains("lab") && list.contains("demo") && !list.contains("secret-token"), "{list}");
+    assert!(run(&["tenants", "list"]).done().contains("global-call-center"));
+    assert_eq!(run(&["tenants", "list", "--context", "far", "--retries", "0"]).code, 7);
+    let nowhere = run(&["tenants", "list", "--context", "prod"]);
+    assert_eq!(nowhere.code, 2);
+    assert!(nowhere.err.contains("prod") && nowhere.err.contains("far, lab"), "{}", nowhere.err);
+    run(&["contexts", "use", "far"]).done();
+    assert_eq!(run(&["tenants", "list", "--retries", "0"]).code, 7);
+    run(&["contexts", "delete", "far"]).done();
+    assert_eq!(run(&["contexts", "use", "far"]).code, 2);
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(&file).expect("the file").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named_with_exit_code_7() {
+    let ran =
+        finish(program().args(["tenants", "list", "--server", "http://127.0.0.1:1", "--retries", "0"]), "");
+    assert_eq!(ran.code, 7);
+    assert!(ran.err.contains("http://127.0.0.1:1") && ran.err.contains("CONNECTION_ERROR"), "{}", ran.err);
+    let wrong = finish(program().args(["tenants", "list", "--server", "somewhere"]), "");
+    assert_eq!(wrong.code, 2);
+    assert!(wrong.err.contains("somewhere"), "{}", wrong.err);
+    let typo = finish(program().args(["tenant", "list"]), "");
+    assert_eq!(typo.code, 2);
+    assert!(typo.err.contains("tenants"), "{}", typo.err);
+}
+
+#[test]
+fn shells_take_the_completions_and_every_command_has_a_manual_page() {
+    for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "-n")] {
+        let script = finish(program().args(["completions", shell]), "").done();
+        assert!(script.contains("tenants"), "{shell}");
+        let installed = std::process::Command::new(shell).arg("--version").stdout(Stdio::null()).status();
+        if installed.is_ok_and(|status| status.success()) {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), &script).expect("written");
+            let status = std::process::Command::new(shell).arg(check).arg(file.path()).status();
+            assert!(status.expect("the shell runs").success(), "{shell}");
+        }
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    finish(program().args(["man", "--dir"]).arg(folder.path()), "").done();
+    for page in ["ecp.1", "ecp-tenants.1", "ecp-tenants-create.1", "ecp-serve.1"] {
+        let text = std::fs::read_to_string(folder.path().join(page))
+            .unwrap_or_else(|error| panic!("{page}: {error}"));
+        assert!(text.contains(".SH"), "{page}");
+    }
+}
+
+#[test]
+fn a_link_named_kubectl_ecp_is_a_plugin_of_kubectl() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("kubectl-ecp");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecp"), &link).expect("a link");
+    let help = finish(std::process::Command::new(&link).args(["size", "--help"]), "").done();
+    assert!(help.contains("kubectl ecp size"), "{help}");
+    let sized =
+        finish(std::process::Command::new(&link).args(["size", "-s", "chatbot=1", "-o", "json"]), "").done();
+    assert_eq!(serde_json::from_str::<Value>(&sized).expect("JSON")["recommended_preset"], "micro");
+}
+
+#[test]
+fn messages_come_in_the_language_that_is_asked_for() {
+    let server = Server::start();
+    let korean = server.run(["tenants", "get", "nobody", "--lang", "ko"]).err;
+    let english = server.run(["tenants", "get", "nobody"]).err;
+    assert!(korean.contains("찾을 수 없습니다"), "{korean}");
+    assert!(english.contains("not found"), "{english}");
+    let of_the_system =
+        finish(server.command().env("LANG", "ko_KR.UTF-8").args(["tenants", "get", "nobody"]), "").err;
+    assert!(of_the_system.contains("찾을 수 없습니다"), "{of_the_system}");
+}
