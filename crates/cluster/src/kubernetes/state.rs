@@ -11,9 +11,12 @@ use ecp_core::quantity::parse_quantity;
 use ecp_core::text::Message;
 use serde_json::Value;
 
+/// Says only what is left of a namespace, which the others explain where they can.
+const CONTENT_REMAINING: &str = "NamespaceContentRemaining";
 /// Conditions that say what is wrong while they are true.
-const TELLING_CONDITIONS: [&str; 4] = [
+const TELLING_CONDITIONS: [&str; 5] = [
     "ReplicaFailure",
+    CONTENT_REMAINING,
     "NamespaceFinalizersRemaining",
     "NamespaceDeletionDiscoveryFailure",
     "NamespaceDeletionContentFailure",
@@ -216,8 +219,10 @@ pub(crate) fn judge_with_events(
 /// Why something that was deleted is still there.
 fn what_holds(facts: &ObjectFacts) -> Option<Message> {
     if facts.kind == "Namespace" {
-        let said_of = facts.conditions.iter().map(|condition| said(&condition.message));
-        let all: Vec<String> = said_of.collect();
+        let (left, causes): (Vec<&Condition>, Vec<&Condition>) =
+            facts.conditions.iter().partition(|condition| condition.name == CONTENT_REMAINING);
+        let telling = if causes.is_empty() { left } else { causes };
+        let all: Vec<String> = telling.iter().map(|condition| said(&condition.message)).collect();
         return (!all.is_empty()).then(|| reasons::namespace_held(&all.join("; ")));
     }
     (!facts.finalizers.is_empty()).then(|| reasons::held_by_finalizers(&facts.finalizers.join(", ")))

@@ -1,1 +1,223 @@
+//! What nodes give and pods take, as the scheduler would count it.
 
+use super::*;
+use serde_json::json;
+
+const GPU: &str = "nvidia.com/gpu";
+
+/// A node with 8 cores and 16 GiB.
+fn node(name: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "labels": {}},
+        "spec": {},
+        "status": {
+            "allocatable": {"cpu": "8", "memory": "16Gi"},
+            "conditions": [{"type": "MemoryPressure", "status": "False"}, {"type": "Ready", "status": "True"}],
+        },
+    })
+}
+
+fn gpu_node(name: &str, gpus: &str, labels: Value) -> Value {
+    let mut node = node(name);
+    node["metadata"]["labels"] = labels;
+    node["status"]["allocatable"][GPU] = json!(gpus);
+    node
+}
+
+/// A tenant's pod on a node.
+fn pod(node: &str, requests: Value) -> Value {
+    json!({
+        "metadata": {"labels": {"ecp.ai/tenant": "acme"}},
+        "spec": {"nodeName": node, "containers": [{"name": "main", "resources": {"requests": requests}}]},
+        "status": {"phase": "Running"},
+    })
+}
+
+fn sums(nodes: &[Value], pods: &[Value]) -> Capacity {
+    let nodes: Vec<NodeFacts> = nodes.iter().map(|node| NodeFacts::of(node, GPU)).collect();
+    let pods: Vec<PodRequests> = pods.iter().map(|pod| PodRequests::of(pod, GPU)).collect();
+    capacity(nodes.iter(), pods.iter())
+}
+
+fn resources(cpu_millicores: u64, memory_mib: u64, gpu: u64) -> Resources {
+    Resources { cpu_millicores, memory_mib, gpu, storage_gb: 0 }
+}
+
+#[test]
+fn a_recorded_node_gives_what_it_says() {
+    let recorded: Value =
+        serde_json::from_str(include_str!("../fixtures/nodes.jsonl").trim()).expect("a recorded node");
+    let sums = sums(&[recorded], &[]);
+    assert_eq!((sums.status.as_str(), sums.total), ("healthy", resources(256_000, 1 << 20, 0)));
+    assert_eq!((sums.used, sums.gpu_by_type), (resources(0, 0, 0), vec![]));
+}
+
+#[test]
+fn gpus_are_counted_by_the_type_that_the_node_s_labels_name() {
+    let nodes = [
+        gpu_node("a", "8", json!({GPU_PRODUCT: "Tesla-V100-SXM2-32GB"})),
+        gpu_node("b", "4", json!({GPU_PRODUCT: "Tesla-V100-PCIE-16GB"})),
+        gpu_node("c", "8", json!({GPU_PRODUCT: "NVIDIA-A100-SXM4-80GB"})),
+        gpu_node("d", "2", json!({GPU_PRODUCT: "Tesla-T4"})),
+        // What an operator says by hand goes before what was discovered.
+        gpu_node("e", "1", json!({GPU_PRODUCT: "Tesla-T4", GPU_TYPE: "l40"})),
+        gpu_node("f", "3", json!({})),
+        node("g"),
+    ];
+    let sums = sums(&nodes, &[]);
+    let by_type = [("a100", 8), ("l40", 1), ("t4", 2), ("unknown", 3), ("v100", 12)];
+    assert_eq!(sums.gpu_by_type, by_type.map(|(name, count)| (name.to_owned(), count)));
+    assert_eq!(sums.total, resources(7 * 8000, 7 * 16 * 1024, 26));
+}
+
+#[test]
+fn a_device_of_another_name_is_no_gpu_unless_it_is_configured() {
+    let mut node = node("a");
+    node["status"]["allocatable"]["amd.com/gpu"] = json!("4");
+    assert_eq!(NodeFacts::of(&node, GPU).gpu_type, None);
+    assert_eq!(NodeFacts::of(&node, "amd.com/gpu").gpu_type.as_deref(), Some("unknown"));
+}
+
+#[test]
+fn nodes_that_take_no_pods_are_left_out_with_what_others_run_there() {
+    let mut silent = node("silent");
+    silent["status"]["conditions"][1]["status"] = json!("Unknown");
+    let mut cordoned = gpu_node("cordoned", "8", json!({GPU_PRODUCT: "Tesla-T4"}));
+    cordoned["spec"]["unschedulable"] = json!(true);
+    let mut control = node("control");
+    control["spec"]["taints"] = json!([{"key": CONTROL_PLANE[0], "effect": "NoSchedule"}]);
+    let mut others = pod("control", json!({"cpu": "1", "memory": "1Gi"}));
+    others["metadata"] = json!({});
+
+    let one_left = sums(&[silent.clone(), cordoned, node("good")], &[]);
+    assert_eq!((one_left.status.as_str(), one_left.total), ("degraded", resources(8000, 16 * 1024, 0)));
+    assert_eq!(one_left.gpu_by_type, vec![]);
+    // A node that runs the cluster itself is no trouble, and what it runs is not held against the rest.
+    let with_control = sums(&[control, node("good")], &[others]);
+    assert_eq!((with_control.status.as_str(), with_control.used), ("healthy", resources(0, 0, 0)));
+    assert_eq!(with_control.total, resources(8000, 16 * 1024, 0));
+    let none = sums(&[silent], &[]);
+    assert_eq!((none.status.as_str(), none.total), ("degraded", resources(0, 0, 0)));
+}
+
+#[test]
+fn a_control_plane_that_only_prefers_no_pods_takes_them() {
+    let mut control = node("control");
+    control["spec"]["taints"] = json!([{"key": CONTROL_PLANE[0], "effect": "PreferNoSchedule"}]);
+    assert_eq!(sums(&[control], &[]).total, resources(8000, 16 * 1024, 0));
+}
+
+#[test]
+fn what_pods_requested_is_summed_and_the_tenants_part_told() {
+    let mut others = pod("a", json!({"cpu": "250m", "memory": "100Mi"}));
+    others["metadata"]["labels"] = json!({"app": "dns"});
+    let pods = [others, pod("a", json!({"cpu": "1.5", "memory": "1Gi", GPU: "2"})), pod("a", json!({}))];
+    let sums = sums(&[node("a")], &pods);
+    assert_eq!(sums.used, resources(1750, 1124, 2));
+    assert_eq!(sums.used_by_tenants, resources(1500, 1024, 2));
+}
+
+#[test]
+fn a_pod_that_ended_takes_nothing() {
+    for phase in ["Succeeded", "Failed"] {
+        let mut ended = pod("a", json!({"cpu": "4"}));
+        ended["status"]["phase"] = json!(phase);
+        assert_eq!(sums(&[node("a")], &[ended]).used, resources(0, 0, 0), "{phase}");
+    }
+}
+
+#[test]
+fn a_tenant_s_pod_counts_before_it_has_a_node_and_another_s_does_not() {
+    let requests = json!({"cpu": "2", "memory": "1Gi"});
+    let mut waiting = pod("", requests.clone());
+    waiting["status"]["phase"] = json!("Pending");
+    let mut others = waiting.clone();
+    others["metadata"] = json!({});
+    assert_eq!(sums(&[node("a")], &[waiting, others]).used, resources(2000, 1024, 0));
+    // One whose node is gone needs another, unless it is on its way out.
+    let lost = pod("gone", requests.clone());
+    assert_eq!(sums(&[node("a")], std::slice::from_ref(&lost)).used, resources(2000, 1024, 0));
+    let mut leaving = lost;
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-11-23T12:00:00Z");
+    assert_eq!(sums(&[node("a")], &[leaving]).used, resources(0, 0, 0));
+    // While it is on a node that counts, its place is taken.
+    let mut leaving = pod("a", requests);
+    leaving["metadata"]["deletionTimestamp"] = json!("2026-11-23T12:00:00Z");
+    assert_eq!(sums(&[node("a")], &[leaving]).used, resources(2000, 1024, 0));
+}
+
+fn container(cpu: &str, restarts: bool) -> Value {
+    let mut container = json!({"resources": {"requests": {"cpu": cpu}}});
+    if restarts {
+        container["restartPolicy"] = json!("Always");
+    }
+    container
+}
+
+#[test]
+fn the_largest_init_container_counts_where_it_needs_more_than_what_runs_later() {
+    for (init, containers, millicores) in [
+        (vec![container("3", false), container("1", false)], vec![container("1", false)], 3000),
+        (vec![container("500m", false)], vec![container("1", false), container("1", false)], 2000),
+        // A sidecar keeps running: it counts beside the containers and beside later init containers.
+        (vec![container("1", true)], vec![container("2", false)], 3000),
+        (vec![container("1", true), container("4", false)], vec![container("2", false)], 5000),
+        (vec![container("4", false), container("1", true)], vec![container("2", false)], 4000),
+    ] {
+        let mut pod = pod("a", json!({}));
+        pod["spec"]["initContainers"] = json!(init);
+        pod["spec"]["containers"] = json!(containers);
+        assert_eq!(sums(&[node("a")], &[pod]).used.cpu_millicores, millicores);
+    }
+}
+
+#[test]
+fn requests_of_the_whole_pod_go_before_its_containers_and_overhead_comes_on_top() {
+    let mut pod = pod("a", json!({"cpu": "1", "memory": "1Gi", GPU: "1"}));
+    pod["spec"]["resources"] = json!({"requests": {"cpu": "3"}});
+    pod["spec"]["overhead"] = json!({"cpu": "100m", "memory": "64Mi"});
+    assert_eq!(sums(&[node("a")], &[pod]).used, resources(3100, 1024 + 64, 1));
+}
+
+#[test]
+fn amounts_are_read_in_every_spelling() {
+    for (cpu, millicores) in
+        [("250m", 250), ("2", 2000), ("0.1", 100), ("1e1", 10_000), ("1500000u", 1500), ("2000000000n", 2000)]
+    {
+        let pod = pod("a", json!({"cpu": cpu}));
+        assert_eq!(sums(&[node("a")], &[pod]).used.cpu_millicores, millicores, "{cpu}");
+    }
+    for (memory, mib) in [
+        ("1048576", 1),
+        ("1048576000m", 1),
+        ("1024Ki", 1),
+        ("1Mi", 1),
+        ("1.5Gi", 1536),
+        ("2Ti", 2 << 20),
+        ("1Pi", 1 << 30),
+        ("1Ei", 1 << 40),
+        // Decimal amounts are rounded up to whole MiB: nothing may be promised twice.
+        ("1k", 1),
+        ("2M", 2),
+        ("1G", 954),
+        ("1T", 953_675),
+        ("1P", 953_674_317),
+        ("1E", 953_674_316_407),
+        ("1e9", 954),
+        ("128e6", 123),
+    ] {
+        let pod = pod("a", json!({"memory": memory}));
+        assert_eq!(sums(&[node("a")], &[pod]).used.memory_mib, mib, "{memory}");
+    }
+    // A number is read as its text is; what is no amount counts as none.
+    assert_eq!(sums(&[node("a")], &[pod("a", json!({"cpu": 2}))]).used.cpu_millicores, 2000);
+    assert_eq!(sums(&[node("a")], &[pod("a", json!({"cpu": "lots"}))]).used.cpu_millicores, 0);
+}
+
+#[test]
+fn memory_of_nodes_is_rounded_down_and_memory_of_pods_up() {
+    let mut small = node("a");
+    small["status"]["allocatable"]["memory"] = json!("1535Ki");
+    let sums = sums(&[small], &[pod("a", json!({"memory": "1Ki"}))]);
+    assert_eq!((sums.total.memory_mib, sums.used.memory_mib), (1, 1));
+}

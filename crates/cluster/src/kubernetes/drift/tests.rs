@@ -1,5 +1,7 @@
 //! Defaults, canonical amounts and additions are no drift; what someone changed is.
 
+mod properties;
+
 use super::*;
 use serde_json::json;
 
