@@ -113,6 +113,11 @@ sdk-javascript-test: toolchain $(JAVASCRIPT)/node_modules/.package-lock.json ## 
 	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
 	cd $(JAVASCRIPT) && npm test
 
+.PHONY: sdk-javascript-real-mode
+sdk-javascript-real-mode: $(JAVASCRIPT)/node_modules/.package-lock.json ## Test the JavaScript SDK in real mode, on the server at ECP_TEST_REAL_URL
+	@[ -n "$$ECP_TEST_REAL_URL" ] || { echo "set ECP_TEST_REAL_URL to a server in real mode, such as http://127.0.0.1:8001/api/v1"; exit 1; }
+	cd $(JAVASCRIPT) && npm run test:real
+
 .PHONY: sdk-javascript-lint
 sdk-javascript-lint: $(JAVASCRIPT)/node_modules/.package-lock.json ## Check types and formatting of the JavaScript SDK
 	cd $(JAVASCRIPT) && npm run lint

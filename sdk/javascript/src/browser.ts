@@ -3,6 +3,7 @@
 export * from './client.js';
 export * from './errors.js';
 export * from './models.js';
+export * from './options.js';
 export { MetricsSender } from './sender.js';
 export type { MetricsSenderOptions } from './sender.js';
 export { Subscription } from './stream.js';

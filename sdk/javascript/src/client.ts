@@ -4,6 +4,21 @@ import { DeploymentFailedError, ECPTimeoutError } from './errors.js';
 import { isTransient, send, sendJson, sleep } from './http.js';
 import type { Call, RequestOptions, RetryPolicy, TransportConfig } from './http.js';
 import type * as models from './models.js';
+import type {
+  AlertFilter,
+  AlertSubscribeOptions,
+  AuditFilter,
+  ChangeOptions,
+  CreateOptions,
+  DeleteOptions,
+  ManifestQuery,
+  MonitoringQuery,
+  MonitoringSubscribeOptions,
+  PageOptions,
+  TenantFilter,
+  UpdateOptions,
+  WaitOptions,
+} from './options.js';
 import { MetricsSender } from './sender.js';
 import type { MetricsSenderOptions } from './sender.js';
 import { Subscription, openSocket } from './stream.js';
@@ -27,63 +42,6 @@ export interface ECPClientConfig {
   fetch?: typeof fetch | undefined;
   /** Instead of the platform's WebSocket. */
   webSocket?: SocketFactory | undefined;
-}
-
-/** Which page of a list. */
-export interface PageOptions {
-  /** Entries to leave out. */
-  skip?: number | undefined;
-  /** Entries at most, 1–1,000; 100 where left out. */
-  limit?: number | undefined;
-}
-export interface TenantFilter {
-  preset?: 'micro' | 'small' | 'medium' | 'large' | undefined;
-  status?: 'pending' | 'running' | 'failed' | 'deleting' | undefined;
-}
-export interface AlertFilter {
-  status?: 'open' | 'resolved' | 'all' | undefined;
-}
-export interface AuditFilter {
-  tenantId?: string | undefined;
-}
-export interface MonitoringQuery {
-  metricType?: string | readonly string[] | undefined;
-  /** How far back, 1–8,760; 24 where left out. */
-  hours?: number | undefined;
-  interval?: '1m' | '5m' | '1h' | undefined;
-}
-export interface ManifestQuery {
-  format?: 'yaml' | 'json' | undefined;
-  includeMonitoring?: boolean | undefined;
-  includeIngress?: boolean | undefined;
-  namespace?: string | undefined;
-}
-export interface CreateOptions extends RequestOptions {
-  /** Makes the call safe to repeat: the same request under the same key is carried out once. */
-  idempotencyKey?: string | undefined;
-}
-export interface ChangeOptions extends RequestOptions {
-  /** The `etag` of the tenant as it was read; a `ConflictError` (412) where it has changed since. */
-  ifMatch?: string | undefined;
-}
-export interface MonitoringSubscribeOptions extends SubscribeOptions {
-  /** Series to send; all where left out. */
-  metrics?: readonly string[] | undefined;
-  /** Milliseconds between frames, 100–3,600,000; 5,000 where left out. */
-  intervalMs?: number | undefined;
-}
-export interface AlertSubscribeOptions extends SubscribeOptions {
-  /** Continues after the opening of this alert instead of starting with the open ones. */
-  since?: string | undefined;
-}
-export interface WaitOptions {
-  /** Time of the whole wait, in milliseconds. 30 minutes where left out. */
-  timeoutMs?: number | undefined;
-  /** Pause between looks, in milliseconds. 1,000 where left out. */
-  pollMs?: number | undefined;
-  /** Called with the first state and each that differs. */
-  onProgress?: ((status: models.DeploymentStatus) => void) | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_TIMEOUT_MS = 30_000;
@@ -134,6 +92,11 @@ export class ECPClient {
     return this.#get('/tenants/', { ...query }, options);
   }
 
+  /** The same as `getTenants`, by the name of the operation. */
+  listTenants(query?: TenantFilter & PageOptions, options?: RequestOptions): Promise<models.TenantList> {
+    return this.getTenants(query, options);
+  }
+
   /** All tenants, page by page. `limit` is the size of a page. */
   iterateTenants(
     query: TenantFilter & { limit?: number } = {},
@@ -158,6 +121,11 @@ export class ECPClient {
     });
   }
 
+  /** Says what `createTenant` would do; writes nothing. */
+  previewCreateTenant(tenant: models.TenantRequest, options: RequestOptions = {}): Promise<models.Preview> {
+    return this.#preview({ method: 'POST', path: '/tenants/', body: tenant, options });
+  }
+
   getTenant(tenantId: string, options?: RequestOptions): Promise<models.Tenant> {
     return this.#get(tenantPath(tenantId), {}, options);
   }
@@ -166,32 +134,28 @@ export class ECPClient {
   updateTenant(
     tenantId: string,
     change: models.TenantUpdate,
-    options: ChangeOptions = {},
+    options: UpdateOptions = {},
   ): Promise<models.Tenant> {
-    const headers = { 'if-match': options.ifMatch };
-    return this.#json({
-      method: 'PUT',
-      path: tenantPath(tenantId),
-      body: change,
-      headers,
-      repeatable: false,
-      options,
-    });
+    return this.#json({ ...updateCall(tenantId, change, options), repeatable: false });
   }
 
-  /** Starts the deletion. `force` skips grace periods. */
-  deleteTenant(
+  /** Says what `updateTenant` would do; writes nothing. */
+  previewUpdateTenant(
     tenantId: string,
-    options: ChangeOptions & { force?: boolean } = {},
-  ): Promise<models.Deletion> {
-    return this.#json({
-      method: 'DELETE',
-      path: tenantPath(tenantId),
-      query: { force: options.force },
-      headers: { 'if-match': options.ifMatch },
-      repeatable: false,
-      options,
-    });
+    change: models.TenantUpdate,
+    options: ChangeOptions = {},
+  ): Promise<models.Preview> {
+    return this.#preview(updateCall(tenantId, change, options));
+  }
+
+  /** Starts the deletion. */
+  deleteTenant(tenantId: string, options: DeleteOptions = {}): Promise<models.Deletion> {
+    return this.#json({ ...deleteCall(tenantId, options), repeatable: false });
+  }
+
+  /** Says what `deleteTenant` would do; writes nothing. */
+  previewDeleteTenant(tenantId: string, options: DeleteOptions = {}): Promise<models.Preview> {
+    return this.#preview(deleteCall(tenantId, options));
   }
 
   /** Sizes a load; stores nothing. */
@@ -348,8 +312,9 @@ export class ECPClient {
     query: AuditFilter & PageOptions = {},
     options?: RequestOptions,
   ): Promise<models.AuditList> {
-    const { tenantId, skip, limit } = query;
-    return this.#get('/audit', { tenant_id: tenantId, skip, limit }, options);
+    const { tenantId, requestId, since, until, ...rest } = query;
+    const times = { since: timeText(since), until: timeText(until) };
+    return this.#get('/audit', { ...rest, ...times, tenant_id: tenantId, request_id: requestId }, options);
   }
 
   /** The whole audit trail, page by page. */
@@ -372,7 +337,10 @@ export class ECPClient {
     });
   }
 
-  /** Rejects with `ServerError` (503) while the server is not ready. */
+  /**
+   * Says in `kubernetes` how the cluster of real mode is. Rejects with `ServerError` (503) while the server is
+   * not ready.
+   */
   getReadiness(options?: RequestOptions): Promise<models.Health> {
     return sendJson(this.#transport, this.#server, {
       method: 'GET',
@@ -455,6 +423,11 @@ export class ECPClient {
     return this.#json({ method: 'GET', path, query, repeatable: true, options });
   }
 
+  /** A dry run writes nothing, so it is repeated like a read. */
+  #preview(call: Omit<Call, 'repeatable'>): Promise<models.Preview> {
+    return this.#json({ ...call, query: { ...call.query, dry_run: true }, repeatable: true });
+  }
+
   #json<T>(call: Call): Promise<T> {
     return sendJson(this.#transport, this.#base, call);
   }
@@ -463,6 +436,21 @@ export class ECPClient {
 function tenantPath(tenantId: string, rest?: string): string {
   if (tenantId === '') throw new TypeError('tenantId must not be empty');
   return `/tenants/${encodeURIComponent(tenantId)}${rest === undefined ? '' : `/${rest}`}`;
+}
+
+function updateCall(tenantId: string, change: models.TenantUpdate, options: UpdateOptions) {
+  const headers = { 'if-match': options.ifMatch };
+  const query = { rollback: options.rollback };
+  return { method: 'PUT', path: tenantPath(tenantId), query, body: change, headers, options };
+}
+
+function deleteCall(tenantId: string, options: DeleteOptions) {
+  const headers = { 'if-match': options.ifMatch };
+  return { method: 'DELETE', path: tenantPath(tenantId), query: { force: options.force }, headers, options };
+}
+
+function timeText(time: Date | string | undefined): string | undefined {
+  return time instanceof Date ? time.toISOString() : time;
 }
 
 async function* pages<T>(

@@ -77,7 +77,7 @@ export async function sendJson<T>(config: TransportConfig, base: string, call: C
   const answer = await send(config, base, call);
   try {
     const value: unknown = JSON.parse(answer.text);
-    if (typeof value === 'object' && value !== null) return value as T;
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as T;
   } catch {
     // Reported below, together with JSON that is no object.
   }

@@ -10,6 +10,8 @@ export type CreatedTenant = Schemas['CreatedTenantOut'];
 export type Tenant = Schemas['TenantOut'];
 export type TenantSummary = Schemas['TenantSummaryOut'];
 export type TenantList = Schemas['TenantListOut'];
+/** What a write would do, from its dry run. */
+export type Preview = Schemas['PreviewOut'];
 export type Deletion = Schemas['DeletionOut'];
 export type CalculateResourcesRequest = Schemas['CalculateResourcesIn'];
 export type Calculation = Schemas['CalculationOut'];
@@ -26,6 +28,7 @@ export type Validation = Schemas['ValidationOut'];
 export type DeploymentStatus = Schemas['DeploymentStatusOut'];
 export type AuditEntry = Schemas['AuditEntryOut'];
 export type AuditList = Schemas['AuditListOut'];
+/** `kubernetes` comes with readiness. */
 export type Health = Schemas['HealthOut'];
 
 /** Newest values of a tenant, one frame an interval. */

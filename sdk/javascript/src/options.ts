@@ -1,0 +1,82 @@
+// What the operations accept besides their bodies: filters, pages and options.
+
+import type { RequestOptions } from './http.js';
+import type * as models from './models.js';
+import type { SubscribeOptions } from './stream.js';
+
+/** Which page of a list. */
+export interface PageOptions {
+  /** Entries to leave out. */
+  skip?: number | undefined;
+  /** Entries at most, 1–1,000; 100 where left out. */
+  limit?: number | undefined;
+}
+export interface TenantFilter {
+  preset?: 'micro' | 'small' | 'medium' | 'large' | undefined;
+  status?: 'pending' | 'running' | 'failed' | 'deleting' | undefined;
+}
+export interface AlertFilter {
+  status?: 'open' | 'resolved' | 'all' | undefined;
+}
+/** Which entries of the audit trail; all that is given must hold. */
+export interface AuditFilter {
+  tenantId?: string | undefined;
+  /** Name of the token that acted, `anonymous` or `controller`. */
+  actor?: string | undefined;
+  /** Such as `tenant.create`. */
+  action?: string | undefined;
+  /** Such as `accepted`. */
+  outcome?: string | undefined;
+  requestId?: string | undefined;
+  /** Not before this time; a text is RFC 3339. */
+  since?: Date | string | undefined;
+  /** Before this time; a text is RFC 3339. */
+  until?: Date | string | undefined;
+}
+export interface MonitoringQuery {
+  metricType?: string | readonly string[] | undefined;
+  /** How far back, 1–8,760; 24 where left out. */
+  hours?: number | undefined;
+  interval?: '1m' | '5m' | '1h' | undefined;
+}
+export interface ManifestQuery {
+  format?: 'yaml' | 'json' | undefined;
+  includeMonitoring?: boolean | undefined;
+  includeIngress?: boolean | undefined;
+  namespace?: string | undefined;
+}
+export interface CreateOptions extends RequestOptions {
+  /** Makes the call safe to repeat: the same request under the same key is carried out once. */
+  idempotencyKey?: string | undefined;
+}
+export interface ChangeOptions extends RequestOptions {
+  /** The `etag` of the tenant as it was read; a `ConflictError` (412) where it has changed since. */
+  ifMatch?: string | undefined;
+}
+export interface UpdateOptions extends ChangeOptions {
+  /** Whether what ran before is brought back where the roll-out fails. The server's setting where left out. */
+  rollback?: boolean | undefined;
+}
+export interface DeleteOptions extends ChangeOptions {
+  /** Skips grace periods and finalizers. */
+  force?: boolean | undefined;
+}
+export interface MonitoringSubscribeOptions extends SubscribeOptions {
+  /** Series to send; all where left out. */
+  metrics?: readonly string[] | undefined;
+  /** Milliseconds between frames, 100–3,600,000; 5,000 where left out. */
+  intervalMs?: number | undefined;
+}
+export interface AlertSubscribeOptions extends SubscribeOptions {
+  /** Continues after the opening of this alert instead of starting with the open ones. */
+  since?: string | undefined;
+}
+export interface WaitOptions {
+  /** Time of the whole wait, in milliseconds. 30 minutes where left out. */
+  timeoutMs?: number | undefined;
+  /** Pause between looks, in milliseconds. 1,000 where left out. */
+  pollMs?: number | undefined;
+  /** Called with the first state and each that differs. */
+  onProgress?: ((status: models.DeploymentStatus) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}

@@ -1,0 +1,148 @@
+// The calls of the API as the client makes them: by operation id, with the API's names of arguments.
+// A call or an argument that is not listed here fails.
+
+const page = ['skip', 'limit'];
+const auditFilter = ['tenant_id', 'actor', 'action', 'outcome', 'request_id', 'since', 'until'];
+
+const all = async (entries) => {
+  const list = [];
+  for await (const entry of entries) list.push(entry);
+  return list;
+};
+const audit = ({ tenant_id, request_id, ...rest }) => ({
+  ...rest,
+  tenantId: tenant_id,
+  requestId: request_id,
+});
+/** The method, or its preview for a dry run; both take the same. */
+const orPreview = (client, name, dryRun) =>
+  client[dryRun ? `preview${name[0].toUpperCase()}${name.slice(1)}` : name].bind(client);
+
+/** What each call takes, and how it is made; `options` are those of every call. */
+const calls = {
+  list_tenants: [
+    ['preset', 'status', ...page],
+    (client, query, options) => client.listTenants(query, options),
+  ],
+  create_tenant: [
+    ['body', 'dry_run', 'idempotency_key'],
+    (client, args, options) =>
+      orPreview(
+        client,
+        'createTenant',
+        args.dry_run,
+      )(args.body, { ...options, idempotencyKey: args.idempotency_key }),
+  ],
+  get_tenant: [['tenant_id'], (client, args, options) => client.getTenant(args.tenant_id, options)],
+  update_tenant: [
+    ['tenant_id', 'body', 'rollback', 'dry_run', 'if_match'],
+    (client, args, options) =>
+      orPreview(client, 'updateTenant', args.dry_run)(args.tenant_id, args.body, {
+        ...options,
+        rollback: args.rollback,
+        ifMatch: args.if_match,
+      }),
+  ],
+  delete_tenant: [
+    ['tenant_id', 'force', 'dry_run', 'if_match'],
+    (client, args, options) =>
+      orPreview(
+        client,
+        'deleteTenant',
+        args.dry_run,
+      )(args.tenant_id, { ...options, force: args.force, ifMatch: args.if_match }),
+  ],
+  calculate_resources: [['body'], (client, args, options) => client.calculateResources(args.body, options)],
+  get_monitoring: [
+    ['tenant_id', 'metric_type', 'hours', 'interval'],
+    (client, { tenant_id, metric_type, ...query }, options) =>
+      client.getMonitoring(tenant_id, { ...query, metricType: metric_type }, options),
+  ],
+  send_metrics: [
+    ['tenant_id', 'body'],
+    (client, args, options) => client.sendMetrics(args.tenant_id, args.body, options),
+  ],
+  list_alerts: [
+    ['tenant_id', 'status', ...page],
+    (client, { tenant_id, ...query }, options) => client.listAlerts(tenant_id, query, options),
+  ],
+  get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],
+  get_manifest: [
+    ['tenant_id', 'format', 'include_monitoring', 'include_ingress', 'namespace'],
+    (client, { tenant_id, include_monitoring, include_ingress, ...query }, options) =>
+      client.getManifest(
+        tenant_id,
+        { ...query, includeMonitoring: include_monitoring, includeIngress: include_ingress },
+        options,
+      ),
+  ],
+  validate_manifest: [['body'], (client, args, options) => client.validateManifest(args.body, options)],
+  get_deployment_status: [
+    ['tenant_id'],
+    (client, args, options) => client.getDeploymentStatus(args.tenant_id, options),
+  ],
+  list_audit_entries: [
+    [...auditFilter, ...page],
+    (client, args, options) => client.listAuditEntries(audit(args), options),
+  ],
+  get_health: [[], (client, args, options) => client.getHealth(options)],
+  get_readiness: [[], (client, args, options) => client.getReadiness(options)],
+  get_metrics: [[], (client, args, options) => client.getMetrics(options)],
+};
+
+/** What clients build from the operations. */
+const built = {
+  wait_until_running: [
+    ['tenant_id'],
+    (client, args) => client.waitUntilRunning(args.tenant_id, { timeoutMs: 60_000, pollMs: 20 }),
+  ],
+  iterate_tenants: [
+    ['preset', 'status', 'limit'],
+    (client, query, options) => all(client.iterateTenants(query, options)),
+  ],
+  iterate_alerts: [
+    ['tenant_id', 'status', 'limit'],
+    (client, { tenant_id, ...query }, options) => all(client.iterateAlerts(tenant_id, query, options)),
+  ],
+  iterate_audit_entries: [
+    [...auditFilter, 'limit'],
+    (client, args, options) => all(client.iterateAuditEntries(audit(args), options)),
+  ],
+};
+
+const watches = {
+  watch_monitoring: [
+    ['tenant_id', 'metrics', 'interval'],
+    (client, args, options) =>
+      client.subscribeToMonitoring(args.tenant_id, undefined, {
+        ...options,
+        metrics: args.metrics,
+        intervalMs: args.interval,
+      }),
+  ],
+  watch_deployment: [
+    ['deployment_id'],
+    (client, args, options) => client.subscribeToDeployment(args.deployment_id, undefined, options),
+  ],
+  watch_alerts: [
+    ['tenant_id', 'since'],
+    (client, args, options) =>
+      client.subscribeToAlerts(args.tenant_id, undefined, { ...options, since: args.since }),
+  ],
+};
+
+function find(table, kind, name, args) {
+  if (!Object.hasOwn(table, name)) throw new Error(`unknown ${kind}: ${name}`);
+  const [names, make] = table[name];
+  const unknown = Object.keys(args).filter((argument) => !names.includes(argument));
+  if (unknown.length > 0) throw new Error(`${name} does not take ${unknown.join(', ')}`);
+  return make;
+}
+
+/** Makes a call; answers what the client does. */
+export const makeCall = (client, name, args, options) =>
+  find({ ...calls, ...built }, 'call', name, args)(client, args, options);
+
+/** Starts a stream; answers the subscription. */
+export const makeWatch = (client, name, args, options) =>
+  find(watches, 'stream', name, args)(client, args, options);
