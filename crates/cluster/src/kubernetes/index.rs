@@ -1,17 +1,21 @@
 //! What the watches saw, by tenant: small facts to judge by, and each object as it was applied.
 //!
-//! Every question of the domain is answered from here without asking the cluster.
+//! Every question of the domain is answered from here without asking the cluster. What an [`entry`]
+//! holds and who runs where ([`places`]) have files of their own.
 
-use super::capacity::{self, NodeFacts, PodRequests};
-use super::client::MANAGER;
+mod entry;
+mod places;
+
+use super::capacity::{NodeFacts, PodRequests};
 use super::drift;
 use super::kinds::{self, AUTOSCALER, CLAIM, KINDS};
 use super::pods::PodFacts;
-use super::state::{self, EventFacts, ObjectFacts};
+use super::state::{self, EventFacts};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Capacity, Drift, ObjectState, Observation};
+use ecp_core::ports::{Drift, ObjectState, Observation};
 use ecp_core::text::Message;
+use entry::{Entry, entry_of, tenant_of, version_of};
 use kube::core::DynamicObject;
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -23,31 +27,16 @@ pub(super) const TENANT_LABEL: &str = "ecp.ai/tenant";
 /// Changes that a reader may be behind before it looks at every tenant.
 const CHANGES_KEPT: usize = 4096;
 
-/// One object of a tenant.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) facts: ObjectFacts,
-    pub(super) uid: String,
-    resource_version: u64,
-    /// Our manager applied it; what merely carries our labels is not ours.
-    pub(super) ours: bool,
-    /// Who else changed it last.
-    other_manager: Option<String>,
-    /// Another manager owns the number of replicas.
-    pub(super) replicas_owned_by_other: bool,
-    /// The object as JSON, without what the cluster adds by itself.
-    live: Box<[u8]>,
-}
-
-impl Entry {
-    /// The object, as JSON.
-    pub(super) fn live(&self) -> Value {
-        serde_json::from_slice(&self.live).unwrap_or(Value::Null)
-    }
-}
-
 /// Place of a kind in the order, and name.
 type Key = (usize, String);
+
+/// An object of which a list does not tell whether it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    pub(super) tenant: TenantId,
+    pub(super) name: String,
+    uid: String,
+}
 
 #[derive(Debug, Default)]
 struct TenantIndex {
@@ -76,6 +65,8 @@ struct Inner {
     other_pods: HashMap<String, PodRequests>,
     /// Watches whose first list is complete.
     complete: HashSet<&'static str>,
+    /// Of kinds that are being listed: uids of what was put in since the list began.
+    lists: HashMap<usize, HashSet<String>>,
     /// Kinds that the cluster does not know, by place.
     unknown: HashSet<usize>,
 }
@@ -166,7 +157,8 @@ impl Index {
         let name = object.metadata.name.clone().unwrap_or_default();
         let version = version_of(&object);
         let uid = object.metadata.uid.clone().unwrap_or_default();
-        let mut inner = self.inner.lock();
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
         let index = inner.tenants.entry(tenant.clone()).or_default();
         let key = (kind, name);
         let known = index.objects.get(&key);
@@ -174,12 +166,15 @@ impl Index {
         if known.is_some_and(|known| known.uid == uid && known.resource_version >= version && version > 0) {
             return;
         }
+        if let Some(meanwhile) = inner.lists.get_mut(&kind) {
+            meanwhile.insert(uid.clone());
+        }
         let entry = entry_of(kind, object, uid, version);
         let same_content = known.is_some_and(|known| known.live == entry.live && known.ours == entry.ours);
         let same = same_content && known.is_some_and(|known| known.facts == entry.facts);
         index.verified &= same_content;
         index.objects.insert(key, entry);
-        drop(inner);
+        drop(guard);
         if !same {
             self.tell(&tenant);
         }
@@ -206,123 +201,38 @@ impl Index {
         self.tell(tenant);
     }
 
-    /// Forgets the objects of a kind that a complete list does not hold.
-    pub(super) fn retain_objects(&self, kind: usize, listed: &HashSet<String>) {
-        let inner = self.inner.lock();
-        let gone: Vec<(TenantId, Key)> = inner
+    /// A list of a kind is asked for: what was known before and is not in it will be gone.
+    pub(super) fn begin_list(&self, kind: usize) {
+        self.inner.lock().lists.insert(kind, HashSet::new());
+    }
+
+    /// Forgets the objects of a kind that a complete list does not hold. What was put in while the
+    /// list was under way may be newer than the list, or gone since: it is kept and given back, to
+    /// be asked for.
+    pub(super) fn retain_objects(&self, kind: usize, listed: &HashSet<String>) -> Vec<Doubt> {
+        let mut inner = self.inner.lock();
+        let meanwhile = inner.lists.remove(&kind).unwrap_or_default();
+        let (doubts, gone): (Vec<Doubt>, Vec<Doubt>) = inner
             .tenants
             .iter()
             .flat_map(|(tenant, index)| index.objects.iter().map(move |(key, entry)| (tenant, key, entry)))
             .filter(|(_, key, entry)| key.0 == kind && !listed.contains(&entry.uid))
-            .map(|(tenant, key, _)| (tenant.clone(), key.clone()))
-            .collect();
+            .map(|(tenant, key, entry)| Doubt {
+                tenant: tenant.clone(),
+                name: key.1.clone(),
+                uid: entry.uid.clone(),
+            })
+            .partition(|doubt| meanwhile.contains(&doubt.uid));
         drop(inner);
-        for (tenant, key) in gone {
-            self.forget(&tenant, &key, None);
+        for doubt in gone {
+            self.settle_gone(kind, doubt);
         }
+        doubts
     }
 
-    /// A pod of a tenant is as given.
-    pub(super) fn pod_applied(&self, pod: &DynamicObject) {
-        let (Some(tenant), Some(value)) = (tenant_of(pod), value_of(pod)) else { return };
-        let uid = pod.metadata.uid.clone().unwrap_or_default();
-        let facts = (PodFacts::of(&value), PodRequests::of(&value, &self.gpu_resource));
-        let mut inner = self.inner.lock();
-        let pods = &mut inner.tenants.entry(tenant.clone()).or_default().pods;
-        let same = pods.get(&uid) == Some(&facts);
-        pods.insert(uid, facts);
-        drop(inner);
-        if !same {
-            self.tell(&tenant);
-        }
-    }
-
-    /// A pod of a tenant is gone.
-    pub(super) fn pod_deleted(&self, pod: &DynamicObject) {
-        let Some(tenant) = tenant_of(pod) else { return };
-        self.forget_pod(&tenant, pod.metadata.uid.as_deref().unwrap_or_default());
-    }
-
-    fn forget_pod(&self, tenant: &TenantId, uid: &str) {
-        let mut inner = self.inner.lock();
-        let Some(index) = inner.tenants.get_mut(tenant) else { return };
-        index.pods.remove(uid);
-        if index.is_empty() {
-            inner.tenants.remove(tenant);
-        }
-        drop(inner);
-        self.tell(tenant);
-    }
-
-    /// Forgets the tenants' pods that a complete list does not hold.
-    pub(super) fn retain_pods(&self, listed: &HashSet<String>) {
-        let inner = self.inner.lock();
-        let gone: Vec<(TenantId, String)> = inner
-            .tenants
-            .iter()
-            .flat_map(|(tenant, index)| index.pods.keys().map(move |uid| (tenant.clone(), uid.clone())))
-            .filter(|(_, uid)| !listed.contains(uid))
-            .collect();
-        drop(inner);
-        for (tenant, uid) in gone {
-            self.forget_pod(&tenant, &uid);
-        }
-    }
-
-    /// A pod that is nobody's tenant's.
-    pub(super) fn other_pod_applied(&self, pod: &DynamicObject) {
-        let Some(value) = value_of(pod) else { return };
-        let requests = PodRequests::of(&value, &self.gpu_resource);
-        let uid = pod.metadata.uid.clone().unwrap_or_default();
-        self.inner.lock().other_pods.insert(uid, requests);
-    }
-
-    /// That pod is gone.
-    pub(super) fn other_pod_deleted(&self, pod: &DynamicObject) {
-        self.inner.lock().other_pods.remove(pod.metadata.uid.as_deref().unwrap_or_default());
-    }
-
-    /// Forgets such pods that a complete list does not hold.
-    pub(super) fn retain_other_pods(&self, listed: &HashSet<String>) {
-        self.inner.lock().other_pods.retain(|uid, _| listed.contains(uid));
-    }
-
-    /// A node is as given.
-    pub(super) fn node_applied(&self, node: &DynamicObject) {
-        let Some(value) = value_of(node) else { return };
-        let facts = NodeFacts::of(&value, &self.gpu_resource);
-        self.inner.lock().nodes.insert(node.metadata.name.clone().unwrap_or_default(), facts);
-    }
-
-    /// A node is gone.
-    pub(super) fn node_deleted(&self, node: &DynamicObject) {
-        self.inner.lock().nodes.remove(node.metadata.name.as_deref().unwrap_or_default());
-    }
-
-    /// Forgets nodes that a complete list does not name.
-    pub(super) fn retain_nodes(&self, listed: &HashSet<String>) {
-        self.inner.lock().nodes.retain(|name, _| listed.contains(name));
-    }
-
-    /// A namespace is there, whoever's it is.
-    pub(super) fn namespace_applied(&self, namespace: &DynamicObject) {
-        let name = namespace.metadata.name.clone().unwrap_or_default();
-        self.inner.lock().namespaces.insert(name, is_ours(namespace));
-    }
-
-    /// A namespace is gone.
-    pub(super) fn namespace_deleted(&self, namespace: &DynamicObject) {
-        self.inner.lock().namespaces.remove(namespace.metadata.name.as_deref().unwrap_or_default());
-    }
-
-    /// Forgets namespaces that a complete list does not name.
-    pub(super) fn retain_namespaces(&self, listed: &HashSet<String>) {
-        self.inner.lock().namespaces.retain(|name, _| listed.contains(name));
-    }
-
-    /// Whether a namespace is there, and ours.
-    pub(super) fn namespace(&self, name: &str) -> Option<bool> {
-        self.inner.lock().namespaces.get(name).copied()
+    /// An object that was in doubt is gone.
+    pub(super) fn settle_gone(&self, kind: usize, doubt: Doubt) {
+        self.forget(&doubt.tenant, &(kind, doubt.name), Some(&doubt.uid));
     }
 
     /// The tenant's objects, judged; its volumes go and come with their StatefulSet.
@@ -420,13 +330,6 @@ impl Index {
             .collect()
     }
 
-    /// Names and uids of a tenant's pods.
-    pub(super) fn pods(&self, tenant: &TenantId) -> Vec<(String, String)> {
-        let inner = self.inner.lock();
-        let pods = inner.tenants.get(tenant).into_iter().flat_map(|index| index.pods.iter());
-        pods.map(|(uid, (facts, _))| (facts.name.clone(), uid.clone())).collect()
-    }
-
     /// Tenants with a workload that is not ready: what happened to them is worth asking.
     pub(super) fn in_trouble(&self) -> Vec<TenantId> {
         let inner = self.inner.lock();
@@ -448,13 +351,6 @@ impl Index {
             self.tell(tenant);
         }
     }
-
-    /// What the nodes have, and what the pods asked for.
-    pub(super) fn capacity(&self) -> Capacity {
-        let inner = self.inner.lock();
-        let ours = inner.tenants.values().flat_map(|index| index.pods.values().map(|(_, requests)| requests));
-        capacity::capacity(inner.nodes.values(), ours.chain(inner.other_pods.values()))
-    }
 }
 
 /// An object that the cluster can not have: nothing more is expected of it.
@@ -471,41 +367,5 @@ fn skipped(key: &Key) -> ObjectState {
     }
 }
 
-/// The object as JSON.
-fn value_of(object: &DynamicObject) -> Option<Value> {
-    serde_json::to_value(object).ok()
-}
-
-fn tenant_of(object: &DynamicObject) -> Option<TenantId> {
-    let label = object.metadata.labels.as_ref()?.get(TENANT_LABEL)?;
-    let tenant = TenantId::parse(label).ok()?;
-    // Only its own namespace is a tenant's: the same labels elsewhere are somebody's copy.
-    let place = object.metadata.namespace.as_ref().or(object.metadata.name.as_ref())?;
-    (*place == tenant.namespace()).then_some(tenant)
-}
-
-fn version_of(object: &DynamicObject) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
-}
-
-fn is_ours(object: &DynamicObject) -> bool {
-    let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
-    tenant_of(object).is_some() && fields.iter().any(|entry| entry.manager.as_deref() == Some(MANAGER))
-}
-
-fn entry_of(kind: usize, object: DynamicObject, uid: String, resource_version: u64) -> Entry {
-    let ours = is_ours(&object);
-    let fields = object.metadata.managed_fields.clone().unwrap_or_default();
-    let others = || fields.iter().filter(|entry| entry.manager.as_deref() != Some(MANAGER));
-    let other_manager = others()
-        .filter(|entry| entry.subresource.as_deref().unwrap_or_default() != "status")
-        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
-        .and_then(|entry| entry.manager.clone());
-    let owns_replicas = |value: &Value| value.pointer("/f:spec/f:replicas").is_some();
-    let replicas_owned_by_other =
-        others().any(|entry| entry.fields_v1.as_ref().is_some_and(|fields| owns_replicas(&fields.0)));
-    let value = value_of(&object).unwrap_or(Value::Null);
-    let facts = ObjectFacts::of(KINDS[kind].name, &value);
-    let live = serde_json::to_vec(&drift::pruned(value)).unwrap_or_default().into_boxed_slice();
-    Entry { facts, uid, resource_version, ours, other_manager, replicas_owned_by_other, live }
-}
+#[cfg(test)]
+mod tests;

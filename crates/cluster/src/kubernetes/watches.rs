@@ -1,7 +1,7 @@
 //! The watches that keep the index: one a kind for all tenants, resumed after any break.
 
-use super::client::api;
-use super::index::{Index, TENANT_LABEL};
+use super::client::{CallError, answered, api};
+use super::index::{Doubt, Index, TENANT_LABEL};
 use super::kinds::KINDS;
 use futures_util::StreamExt;
 use kube::Client;
@@ -104,14 +104,16 @@ impl Target {
         id.clone().unwrap_or_default()
     }
 
-    fn retain(self, index: &Index, listed: &HashSet<String>) {
+    /// Forgets what a complete list does not hold; what the list can not tell of is given back.
+    fn retain(self, index: &Index, listed: &HashSet<String>) -> Vec<Doubt> {
         match self {
-            Self::Objects(kind) => index.retain_objects(kind, listed),
+            Self::Objects(kind) => return index.retain_objects(kind, listed),
             Self::Pods => index.retain_pods(listed),
             Self::OtherPods => index.retain_other_pods(listed),
             Self::Nodes => index.retain_nodes(listed),
             Self::Namespaces => index.retain_namespaces(listed),
         }
+        Vec::new()
     }
 }
 
@@ -145,7 +147,12 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
     // The watcher goes on by itself after an error, as soon as it is polled again.
     while let Some(event) = stream.next().await {
         match event {
-            Ok(Event::Init) => listed = Some(HashSet::new()),
+            Ok(Event::Init) => {
+                listed = Some(HashSet::new());
+                if let Target::Objects(kind) = target {
+                    index.begin_list(kind);
+                }
+            }
             Ok(Event::InitApply(object)) => {
                 if let Some(listed) = &mut listed {
                     listed.insert(target.identity(&object));
@@ -153,14 +160,17 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 target.applied(index, object);
             }
             Ok(Event::InitDone) => {
-                if let Some(listed) = listed.take() {
-                    target.retain(index, &listed);
-                }
+                let doubts = listed.take().map(|listed| target.retain(index, &listed)).unwrap_or_default();
                 if let Target::Objects(kind) = target {
                     index.set_known(kind, true);
                 }
                 index.complete(target.name());
                 pause = FIRST_PAUSE;
+                if let Target::Objects(kind) = target {
+                    for doubt in doubts {
+                        settle(doubt, kind, client, index).await;
+                    }
+                }
             }
             Ok(Event::Apply(object)) => {
                 target.applied(index, object);
@@ -169,6 +179,9 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
             Ok(Event::Delete(object)) => target.deleted(index, &object),
             Err(error) if optional && is_not_found(&error) => {
                 // Nothing of a kind that is not known can be there.
+                if let Target::Objects(kind) = target {
+                    index.begin_list(kind);
+                }
                 target.retain(index, &HashSet::new());
                 if let Target::Objects(kind) = target {
                     index.set_known(kind, false);
@@ -181,6 +194,21 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
+        }
+    }
+}
+
+/// Asks for an object that was applied while a list was under way that does not hold it.
+async fn settle(doubt: Doubt, kind: usize, client: &Client, index: &Index) {
+    let namespace = KINDS[kind].is_namespaced().then(|| doubt.tenant.namespace());
+    let calls = api(client, &KINDS[kind].resource(), namespace.as_deref());
+    loop {
+        match answered(calls.get(&doubt.name)).await {
+            Ok(object) => return index.object_applied(kind, object),
+            Err(error) if error.is_not_found() => return index.settle_gone(kind, doubt),
+            // It may not be read one by one: the watch, which goes on from the list, tells of it.
+            Err(CallError::Answered(_)) => return,
+            Err(CallError::Away(_)) => tokio::time::sleep(LONGEST_PAUSE).await,
         }
     }
 }

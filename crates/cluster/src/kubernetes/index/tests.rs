@@ -1,0 +1,109 @@
+//! What the index holds while lists and applies cross.
+
+use super::*;
+use crate::kubernetes::client::MANAGER;
+use crate::kubernetes::kinds::find;
+use serde_json::json;
+
+fn config_map(uid: &str, version: u64) -> DynamicObject {
+    let object = json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {
+            "name": "service-config", "namespace": "ecp-ai-acme", "uid": uid,
+            "resourceVersion": version.to_string(), "labels": {TENANT_LABEL: "acme"},
+            "managedFields": [{"manager": MANAGER, "operation": "Apply"}],
+        },
+        "data": {"VERSION": version.to_string()},
+    });
+    serde_json::from_value(object).expect("an object")
+}
+
+fn acme() -> TenantId {
+    TenantId::parse("acme").expect("a valid id")
+}
+
+fn kind() -> usize {
+    find("ConfigMap").expect("a kind that is applied").0
+}
+
+fn index() -> Index {
+    Index::new("nvidia.com/gpu".to_owned())
+}
+
+fn uid_of(index: &Index) -> Option<String> {
+    index.with_entry(&acme(), kind(), "service-config", |entry| entry.uid.clone())
+}
+
+fn listed(uids: &[&str]) -> HashSet<String> {
+    uids.iter().map(|uid| (*uid).to_owned()).collect()
+}
+
+#[test]
+fn what_a_list_does_not_hold_any_more_is_gone() {
+    let index = index();
+    index.object_applied(kind(), config_map("a", 5));
+    index.begin_list(kind());
+    assert_eq!(index.retain_objects(kind(), &listed(&[])), []);
+    assert_eq!(uid_of(&index), None);
+}
+
+#[test]
+fn an_object_applied_while_a_list_is_under_way_does_not_look_missing() {
+    let index = index();
+    index.begin_list(kind());
+    index.object_applied(kind(), config_map("a", 5));
+    let mut changes = index.changes();
+    let doubts = index.retain_objects(kind(), &listed(&[]));
+    assert_eq!(doubts.iter().map(|doubt| doubt.name.as_str()).collect::<Vec<_>>(), ["service-config"]);
+    assert_eq!(uid_of(&index).as_deref(), Some("a"));
+    assert_eq!(index.observe(&acme()).objects.len(), 1);
+    assert!(changes.try_recv().is_err(), "nothing changed");
+    // The doubt ends with its list.
+    index.begin_list(kind());
+    assert_eq!(index.retain_objects(kind(), &listed(&[])), []);
+    assert_eq!(uid_of(&index), None);
+}
+
+#[test]
+fn an_object_that_is_in_the_list_is_in_no_doubt() {
+    let index = index();
+    index.begin_list(kind());
+    index.object_applied(kind(), config_map("a", 5));
+    assert_eq!(index.retain_objects(kind(), &listed(&["a"])), []);
+    assert_eq!(uid_of(&index).as_deref(), Some("a"));
+}
+
+#[test]
+fn an_object_that_turns_out_to_be_gone_is_forgotten_but_not_its_successor() {
+    let index = index();
+    let doubt = || {
+        index.begin_list(kind());
+        index.object_applied(kind(), config_map("a", 5));
+        index.retain_objects(kind(), &listed(&[])).pop().expect("a doubt")
+    };
+    index.settle_gone(kind(), doubt());
+    assert_eq!(uid_of(&index), None);
+    let doubt = doubt();
+    index.object_applied(kind(), config_map("b", 9));
+    index.settle_gone(kind(), doubt);
+    assert_eq!(uid_of(&index).as_deref(), Some("b"));
+}
+
+#[test]
+fn older_news_of_an_object_does_not_undo_newer_news() {
+    let index = index();
+    index.object_applied(kind(), config_map("a", 9));
+    index.object_applied(kind(), config_map("a", 5));
+    let version =
+        index.with_entry(&acme(), kind(), "service-config", |entry| entry.live()["data"]["VERSION"].clone());
+    assert_eq!(version, Some(json!("9")));
+}
+
+#[test]
+fn a_copy_of_an_object_in_another_namespace_is_nobody_s() {
+    let index = index();
+    let mut copy = config_map("a", 5);
+    copy.metadata.namespace = Some("default".to_owned());
+    index.object_applied(kind(), copy);
+    assert_eq!(index.observe(&acme()).objects.len(), 0);
+}
