@@ -6,8 +6,8 @@ use super::watches::OURS;
 use ecp_core::catalog::Catalog;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest;
-use ecp_core::metrics::{Metric, Sample};
-use ecp_core::ports::{MetricStore, TenantStore};
+use ecp_core::metrics::{Interval, Metric, Sample, Series, SeriesQuery};
+use ecp_core::ports::{MetricError, MetricStore, TenantStore};
 use ecp_core::quantity::parse_quantity;
 use ecp_core::tenant::TenantStatus;
 use kube::Client;
@@ -21,8 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two rounds; the metrics server itself looks every 15 seconds.
 const ROUND: Duration = Duration::from_secs(15);
-/// A client that sent CPU or memory within this time knows better.
+/// A client that sent CPU or memory within this time knows better. Since the store answers by whole
+/// minutes, its word may count for up to a minute longer, never shorter.
 const CLIENTS_WORD_MS: i64 = 120_000;
+/// What clients and the collector both tell.
+const TOLD: [Metric; 2] = [Metric::CpuUsage, Metric::MemoryUsage];
+/// Percent by which averages of the same samples may differ in their last digits.
+const SAME: f64 = 1e-6;
 
 /// Use of one tenant's pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -41,7 +46,7 @@ pub(super) async fn run(
 ) {
     let kind = GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics");
     let calls = api(&client, &ApiResource::from_gvk_with_plural(&kind, "pods"), None);
-    let mut collected: HashMap<TenantId, i64> = HashMap::new();
+    let mut collected: HashMap<TenantId, Vec<Sample>> = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -60,23 +65,54 @@ pub(super) async fn run(
                 continue;
             }
             let now = ecp_core::Timestamp::now().as_millisecond();
-            let latest = metrics.subscribe(&tenant_id).borrow().as_ref().map(|latest| latest.sample);
-            let clients = latest.filter(|sample| {
-                let says = sample.get(Metric::CpuUsage).or(sample.get(Metric::MemoryUsage)).is_some();
-                let own = collected.get(&tenant_id) == Some(&sample.timestamp_ms);
-                says && !own && now - sample.timestamp_ms < CLIENTS_WORD_MS
-            });
-            if clients.is_some() {
-                continue;
-            }
-            let sample = sample_of(now, usage, manifest::limits(&catalog, &tenant.sizing));
-            match metrics.append(&tenant_id, &[sample]).await {
-                Ok(()) => _ = collected.insert(tenant_id, now),
-                Err(error) => tracing::warn!(%error, tenant.id = %tenant_id, "use of pods can not be kept"),
+            let own = collected.entry(tenant_id.clone()).or_default();
+            let limits = manifest::limits(&catalog, &tenant.sizing);
+            let sample = sample_of(now, usage, limits);
+            if let Err(error) = keep(&*metrics, &tenant_id, sample, own).await {
+                tracing::warn!(%error, tenant.id = %tenant_id, "use of pods can not be kept");
             }
         }
         collected.retain(|tenant, _| store.tenant(tenant).is_some());
     }
+}
+
+/// Stores a sample, unless a client speaks for the tenant. `own` is what was stored here lately.
+async fn keep(
+    metrics: &dyn MetricStore,
+    tenant: &TenantId,
+    sample: Sample,
+    own: &mut Vec<Sample>,
+) -> Result<(), MetricError> {
+    let now = sample.timestamp_ms;
+    let query = SeriesQuery {
+        metrics: TOLD.to_vec(),
+        start_ms: now - CLIENTS_WORD_MS,
+        // A client's clock may be ahead.
+        end_ms: now + CLIENTS_WORD_MS,
+        interval: Interval::OneMinute,
+    };
+    let minute = Interval::OneMinute.millis();
+    own.retain(|kept| now - kept.timestamp_ms <= CLIENTS_WORD_MS + minute);
+    if client_speaks(&metrics.query(tenant, &query).await?, own) {
+        return Ok(());
+    }
+    metrics.append(tenant, &[sample]).await?;
+    own.push(sample);
+    Ok(())
+}
+
+/// True where the series hold more than the collector's own samples. The newest sample alone would
+/// not tell: a client's may lie before it, or lack what an earlier one had.
+fn client_speaks(series: &[Series], own: &[Sample]) -> bool {
+    series.iter().any(|one| {
+        one.points.iter().any(|(start, average)| {
+            let minute = *start..*start + Interval::OneMinute.millis();
+            let in_minute = own.iter().filter(|sample| minute.contains(&sample.timestamp_ms));
+            let values: Vec<f64> = in_minute.filter_map(|sample| sample.get(one.metric)).collect();
+            let own_average = values.iter().sum::<f64>() / values.len() as f64;
+            values.is_empty() || (own_average - average).abs() > SAME
+        })
+    })
 }
 
 fn by_tenant(pods: &[DynamicObject]) -> HashMap<TenantId, Usage> {
@@ -109,26 +145,4 @@ fn sample_of(now_ms: i64, usage: Usage, limits: ecp_core::quantity::Resources) -
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn use_is_summed_by_tenant_and_told_in_percent_of_the_limits() {
-        let pod = |tenant: &str, cpu: &str| {
-            let json = json!({
-                "metadata": {"name": "a", "labels": {TENANT_LABEL: tenant}},
-                "containers": [{"name": "main", "usage": {"cpu": cpu, "memory": "512Mi"}}],
-            });
-            serde_json::from_value::<DynamicObject>(json).expect("an object")
-        };
-        let sums = by_tenant(&[pod("acme", "250m"), pod("acme", "1"), pod("other", "1n")]);
-        let acme = TenantId::parse("acme").expect("a valid id");
-        assert_eq!(sums[&acme], Usage { cpu_millicores: 1250, memory_mib: 1024 });
-        let limits =
-            ecp_core::quantity::Resources { cpu_millicores: 5000, memory_mib: 4096, ..Default::default() };
-        let sample = sample_of(1, sums[&acme], limits);
-        assert_eq!(sample.get(Metric::CpuUsage), Some(25.0));
-        assert_eq!(sample.get(Metric::MemoryUsage), Some(25.0));
-    }
-}
+mod tests;
