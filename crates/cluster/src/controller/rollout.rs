@@ -1,7 +1,7 @@
 //! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
 
 use super::healing::{FIGHT_TIME, Found, MOST_HEALS, was_never_applied};
-use super::view::{View, news};
+use super::view::{View, news, pods_ready, stalled};
 use super::{LookEnd, LookError, Shared};
 use crate::reasons;
 use ecp_core::audit::AuditEntry;
@@ -364,7 +364,16 @@ impl Look<'_> {
         if self.deployment.status == DeploymentStatus::Failed {
             return Ok(LookEnd::Done);
         }
-        self.fail("DEPLOYMENT_FAILED", Message::new("deployment.refused").with("reason", refusal)).await
+        match refusal {
+            ClusterError::ForeignNamespace { namespace } => {
+                let reason = Message::new("deployment.foreign_namespace").with("namespace", namespace);
+                self.fail("CONFLICT", reason).await
+            }
+            _ => {
+                let reason = Message::new("deployment.refused").with("reason", refusal);
+                self.fail("DEPLOYMENT_FAILED", reason).await
+            }
+        }
     }
 
     /// Ends the deployment with an object for which waiting will not help.
@@ -487,13 +496,4 @@ impl Look<'_> {
 
 fn without_quota(objects: &[Object]) -> Vec<Object> {
     objects.iter().filter(|object| !matches!(object, Object::ResourceQuota(_))).cloned().collect()
-}
-
-fn pods_ready(view: &View) -> Message {
-    Message::new("deployment.pods_ready").with("ready", view.pods_ready).with("wanted", view.pods_wanted)
-}
-
-fn stalled(view: &View) -> Message {
-    let names: Vec<&str> = view.pending.iter().map(|resource| resource.name.as_str()).collect();
-    Message::new("deployment.stalled").with("objects", names.join(", "))
 }

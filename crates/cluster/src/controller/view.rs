@@ -3,6 +3,7 @@
 use ecp_core::deployment::{Deployment, ResourceState};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{ObjectState, Observation};
+use ecp_core::text::Message;
 use std::collections::{HashMap, HashSet};
 
 /// The status of objects that are on their way out.
@@ -150,6 +151,17 @@ fn capitalized(name: &str) -> String {
 
 fn index(observation: &Observation) -> HashMap<(&str, &str), &ObjectState> {
     observation.objects.iter().map(|state| ((state.kind.as_str(), state.name.as_str()), state)).collect()
+}
+
+/// How many pods are ready, in words.
+pub(super) fn pods_ready(view: &View) -> Message {
+    Message::new("deployment.pods_ready").with("ready", view.pods_ready).with("wanted", view.pods_wanted)
+}
+
+/// What does not move, in words.
+pub(super) fn stalled(view: &View) -> Message {
+    let names: Vec<&str> = view.pending.iter().map(|resource| resource.name.as_str()).collect();
+    Message::new("deployment.stalled").with("objects", names.join(", "))
 }
 
 #[cfg(test)]

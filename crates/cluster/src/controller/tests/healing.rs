@@ -207,8 +207,11 @@ async fn a_namespace_of_somebody_else_ends_the_deployment_and_is_not_tried_again
     bench.run_to_rest().await;
     let failed = bench.deployment(&deployment_id);
     assert_eq!(failed.status, DeploymentStatus::Failed);
-    let text = failed.failure.unwrap().message.render(Language::En);
-    assert!(text.contains("ecp-ai-acme"), "{text}");
+    let failure = failed.failure.unwrap();
+    let reason = failure.message;
+    assert_eq!((failure.code.as_str(), &*reason.key), ("CONFLICT", "deployment.foreign_namespace"));
+    let text = reason.render(Language::En);
+    assert!(text.contains("'ecp-ai-acme'") && text.contains("another tenant_id"), "{text}");
     let applies = bench.line().applies.load(Ordering::SeqCst);
     bench.clock.pass_seconds(3600);
     bench.process().controller.look_around().await;
