@@ -112,6 +112,10 @@ func NewClient(config *Config) *Client {
 	}
 	if client.http == nil {
 		client.http = sharedHTTP()
+	} else if client.http.CheckRedirect == nil {
+		own := *client.http
+		own.CheckRedirect = redirectReadsOnly
+		client.http = &own
 	}
 	return client
 }

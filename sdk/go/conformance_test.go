@@ -131,7 +131,9 @@ func (s *scenario) step(ctx context.Context, step step, gaps *gapLog) error {
 type gapLog struct {
 	mu       sync.Mutex
 	received func() int
-	gaps     []struct {
+	// Frames that were read.
+	taken int
+	gaps  []struct {
 		reason string
 		before int
 	}
@@ -146,13 +148,13 @@ func (g *gapLog) add(gap Gap) {
 	}{string(gap.Reason), g.received()})
 }
 
-// while answers the reasons of the gaps before the last of so many frames.
-func (g *gapLog) while(frames int) []string {
+// reasons answers why there were gaps before the last frame that was read.
+func (g *gapLog) reasons() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	reasons := []string{}
 	for _, gap := range g.gaps {
-		if gap.before < frames {
+		if gap.before < g.taken {
 			reasons = append(reasons, gap.reason)
 		}
 	}
@@ -182,6 +184,7 @@ func (s *scenario) watch(ctx context.Context, step step, arguments []byte, gaps 
 	for i, frame := range step.Frames {
 		for last := "no frame came"; ; {
 			got, err := stream.next(ctx)
+			gaps.taken++
 			if err != nil {
 				return fmt.Errorf("frame %d did not come: %w; %s", i+1, err, last)
 			}
@@ -342,7 +345,7 @@ func (u *unhappyCase) run(t *testing.T, address string) {
 		t.Fatal(err)
 	}
 	if u.Watch != "" {
-		equal(t, gaps.while(len(u.Frames)), u.Gaps)
+		equal(t, gaps.reasons(), u.Gaps)
 	}
 	response := must(http.Get(address + "/requests"))(t)
 	defer func() { _ = response.Body.Close() }()

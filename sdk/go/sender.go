@@ -171,10 +171,14 @@ func (s *MetricsSender) Close(ctx context.Context) error {
 	case <-s.done:
 		return nil
 	case <-ctx.Done():
-		s.cancel()
-		<-s.done
-		return context.Cause(ctx)
 	}
+	before := s.Dropped()
+	s.cancel()
+	<-s.done
+	if s.Dropped() == before {
+		return nil
+	}
+	return context.Cause(ctx)
 }
 
 func (s *MetricsSender) run() {

@@ -82,6 +82,9 @@ func TestClosingTheSenderEndsWaitingAndDropsTheRest(t *testing.T) {
 	is(t, sender.Flush(ctx), enough)
 	is(t, sender.Close(ctx), enough)
 	equal(t, []int{sender.Sent(), sender.Dropped(), sender.Pending()}, []int{0, 3, 0})
+	if err := sender.Close(ctx); err != nil {
+		t.Errorf("closed again it dropped nothing more: %v", err)
+	}
 }
 
 func TestTheSenderSendsByItselfWhenItsIntervalIsOverOrItsBatchIsFull(t *testing.T) {

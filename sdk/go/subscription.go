@@ -185,13 +185,19 @@ func (s *Subscription[T]) deliver(frame T) {
 }
 
 func (s *Subscription[T]) gap(gap Gap) {
-	if s.options.OnGap != nil {
+	if s.options.OnGap != nil && !s.isOver() {
 		s.options.OnGap(gap)
 	}
 }
 
 func (s *Subscription[T]) report(err error) {
-	if s.options.OnError != nil {
+	if s.options.OnError != nil && !s.isOver() {
 		s.options.OnError(err)
 	}
+}
+
+func (s *Subscription[T]) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
 }

@@ -210,6 +210,8 @@ func TestARedirectedWriteIsNotSentAgain(t *testing.T) {
 	equal(t, as[*APIError](t, err).Status, http.StatusMovedPermanently)
 	must(server.client().ListTenants(nil))(t)
 	equal(t, len(server.all()), 3)
+	_, err = NewClient(&Config{BaseURL: server.URL, HTTPClient: server.Client()}).CreateTenant(newTenant("a"))
+	equal(t, as[*APIError](t, err).Status, http.StatusMovedPermanently)
 }
 
 func TestSettingsAndArgumentsThatCanNotWorkAreReportedByTheCall(t *testing.T) {
