@@ -1,5 +1,6 @@
 //! The connection to an API server, and what its errors mean.
 
+use super::watches::WATCH_SECONDS;
 use ecp_core::ports::ClusterError;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, DynamicObject, Status};
@@ -14,6 +15,10 @@ pub(super) const MANAGER: &str = "ecp-orchestrator";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one answer, retries included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+/// Without a byte from the server, for lists and for watches that are begun, to which no answer
+/// comes: the connection is half open. A watch that has nothing to tell is ended by the server
+/// before.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 5);
 
 /// Where the cluster is.
 #[derive(Clone, Debug)]
@@ -64,6 +69,9 @@ pub(super) async fn connect(source: &KubernetesSource) -> Result<Client, Connect
         KubernetesSource::InCluster => Config::incluster().map_err(ConnectError::InCluster)?,
     };
     config.connect_timeout = Some(CONNECT_TIMEOUT);
+    config.read_timeout = Some(SILENCE_TIMEOUT);
+    // Counts from the request, not from when its connection was last used.
+    config.reset_reader_on_write = true;
     // Answers 429, 503 and 504, with the wait that the server asks for.
     config.default_retry = true;
     Client::try_from(config).map_err(ConnectError::Client)

@@ -18,7 +18,7 @@ pub(super) const OURS: &str = "ecp.ai/managed-by=ecp-orchestrator";
 const OTHERS: &str = "ecp.ai/managed-by!=ecp-orchestrator";
 /// The server ends a watch after this long; one that ends neither then nor shortly after is half
 /// open, and is begun anew.
-const WATCH_SECONDS: u32 = 45;
+pub(super) const WATCH_SECONDS: u32 = 45;
 /// After the first failure; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// At most.

@@ -104,3 +104,54 @@ async fn a_pass_at_rest_writes_nothing() {
     assert_eq!(proxy.count(&Scope::writes()), 0, "{:?}", proxy.counts());
     real.delete_and_wait("rest").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_on_a_half_open_connection_is_begun_anew() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    real.create("halfopen", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("halfopen", "running").await;
+    let uid = || {
+        let found = cluster.get(&["-n", "ecp-ai-halfopen", "deployments"]);
+        found["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find_map(|one| one["metadata"]["uid"].as_str().map(str::to_owned))
+    };
+    let before = uid().unwrap();
+
+    // The next watch of Deployments is taken and never answered: what happens to them goes unseen.
+    let watches = Scope::watches().path("/deployments");
+    proxy.inject_times(watches.clone(), Fault::Swallow, 1);
+    proxy.reset_counts();
+    proxy.cut();
+    until("the watch is swallowed", async || (proxy.count(&watches) > 0).then_some(())).await;
+    cluster.kubectl(&["-n", "ecp-ai-halfopen", "delete", "deployment", "chatbot"]);
+    until("what was deleted is put back", async || uid().filter(|uid| *uid != before)).await;
+    assert!(proxy.count(&watches) > 1, "{:?}", proxy.counts());
+    real.until_status("halfopen", "running").await;
+    real.delete_and_wait("halfopen").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_a_silent_connection_swallows_are_made_again() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    real.create("silent", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("silent", "running").await;
+    proxy.silence();
+    real.client.put("/api/v1/tenants/silent", &json!({"service_requirements": {"ta": 5}})).await.expect(200);
+    until("the silence is seen", async || {
+        let reply = real.client.get("/api/v1/monitoring/system").await;
+        (reply.status == 503).then(|| assert_eq!(reply.error_code(), "KUBERNETES_ERROR"))
+    })
+    .await;
+    assert_eq!(names(cluster, "silent", "deployments"), ["chatbot"]);
+    proxy.clear();
+    real.until_status("silent", "running").await;
+    assert_eq!(names(cluster, "silent", "deployments"), ["chatbot", "ta"]);
+    real.delete_and_wait("silent").await;
+}
