@@ -1,0 +1,440 @@
+"""The synchronous client: one method for each operation of the API, and what is built from them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Callable, Optional, TypeVar, Union
+
+import httpx
+from typing_extensions import Self, Unpack
+
+from . import _calls as calls
+from . import models
+from ._sender import MetricsSender
+from ._streams import Gap, Listener, Stream, Subscription
+from ._transport import RequestOptions, RetryPolicy, Settings, Transport
+from .errors import DeploymentFailedError, ECPError, ECPTimeoutError
+
+Frame = TypeVar("Frame")
+
+
+class ECPClient:
+    """A client of the ECP-AI Kubernetes Orchestrator. Safe to share between threads.
+
+    Every call takes `timeout`, `request_id`, `debug` and `on_response` beside its own arguments, and raises
+    `ECPError` where it fails.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        is_demo: bool,
+        *,
+        token: Optional[str] = None,
+        language: Optional[str] = None,
+        timeout: float = 30.0,
+        retry: Optional[RetryPolicy] = None,
+        http_client: Optional[httpx.Client] = None,
+    ) -> None:
+        """
+        base_url: address of the API, with its path: `http://localhost:8001/api/v1`.
+        is_demo: which of the two separate worlds, simulated (True) or real.
+        token: bearer token, where the server requires one.
+        language: of messages, `ko` (the server's default) or `en`.
+        timeout: seconds that one step of an attempt may take.
+        retry: when calls are repeated; three times, after 0.2 to 10 s, where left out.
+        http_client: instead of one of its own, such as one with a proxy; it is not closed.
+        """
+        if not isinstance(is_demo, bool):
+            raise TypeError("is_demo must be True or False: it chooses the simulated or the real cluster")
+        settings = Settings(
+            calls.Addresses.of(base_url), is_demo, token, language, timeout, retry or RetryPolicy()
+        )
+        self._settings = settings
+        self._transport = Transport(settings, http_client)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._transport.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    # Tenants
+
+    def list_tenants(
+        self,
+        *,
+        preset: Optional[str] = None,
+        status: Optional[str] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.TenantList:
+        """Lists tenants, oldest first."""
+        call = calls.get("/tenants/", preset=preset, status=status, skip=skip, limit=limit)
+        return self._json(call, options)
+
+    def iterate_tenants(
+        self,
+        *,
+        preset: Optional[str] = None,
+        status: Optional[str] = None,
+        limit: int = 100,
+        **options: Unpack[RequestOptions],
+    ) -> Iterator[models.TenantSummary]:
+        """All tenants, page by page. `limit` is the size of a page."""
+        return self._pages(calls.get("/tenants/", preset=preset, status=status), "tenants", limit, options)
+
+    def create_tenant(
+        self,
+        tenant: Union[models.TenantRequest, Mapping[str, Any]],
+        *,
+        idempotency_key: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.CreatedTenant:
+        """Creates a tenant; answers when the intent is on disk. Repeated only with an `idempotency_key`."""
+        return self._json(calls.create_tenant(tenant, idempotency_key), options)
+
+    def preview_create_tenant(
+        self,
+        tenant: Union[models.TenantRequest, Mapping[str, Any]],
+        **options: Unpack[RequestOptions],
+    ) -> models.Preview:
+        """Says what a creation would do, and does nothing."""
+        return self._json(calls.create_tenant(tenant, None, dry_run=True), options)
+
+    def get_tenant(self, tenant_id: str, **options: Unpack[RequestOptions]) -> models.Tenant:
+        """A tenant with all its services. Its `generation` in double quotes is its ETag."""
+        return self._json(calls.get(calls.tenant_path(tenant_id)), options)
+
+    def update_tenant(
+        self,
+        tenant_id: str,
+        change: Union[models.TenantUpdate, Mapping[str, Any]],
+        *,
+        if_match: Optional[str] = None,
+        rollback: Optional[bool] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Tenant:
+        """Changes what is named and leaves the rest; a service set to 0 is removed.
+
+        if_match: the ETag of the tenant as it was read; a `ConflictError` (412) where it has changed since.
+        rollback: brings the last good revision back where the roll-out fails.
+        """
+        return self._json(calls.update_tenant(tenant_id, change, if_match, rollback), options)
+
+    def preview_update_tenant(
+        self,
+        tenant_id: str,
+        change: Union[models.TenantUpdate, Mapping[str, Any]],
+        *,
+        if_match: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Preview:
+        """Says what a change would do, and does nothing."""
+        return self._json(calls.update_tenant(tenant_id, change, if_match, dry_run=True), options)
+
+    def delete_tenant(
+        self,
+        tenant_id: str,
+        *,
+        force: Optional[bool] = None,
+        if_match: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Deletion:
+        """Starts the deletion. `force` skips grace periods."""
+        return self._json(calls.delete_tenant(tenant_id, force, if_match), options)
+
+    def preview_delete_tenant(self, tenant_id: str, **options: Unpack[RequestOptions]) -> models.Preview:
+        """Says what a deletion would do, and does nothing."""
+        return self._json(calls.delete_tenant(tenant_id, dry_run=True), options)
+
+    def calculate_resources(
+        self,
+        request: Union[models.CalculateResourcesRequest, Mapping[str, Any]],
+        **options: Unpack[RequestOptions],
+    ) -> models.Calculation:
+        """Sizes a load; stores nothing."""
+        return self._json(calls.calculate_resources(request), options)
+
+    # Monitoring
+
+    def get_monitoring(
+        self,
+        tenant_id: str,
+        *,
+        metric_type: Union[str, Sequence[str], None] = None,
+        hours: Optional[int] = None,
+        interval: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Monitoring:
+        """Values of the last `hours` (24), one for each `interval` (`1m`, `5m`, `1h`)."""
+        path = calls.tenant_path(tenant_id, "/monitoring")
+        return self._json(calls.get(path, metric_type=metric_type, hours=hours, interval=interval), options)
+
+    def send_metrics(
+        self,
+        tenant_id: str,
+        metrics: Union[models.Metrics, models.MetricsRequest, Mapping[str, Any]],
+        timestamp: Union[datetime, str, None] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Accepted:
+        """Stores one sample (`{"cpu": 65.5}`, now or of `timestamp`) or a batch (`{"samples": [...]}`)."""
+        return self._json(calls.send_metrics(tenant_id, metrics, timestamp), options)
+
+    def create_metrics_sender(
+        self,
+        tenant_id: str,
+        *,
+        batch_size: int = 500,
+        flush_interval: float = 1.0,
+        max_queue: int = 10_000,
+        on_error: Optional[Callable[[ECPError], None]] = None,
+    ) -> MetricsSender:
+        """Sends samples in the background: in batches, at the latest every `flush_interval` seconds.
+
+        max_queue: samples kept at most; the oldest go first, and are counted.
+        """
+
+        def store(samples: list[dict[str, Any]]) -> models.Accepted:
+            return self.send_metrics(tenant_id, {"samples": samples})
+
+        return MetricsSender(store, batch_size, flush_interval, max_queue, on_error)
+
+    def list_alerts(
+        self,
+        tenant_id: str,
+        *,
+        status: Optional[str] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.AlertList:
+        """Lists a tenant's alerts, newest first: `open`, `resolved`, or all."""
+        path = calls.tenant_path(tenant_id, "/alerts")
+        return self._json(calls.get(path, status=status, skip=skip, limit=limit), options)
+
+    def iterate_alerts(
+        self,
+        tenant_id: str,
+        *,
+        status: Optional[str] = None,
+        limit: int = 100,
+        **options: Unpack[RequestOptions],
+    ) -> Iterator[models.Alert]:
+        """All alerts of a tenant, page by page."""
+        path = calls.tenant_path(tenant_id, "/alerts")
+        return self._pages(calls.get(path, status=status), "alerts", limit, options)
+
+    def get_system_metrics(self, **options: Unpack[RequestOptions]) -> models.SystemMetrics:
+        """What the cluster has, and how much of it is used."""
+        return self._json(calls.get("/monitoring/system"), options)
+
+    # Manifests and deployments
+
+    def get_manifest(
+        self,
+        tenant_id: str,
+        *,
+        format: Optional[str] = None,
+        include_monitoring: Optional[bool] = None,
+        include_ingress: Optional[bool] = None,
+        namespace: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> str:
+        """The manifest as text: YAML, or JSON where `format` says so."""
+        call = calls.get(
+            calls.tenant_path(tenant_id, "/manifest"),
+            format=format,
+            include_monitoring=include_monitoring,
+            include_ingress=include_ingress,
+            namespace=namespace,
+        )
+        return self._transport.text(call, options)
+
+    def validate_manifest(
+        self,
+        manifest_content: str,
+        tenant_id: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Validation:
+        """The verdict on a manifest; with `tenant_id`, its objects must be in that tenant's namespace."""
+        return self._json(calls.validate_manifest(manifest_content, tenant_id), options)
+
+    def get_deployment_status(
+        self, tenant_id: str, **options: Unpack[RequestOptions]
+    ) -> models.DeploymentStatus:
+        """Where the newest roll-out or deletion of a tenant stands."""
+        return self._json(calls.get(calls.tenant_path(tenant_id, "/deployment-status")), options)
+
+    def wait_until_running(
+        self,
+        tenant_id: str,
+        *,
+        timeout: float = 1800.0,
+        poll: float = 1.0,
+        on_progress: Optional[Callable[[models.DeploymentStatus], None]] = None,
+    ) -> models.DeploymentStatus:
+        """Waits until a tenant runs; a server that restarts meanwhile is waited for.
+
+        Raises `DeploymentFailedError` with the reason where the roll-out fails, `ECPTimeoutError` after
+        `timeout` seconds. `poll` is the pause between looks; `on_progress` sees each state that differs.
+        """
+        until = time.monotonic() + timeout
+        shown: Optional[tuple[Any, ...]] = None
+        while True:
+            try:
+                status = self.get_deployment_status(tenant_id)
+            except ECPError as error:
+                if not (error.is_transient or isinstance(error, ECPTimeoutError)):
+                    raise
+            else:
+                state = (status["deployment_id"], status["status"], status["phase"], status["progress"])
+                if state != shown and on_progress is not None:
+                    on_progress(status)
+                shown = state
+                if status["status"] == "running":
+                    return status
+                if status["status"] not in ("pending", "deploying"):
+                    raise DeploymentFailedError(status)
+            if time.monotonic() + poll > until:
+                raise ECPTimeoutError(f"{tenant_id} is not running after {timeout} s; last seen: {shown}")
+            time.sleep(poll)
+
+    # Audit trail and server
+
+    def list_audit_entries(
+        self,
+        *,
+        tenant_id: Optional[str] = None,
+        actor: Optional[str] = None,
+        action: Optional[str] = None,
+        outcome: Optional[str] = None,
+        of_request: Optional[str] = None,
+        since: Union[datetime, str, None] = None,
+        until: Union[datetime, str, None] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.AuditList:
+        """Lists who changed what, newest first; for administrators. `of_request` is a request's id."""
+        call = calls.list_audit_entries(tenant_id, actor, action, outcome, of_request, since, until)
+        return self._json(call.page(skip, limit), options)
+
+    def iterate_audit_entries(
+        self,
+        *,
+        tenant_id: Optional[str] = None,
+        actor: Optional[str] = None,
+        action: Optional[str] = None,
+        outcome: Optional[str] = None,
+        of_request: Optional[str] = None,
+        since: Union[datetime, str, None] = None,
+        until: Union[datetime, str, None] = None,
+        limit: int = 100,
+        **options: Unpack[RequestOptions],
+    ) -> Iterator[models.AuditEntry]:
+        """The whole audit trail, page by page."""
+        call = calls.list_audit_entries(tenant_id, actor, action, outcome, of_request, since, until)
+        return self._pages(call, "entries", limit, options)
+
+    def get_health(self, **options: Unpack[RequestOptions]) -> models.Health:
+        """Is the server there?"""
+        return self._json(calls.get("/healthz", at_root=True), options)
+
+    def get_readiness(self, **options: Unpack[RequestOptions]) -> models.Health:
+        """Can the server work? Raises `ServerError` (503) while it can not."""
+        return self._json(calls.get("/readyz", at_root=True), options)
+
+    def get_metrics(self, **options: Unpack[RequestOptions]) -> str:
+        """The server's own metrics, in the Prometheus text format."""
+        return self._transport.text(calls.get("/metrics", at_root=True), options)
+
+    # Streams
+
+    def subscribe_to_monitoring(
+        self,
+        tenant_id: str,
+        callback: Optional[Callable[[models.MonitoringFrame], None]] = None,
+        *,
+        metrics: Optional[Sequence[str]] = None,
+        interval: float = 5.0,
+        on_gap: Optional[Callable[[Gap], None]] = None,
+        on_error: Optional[Callable[[ECPError], None]] = None,
+        on_open: Optional[Callable[[], None]] = None,
+        on_end: Optional[Callable[[Optional[ECPError]], None]] = None,
+    ) -> Subscription[models.MonitoringFrame]:
+        """Follows a tenant's newest values, one frame every `interval` seconds (0.1-3600).
+
+        Read it with `for`; with a `callback` it is read on a thread of its own.
+        """
+        hello: dict[str, Any] = {"action": "subscribe", "interval": round(interval * 1000)}
+        if metrics is not None:
+            hello["metrics"] = list(metrics)
+        stream = Stream("monitoring", tenant_id, hello=hello, lossy=True)
+        return self._subscribe(stream, callback, on_end, Listener(on_gap, on_error, on_open))
+
+    def subscribe_to_deployment(
+        self,
+        deployment_id: str,
+        callback: Optional[Callable[[models.DeploymentFrame], None]] = None,
+        *,
+        on_error: Optional[Callable[[ECPError], None]] = None,
+        on_open: Optional[Callable[[], None]] = None,
+        on_end: Optional[Callable[[Optional[ECPError]], None]] = None,
+    ) -> Subscription[models.DeploymentFrame]:
+        """Follows a roll-out or a deletion to its end."""
+        stream = Stream("deployment", deployment_id, ends=True)
+        return self._subscribe(stream, callback, on_end, Listener(None, on_error, on_open))
+
+    def subscribe_to_alerts(
+        self,
+        tenant_id: str,
+        callback: Optional[Callable[[models.AlertFrame], None]] = None,
+        *,
+        since: Optional[str] = None,
+        on_gap: Optional[Callable[[Gap], None]] = None,
+        on_error: Optional[Callable[[ECPError], None]] = None,
+        on_open: Optional[Callable[[], None]] = None,
+        on_end: Optional[Callable[[Optional[ECPError]], None]] = None,
+    ) -> Subscription[models.AlertFrame]:
+        """Follows a tenant's alerts: the open ones, then each change, over reconnects without loss.
+
+        since: goes on after the opening of this alert instead of starting with the open ones.
+        """
+        stream = Stream("alerts", tenant_id, resumes=True, since=since)
+        return self._subscribe(stream, callback, on_end, Listener(on_gap, on_error, on_open))
+
+    def _subscribe(
+        self,
+        stream: Stream,
+        callback: Optional[Callable[[Frame], None]],
+        on_end: Optional[Callable[[Optional[ECPError]], None]],
+        listener: Listener,
+    ) -> Subscription[Frame]:
+        subscription: Subscription[Frame] = Subscription(self._settings, stream, listener)
+        return subscription if callback is None else subscription.deliver(callback, on_end)
+
+    def _json(self, call: calls.Call, options: RequestOptions) -> Any:
+        return self._transport.json(call, options)
+
+    def _pages(self, call: calls.Call, entries: str, limit: int, options: RequestOptions) -> Iterator[Any]:
+        skip = 0
+        while True:
+            page = self._json(call.page(skip, limit), options)
+            yield from page[entries]
+            skip += len(page[entries])
+            if not page[entries] or not page["pagination"]["has_more"]:
+                return
