@@ -174,3 +174,71 @@ package-go: go ## Pack the Go SDK into dist/go, a folder for GOPROXY=file://
 test: sdk-go-test
 lint: sdk-go-lint
 package: package-go
+
+# --- the Python SDK: sdk/python ----------------------------------------------------------------------
+PYTHON := sdk/python
+
+.PHONY: python
+python:
+	@python3 -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || { \
+	  echo "Python 3.10 or newer with venv is missing (https://www.python.org). On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(PYTHON)/.venv/installed: $(PYTHON)/requirements-dev.txt $(PYTHON)/pyproject.toml | python
+	python3 -m venv $(PYTHON)/.venv
+	$(PYTHON)/.venv/bin/pip install --quiet --disable-pip-version-check -r $(PYTHON)/requirements-dev.txt
+	$(PYTHON)/.venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e $(PYTHON)
+	@touch $@
+
+.PHONY: sdk-python-test
+sdk-python-test: toolchain $(PYTHON)/.venv/installed ## Test the Python SDK
+	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+	cd $(PYTHON) && .venv/bin/python -m pytest
+
+.PHONY: sdk-python-lint
+sdk-python-lint: $(PYTHON)/.venv/installed ## Check formatting, lints and types of the Python SDK
+	cd $(PYTHON) && .venv/bin/ruff format --check --quiet src tests && .venv/bin/ruff check --quiet src tests && .venv/bin/mypy
+
+.PHONY: sdk-python-generated
+sdk-python-generated: $(PYTHON)/.venv/installed ## Check that the Python SDK's models are up to date
+	@fresh=$$(mktemp -d) && $(PYTHON)/generate.sh $$fresh/_generated.py && \
+	  diff -u $(PYTHON)/src/ecp_orchestrator/_generated.py $$fresh/_generated.py && rm -r $$fresh \
+	  || { echo "sdk/python's models are stale: run 'make sdk-python-generate' and commit them"; exit 1; }
+
+.PHONY: sdk-python-generate
+sdk-python-generate: $(PYTHON)/.venv/installed ## Write the Python SDK's models from openapi.json
+	$(PYTHON)/generate.sh src/ecp_orchestrator/_generated.py
+
+.PHONY: package-python
+package-python: python ## Build the Python SDK's wheel into dist/
+	python3 -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist ./$(PYTHON)
+
+test: sdk-python-test
+lint: sdk-python-lint
+generated: sdk-python-generated
+package: package-python
+
+# --- all SDKs against a real control plane -----------------------------------------------------------
+.PHONY: sdk-real-mode
+sdk-real-mode: toolchain node go $(PYTHON)/.venv/installed $(JAVASCRIPT)/node_modules/.package-lock.json ## Run the API reference's programs in real mode on a control plane of their own
+	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+	sdk/real-mode
+
+test: sdk-real-mode
+
+# --- the Debian package: deploy/debian ---------------------------------------------------------------
+.PHONY: dpkg
+dpkg:
+	@command -v dpkg-deb >/dev/null || { \
+	  echo "dpkg-deb is missing; it builds the Debian package. On Debian or Ubuntu: apt-get install dpkg; with Homebrew: brew install dpkg"; exit 1; }
+
+.PHONY: package-debian
+package-debian: build dpkg ## Build the Debian package of the program into dist/
+	deploy/debian/package target/release/ecp dist
+
+.PHONY: package-debian-test
+package-debian-test: toolchain dpkg ## Install the Debian package into an empty folder and use it from there
+	@$(CARGO) build --locked -p ecp-orchestrator
+	deploy/debian/check target/debug/ecp
+
+test: package-debian-test
+package: package-debian
