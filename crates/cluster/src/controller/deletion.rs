@@ -2,7 +2,7 @@
 
 use super::view::resource;
 use super::{LookEnd, LookError, Shared};
-use ecp_core::deployment::{Deployment, DeploymentStatus, LogLevel, Phase, ResourceState};
+use ecp_core::deployment::{Deployment, LogLevel, Phase, ResourceState};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
@@ -70,12 +70,8 @@ impl Shared {
     async fn finish_deletion(&self, tenant: &Tenant, mut deletion: Deployment) -> Result<LookEnd, LookError> {
         self.metrics.remove_tenant(&tenant.id).await?;
         self.fights.lock().forget(&tenant.id);
-        if deletion.status != DeploymentStatus::Deleted {
-            deletion.created_resources.clear();
-            deletion.pending_resources.clear();
-            deletion.complete(self.clock.now());
-            self.record(deletion.clone(), TenantStatus::Deleting, None).await?;
-        }
+        // The store ends it together with the tenant: whoever is told so finds neither.
+        deletion.complete(self.clock.now());
         self.store.remove_tenant(&tenant.id, self.audit(tenant, &deletion, "completed")).await?;
         Ok(LookEnd::Done)
     }

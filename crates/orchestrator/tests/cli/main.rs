@@ -1,6 +1,7 @@
 //! The command line, run as its users run it: the built program, a real server, real files.
 
 mod conformance;
+mod documentation;
 mod harness;
 mod matching;
 mod offline;

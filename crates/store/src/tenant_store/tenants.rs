@@ -128,6 +128,8 @@ impl SqliteStore {
                 let mut deletion = rows::deployment(transaction, &tenant.deployment_id)?
                     .ok_or(StoreError::DeploymentNotFound(tenant.deployment_id))?;
                 if deletion.status != DeploymentStatus::Deleted {
+                    deletion.created_resources.clear();
+                    deletion.pending_resources.clear();
                     deletion.complete(now);
                 }
                 transaction
