@@ -38,9 +38,10 @@ format: toolchain ## Format the code
 	$(CARGO) fmt --all
 
 .PHONY: generate
-generate: toolchain ## Write what is generated from the code: openapi.json
+generate: toolchain ## Write what is generated from the code: openapi.json, models of SDKs, manifests
 	$(CARGO) run --locked --quiet -p ecp-orchestrator -- openapi > openapi.json.new
 	mv openapi.json.new openapi.json
+	$(MAKE) --no-print-directory sdk-javascript-generate sdk-python-generate
 
 .PHONY: lint
 lint: toolchain ## Check formatting and lints
