@@ -5,4 +5,4 @@ cd "$(dirname "$0")"
 .venv/bin/datamodel-codegen --input ../../openapi.json --input-file-type openapi \
   --output-model-type typing.TypedDict --target-python-version 3.10 --no-use-union-operator \
   --use-standard-collections --use-double-quotes --disable-timestamp --use-schema-description \
-  --use-field-description --formatters ruff-format --output "$1"
+  --use-field-description --formatters builtin --output "$1"

@@ -2,7 +2,9 @@
 #   filename:  openapi.json
 
 from __future__ import annotations
+
 from typing import Any, Literal, Optional
+
 from typing_extensions import NotRequired, TypedDict
 
 
@@ -218,25 +220,7 @@ class ErrorBodyOut(TypedDict):
     What went wrong.
     """
 
-    code: Literal[
-        "INVALID_REQUEST",
-        "UNAUTHORIZED",
-        "FORBIDDEN",
-        "TENANT_NOT_FOUND",
-        "DEPLOYMENT_NOT_FOUND",
-        "TENANT_ALREADY_EXISTS",
-        "CONFLICT",
-        "INSUFFICIENT_RESOURCES",
-        "VALIDATION_FAILED",
-        "INVALID_PRESET",
-        "MANIFEST_INVALID",
-        "RATE_LIMITED",
-        "INTERNAL_ERROR",
-        "DEPLOYMENT_FAILED",
-        "MONITORING_UNAVAILABLE",
-        "DATABASE_ERROR",
-        "KUBERNETES_ERROR",
-    ]
+    code: Literal["INVALID_REQUEST", "UNAUTHORIZED", "FORBIDDEN", "TENANT_NOT_FOUND", "DEPLOYMENT_NOT_FOUND", "TENANT_ALREADY_EXISTS", "CONFLICT", "INSUFFICIENT_RESOURCES", "VALIDATION_FAILED", "INVALID_PRESET", "MANIFEST_INVALID", "RATE_LIMITED", "INTERNAL_ERROR", "DEPLOYMENT_FAILED", "MONITORING_UNAVAILABLE", "DATABASE_ERROR", "KUBERNETES_ERROR"]
     """
     One of a closed set; the same in every language.
     """
