@@ -7,6 +7,7 @@ is stored.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Mapping
@@ -22,6 +23,18 @@ MAX_BATCH = 10_000
 _RETRY = RetryPolicy(base=0.2, maximum=10.0)
 
 OnError = Optional[Callable[[ECPError], None]]
+
+_log = logging.getLogger("ecp_orchestrator")
+
+
+def _tell(on_error: OnError, error: ECPError) -> None:
+    """A report that fails must not stop the sender."""
+    if on_error is None:
+        return
+    try:
+        on_error(error)
+    except Exception:
+        _log.exception("on_error of a metrics sender failed")
 
 
 class _Queue:
@@ -178,9 +191,11 @@ class MetricsSender:
                 self._store(batch)
                 return True
             except ECPError as error:
-                if self._on_error is not None:
-                    self._on_error(error)
+                _tell(self._on_error, error)
                 pause = _pause(error, attempt)
+            except Exception:
+                _log.exception("samples that can not be sent are dropped")
+                return False
             if pause is None:
                 return False
             self._stop.wait(pause)
@@ -266,9 +281,11 @@ class AsyncMetricsSender:
                 await self._store(batch)
                 return True
             except ECPError as error:
-                if self._on_error is not None:
-                    self._on_error(error)
+                _tell(self._on_error, error)
                 pause = _pause(error, attempt)
+            except Exception:
+                _log.exception("samples that can not be sent are dropped")
+                return False
             if pause is None:
                 return False
             await asyncio.sleep(pause)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
@@ -29,9 +30,20 @@ from .errors import ECPConnectionError, ECPError, InvalidResponseError, error_fr
 Frame = TypeVar("Frame")
 
 _REMEMBERED = 2_000
-_FINAL = (401, 403, 404)
+_PASSING = (408, 429)
+"""Refusals of a handshake that another attempt may not meet; every other 4xx is final."""
 _RECONNECT = RetryPolicy(base=0.2, maximum=30.0)
 _NORMAL_CLOSE = 1000
+
+_log = logging.getLogger("ecp_orchestrator")
+
+
+def _guarded(call: Callable[..., object], *values: object) -> None:
+    """A callback that fails must not take the stream down."""
+    try:
+        call(*values)
+    except Exception:
+        _log.exception("a callback of a subscription failed")
 
 
 @dataclass(frozen=True)
@@ -102,7 +114,7 @@ class Track:
             self._last = None
         self._opened = True
         if self._listener.on_open is not None:
-            self._listener.on_open()
+            _guarded(self._listener.on_open)
 
     def failed(self, error: Exception, url: str) -> float:
         """Reports a failed handshake and says when to try again, or raises where that is hopeless."""
@@ -110,7 +122,7 @@ class Track:
             response = error.response
             text = (response.body or b"").decode("utf-8", "replace")
             failure: ECPError = error_from_answer(response.status_code, response.headers, text)
-            if response.status_code in _FINAL:
+            if 400 <= response.status_code < 500 and response.status_code not in _PASSING:
                 raise failure from error
         else:
             failure = ECPConnectionError(f"{url}: {error or type(error).__name__}")
@@ -154,11 +166,11 @@ class Track:
 
     def report(self, error: ECPError) -> None:
         if self._listener.on_error is not None:
-            self._listener.on_error(error)
+            _guarded(self._listener.on_error, error)
 
     def _gap(self, gap: Gap) -> None:
         if self._listener.on_gap is not None:
-            self._listener.on_gap(gap)
+            _guarded(self._listener.on_gap, gap)
 
     def _is_new(self, frame: dict[str, Any]) -> bool:
         key = (frame["seq"], frame.get("alert_id"), frame.get("state"))
@@ -246,11 +258,11 @@ class Subscription(Generic[Frame]):
         def read() -> None:
             try:
                 for frame in self:
-                    callback(frame)
+                    _guarded(callback, frame)
             except ECPError as error:
                 self._error = error
             if on_end is not None:
-                on_end(self._error)
+                _guarded(on_end, self._error)
 
         self._thread = threading.Thread(target=read, name=f"ecp-{self._track.stream.name}", daemon=True)
         self._thread.start()

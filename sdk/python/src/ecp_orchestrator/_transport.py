@@ -142,7 +142,10 @@ class Transport:
 
     def _exchange(self, call: Call, options: RequestOptions) -> httpx.Response:
         try:
-            response = self._client.send(self.settings.request(self._client, call, options))
+            response = self._client.send(
+                self.settings.request(self._client, call, options),
+                follow_redirects=False,  # A redirected write would be sent again, as a read.
+            )
         except httpx.HTTPError as error:
             raise _failure(call, error) from error
         return _accept(response, options)
@@ -181,7 +184,10 @@ class AsyncTransport:
 
     async def _exchange(self, call: Call, options: RequestOptions) -> httpx.Response:
         try:
-            response = await self._client.send(self.settings.request(self._client, call, options))
+            response = await self._client.send(
+                self.settings.request(self._client, call, options),
+                follow_redirects=False,  # A redirected write would be sent again, as a read.
+            )
         except httpx.HTTPError as error:
             raise _failure(call, error) from error
         return _accept(response, options)

@@ -296,7 +296,8 @@ class ECPClient:
         shown: Optional[tuple[Any, ...]] = None
         while True:
             try:
-                status = self.get_deployment_status(tenant_id)
+                left = max(until - time.monotonic(), 0.001)
+                status = self.get_deployment_status(tenant_id, timeout=min(left, self._settings.timeout))
             except ECPError as error:
                 if not (error.is_transient or isinstance(error, ECPTimeoutError)):
                     raise

@@ -61,6 +61,9 @@ class ECPError(Exception):
         self.retry_after = retry_after
         """How long the server asks to wait, in seconds."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (type(self), self.args, self.__dict__)
+
     @property
     def fields(self) -> list[FieldFault]:
         """Every wrong field of the request, empty where fields were not the fault."""
@@ -75,6 +78,14 @@ class ECPError(Exception):
     def __str__(self) -> str:
         faults = "".join(f"; {fault['pointer']}: {fault['reason']}" for fault in self.fields)
         return f"{self.message} ({self.code}){faults}"
+
+
+def _restore(kind: type[ECPError], args: tuple[Any, ...], state: dict[str, Any]) -> ECPError:
+    """Makes a pickled error anew, so that it crosses processes whatever its class asks to be made with."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class NotFoundError(ECPError):
