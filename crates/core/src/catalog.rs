@@ -111,8 +111,9 @@ impl Catalog {
 
 fn availability<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Availability, D::Error> {
     let text: String = serde::Deserialize::deserialize(deserializer)?;
-    Availability::parse(&text)
-        .ok_or_else(|| D::Error::custom(format!("{text:?} is no availability; write one such as \"99.9%\"")))
+    Availability::parse(&text).map_err(|fault| {
+        D::Error::custom(format!("{text:?} is no availability: it {fault}; write one such as \"99.9%\""))
+    })
 }
 
 #[cfg(test)]

@@ -18,7 +18,34 @@ pub enum TenantIdFault {
     /// Not lower-case letters, digits and inner hyphens.
     #[error("is not a DNS-1123 label")]
     NotALabel,
+    /// One of [`RESERVED_TENANT_IDS`].
+    #[error("is a word of the API's own paths")]
+    Reserved,
 }
+
+/// Words of the API's own paths, those to come included: under such an id a tenant could be created
+/// and then neither read nor deleted, or a later call would take its place. In alphabetical order;
+/// a test of the API holds the list against its routes.
+pub const RESERVED_TENANT_IDS: [&str; 18] = [
+    "alert-rules",
+    "alerts",
+    "audit",
+    "calculate-resources",
+    "capacity",
+    "costs",
+    "deployment-status",
+    "deployments",
+    "events",
+    "logs",
+    "manifest",
+    "monitoring",
+    "overview",
+    "receivers",
+    "rollback",
+    "silences",
+    "tenants",
+    "validate-manifest",
+];
 
 /// A tenant's id: a DNS-1123 label of at most 56 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,6 +65,12 @@ impl TenantId {
             return Err(TenantIdFault::TooLong);
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// As [`Self::parse`], for a tenant that does not exist yet: reserved words are refused too.
+    pub fn parse_new(text: &str) -> Result<Self, TenantIdFault> {
+        let id = Self::parse(text)?;
+        if RESERVED_TENANT_IDS.contains(&text) { Err(TenantIdFault::Reserved) } else { Ok(id) }
     }
 
     /// The id as text.
@@ -161,6 +194,19 @@ mod tests {
         for wrong in ["My-Service", "-a", "a-", "a_b", "a.b", "한글"] {
             assert_eq!(TenantId::parse(wrong), Err(TenantIdFault::NotALabel), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_new_tenant_can_not_take_a_word_of_the_paths_and_one_that_has_it_is_still_read() {
+        assert!(RESERVED_TENANT_IDS.is_sorted());
+        for word in RESERVED_TENANT_IDS {
+            assert_eq!(TenantId::parse_new(word), Err(TenantIdFault::Reserved));
+            assert!(TenantId::parse(word).is_ok());
+        }
+        for free in ["calculate", "calculate-resources-1", "test", "my-alerts"] {
+            assert!(TenantId::parse_new(free).is_ok(), "{free}");
+        }
+        assert_eq!(TenantId::parse_new("Alerts"), Err(TenantIdFault::NotALabel));
     }
 
     #[test]

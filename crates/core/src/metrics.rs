@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
+/// Largest value that is not a percentage, 2^53: up to here every whole number is exact, and whatever
+/// is summed or averaged stays finite.
+pub const LARGEST_VALUE: f64 = 9_007_199_254_740_992.0;
+
 /// One value of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -68,6 +72,28 @@ impl Metric {
             Self::StorageUsed => "storage",
             other => other.as_str(),
         }
+    }
+
+    /// True where its values are percent, 0–100.
+    pub fn is_percentage(self) -> bool {
+        match self {
+            Self::CpuUsage | Self::MemoryUsage | Self::GpuUsage | Self::ErrorRate => true,
+            Self::NetworkIn
+            | Self::NetworkOut
+            | Self::StorageUsed
+            | Self::RequestCount
+            | Self::ResponseTime => false,
+        }
+    }
+
+    /// The largest value that a sample may have of it.
+    pub fn largest(self) -> f64 {
+        if self.is_percentage() { 100.0 } else { LARGEST_VALUE }
+    }
+
+    /// True for a value that a sample may have of it: none is negative, infinite or NaN.
+    pub fn accepts(self, value: f64) -> bool {
+        (0.0..=self.largest()).contains(&value)
     }
 
     /// Its index in [`Sample::values`].

@@ -132,19 +132,48 @@ pub type ServiceRequirements = BTreeMap<Service, u32>;
 #[serde(transparent)]
 pub struct Availability(pub u32);
 
+/// Why a text is not an availability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AvailabilityFault {
+    /// Not a percentage above 0 and at most 100 with up to four decimals.
+    #[error("is not a percentage above 0 and at most 100 with up to four decimals")]
+    NotAPercentage,
+    /// Below 1 and without the sign: most likely a fraction of one, as other tools write it.
+    #[error("is below 1 and has no percent sign; was {meant} meant?")]
+    Fraction {
+        /// The fraction in percent.
+        meant: Availability,
+    },
+}
+
 impl Availability {
-    /// Reads `99.9%` or `99.9`: above 0 and at most 100, with up to four decimals.
-    pub fn parse(text: &str) -> Option<Self> {
-        let number = text.trim();
-        let number = number.strip_suffix('%').unwrap_or(number).trim_end();
+    /// Reads `99.9%` or `99.9`: above 0 and at most 100, with up to four decimals. Below 1 the sign
+    /// must be there: `0.999` is what other tools write for `99.9%`.
+    pub fn parse(text: &str) -> Result<Self, AvailabilityFault> {
+        let text = text.trim();
+        let signed = text.strip_suffix('%').map(str::trim_end);
+        let number = signed.unwrap_or(text);
         let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if whole.is_empty() || whole.len() > 3 || decimals.len() > 4 || !digits(whole) || !digits(decimals) {
-            return None;
+        if !digits(whole) || !digits(decimals) {
+            return Err(AvailabilityFault::NotAPercentage);
         }
-        let whole: u32 = whole.parse().ok()?;
-        let decimals: u32 = format!("{decimals:0<4}").parse().ok()?;
-        let ppm = whole * 10_000 + decimals;
+        if signed.is_none() && whole.bytes().all(|digit| digit == b'0') {
+            // Parts per million of one; what is finer than that is left out of the question.
+            let millionths: String = decimals.chars().chain("000000".chars()).take(6).collect();
+            let meant = Self::of_ppm(millionths.parse().unwrap_or(0));
+            return Err(meant
+                .map_or(AvailabilityFault::NotAPercentage, |meant| AvailabilityFault::Fraction { meant }));
+        }
+        if whole.is_empty() || whole.len() > 3 || decimals.len() > 4 {
+            return Err(AvailabilityFault::NotAPercentage);
+        }
+        let ten_thousandths = format!("{whole}{decimals:0<4}").parse().unwrap_or(0);
+        Self::of_ppm(ten_thousandths).ok_or(AvailabilityFault::NotAPercentage)
+    }
+
+    /// Above 0 and at most all of the time.
+    fn of_ppm(ppm: u32) -> Option<Self> {
         (1..=1_000_000).contains(&ppm).then_some(Self(ppm))
     }
 
@@ -282,9 +311,36 @@ mod tests {
             assert_eq!(Availability::parse(text).expect(text).to_string(), text);
         }
         assert_eq!(Availability::parse("99.9"), Availability::parse("99.90%"));
-        for wrong in ["", "%", "100.1%", "0%", "-1%", "abc", "99.99999%", "1e2%", "99,9%"] {
-            assert_eq!(Availability::parse(wrong), None, "{wrong}");
+        assert_eq!(Availability::parse("1"), Ok(Availability(10_000)));
+        for wrong in ["", "%", "100.1%", "0%", "0", "0.0", ".", "-1%", "abc", "99.99999%", "1e2%", "99,9%"] {
+            assert_eq!(Availability::parse(wrong), Err(AvailabilityFault::NotAPercentage), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_number_below_one_without_the_sign_is_asked_about_and_never_taken() {
+        for (fraction, percent) in [
+            ("0.999", "99.9%"),
+            (" 0.9995 ", "99.95%"),
+            (".99", "99%"),
+            ("0.99999", "99.999%"),
+            ("0.9999999", "99.9999%"),
+            ("000.5", "50%"),
+            ("0.000001", "0.0001%"),
+        ] {
+            let meant = Availability::parse(percent).expect(percent);
+            assert_eq!(
+                Availability::parse(fraction),
+                Err(AvailabilityFault::Fraction { meant }),
+                "{fraction}"
+            );
+        }
+        assert_eq!(
+            Availability::parse("0.999%"),
+            Ok(Availability(9_990)),
+            "with the sign it is what it says"
+        );
+        assert_eq!(Availability::parse("0.0000001"), Err(AvailabilityFault::NotAPercentage));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The tenants that a new demo database starts with, so that a first visit shows something.
 
+use anyhow::Context;
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::Catalog;
@@ -101,7 +102,7 @@ impl Seed {
             service_requirements: self.services.iter().copied().collect(),
             sla_target: SlaTarget {
                 availability: Availability::parse(self.availability)
-                    .ok_or_else(|| anyhow::anyhow!("seed {}: availability", self.id))?,
+                    .with_context(|| format!("seed {}: availability", self.id))?,
                 response_time_ms: self.response_time_ms,
                 concurrent_users: None,
             },

@@ -15,7 +15,7 @@ use crate::request_context::PathText;
 use crate::wire;
 use axum::response::Response;
 use ecp_core::Timestamp;
-use ecp_core::metrics::{Metric, Retention, Sample, to_millis};
+use ecp_core::metrics::{LARGEST_VALUE, Metric, Retention, Sample, to_millis};
 use ecp_core::text::Message;
 use http::StatusCode;
 use serde::Serialize;
@@ -94,19 +94,19 @@ pub struct MetricsIn {
     #[schema(minimum = 0, maximum = 100)]
     gpu_usage: Option<f64>,
     /// Bytes a second.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_992_u64)]
     network_in: Option<f64>,
     /// Bytes a second.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_992_u64)]
     network_out: Option<f64>,
     /// Bytes.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_992_u64)]
     storage_used: Option<f64>,
     /// Requests since the last sample.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_992_u64)]
     request_count: Option<f64>,
     /// Mean, in milliseconds.
-    #[schema(minimum = 0)]
+    #[schema(minimum = 0, maximum = 9_007_199_254_740_992_u64)]
     response_time: Option<f64>,
     /// Percent.
     #[schema(minimum = 0, maximum = 100)]
@@ -126,7 +126,7 @@ pub struct AcceptedOut<'a> {
 
 /// Send monitoring data
 ///
-/// Answers once the samples are on disk. The same timestamp again replaces the sample.
+/// Answers once the samples are on disk. The same timestamp again replaces the metrics that it names.
 #[utoipa::path(
     post,
     path = "/api/v1/tenants/{tenant_id}/monitoring",
@@ -184,20 +184,21 @@ impl Window {
     }
 }
 
-/// Percentages are 0–100, everything else is not negative.
-fn is_in_range(metric: Metric, value: f64) -> bool {
-    value >= 0.0 && value <= largest(metric)
-}
-
-fn largest(metric: Metric) -> f64 {
-    match metric {
-        Metric::CpuUsage | Metric::MemoryUsage | Metric::GpuUsage | Metric::ErrorRate => 100.0,
-        Metric::NetworkIn
-        | Metric::NetworkOut
-        | Metric::StorageUsed
-        | Metric::RequestCount
-        | Metric::ResponseTime => f64::MAX,
+/// A value as it was written, or why it can not be one of this metric.
+fn read_value(metric: Metric, value: &Value) -> Result<f64, Message> {
+    let number = value.as_f64().ok_or_else(|| Message::new("api.expects_number"))?;
+    // As a double, the whole numbers just over the largest one would be that one.
+    let over = value.as_u64().is_some_and(|whole| whole > LARGEST_VALUE as u64);
+    if metric.accepts(number) && !over {
+        return Ok(number);
     }
+    Err(if metric.is_percentage() {
+        Message::new("api.expects_percentage")
+    } else if number < 0.0 {
+        Message::new("api.expects_not_negative")
+    } else {
+        Message::new("api.expects_no_more").with("max", LARGEST_VALUE as u64)
+    })
 }
 
 /// Reads a body field by field; where faults are left behind, the samples are not to be used.
@@ -248,17 +249,12 @@ fn read_sample(reader: &FieldReader<'_>, window: Window, faults: &Faults) -> Opt
             metrics.fault(key, unknown_choice("api.unknown_metric", key, names));
             continue;
         };
-        match value.as_f64() {
-            None => metrics.fault(key, Message::new("api.expects_number")),
-            Some(number) if !is_in_range(metric, number) => {
-                let percent = largest(metric) == 100.0;
-                let reason = if percent { "api.expects_percentage" } else { "api.expects_not_negative" };
-                metrics.fault(key, Message::new(reason));
-            }
-            Some(_) if sample.get(metric).is_some() => {
+        match read_value(metric, value) {
+            Err(reason) => metrics.fault(key, reason),
+            Ok(_) if sample.get(metric).is_some() => {
                 metrics.fault(key, Message::new("api.metric_twice").with("metric", metric));
             }
-            Some(number) => sample.values[metric.index()] = number,
+            Ok(number) => sample.values[metric.index()] = number,
         }
     }
     if count == 0 {

@@ -55,6 +55,20 @@ fn every_api_operation_names_the_mode_header_and_its_errors() {
 }
 
 #[test]
+fn no_tenant_can_be_named_like_a_word_of_the_paths() {
+    for path in document()["paths"].as_object().unwrap().keys() {
+        let Some(path) = path.strip_prefix("/api/v1/") else { continue };
+        let words: Vec<&str> = path.split('/').filter(|word| !word.is_empty()).collect();
+        // Below the tenants every word, else the resource.
+        let taken = if words[0] == "tenants" { words.len() } else { 1 };
+        for word in words[..taken].iter().filter(|word| !word.starts_with('{')) {
+            let id = ecp_core::ids::TenantId::parse_new(word);
+            assert!(id.is_err(), "{word:?} of {path} belongs into RESERVED_TENANT_IDS");
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     fn collect<'a>(value: &'a Value, references: &mut BTreeSet<&'a str>) {
         match value {

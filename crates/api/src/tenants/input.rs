@@ -6,7 +6,7 @@ use ecp_core::ids::{TenantId, TenantIdFault};
 use ecp_core::sizing::Demand;
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
-    Availability, DemoFault, Preset, Service, ServiceRequirements, SlaTarget, TenantSpec,
+    Availability, AvailabilityFault, DemoFault, Preset, Service, ServiceRequirements, SlaTarget, TenantSpec,
 };
 use ecp_core::text::Message;
 use serde_json::Value;
@@ -27,8 +27,15 @@ const NO_DEMO_FAULT: &str = "none";
 
 /// Reads a tenant id, and says why it is none.
 pub(crate) fn tenant_id(reader: &FieldReader<'_>, name: &'static str) -> Option<TenantId> {
-    let text = reader.any_text(name)?;
-    match TenantId::parse(text) {
+    read_tenant_id(reader, name, TenantId::parse)
+}
+
+fn read_tenant_id(
+    reader: &FieldReader<'_>,
+    name: &'static str,
+    parse: impl FnOnce(&str) -> Result<TenantId, TenantIdFault>,
+) -> Option<TenantId> {
+    match parse(reader.any_text(name)?) {
         Ok(id) => Some(id),
         Err(fault) => {
             reader.fault(name, tenant_id_fault(fault));
@@ -42,6 +49,7 @@ fn tenant_id_fault(fault: TenantIdFault) -> Message {
         TenantIdFault::Empty => "api.tenant_id_empty",
         TenantIdFault::TooLong => "api.tenant_id_too_long",
         TenantIdFault::NotALabel => "api.tenant_id_not_a_label",
+        TenantIdFault::Reserved => "api.tenant_id_reserved",
     })
 }
 
@@ -56,7 +64,7 @@ pub(crate) fn read_creation(
     for required in ["tenant_id", "name", "service_requirements"] {
         reader.require(required);
     }
-    let id = tenant_id(&reader, "tenant_id");
+    let id = read_tenant_id(&reader, "tenant_id", TenantId::parse_new);
     let name = reader.text("name", NAME_LENGTH);
     let preset = preset(&reader);
     let services = ordered_services(&reader);
@@ -170,10 +178,10 @@ fn sla(reader: &FieldReader<'_>) -> SlaParts {
     let Some(target) = reader.object("sla_target") else { return SlaParts::default() };
     let availability = target.value("availability").and_then(|value| {
         let parsed = availability(value);
-        if parsed.is_none() {
-            target.fault("availability", Message::new("api.expects_availability"));
+        if let Err(fault) = parsed {
+            target.fault("availability", availability_fault(fault));
         }
-        parsed
+        parsed.ok()
     });
     let response_time_ms = target.value("response_time").and_then(|value| {
         let parsed = response_time_ms(value);
@@ -190,11 +198,21 @@ fn sla(reader: &FieldReader<'_>) -> SlaParts {
 }
 
 /// `"99.9%"`, `"99.9"` or `99.9`.
-fn availability(value: &Value) -> Option<Availability> {
+fn availability(value: &Value) -> Result<Availability, AvailabilityFault> {
     match value {
         Value::String(text) => Availability::parse(text),
-        Value::Number(number) => Availability::parse(&number.to_string()),
-        _ => None,
+        // In plain digits, however it was written: `999e-3` is no other number than `0.999`.
+        Value::Number(number) => Availability::parse(&number.as_f64().unwrap_or(0.0).to_string()),
+        _ => Err(AvailabilityFault::NotAPercentage),
+    }
+}
+
+fn availability_fault(fault: AvailabilityFault) -> Message {
+    match fault {
+        AvailabilityFault::NotAPercentage => Message::new("api.expects_availability"),
+        AvailabilityFault::Fraction { meant } => {
+            Message::new("api.availability_fraction").with("meant", meant)
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The typed pass over a body of samples: no tree, no copies, and no answer where anything is wrong
 //! or unusual.
 
-use super::{Window, is_in_range, metric_named};
+use super::{Window, metric_named};
 use ecp_core::Timestamp;
-use ecp_core::metrics::{Sample, to_millis};
+use ecp_core::metrics::{LARGEST_VALUE, Sample, to_millis};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -76,7 +76,8 @@ impl<'de> Visitor<'de> for ValuesVisitor {
         while let Some(name) = map.next_key::<&str>()? {
             let metric = metric_named(name).ok_or_else(refused)?;
             let Some(value) = map.next_value::<Option<f64>>()? else { continue };
-            if !is_in_range(metric, value) || sample.get(metric).is_some() {
+            // At the largest one, the other pass looks whether it was written as one larger still.
+            if !metric.accepts(value) || value >= LARGEST_VALUE || sample.get(metric).is_some() {
                 return Err(refused());
             }
             sample.values[metric.index()] = value;

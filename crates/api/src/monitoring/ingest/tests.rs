@@ -85,6 +85,27 @@ fn every_fault_of_a_batch_is_named_with_its_place() {
 }
 
 #[test]
+fn values_end_where_whole_numbers_stop_being_exact() {
+    let metrics = |name: &str, value: &str| -> Value {
+        serde_json::from_str(&format!(r#"{{"metrics": {{"{name}": {value}}}}}"#)).unwrap()
+    };
+    for metric in Metric::ALL {
+        let name = metric.as_str();
+        let path = format!("/metrics/{name}");
+        let largest = if metric.is_percentage() { "100" } else { "9007199254740992" };
+        for fine in ["0", "-0.0", "1e-300", largest] {
+            let samples = read(&metrics(name, fine)).unwrap();
+            assert!(metric.accepts(samples[0].get(metric).unwrap()), "{name} {fine}");
+        }
+        for wrong in
+            ["-1", "-1e-300", "9007199254740993", "9007199254740994.0", "18446744073709551615", "1.7e308"]
+        {
+            assert_eq!(pointers(&metrics(name, wrong)), [path.as_str()], "{name} {wrong}");
+        }
+    }
+}
+
+#[test]
 fn a_batch_has_a_length_and_stands_alone() {
     let sample = json!({"metrics": {"cpu": 1}});
     assert_eq!(read(&json!({"samples": [sample, sample, sample]})).unwrap().len(), 3);

@@ -142,10 +142,10 @@ fn response_times_are_read_in_their_spellings() {
 #[test]
 fn availability_is_a_share_in_percent_as_text_or_number() {
     for right in [json!("99.9%"), json!("99.9"), json!(99.9)] {
-        assert_eq!(availability(&right), Some(Availability(999_000)), "{right}");
+        assert_eq!(availability(&right), Ok(Availability(999_000)), "{right}");
     }
     for wrong in [json!("high"), json!(0), json!(100.1), json!(true), json!(-5)] {
-        assert_eq!(availability(&wrong), None, "{wrong}");
+        assert_eq!(availability(&wrong), Err(AvailabilityFault::NotAPercentage), "{wrong}");
     }
 }
 
@@ -182,4 +182,44 @@ fn a_patch_can_not_rename_the_id_and_takes_a_demo_fault_away() {
         Some(Some(DemoFault::CrashLoop))
     );
     assert!(read(json!({"demo_fault": "crash-lop"}), Mode::Demo).is_err());
+}
+
+#[test]
+fn an_availability_below_one_without_its_sign_is_asked_about_wherever_it_is_read() {
+    let texts = [json!("0.999"), json!(0.999), json!(" .999 "), serde_json::from_str("999e-3").unwrap()];
+    for value in texts {
+        let sla = json!({"availability": value});
+        let body = json!({
+            "tenant_id": "acme", "name": "a", "service_requirements": {"chatbot": 1}, "sla_target": sla
+        });
+        let id = TenantId::parse("acme").unwrap();
+        let patch = |faults: &Faults| drop(read_patch(&json!({"sla_target": sla}), &id, Mode::Real, faults));
+        let readers: [&dyn Fn(&Faults); 3] = [
+            &|faults| drop(read_creation(&body, Mode::Real, DEFAULT_SLA, faults)),
+            &|faults| drop(read_demand(&body, DEFAULT_SLA, faults)),
+            &patch,
+        ];
+        for read in readers {
+            let faults = Faults::default();
+            read(&faults);
+            let error = faults.finish().unwrap_err();
+            assert_eq!(pointers(&error), ["/sla_target/availability"], "{value}");
+            let english = error.envelope(Language::En, Timestamp::UNIX_EPOCH, "req-test").to_string();
+            assert!(english.contains("was '99.9%' meant?"), "{english}");
+        }
+    }
+    for percent in [json!("0.999%"), json!("99.9"), json!(99.9), json!(1), json!(100)] {
+        let mut body = contract_example();
+        body["sla_target"]["availability"] = percent;
+        assert!(creation(&body, Mode::Real).is_ok(), "{body}");
+    }
+}
+
+#[test]
+fn a_word_of_the_paths_is_no_id_of_a_new_tenant() {
+    for word in ecp_core::ids::RESERVED_TENANT_IDS {
+        let mut body = contract_example();
+        body["tenant_id"] = json!(word);
+        assert_eq!(pointers(&creation(&body, Mode::Demo).unwrap_err()), ["/tenant_id"], "{word}");
+    }
 }
