@@ -94,6 +94,11 @@ impl<'a> FieldReader<'a> {
         self.object.get(name).filter(|value| !value.is_null())
     }
 
+    /// Counts members as known without reading them.
+    pub fn ignore(&self, names: &[&'static str]) {
+        self.read.borrow_mut().extend(names);
+    }
+
     /// Notes that a member is missing, where it is.
     pub fn require(&self, name: &'static str) {
         if self.object.get(name).is_none_or(Value::is_null) {

@@ -57,6 +57,7 @@ impl Format {
         ("include_monitoring" = Option<bool>, Query, description = "With ServiceMonitor and PrometheusRule (default true)"),
         ("include_ingress" = Option<bool>, Query, description = "With Ingress (default false)"),
         ("namespace" = Option<String>, Query, description = "Another namespace than `ecp-ai-<tenant_id>`; a DNS-1123 label"),
+        ("redact" = Option<bool>, Query, description = "Without the values of Secrets, as viewers always get it (default false)"),
     ),
     responses(
         (status = 200, description = "Multi-document YAML, or a `List` as JSON; `kubectl apply -f` takes either", content(
@@ -79,7 +80,7 @@ pub(crate) async fn get_manifest(
         include_monitoring: query.flag("include_monitoring").unwrap_or(defaults.include_monitoring),
         include_ingress: query.flag("include_ingress").unwrap_or(defaults.include_ingress),
         namespace: query.text("namespace").map(str::to_owned),
-        redact_secrets: !api.access.allows(Role::Operator),
+        redact_secrets: query.flag("redact").unwrap_or(false) || !api.access.allows(Role::Operator),
     };
     if options.namespace.as_deref().is_some_and(|namespace| !is_dns_1123_label(namespace)) {
         query.fault("namespace", Message::new("api.not_a_dns_label"));

@@ -35,8 +35,8 @@ pub struct Caller {
 pub struct TenantPatch {
     /// New name.
     pub name: Option<String>,
-    /// New plan.
-    pub preset: Option<Preset>,
+    /// New plan; `Some(None)` has the calculator choose, now and on every later change.
+    pub preset: Option<Option<Preset>>,
     /// Units by service; 0 removes the service.
     pub service_requirements: BTreeMap<Service, u32>,
     /// New availability target.
@@ -486,8 +486,8 @@ impl TenantPatch {
         if let Some(name) = self.name {
             spec.name = name;
         }
-        if self.preset.is_some() {
-            spec.preset = self.preset;
+        if let Some(preset) = self.preset {
+            spec.preset = preset;
         }
         spec.service_requirements.extend(self.service_requirements);
         spec.service_requirements.retain(|_, units| *units > 0);

@@ -61,6 +61,28 @@ pub enum Preset {
     Large,
 }
 
+/// Who chose a tenant's plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PresetChoice {
+    /// The request that ordered the tenant; it stays until another request names one.
+    Request,
+    /// The calculator; it chooses again on every change.
+    Calculator,
+}
+
+impl PresetChoice {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Request, Self::Calculator];
+
+    /// As the API spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Calculator => "calculator",
+        }
+    }
+}
+
 impl Preset {
     /// Every preset, smallest first.
     pub const ALL: [Self; 4] = [Self::Micro, Self::Small, Self::Medium, Self::Large];
@@ -250,6 +272,13 @@ pub struct TenantSpec {
     /// In demo mode, the failure that the deployment is to show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demo_fault: Option<DemoFault>,
+}
+
+impl TenantSpec {
+    /// Who chose the plan.
+    pub fn preset_choice(&self) -> PresetChoice {
+        if self.preset.is_some() { PresetChoice::Request } else { PresetChoice::Calculator }
+    }
 }
 
 /// A tenant as the store keeps it.

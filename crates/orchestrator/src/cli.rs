@@ -45,7 +45,7 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the server or this program failed; 2 wrong usage; 3 the request or the manifest is
 invalid; 4 no such tenant or deployment; 5 conflict; 6 not allowed; 7 the server or its cluster can not be
-reached, is too slow or too busy; 8 a deployment failed.";
+reached, is too slow or too busy; 8 a deployment failed or was taken back; 130 the waiting was stopped.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -73,6 +73,8 @@ enum Command {
     Server(Group<server::Command>),
     /// Manages the servers that this command line knows.
     Contexts(Group<contexts::Command>),
+    /// Shows where commands work: server, mode, token, and what says so.
+    Context(Single<contexts::Here>),
     /// Manages bearer tokens; works on the server's files while it runs.
     #[command(subcommand)]
     Tokens(tokens::Command),
@@ -172,6 +174,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Server(Group { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
+        Command::Context(Single { options, command }) => client(options, async |client| command.run(client)),
         Command::Contexts(Group { options, command }) => {
             let output = options.output();
             command.run(&options).and_then(|shown| shown.print(&output)).map_err(|failure| (failure, output))

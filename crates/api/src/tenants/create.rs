@@ -47,6 +47,8 @@ pub struct CreateTenantIn {
     name: String,
     /// `micro`, `small`, `medium`, `large`; left out, the calculator chooses.
     preset: Option<String>,
+    /// `calculator` has the calculator choose whatever `preset` says; as the detail call answers.
+    preset_chosen_by: Option<String>,
     /// Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
     #[schema(value_type = Object)]
     service_requirements: Value,
@@ -190,7 +192,7 @@ pub(super) fn sizing_note(tenant: &Tenant) -> Value {
     let sizing = &tenant.sizing;
     json!({
         "preset": sizing.preset.as_str(),
-        "preset_chosen_by": if tenant.spec.preset.is_some() { "request" } else { "calculator" },
+        "preset_chosen_by": tenant.spec.preset_choice().as_str(),
         "services": sizing.services,
         "warnings": sizing.warnings.len(),
     })

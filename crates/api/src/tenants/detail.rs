@@ -128,6 +128,10 @@ pub struct TenantOut<'a> {
     /// `micro`, `small`, `medium`, `large`.
     #[schema(example = "large")]
     preset: &'static str,
+    /// `request` where the plan was named, `calculator` where it was chosen and is chosen again on every
+    /// change. Sent back in a PUT, it keeps that so.
+    #[schema(example = "request")]
+    preset_chosen_by: &'static str,
     /// True in demo mode.
     is_demo: bool,
     /// `pending`, `running`, `failed`, `deleting`.
@@ -176,7 +180,7 @@ pub struct TenantOut<'a> {
 }
 
 impl<'a> TenantOut<'a> {
-    fn new(catalog: &Catalog, tenant: &'a Tenant, is_demo: bool, language: Language) -> Self {
+    pub(super) fn new(catalog: &Catalog, tenant: &'a Tenant, is_demo: bool, language: Language) -> Self {
         let (spec, sizing) = (&tenant.spec, &tenant.sizing);
         let requirements =
             spec.service_requirements.iter().map(|(service, units)| (service.to_string(), (*units).into()));
@@ -184,6 +188,7 @@ impl<'a> TenantOut<'a> {
             tenant_id: tenant.id.as_str(),
             name: &spec.name,
             preset: sizing.preset.as_str(),
+            preset_chosen_by: spec.preset_choice().as_str(),
             is_demo,
             status: tenant.status.as_str(),
             service_requirements: requirements.collect(),

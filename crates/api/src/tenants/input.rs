@@ -6,7 +6,8 @@ use ecp_core::ids::{TenantId, TenantIdFault};
 use ecp_core::sizing::Demand;
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
-    Availability, AvailabilityFault, DemoFault, Preset, Service, ServiceRequirements, SlaTarget, TenantSpec,
+    Availability, AvailabilityFault, DemoFault, Preset, PresetChoice, Service, ServiceRequirements,
+    SlaTarget, TenantSpec,
 };
 use ecp_core::text::Message;
 use serde_json::Value;
@@ -53,6 +54,23 @@ fn tenant_id_fault(fault: TenantIdFault) -> Message {
     })
 }
 
+/// Members of a tenant's detail that a request can not set. Who sends back what was read is not warned of
+/// them.
+const READ_ONLY: [&str; 12] = [
+    "is_demo",
+    "status",
+    "resources",
+    "services",
+    "created_at",
+    "updated_at",
+    "gpu_type",
+    "estimated_cost",
+    "operator_cost",
+    "deployment_id",
+    "generation",
+    "warnings",
+];
+
 /// The body of a creation; what it does not promise is `default_sla`.
 pub(crate) fn read_creation(
     body: &Value,
@@ -66,11 +84,12 @@ pub(crate) fn read_creation(
     }
     let id = read_tenant_id(&reader, "tenant_id", TenantId::parse_new);
     let name = reader.text("name", NAME_LENGTH);
-    let preset = preset(&reader);
+    let preset = preset(&reader).flatten();
     let services = ordered_services(&reader);
     let sla_target = sla(&reader).over(default_sla);
     let description = reader.text("description", DESCRIPTION_LENGTH);
     let demo_fault = demo_fault(&reader, mode);
+    reader.ignore(&READ_ONLY);
     reader.note_unknown();
     let spec = TenantSpec {
         name: name?.to_owned(),
@@ -97,6 +116,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
     let sla = sla(&reader);
     let description = reader.text("description", DESCRIPTION_LENGTH);
     let demo_fault = demo_fault(&reader, mode);
+    reader.ignore(&READ_ONLY);
     reader.note_unknown();
     Some(TenantPatch {
         name: name.map(str::to_owned),
@@ -114,15 +134,21 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
 pub(crate) fn read_demand(body: &Value, default_sla: SlaTarget, faults: &Faults) -> Option<Demand> {
     let reader = FieldReader::new(faults, String::new(), body)?;
     reader.require("service_requirements");
-    let preset = preset(&reader);
+    let preset = preset(&reader).flatten();
     let services = ordered_services(&reader);
     let sla_target = sla(&reader).over(default_sla);
     reader.note_unknown();
     Some(Demand { preset, service_requirements: services?, sla_target })
 }
 
-fn preset(reader: &FieldReader<'_>) -> Option<Preset> {
-    reader.choice("preset", "api.unknown_preset", &Preset::ALL, Preset::as_str)
+/// The plan that is asked for; the outer `None` is "not named", the inner one "the calculator chooses".
+fn preset(reader: &FieldReader<'_>) -> Option<Option<Preset>> {
+    let preset = reader.choice("preset", "api.unknown_preset", &Preset::ALL, Preset::as_str);
+    let kind = "api.unknown_preset_choice";
+    match reader.choice("preset_chosen_by", kind, &PresetChoice::ALL, PresetChoice::as_str) {
+        Some(PresetChoice::Calculator) => Some(None),
+        Some(PresetChoice::Request) | None => preset.map(Some),
+    }
 }
 
 /// Units by service as sent, zeros included.

@@ -1,5 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+use super::detail::TenantOut;
 use super::*;
+use crate::fields::Faults;
+use ecp_core::Mode;
+use ecp_core::catalog::Catalog;
 use ecp_core::ids::DeploymentId;
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::{DeploymentTime, Sizing};
@@ -101,4 +105,17 @@ fn details_of_deleted_tenants_do_not_pile_up() {
         cache.get(&gone, Language::Ko, || 1, Vec::new);
     }
     assert!(cache.len() <= 65, "{}", cache.len());
+}
+
+#[test]
+fn what_was_read_of_a_tenant_can_be_sent_back_without_a_change_of_meaning() {
+    let tenant = tenant("acme", 3);
+    let read = TenantOut::new(&Catalog::embedded(), &tenant, true, Language::En);
+    let read = serde_json::to_value(&read).unwrap();
+    assert_eq!(read["preset_chosen_by"], "calculator");
+    let faults = Faults::default();
+    let patch = input::read_patch(&read, &tenant.id, Mode::Demo, &faults).unwrap();
+    assert_eq!(faults.finish().unwrap(), Vec::<String>::new(), "nothing of it is unknown");
+    assert_eq!(patch.preset, Some(None), "the calculator goes on choosing");
+    assert_eq!(patch.service_requirements, tenant.spec.service_requirements);
 }

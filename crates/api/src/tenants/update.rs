@@ -30,6 +30,9 @@ pub struct UpdateTenantIn {
     name: Option<String>,
     /// `micro`, `small`, `medium`, `large`.
     preset: Option<String>,
+    /// `calculator` has the calculator choose, now and on every later change, whatever `preset` says; as
+    /// the detail call answers.
+    preset_chosen_by: Option<String>,
     /// Units by service; 0 removes the service.
     #[schema(value_type = Option<Object>)]
     service_requirements: Option<Value>,

@@ -47,17 +47,12 @@ impl Alerts {
                 .query("status", self.status.as_ref())
                 .query("skip", skip)
         };
-        let list = if self.page.all {
-            connection.all_pages("alerts", self.page.limit.unwrap_or(1000), |skip| call(Some(skip))).await?
-        } else {
-            let skip = self.page.skip.map(|skip| skip as usize);
-            connection.json(&call(skip).query("limit", self.page.limit)).await?
-        };
-        client.output.value(&list, table)
+        let list = self.page.read(&connection, "alerts", call).await?;
+        client.output.value(&list, |list| table(list, &connection.place()))
     }
 }
 
-fn table(list: &Value) -> String {
+fn table(list: &Value, place: &str) -> String {
     let mut table =
         Table::new(["ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"]);
     for alert in entries(list, "alerts") {
@@ -74,7 +69,7 @@ fn table(list: &Value) -> String {
         ]);
     }
     let (shown, total) = (entries(list, "alerts").len(), list["total_count"].as_u64().unwrap_or(0));
-    format!("{table}\n\n{shown} of {total} alerts")
+    format!("{table}\n\n{shown} of {total} alerts, {place}")
 }
 
 fn line(frame: &Value) -> String {

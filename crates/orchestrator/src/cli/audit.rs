@@ -52,17 +52,12 @@ impl Audit {
                 .query("until", self.until.as_ref())
                 .query("skip", skip)
         };
-        let list = if self.page.all {
-            connection.all_pages("entries", self.page.limit.unwrap_or(1000), |skip| call(Some(skip))).await?
-        } else {
-            let skip = self.page.skip.map(|skip| skip as usize);
-            connection.json(&call(skip).query("limit", self.page.limit)).await?
-        };
-        client.output.value(&list, table)
+        let list = self.page.read(&connection, "entries", call).await?;
+        client.output.value(&list, |list| table(list, &connection.place()))
     }
 }
 
-fn table(list: &Value) -> String {
+fn table(list: &Value, place: &str) -> String {
     let mut table = Table::new(["TIME", "ACTOR", "ACTION", "TENANT", "OUTCOME", "REQUEST"]);
     for entry in entries(list, "entries") {
         let text = |name: &str| Cell::from(text_of(&entry[name]));
@@ -77,5 +72,5 @@ fn table(list: &Value) -> String {
         ]);
     }
     let (shown, total) = (entries(list, "entries").len(), list["total_count"].as_u64().unwrap_or(0));
-    format!("{table}\n\n{shown} of {total} entries; -o yaml shows what was before and after")
+    format!("{table}\n\n{shown} of {total} entries, {place}; -o yaml shows what was before and after")
 }

@@ -86,10 +86,7 @@ impl ClientOptions {
 
     /// True for demo mode: as the flag says, else the context.
     pub(super) fn is_demo(&self) -> Result<bool, Failure> {
-        Ok(match self.demo {
-            Some(demo) => demo,
-            None => self.context()?.demo,
-        })
+        Ok(self.effective_context()?.demo)
     }
 
     /// What was named on the command line, as a context.
@@ -112,10 +109,27 @@ impl ClientOptions {
         }))
     }
 
+    /// Name of the context in use, where there is one.
+    pub(super) fn context_name(&self) -> Result<Option<String>, Failure> {
+        Ok(Contexts::load()?.chosen_name(self.context.as_deref()))
+    }
+
+    /// The context in use, with what flags and variables say instead.
+    pub(super) fn effective_context(&self) -> Result<Context, Failure> {
+        let context = self.context()?;
+        let token_file = context.token_file.filter(|_| self.token.is_none());
+        Ok(Context {
+            server: self.server.clone().unwrap_or(context.server),
+            demo: self.demo.unwrap_or(context.demo),
+            token: self.token.clone().or(context.token),
+            token_file,
+        })
+    }
+
     /// Makes ready to speak to the server; nothing is sent yet.
     pub(super) fn connect(&self) -> Result<Connection, Failure> {
-        let context = self.context()?;
-        let server = self.server.clone().unwrap_or_else(|| context.server.clone());
+        let context = self.effective_context()?;
+        let server = context.server.clone();
         let wrong = |reason: String| {
             Failure::Input(format!("--server {server:?}: {reason}; give an address such as {DEFAULT_SERVER}"))
         };
@@ -125,10 +139,7 @@ impl ClientOptions {
         }
         let base = base.as_str().trim_end_matches('/');
         let base = base.strip_suffix("/api/v1").unwrap_or(base).to_owned();
-        let token = match &self.token {
-            Some(token) => Some(token.clone()),
-            None => context.secret()?,
-        };
+        let token = context.secret()?;
         crate::tls::install_crypto_provider();
         let http = reqwest::Client::builder()
             .user_agent(concat!("ecp/", env!("CARGO_PKG_VERSION")))
@@ -137,7 +148,8 @@ impl ClientOptions {
         Ok(Connection {
             http,
             base,
-            demo: self.demo.unwrap_or(context.demo),
+            output: self.output(),
+            demo: context.demo,
             token,
             language: self.language(),
             timeout: self.timeout,
@@ -150,6 +162,7 @@ impl ClientOptions {
 pub(super) struct Connection {
     http: reqwest::Client,
     base: String,
+    output: Output,
     demo: bool,
     token: Option<String>,
     language: Language,
@@ -211,6 +224,28 @@ impl Call {
     }
 }
 
+/// The answer to a call that succeeded.
+pub(super) struct Answer {
+    text: String,
+    /// Texts of its `Warning` headers.
+    warnings: Vec<String>,
+}
+
+/// The quoted text of a `Warning` header (`299 - "text"`, RFC 7234); the whole where it has another form.
+fn warning_text(header: &str) -> String {
+    let Some((_, quoted)) = header.split_once('"') else { return header.to_owned() };
+    let mut characters = quoted.chars();
+    let mut text = String::with_capacity(quoted.len());
+    while let Some(character) = characters.next().filter(|character| *character != '"') {
+        if character == '\\' {
+            text.extend(characters.next());
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
 /// Path of a tenant, or of something below it.
 pub(super) fn tenant_path(id: &str, below: &str) -> String {
     format!("/api/v1/tenants/{}{below}", escaped(id))
@@ -230,12 +265,18 @@ pub(super) fn escaped(segment: &str) -> String {
 }
 
 impl Connection {
-    /// Sends a call and answers its text.
+    /// Sends a call and answers its text. What the server warns of is said beside the result.
     pub(super) async fn text(&self, call: &Call) -> Result<String, CallFailure> {
+        let answer = self.attempts(call).await?;
+        answer.warnings.iter().for_each(|warning| self.output.warn(warning));
+        Ok(answer.text)
+    }
+
+    async fn attempts(&self, call: &Call) -> Result<Answer, CallFailure> {
         let mut pause = FIRST_PAUSE;
         for attempt in 0.. {
             let failure = match self.once(call).await {
-                Ok(text) => return Ok(text),
+                Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             let wait = failure.retry_after.unwrap_or(pause);
@@ -247,6 +288,23 @@ impl Connection {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         unreachable!("the loop ends with an answer or a failure")
+    }
+
+    /// Where the command works, for people: the world and the server.
+    pub(super) fn place(&self) -> String {
+        let mode = if self.demo { "demo" } else { "real" };
+        format!("{mode} mode at {}", self.base)
+    }
+
+    /// Asks by a dry run whether the server would read all of a write; what it would not read is an error.
+    /// Nothing is changed.
+    pub(super) async fn refuse_unread(&self, dry_run: &Call) -> Result<(), Failure> {
+        let answer = self.attempts(dry_run).await?;
+        if answer.warnings.is_empty() {
+            return Ok(());
+        }
+        let warnings = answer.warnings.join("; ");
+        Err(Failure::Unread(format!("{warnings}; check the spelling; nothing was changed (--strict)")))
     }
 
     /// Sends a call and reads its answer as a JSON object.
@@ -284,8 +342,8 @@ impl Connection {
         }
     }
 
-    /// Sends a call once, whatever it is, and answers its text.
-    pub(super) async fn once(&self, call: &Call) -> Result<String, CallFailure> {
+    /// Sends a call once, whatever it is.
+    pub(super) async fn once(&self, call: &Call) -> Result<Answer, CallFailure> {
         let mut request = self
             .http
             .request(call.method.clone(), format!("{}{}", self.base, call.path))
@@ -307,12 +365,15 @@ impl Connection {
             |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (request_id, retry_after) = (header("x-request-id"), header("retry-after"));
         let success = response.status().is_success();
+        let warnings = response.headers().get_all("warning").iter();
+        let warnings = warnings.filter_map(|value| Some(warning_text(value.to_str().ok()?))).collect();
         let text = response.text().await.map_err(failed)?;
         if success {
-            return Ok(text);
+            return Ok(Answer { text, warnings });
         }
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        Err(CallFailure { retry_after, ..CallFailure::from_answer(status, &text, request_id) })
+        let place = (status == 404).then(|| self.place());
+        Err(CallFailure { retry_after, place, ..CallFailure::from_answer(status, &text, request_id) })
     }
 
     fn no_answer(&self, call: &Call, error: &reqwest::Error) -> CallFailure {
@@ -356,5 +417,17 @@ impl Connection {
             Language::Ko => "ko",
             Language::En => "en",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_read_as_it_was_meant() {
+        assert_eq!(warning_text(r#"299 - "unknown field: foo""#), "unknown field: foo");
+        assert_eq!(warning_text(r#"299 ecp "a \"b\" c" "Wed, 21 Oct""#), r#"a "b" c"#);
+        assert_eq!(warning_text("no quotes"), "no quotes");
     }
 }

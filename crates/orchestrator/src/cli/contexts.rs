@@ -1,11 +1,13 @@
 //! `ecp contexts`: the servers that the command line knows, kept in a file of the user.
 
+use super::Client;
 use super::connection::ClientOptions;
 use super::failure::Failure;
 use super::output::{Output, Shown};
 use super::table::Table;
+use super::tenants::named_lines;
 use anyhow::{Context as _, anyhow};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -44,6 +46,31 @@ pub(super) enum Command {
     },
 }
 
+/// Where commands work.
+#[derive(Args)]
+pub(super) struct Here;
+
+impl Here {
+    pub(super) fn run(self, client: &Client) -> Result<(), Failure> {
+        let options = &client.options;
+        let name = options.context_name()?;
+        let context = options.effective_context()?;
+        let mode = if context.demo { "demo" } else { "real" };
+        let token = context.token_place();
+        let value = json!({
+            "context": name, "server": context.server, "mode": mode, "demo": context.demo, "token": token,
+        });
+        client.output.value(&value, |_| {
+            named_lines(&[
+                ("Context", name.unwrap_or_else(|| "none".to_owned())),
+                ("Server", context.server),
+                ("Mode", mode.to_owned()),
+                ("Token", token),
+            ])
+        })
+    }
+}
+
 /// One server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,6 +89,15 @@ pub(super) struct Context {
 }
 
 impl Context {
+    /// Where the token is, never what it is.
+    fn token_place(&self) -> String {
+        match (&self.token, &self.token_file) {
+            (Some(_), _) => "given".to_owned(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => "none".to_owned(),
+        }
+    }
+
     /// The token, from wherever it is.
     pub(super) fn secret(&self) -> Result<Option<String>, Failure> {
         match (&self.token, &self.token_file) {
@@ -98,6 +134,11 @@ impl Contexts {
             Err(error) => return Err(anyhow!(error).context(path.display().to_string()).into()),
         };
         Ok(toml::from_str(&text).with_context(|| path.display().to_string())?)
+    }
+
+    /// The name of the context that is used: the given one, else the current one.
+    pub(super) fn chosen_name(&self, name: Option<&str>) -> Option<String> {
+        name.or(self.current.as_deref()).map(str::to_owned)
     }
 
     /// The named context, else the current one, if any.
@@ -179,11 +220,7 @@ impl Contexts {
         for (name, context) in &self.contexts {
             let current = self.current.as_ref() == Some(name);
             let mode = if context.demo { "demo" } else { "real" };
-            let token = match (&context.token, &context.token_file) {
-                (Some(_), _) => "kept here".to_owned(),
-                (None, Some(path)) => path.display().to_string(),
-                (None, None) => "none".to_owned(),
-            };
+            let token = context.token_place();
             table.row([if current { "*" } else { "" }, name, &context.server, mode, &token]);
             list.push(json!({
                 "name": name, "server": context.server, "demo": context.demo, "current": current, "token": token,

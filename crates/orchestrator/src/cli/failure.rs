@@ -31,6 +31,13 @@ pub(super) enum Failure {
     },
     /// A manifest is invalid; what is wrong has been printed.
     InvalidManifest,
+    /// Somebody stopped waiting for a roll-out, which goes on.
+    StoppedWaiting {
+        /// Which.
+        deployment_id: String,
+    },
+    /// A file has members that nothing reads, and that was to be an error.
+    Unread(String),
     /// What was given to the command can not be used.
     Input(String),
     /// Whatever was to read the output has gone away.
@@ -54,6 +61,8 @@ pub(super) struct CallFailure {
     pub(super) request_id: Option<String>,
     /// How long the server asks to wait.
     pub(super) retry_after: Option<Duration>,
+    /// Where something was looked for and not found.
+    pub(super) place: Option<String>,
 }
 
 impl CallFailure {
@@ -66,6 +75,7 @@ impl CallFailure {
             details: Box::default(),
             request_id: None,
             retry_after: None,
+            place: None,
         }
     }
 
@@ -81,6 +91,7 @@ impl CallFailure {
                 details: Box::new(error["details"].clone()),
                 request_id: error["request_id"].as_str().map(str::to_owned).or(request_id),
                 retry_after: None,
+                place: None,
             },
             None => Self {
                 request_id,
@@ -142,8 +153,10 @@ impl Failure {
         match self {
             Self::Call(call) => call.exit_code(),
             Self::Deployment { .. } => 8,
-            Self::InvalidManifest => 3,
+            Self::InvalidManifest | Self::Unread(_) => 3,
             Self::Input(_) => 2,
+            // As a shell says of what Ctrl-C ended.
+            Self::StoppedWaiting { .. } => 130,
             Self::OutputClosed => 0,
             Self::Other(_) => 1,
         }
@@ -169,12 +182,14 @@ impl Failure {
                 "status": call.status,
                 "details": call.details,
                 "request_id": call.request_id,
+                "place": call.place,
             }}),
             Self::Deployment { code, reason, subject } => json!({"error": {
                 "code": code,
                 "message": format!("{subject}: {reason}"),
                 "reason": reason,
             }}),
+            Self::Unread(text) => json!({"error": {"code": "VALIDATION_FAILED", "message": text}}),
             other => json!({"error": {"code": "USAGE", "message": other.to_string()}}),
         }
     }
@@ -188,6 +203,9 @@ impl fmt::Display for Failure {
                 for (pointer, reason) in call.fields() {
                     write!(f, "\n  {pointer}: {reason}")?;
                 }
+                if let Some(place) = &call.place {
+                    write!(f, "\n  looked for in {place}")?;
+                }
                 if let Some(id) = &call.request_id {
                     write!(f, "\n  request id: {id}")?;
                 }
@@ -195,7 +213,11 @@ impl fmt::Display for Failure {
             }
             Self::Deployment { code, subject, reason } => write!(f, "{subject}: {reason} ({code})"),
             Self::InvalidManifest => write!(f, "the manifest is invalid"),
-            Self::Input(text) => write!(f, "{text}"),
+            Self::StoppedWaiting { deployment_id } => write!(
+                f,
+                "stopped waiting; the roll-out goes on, see: ecp status --watch --deployment {deployment_id}"
+            ),
+            Self::Input(text) | Self::Unread(text) => write!(f, "{text}"),
             Self::OutputClosed => write!(f, "the output is closed"),
             Self::Other(error) => write!(f, "{error:#}"),
         }

@@ -1,6 +1,7 @@
 //! What a command is given: files of YAML or JSON, and flags that stand for members of a body.
 
 use super::failure::Failure;
+use super::output::Output;
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::io::Read;
@@ -41,9 +42,34 @@ pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     }
 }
 
+/// What becomes of members that nothing reads.
+#[derive(Args)]
+pub(super) struct Unread {
+    /// Refuses a file with fields that nothing reads, before anything is changed; else they are a warning.
+    #[arg(long)]
+    pub(super) strict: bool,
+}
+
+impl Unread {
+    /// Warns of members that nothing reads, or refuses them.
+    pub(super) fn check(&self, output: &Output, pointers: &[String]) -> Result<(), Failure> {
+        if self.strict && !pointers.is_empty() {
+            let names = pointers.join(", ");
+            return Err(Failure::Unread(format!("nothing reads {names}; check the spelling (--strict)")));
+        }
+        for pointer in pointers {
+            output.warn(&format!("{pointer}: nothing reads this; check the spelling"));
+        }
+        Ok(())
+    }
+}
+
 /// Units of services and what is promised.
 #[derive(Args)]
 pub(super) struct DemandFlags {
+    /// What becomes of a file's other members.
+    #[command(flatten)]
+    pub(super) unread: Unread,
     /// Units of a service, such as callbot=50; may be repeated. 0 removes it.
     #[arg(short, long = "service", value_name = "SERVICE=UNITS", value_parser = parse_service)]
     services: Vec<(String, u64)>,
@@ -94,7 +120,7 @@ pub(super) struct TenantFlags {
     name: Option<String>,
     /// What is ordered and promised.
     #[command(flatten)]
-    demand: DemandFlags,
+    pub(super) demand: DemandFlags,
     /// Free text.
     #[arg(long)]
     description: Option<String>,

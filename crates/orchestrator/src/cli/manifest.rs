@@ -3,7 +3,7 @@
 use super::Client;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
-use super::input::read_object;
+use super::input::{Unread, read_object};
 use super::size::catalog;
 use clap::{Args, ValueEnum};
 use ecp_api::offline;
@@ -30,6 +30,12 @@ pub(super) struct Manifest {
     /// With Ingress.
     #[arg(long)]
     ingress: bool,
+    /// With the values of Secrets; else they are redacted, so that the manifest can go to Git.
+    #[arg(long, conflicts_with = "file")]
+    with_secrets: bool,
+    /// What becomes of a file's members that nothing reads.
+    #[command(flatten)]
+    unread: Unread,
     /// Another namespace than ecp-ai-TENANT.
     #[arg(short, long)]
     namespace: Option<String>,
@@ -56,6 +62,7 @@ impl Manifest {
                     .query("format", json.then_some("json"))
                     .query("include_monitoring", self.no_monitoring.then_some(false))
                     .query("include_ingress", self.ingress.then_some(true))
+                    .query("redact", (!self.with_secrets).then_some(true))
                     .query("namespace", self.namespace.as_ref());
                 client.options.connect()?.text(&call).await?
             }
@@ -76,7 +83,7 @@ impl Manifest {
         };
         let answer = offline::manifest(&catalog, &Value::Object(body), mode, &options)
             .map_err(|error| Failure::offline(&error, client.options.language()))?;
-        client.output.warn_unknown(&answer.unknown);
+        self.unread.check(&client.output, &answer.unknown)?;
         Ok(match self.format {
             ManifestFormat::Yaml => answer.value.to_yaml(),
             ManifestFormat::Json => answer.value.to_json(),

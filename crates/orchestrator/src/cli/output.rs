@@ -107,10 +107,12 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{style}{level}{style:#}: {text}");
     }
 
-    /// Warns of what was given but nothing reads.
-    pub(super) fn warn_unknown(&self, pointers: &[String]) {
-        for pointer in pointers {
-            self.complain("warning", &format!("{pointer}: nothing reads this; check the spelling"));
+    /// Warns of something that was done all the same.
+    pub(super) fn warn(&self, text: &str) {
+        if self.format == Format::Table {
+            self.complain("warning", text);
+        } else {
+            self.note(&serde_json::json!({"warning": {"message": text}}));
         }
     }
 

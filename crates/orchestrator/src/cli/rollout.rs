@@ -9,10 +9,7 @@ use super::table::{Cell, Table, status_style};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
-
-/// Pause between two looks at a roll-out.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+use std::time::Duration;
 
 /// A bar on a terminal; nothing elsewhere.
 struct Bar(Option<ProgressBar>);
@@ -97,14 +94,16 @@ pub(super) fn table(state: &Value) -> String {
     text
 }
 
-/// The failure of a roll-out that did not succeed.
-fn failure(subject: &str, state: &Value) -> Failure {
-    let failure = &state["failure"];
-    let last = entries(state, "logs").last().map(|entry| text_of(&entry["message"]));
-    let reason =
-        failure["message"].as_str().map(str::to_owned).or(last).unwrap_or_else(|| {
-            format!("the roll-out is {}; ecp status shows more", text_of(&state["status"]))
-        });
+/// The failure of a roll-out that did not succeed, by its last frame; one that was taken back says to what.
+fn failure(subject: &str, last: &Value) -> Failure {
+    let (failure, message) = (&last["failure"], text_of(&last["message"]));
+    let rolled_back = last["status"] == "rolled_back" && !message.is_empty();
+    let reason = match failure["message"].as_str() {
+        Some(reason) if rolled_back => format!("{reason}; {message}"),
+        Some(reason) => reason.to_owned(),
+        None if !message.is_empty() => message,
+        None => format!("the roll-out is {}; ecp status shows more", text_of(&last["status"])),
+    };
     let code = failure["code"].as_str().unwrap_or("DEPLOYMENT_FAILED").to_owned();
     Failure::Deployment { code, subject: subject.to_owned(), reason }
 }
@@ -126,57 +125,69 @@ impl Client {
         deployment_id: &str,
         limit: Duration,
     ) -> Result<(), Failure> {
-        let bar = Bar::new(self, deployment_id);
+        let last = self
+            .until_ended(connection, deployment_id, deployment_id, limit, |frame| {
+                self.output.frame(frame, line)
+            })
+            .await?;
+        if self.output.is_lively() {
+            self.output.line(&line(&last))?;
+        }
+        outcome(deployment_id, &last)
+    }
+
+    /// Waits for the end of one roll-out of a tenant, and answers with where the tenant stands then. A
+    /// roll-out that was taken back or that a newer one replaced has failed, whatever runs now.
+    pub(super) async fn wait_for_rollout(
+        &self,
+        connection: &Connection,
+        tenant_id: &str,
+        deployment_id: &str,
+        limit: Duration,
+    ) -> Result<Value, Failure> {
+        let last = self.until_ended(connection, tenant_id, deployment_id, limit, |_| Ok(())).await?;
+        outcome(tenant_id, &last)?;
+        Ok(self.deployment_status(connection, tenant_id).await?)
+    }
+
+    /// Follows a roll-out to its end and answers with the last frame; a bar shows it where there is a
+    /// terminal, `otherwise` elsewhere. A server that restarts is waited for; who stops waiting is told
+    /// that the roll-out goes on.
+    async fn until_ended(
+        &self,
+        connection: &Connection,
+        subject: &str,
+        deployment_id: &str,
+        limit: Duration,
+        mut otherwise: impl FnMut(&Value) -> Result<(), Failure>,
+    ) -> Result<Value, Failure> {
+        let bar = Bar::new(self, subject);
         let mut last = Value::Null;
         let follow = self.follow(connection, Stream::deployment(deployment_id), |frame| {
             if !bar.show(frame) {
-                self.output.frame(frame, line)?;
+                otherwise(frame)?;
             }
             last = frame.clone();
             Ok(ControlFlow::Continue(()))
         });
-        let ended = tokio::time::timeout(limit, follow).await;
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(limit, follow) => ended,
+            Ok(()) = tokio::signal::ctrl_c() => {
+                drop(bar);
+                return Err(Failure::StoppedWaiting { deployment_id: deployment_id.to_owned() });
+            }
+        };
         drop(bar);
-        match ended {
-            Ok(result) => result?,
-            Err(_) => return Err(too_late(deployment_id, limit, &last)),
-        }
-        if self.output.is_lively() {
-            self.output.line(&line(&last))?;
-        }
-        match last["status"].as_str() {
-            Some("running" | "deleted") => Ok(()),
-            _ => Err(failure(deployment_id, &last)),
-        }
+        ended.map_err(|_| too_late(subject, limit, &last))??;
+        Ok(last)
     }
+}
 
-    /// Waits until a tenant runs, and answers with the last state. A server that restarts is waited for.
-    pub(super) async fn wait_until_running(
-        &self,
-        connection: &Connection,
-        tenant_id: &str,
-        limit: Duration,
-    ) -> Result<Value, Failure> {
-        let started = Instant::now();
-        let bar = Bar::new(self, tenant_id);
-        let mut last = Value::Null;
-        loop {
-            match self.deployment_status(connection, tenant_id).await {
-                Ok(state) => last = state,
-                Err(failure) if failure.is_transient() || failure.code == TIMEOUT => {}
-                Err(failure) => return Err(failure.into()),
-            }
-            bar.show(&last);
-            match last["status"].as_str() {
-                Some("running") => return Ok(last),
-                None | Some("pending" | "deploying") => {}
-                Some(_) => return Err(failure(tenant_id, &last)),
-            }
-            if started.elapsed() >= limit {
-                return Err(too_late(tenant_id, limit, &last));
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
+/// Whether a roll-out or deletion ended well, by its last frame.
+fn outcome(subject: &str, last: &Value) -> Result<(), Failure> {
+    match last["status"].as_str() {
+        Some("running" | "deleted") => Ok(()),
+        _ => Err(failure(subject, last)),
     }
 }
 

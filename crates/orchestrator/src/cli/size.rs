@@ -52,7 +52,7 @@ impl Size {
         let (catalog, language) = (catalog(self.catalog.as_deref())?, client.options.language());
         let answer =
             offline::size(&catalog, &body, language).map_err(|error| Failure::offline(&error, language))?;
-        client.output.warn_unknown(&answer.unknown);
+        self.demand.unread.check(&client.output, &answer.unknown)?;
         let (value, explanation) = answer.value;
         if self.explain {
             return client.output.value(&explanation, |explanation| format!("{explanation:#}"));

@@ -20,7 +20,7 @@ pub(super) struct Status {
     /// Follows it to its end: a bar on a terminal, a line for each step elsewhere.
     #[arg(short, long)]
     watch: bool,
-    /// Waits until the tenant runs, then prints where it stands.
+    /// Waits for the end of the tenant's newest roll-out, then prints where it stands.
     #[arg(long, conflicts_with = "watch")]
     wait: bool,
     /// Seconds to watch or wait at most.
@@ -36,7 +36,9 @@ impl Status {
             return client.watch_rollout(&connection, &id, self.wait_timeout).await;
         };
         if self.wait {
-            let state = client.wait_until_running(&connection, &tenant_id, self.wait_timeout).await?;
+            let newest = client.deployment_status(&connection, &tenant_id).await?;
+            let id = text_of(&newest["deployment_id"]);
+            let state = client.wait_for_rollout(&connection, &tenant_id, &id, self.wait_timeout).await?;
             return client.output.value(&state, rollout::table);
         }
         let state = client.deployment_status(&connection, &tenant_id).await?;

@@ -1,8 +1,8 @@
 //! `ecp tenants`: list, get, create, update, delete.
 
 use super::Client;
-use super::connection::{Call, parse_seconds, tenant_path};
-use super::failure::Failure;
+use super::connection::{Call, Connection, parse_seconds, tenant_path};
+use super::failure::{CallFailure, Failure};
 use super::input::{TenantFlags, require_something};
 use super::output::{Format, entries, pairs_of, text_of};
 use super::rollout;
@@ -57,6 +57,22 @@ pub(super) struct Page {
     /// Reads every page.
     #[arg(long, conflicts_with = "skip")]
     pub(super) all: bool,
+}
+
+impl Page {
+    /// Reads this part of a list, or all of it; `call` asks for what comes after so many entries.
+    pub(super) async fn read(
+        &self,
+        connection: &Connection,
+        entries: &str,
+        call: impl Fn(Option<usize>) -> Call,
+    ) -> Result<Value, CallFailure> {
+        if self.all {
+            return connection.all_pages(entries, self.limit.unwrap_or(1000), |skip| call(Some(skip))).await;
+        }
+        let skip = self.skip.map(|skip| skip as usize);
+        connection.json(&call(skip).query("limit", self.limit)).await
+    }
 }
 
 /// Whether to wait for the roll-out, and how long.
@@ -157,17 +173,12 @@ impl List {
                 .query("status", self.status.as_ref())
                 .query("skip", skip)
         };
-        let list = if self.page.all {
-            connection.all_pages("tenants", self.page.limit.unwrap_or(1000), |skip| call(Some(skip))).await?
-        } else {
-            let skip = self.page.skip.map(|skip| skip as usize);
-            connection.json(&call(skip).query("limit", self.page.limit)).await?
-        };
-        client.output.value(&list, table)
+        let list = self.page.read(&connection, "tenants", call).await?;
+        client.output.value(&list, |list| table(list, &connection.place()))
     }
 }
 
-fn table(list: &Value) -> String {
+fn table(list: &Value, place: &str) -> String {
     let mut table = Table::new([
         "TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "CREATED",
     ]);
@@ -191,7 +202,7 @@ fn table(list: &Value) -> String {
     let shown = entries(list, "tenants").len();
     let total = list["total_count"].as_u64().unwrap_or(0);
     let more = if list["pagination"]["has_more"] == true { "; --all shows the rest" } else { "" };
-    format!("{table}\n\n{shown} of {total} tenants{more}")
+    format!("{table}\n\n{shown} of {total} tenants, {place}{more}")
 }
 
 fn detail(tenant: &Value) -> String {
@@ -261,18 +272,25 @@ impl Create {
         }
         require_something(&body, "a tenant id and what it wants")?;
         let connection = client.options.connect()?;
-        let call = Call::post("/api/v1/tenants/", Value::Object(body))
-            .query("dry_run", self.waiting.dry_run.then_some(true))
-            .repeatable(self.idempotency_key.is_some() || self.waiting.dry_run)
-            .header("idempotency-key", self.idempotency_key);
-        let answer = connection.json(&call).await?;
+        let call = |dry_run: bool| {
+            Call::post("/api/v1/tenants/", Value::Object(body.clone()))
+                .query("dry_run", dry_run.then_some(true))
+                .repeatable(self.idempotency_key.is_some() || dry_run)
+                .header("idempotency-key", self.idempotency_key.as_ref())
+        };
+        if self.tenant.demand.unread.strict {
+            connection.refuse_unread(&call(true)).await?;
+        }
+        let answer = connection.json(&call(self.waiting.dry_run)).await?;
         if self.waiting.dry_run {
             return client.output.value(&answer, preview);
         }
         let tenant_id = text_of(&answer["tenant_id"]);
         if self.waiting.wait {
-            client.say(&format!("{tenant_id}: accepted as {}", text_of(&answer["deployment_id"])))?;
-            let state = client.wait_until_running(&connection, &tenant_id, self.waiting.wait_timeout).await?;
+            let deployment_id = text_of(&answer["deployment_id"]);
+            client.say(&format!("{tenant_id}: accepted as {deployment_id}"))?;
+            let limit = self.waiting.wait_timeout;
+            let state = client.wait_for_rollout(&connection, &tenant_id, &deployment_id, limit).await?;
             return client
                 .output
                 .value(&state, |state| format!("{tenant_id}: {}", text_of(&state["status"])));
@@ -296,18 +314,23 @@ impl Update {
         let body = self.tenant.body(self.file.as_deref())?;
         require_something(&body, "what changes")?;
         let connection = client.options.connect()?;
-        let call = Call::put(tenant_path(&self.tenant_id, ""), Value::Object(body))
-            .query("dry_run", self.waiting.dry_run.then_some(true))
-            .query("rollback", self.rollback)
-            .repeatable(self.waiting.dry_run)
-            .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")));
-        let answer = connection.json(&call).await?;
+        let call = |dry_run: bool| {
+            Call::put(tenant_path(&self.tenant_id, ""), Value::Object(body.clone()))
+                .query("dry_run", dry_run.then_some(true))
+                .query("rollback", self.rollback)
+                .repeatable(dry_run)
+                .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")))
+        };
+        if self.tenant.demand.unread.strict {
+            connection.refuse_unread(&call(true)).await?;
+        }
+        let answer = connection.json(&call(self.waiting.dry_run)).await?;
         if self.waiting.dry_run {
             return client.output.value(&answer, preview);
         }
         if self.waiting.wait {
-            let state =
-                client.wait_until_running(&connection, &self.tenant_id, self.waiting.wait_timeout).await?;
+            let (deployment_id, limit) = (text_of(&answer["deployment_id"]), self.waiting.wait_timeout);
+            let state = client.wait_for_rollout(&connection, &self.tenant_id, &deployment_id, limit).await?;
             return client.output.value(&state, rollout::table);
         }
         client.output.value(&answer, detail)

@@ -143,3 +143,83 @@ fn messages_come_in_the_language_that_is_asked_for() {
         finish(server.command().env("LANG", "ko_KR.UTF-8").args(["tenants", "get", "nobody"]), "").err;
     assert!(of_the_system.contains("찾을 수 없습니다"), "{of_the_system}");
 }
+
+#[test]
+fn a_roll_out_that_was_taken_back_has_failed_and_says_to_what() {
+    let server = Server::start();
+    server.run(["tenants", "create", "back", "--name", "a", "-s", "chatbot=1", "--wait"]).done();
+    let update = ["tenants", "update", "back", "--demo-fault", "crash-loop", "--wait", "--rollback"];
+    let ran = server.run(update);
+    assert_eq!(ran.code, 8, "{ran:?}");
+    assert!(
+        ran.err.contains("CrashLoopBackOff") && ran.err.contains("brought back as deployment dep-"),
+        "{ran:?}"
+    );
+    assert!(!ran.out.contains("running"), "{ran:?}");
+    // What runs now is another roll-out, and that one is fine.
+    server.run(["status", "back", "--wait"]).done();
+}
+
+#[test]
+fn a_field_that_nothing_reads_is_said_and_refused_where_that_is_asked_for() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("tenant.yaml");
+    let text =
+        "tenant_id: typo\nname: a\nservice_requirements: {chatbot: 1}\nsla_targt: {availability: 99.9}\n";
+    std::fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    for arguments in [
+        &["tenants", "create", "-f", file, "--strict"][..],
+        &["size", "-f", file, "--strict"],
+        &["manifest", "-f", file, "--strict"],
+    ] {
+        let ran = server.run(arguments);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.err.contains("sla_targt"), "{ran:?}");
+    }
+    assert_eq!(server.run(["tenants", "get", "typo"]).code, 4, "nothing was created");
+    let ran = server.run(["tenants", "create", "-f", file]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.err.contains("warning: unknown field: sla_targt"), "{ran:?}");
+}
+
+#[test]
+fn what_is_read_can_be_applied_without_a_change_of_meaning() {
+    let server = Server::start();
+    server.run(["tenants", "create", "same", "--name", "a", "-s", "chatbot=1", "--wait"]).done();
+    let read = server.run(["tenants", "get", "same", "-o", "yaml"]).done();
+    assert!(read.contains("preset_chosen_by: calculator\n"), "{read}");
+    let update = ["tenants", "update", "same", "-f", "-", "--strict", "-o", "yaml"];
+    let ran = finish(server.command().args(update), &read);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    assert_eq!(ran.out, read, "nothing changed, not even the plan's being chosen");
+    let grown = server.run(["tenants", "update", "same", "-s", "callbot=100", "-o", "json"]).done();
+    let grown: Value = serde_json::from_str(&grown).expect("JSON");
+    assert_ne!(grown["preset"], "micro", "the calculator chose again");
+}
+
+#[test]
+fn secrets_are_printed_only_where_that_is_said() {
+    let server = Server::start();
+    let redacted = server.run(["manifest", "global-call-center"]).done();
+    let whole = server.run(["manifest", "global-call-center", "--with-secrets"]).done();
+    assert_ne!(redacted, whole);
+    assert!(redacted.contains("kind: Secret"), "{redacted}");
+    let again = server.run(["manifest", "global-call-center"]).done();
+    assert_eq!(redacted, again);
+}
+
+#[test]
+fn lists_and_what_is_not_found_say_where_that_was() {
+    let server = Server::start();
+    let place = format!("demo mode at {}", server.url);
+    for arguments in [&["tenants", "list"][..], &["audit"], &["alerts", "global-call-center"]] {
+        let list = server.run(arguments).done();
+        assert!(list.contains(&place), "{list}");
+    }
+    let nobody = server.run(["tenants", "get", "nobody"]).err;
+    assert!(nobody.contains(&format!("looked for in {place}")), "{nobody}");
+    let here = server.run(["context"]).done();
+    assert!(here.contains("demo") && here.contains(&server.url), "{here}");
+}
