@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use ecp_core::Timestamp;
 use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::manifest::ImmutableField;
 use ecp_core::ports::{ClusterError, MetricError, StoreError};
 use ecp_core::tenancy::TenancyError;
 use ecp_core::text::{Language, Message};
@@ -330,6 +331,25 @@ impl From<TenancyError> for ApiError {
             }
             TenancyError::Stale { tenant_id, expected, actual } => {
                 Self::stale(&tenant_id, actual).detail("expected_generation", expected)
+            }
+            TenancyError::NotInPlace { tenant_id, fields } => {
+                let named = |field: &ImmutableField| format!("{} {} {}", field.kind, field.name, field.field);
+                let told: Vec<String> = fields.iter().map(named).collect();
+                let fields: Vec<Value> = fields
+                    .iter()
+                    .map(|field| json!({ "kind": field.kind, "name": field.name, "field": field.field }))
+                    .collect();
+                Self::new(
+                    ErrorCode::Conflict,
+                    Message::new("api.not_in_place")
+                        .with("tenant_id", &tenant_id)
+                        .with("fields", told.join(", ")),
+                )
+                .detail("tenant_id", tenant_id.as_str())
+                .detail("immutable", fields)
+            }
+            error @ TenancyError::Pinned { .. } => {
+                Self::new(ErrorCode::DatabaseError, Message::new("api.database_failed")).caused_by(error)
             }
             TenancyError::NoServices(_) => {
                 Self::invalid_field("/service_requirements", Message::new("api.no_services"))

@@ -15,17 +15,18 @@ mod tests;
 mod view;
 
 use ecp_core::audit::AuditEntry;
-use ecp_core::catalog::Catalog;
+use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
 use ecp_core::ids::TenantId;
-use ecp_core::manifest::{Object, RenderOptions, render};
+use ecp_core::manifest::{ManifestDigest, Object};
 use ecp_core::ports::{
     Clock, Cluster, ClusterError, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore, WorkItem,
 };
+use ecp_core::revision::Revision;
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use ecp_core::{Mode, Timestamp};
-use healing::{Fights, was_never_applied};
+use healing::Fights;
 use parking_lot::Mutex;
 use slots::{Job, Slots};
 use std::collections::{BTreeSet, HashMap};
@@ -88,20 +89,21 @@ struct Shared {
     store: Arc<dyn TenantStore>,
     metrics: Arc<dyn MetricStore>,
     cluster: Arc<dyn Cluster>,
-    catalog: Arc<Catalog>,
+    /// The catalog of this start.
+    edition: Arc<Edition>,
     clock: Arc<dyn Clock>,
     options: ControllerOptions,
     slots: Mutex<Slots>,
-    /// Manifests of tenants in hand, by generation; a manifest is a pure function of both.
-    manifests: Mutex<HashMap<TenantId, Rendered>>,
+    /// Objects of tenants in hand, by the digest of what was pinned.
+    manifests: Mutex<HashMap<TenantId, Unpinned>>,
     /// Who changes what the controller puts back.
     fights: Mutex<Fights>,
     /// Deadlines do not run while nobody watches.
     watching_since: Timestamp,
 }
 
-/// Objects of a generation.
-type Rendered = (u64, Arc<Vec<Object>>);
+/// Objects, and the digest under which they are pinned.
+type Unpinned = (ManifestDigest, Arc<Vec<Object>>);
 
 /// How a look ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -123,6 +125,15 @@ enum LookError {
     Metrics(#[from] MetricError),
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    #[error("revision {number} of tenant {tenant_id} is not kept with its objects")]
+    Unkept { tenant_id: TenantId, number: u64 },
+    #[error("the objects of revision {number} of tenant {tenant_id} can not be read")]
+    Unreadable {
+        tenant_id: TenantId,
+        number: u64,
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 impl Controller {
@@ -143,7 +154,7 @@ impl Controller {
             store,
             metrics,
             cluster,
-            catalog,
+            edition: Arc::new(Edition::of(catalog)),
             clock,
             options,
             slots,
@@ -295,16 +306,14 @@ impl Shared {
         let Some(tenant) = self.store.tenant(id) else { return };
         let Some(deployment) = self.newest_deployment(&tenant) else { return };
         // What has not ended is in the queue already.
-        if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed)
-            || was_never_applied(&deployment)
-        {
+        if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed) {
             return;
         }
         let Ok(observation) = self.cluster.observe(id) else { return };
         let differs = view::differs_from_record(&deployment, &observation)
             || self.has_lost(&deployment, &observation)
             || self.fights.lock().has_rested(id, self.clock.now())
-            || self.has_drifted(&tenant).await;
+            || self.differs_from_what_is_in_force(&deployment, &observation).await;
         if differs && let Err(error) = self.store.queue_work(id).await {
             tracing::error!(%error, tenant.id = %id, "a tenant that differs can not be queued");
         }
@@ -429,20 +438,19 @@ impl Shared {
         Ok(())
     }
 
-    /// The tenant's objects.
-    async fn manifest(&self, tenant: &Tenant) -> Result<Arc<Vec<Object>>, StoreError> {
-        let kept = self.manifests.lock().get(&tenant.id).cloned();
-        if let Some((_, objects)) = kept.filter(|(generation, _)| *generation == tenant.generation) {
+    /// The objects of a revision, as they were when it was accepted.
+    async fn objects_of(&self, id: &TenantId, revision: &Revision) -> Result<Arc<Vec<Object>>, LookError> {
+        let kept = self.manifests.lock().get(id).cloned();
+        if let Some((_, objects)) = kept.filter(|(digest, _)| *digest == revision.manifest) {
             return Ok(objects);
         }
-        let objects = Arc::new(self.rendered(tenant).await?);
-        self.manifests.lock().insert(tenant.id.clone(), (tenant.generation, objects.clone()));
-        Ok(objects)
-    }
-
-    async fn rendered(&self, tenant: &Tenant) -> Result<Vec<Object>, StoreError> {
-        let secrets = self.store.tenant_secrets(&tenant.id).await?;
-        Ok(render(&self.catalog, tenant, &secrets, &RenderOptions::default()).objects)
+        let number = revision.number;
+        let pinned = self.store.pinned_manifest(id, &revision.manifest).await?;
+        let pinned = pinned.ok_or_else(|| LookError::Unkept { tenant_id: id.clone(), number })?;
+        let secrets = self.store.tenant_secrets(id).await?;
+        let objects = pinned.objects(&secrets);
+        let unreadable = |source| LookError::Unreadable { tenant_id: id.clone(), number, source };
+        Ok(Arc::new(objects.map_err(unreadable)?))
     }
 
     fn audit(&self, tenant: &Tenant, deployment: &Deployment, outcome: &str) -> AuditEntry {

@@ -1,10 +1,10 @@
 //! Demo mode's cluster at the start of the server: empty, then as the store says it was.
 
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes};
-use ecp_core::catalog::Catalog;
 use ecp_core::deployment::DeploymentStatus;
-use ecp_core::manifest::{RenderOptions, render};
+use ecp_core::manifest::Object;
 use ecp_core::ports::{Clock, StoreError, TenantStore};
+use ecp_core::tenant::Tenant;
 use std::sync::Arc;
 
 /// Makes the simulated cluster, empty. Faults that it is asked to show are read from the store.
@@ -24,7 +24,6 @@ pub fn demo_cluster(
 pub async fn restore_demo_cluster(
     cluster: &SimulatedCluster,
     store: &dyn TenantStore,
-    catalog: &Catalog,
 ) -> Result<(), StoreError> {
     // Those that run come first: what failed for want of room must not take theirs.
     for ended in [DeploymentStatus::Running, DeploymentStatus::Failed] {
@@ -33,12 +32,26 @@ pub async fn restore_demo_cluster(
             if !deployment.is_some_and(|deployment| deployment.status == ended) {
                 continue;
             }
-            let secrets = store.tenant_secrets(&tenant.id).await?;
-            let manifest = render(catalog, tenant, &secrets, &RenderOptions::default());
-            if let Err(error) = cluster.restore(&tenant.id, &manifest.objects) {
+            let Some(objects) = objects_in_force(store, tenant).await? else { continue };
+            if let Err(error) = cluster.restore(&tenant.id, &objects) {
                 tracing::warn!(%error, tenant.id = %tenant.id, "the simulated cluster does not take a tenant back");
             }
         }
     }
     Ok(())
+}
+
+/// What was in the cluster of a tenant whose roll-out had ended.
+async fn objects_in_force(
+    store: &dyn TenantStore,
+    tenant: &Tenant,
+) -> Result<Option<Vec<Object>>, StoreError> {
+    let revisions = store.revisions(&tenant.id).await?;
+    let Some(revision) = revisions.in_force() else { return Ok(None) };
+    let Some(pinned) = store.pinned_manifest(&tenant.id, &revision.manifest).await? else { return Ok(None) };
+    let secrets = store.tenant_secrets(&tenant.id).await?;
+    Ok(pinned
+        .objects(&secrets)
+        .inspect_err(|error| tracing::error!(%error, tenant.id = %tenant.id, "kept objects can not be read"))
+        .ok())
 }

@@ -3,11 +3,13 @@
 //! One commented file holds every figure; this module reads it and validates it whole. What the
 //! figures mean for a tenant is the sizing's.
 
+mod edition;
 mod kubernetes;
 mod model;
 mod rules;
 mod shape;
 
+pub use edition::{CatalogDigest, Edition};
 pub use kubernetes::{
     ImageSettings, IngressSettings, KubernetesSettings, MonitoringSettings, NodeSettings, RedisSettings,
     TolerationSettings,
@@ -114,6 +116,10 @@ fn availability<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ava
     Availability::parse(&text).map_err(|fault| {
         D::Error::custom(format!("{text:?} is no availability: it {fault}; write one such as \"99.9%\""))
     })
+}
+
+fn availability_text<S: serde::Serializer>(value: &Availability, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 #[cfg(test)]

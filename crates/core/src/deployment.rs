@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::ids::{DeploymentId, TenantId};
+use crate::revision::Cause;
 use crate::tenant::TenantSpec;
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
@@ -184,7 +185,14 @@ pub struct Deployment {
     /// Whether a failure of it is rolled back; where nothing is said, the configuration decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<bool>,
-    /// What ran before it, to roll back to.
+    /// Why there is one.
+    #[serde(default)]
+    pub cause: Cause,
+    /// Who asked for it: a token's name, `anonymous`, `controller`, `catalog`; unknown of those that
+    /// an earlier release accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// What ran before it, as a release wrote it that kept no revisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<TenantSpec>,
     /// Where it stands.
@@ -241,6 +249,8 @@ impl Deployment {
             kind,
             replaces: None,
             rollback: None,
+            cause: Cause::Request,
+            actor: None,
             last_good: None,
             status,
             phase: Phase::Queued,
@@ -262,6 +272,14 @@ impl Deployment {
     #[must_use]
     pub fn replacing(mut self, previous: DeploymentId) -> Self {
         self.replaces = Some(previous);
+        self
+    }
+
+    /// Says why there is one, and who asked for it.
+    #[must_use]
+    pub fn asked_for(mut self, cause: Cause, actor: &str) -> Self {
+        self.cause = cause;
+        self.actor = Some(actor.to_owned());
         self
     }
 

@@ -13,6 +13,7 @@ pub mod manifest;
 pub mod metrics;
 pub mod ports;
 pub mod quantity;
+pub mod revision;
 pub mod sizing;
 pub mod tenancy;
 pub mod tenant;

@@ -13,11 +13,13 @@ mod access;
 mod config;
 mod difference;
 mod footprint;
+mod in_place;
 mod monitoring;
 mod namespace;
 mod network;
 mod object;
 mod output;
+mod pinned;
 mod pods;
 pub mod prometheus;
 mod redis;
@@ -29,7 +31,9 @@ mod tests;
 
 pub use difference::{ObjectAction, ObjectChange, difference};
 pub use footprint::{limits, requested_resources};
+pub use in_place::{ImmutableField, changed_in_vain};
 pub use object::{Object, Workload};
+pub use pinned::{ManifestDigest, PinnedManifest};
 
 /// What the caller of the manifest call can choose.
 #[derive(Clone, Debug)]

@@ -5,11 +5,13 @@
 use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent};
 use crate::audit::AuditEntry;
+use crate::catalog::Edition;
 use crate::deployment::Deployment;
 use crate::ids::{AlertId, DeploymentId, TenantId};
-use crate::manifest::Object;
+use crate::manifest::{ManifestDigest, Object, PinnedManifest};
 use crate::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
 use crate::quantity::Resources;
+use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
 use crate::text::Message;
 use async_trait::async_trait;
@@ -106,6 +108,8 @@ pub struct NewTenant {
     pub deployment: Deployment,
     /// Its secrets.
     pub secrets: TenantSecrets,
+    /// Its first revision.
+    pub revision: NewRevision,
     /// Key and the response body to give again, where the caller sent one.
     pub idempotency: Option<(IdempotencyKey, serde_json::Value)>,
     /// Who asked.
@@ -128,6 +132,8 @@ pub struct TenantChange {
     pub tenant: Tenant,
     /// The deployment (or deletion) that rolls it out.
     pub deployment: Deployment,
+    /// What the tenant becomes; none of a deletion.
+    pub revision: Option<NewRevision>,
     /// Who asked.
     pub audit: AuditEntry,
 }
@@ -202,6 +208,21 @@ pub trait TenantStore: Send + Sync {
     /// Marks the deletion done: the tenant, its deployments, secrets and alerts go, the audit
     /// trail stays and gets `audit`.
     async fn remove_tenant(&self, id: &TenantId, audit: AuditEntry) -> Result<(), StoreError>;
+    /// The revisions of a tenant, oldest first; none of a tenant that is not there. How far each got
+    /// is what its deployment's recorded progress said, in the same transaction.
+    async fn revisions(&self, id: &TenantId) -> Result<Revisions, StoreError>;
+    /// The objects of one of a tenant's revisions; none where it is not kept (any more).
+    async fn pinned_manifest(
+        &self,
+        id: &TenantId,
+        digest: &ManifestDigest,
+    ) -> Result<Option<PinnedManifest>, StoreError>;
+    /// The catalog of a tenant's newest revision, from memory.
+    fn edition_of(&self, id: &TenantId) -> Option<Arc<Edition>>;
+    /// True of a tenant of which revisions are kept, from memory.
+    fn has_revisions(&self, id: &TenantId) -> bool;
+    /// Keeps revisions of a tenant of which none are kept; where there are some, nothing is done.
+    async fn adopt_revisions(&self, id: &TenantId, revisions: Vec<NewRevision>) -> Result<(), StoreError>;
     /// Secret values of a tenant.
     async fn tenant_secrets(&self, id: &TenantId) -> Result<TenantSecrets, StoreError>;
 

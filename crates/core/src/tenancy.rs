@@ -2,16 +2,17 @@
 
 use crate::Timestamp;
 use crate::audit::AuditEntry;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Edition};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
-use crate::manifest;
+use crate::manifest::{self, ImmutableField, PinnedManifest};
 use crate::ports::{
     Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, Refusal, StoreError,
     TenantChange, TenantStore,
 };
 use crate::quantity::memory_text;
-use crate::sizing::{self, Demand, DeploymentTime, Sizing};
+use crate::revision::{Cause, NewRevision, Revisions};
+use crate::sizing::{self, DeploymentTime, Sizing};
 use crate::tenant::{
     Availability, DemoFault, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
@@ -120,6 +121,23 @@ pub enum TenancyError {
         /// What it is.
         actual: u64,
     },
+    /// The change needs what a cluster does not let anybody change in an object that is there.
+    #[error("tenant {tenant_id} can not be changed in place")]
+    NotInPlace {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// What would have to change.
+        fields: Vec<ImmutableField>,
+    },
+    /// The kept objects of a revision can not be read.
+    #[error("the kept objects of tenant {tenant_id} can not be read")]
+    Pinned {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
     /// The change would leave the tenant without any service.
     #[error("tenant {0} would be left without a service")]
     NoServices(TenantId),
@@ -127,7 +145,7 @@ pub enum TenancyError {
 
 /// The tenants of one mode.
 pub struct Tenancy {
-    catalog: Arc<Catalog>,
+    edition: Arc<Edition>,
     store: Arc<dyn TenantStore>,
     cluster: Arc<dyn Cluster>,
     clock: Arc<dyn Clock>,
@@ -147,7 +165,8 @@ impl Tenancy {
         clock: Arc<dyn Clock>,
         time_scale: f64,
     ) -> Self {
-        Self { catalog, store, cluster, clock, time_scale, admission: Mutex::new(()) }
+        let edition = Arc::new(Edition::of(catalog));
+        Self { edition, store, cluster, clock, time_scale, admission: Mutex::new(()) }
     }
 
     /// Accepts a tenant; when this returns, it is on disk. `respond` makes the response body that
@@ -168,9 +187,13 @@ impl Tenancy {
         }
         let now = self.now();
         let tenant = self.plan_creation(id, spec, now)?;
+        let secrets = TenantSecrets::generate(manifest::SECRET_KEYS);
         let new = NewTenant {
-            deployment: self.deployment_of(&tenant, DeploymentKind::Create, now),
-            secrets: TenantSecrets::generate(manifest::SECRET_KEYS),
+            deployment: self
+                .deployment_of(&tenant, DeploymentKind::Create, now)
+                .asked_for(Cause::Request, &caller.actor),
+            revision: NewRevision::render(&self.edition, &tenant, &secrets, Cause::Request),
+            secrets,
             idempotency: idempotency.map(|key| (key, respond(&tenant))),
             audit: self.audit(caller, "tenant.create", None, &tenant, now),
             tenant,
@@ -194,19 +217,15 @@ impl Tenancy {
     ) -> Result<Arc<Tenant>, TenancyError> {
         let _admitted = self.admission.lock().await;
         let now = self.now();
-        let (before, tenant) = self.plan_update(id, patch, if_match, now)?;
-        let Some(tenant) = tenant else { return Ok(before) };
-        let last_good = match before.status {
-            TenantStatus::Running => Some(before.spec.clone()),
-            _ => self
-                .store
-                .deployment(&before.deployment_id)
-                .and_then(|deployment| deployment.last_good.clone()),
-        };
-        let deployment =
-            self.deployment_of(&tenant, DeploymentKind::Update, now).replacing(before.deployment_id.clone());
+        let (before, planned) = self.plan_update(id, patch, if_match, now).await?;
+        let Some((tenant, revision)) = planned else { return Ok(before) };
+        let deployment = self
+            .deployment_of(&tenant, DeploymentKind::Update, now)
+            .replacing(before.deployment_id.clone())
+            .asked_for(Cause::Request, &caller.actor);
         let change = TenantChange {
-            deployment: Deployment { rollback, last_good, ..deployment },
+            deployment: Deployment { rollback, ..deployment },
+            revision: Some(revision),
             audit: self.audit(caller, "tenant.update", Some(&before), &tenant, now),
             tenant,
         };
@@ -223,7 +242,7 @@ impl Tenancy {
     ) -> Result<Deletion, TenancyError> {
         let _admitted = self.admission.lock().await;
         let before = self.existing(id)?;
-        let estimated_time = sizing::deletion_time(&self.catalog, &before.sizing);
+        let estimated_time = sizing::deletion_time(self.catalog(), &before.sizing);
         if before.status == TenantStatus::Deleting {
             if force {
                 self.hurry_deletion(&before).await?;
@@ -243,7 +262,9 @@ impl Tenancy {
         let change = TenantChange {
             deployment: self
                 .deployment_of(&tenant, DeploymentKind::Delete { force }, now)
-                .replacing(before.deployment_id.clone()),
+                .replacing(before.deployment_id.clone())
+                .asked_for(Cause::Request, &caller.actor),
+            revision: None,
             audit: self.audit(caller, "tenant.delete", Some(&before), &tenant, now),
             tenant,
         };
@@ -264,8 +285,8 @@ impl Tenancy {
         patch: TenantPatch,
         if_match: Option<u64>,
     ) -> Result<Preview, TenancyError> {
-        let (before, after) = self.plan_update(id, patch, if_match, self.now())?;
-        let after = after.unwrap_or_else(|| (*before).clone());
+        let (before, planned) = self.plan_update(id, patch, if_match, self.now()).await?;
+        let after = planned.map_or_else(|| (*before).clone(), |(tenant, _)| tenant);
         self.preview(Some(before), Some(after)).await
     }
 
@@ -292,9 +313,12 @@ impl Tenancy {
             None => TenantSecrets::generate(manifest::SECRET_KEYS),
         };
         let rendered = |tenant: &Tenant| {
-            manifest::render(&self.catalog, tenant, &secrets, &manifest::RenderOptions::default()).objects
+            manifest::render(self.catalog(), tenant, &secrets, &manifest::RenderOptions::default()).objects
         };
-        let old = before.as_deref().map(rendered).unwrap_or_default();
+        let old = match &before {
+            Some(before) => self.objects_in_force(&before.id, &secrets).await?,
+            None => Vec::new(),
+        };
         let new = after.as_ref().map(rendered).unwrap_or_default();
         let tried: Vec<_> = new.iter().filter_map(|object| serde_json::to_value(object).ok()).collect();
         let refusals = if tried.is_empty() { Vec::new() } else { self.cluster.dry_run(&tried).await? };
@@ -306,20 +330,20 @@ impl Tenancy {
         if let Some(existing) = self.store.tenant(&id) {
             return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
         }
-        let tenant = planned_tenant(&self.catalog, id, spec, now);
+        let tenant = planned_tenant(self.catalog(), id, spec, now);
         self.cluster.check_namespace(&tenant.id)?;
         self.check_capacity(&tenant.id, &tenant.sizing)?;
         Ok(tenant)
     }
 
     /// The tenant as it is, and as a change would make it; none where there is nothing to roll out.
-    fn plan_update(
+    async fn plan_update(
         &self,
         id: &TenantId,
         patch: TenantPatch,
         if_match: Option<u64>,
         now: Timestamp,
-    ) -> Result<(Arc<Tenant>, Option<Tenant>), TenancyError> {
+    ) -> Result<(Arc<Tenant>, Option<(Tenant, NewRevision)>), TenancyError> {
         let before = self.existing(id)?;
         if before.status == TenantStatus::Deleting {
             return Err(StoreError::TenantDeleting(id.clone()).into());
@@ -329,11 +353,7 @@ impl Tenancy {
         if spec.service_requirements.is_empty() {
             return Err(TenancyError::NoServices(id.clone()));
         }
-        let sizing = size(&self.catalog, &spec);
-        if spec == before.spec && sizing == before.sizing && before.status != TenantStatus::Failed {
-            return Ok((before, None));
-        }
-        self.check_capacity(id, &sizing)?;
+        let sizing = size(self.catalog(), &spec);
         let tenant = Tenant {
             spec,
             sizing,
@@ -343,7 +363,56 @@ impl Tenancy {
             updated_at: now,
             ..(*before).clone()
         };
-        Ok((before, Some(tenant)))
+        let secrets = self.store.tenant_secrets(id).await?;
+        let revisions = self.store.revisions(id).await?;
+        let pinned = PinnedManifest::render(self.catalog(), &tenant, &secrets);
+        let same = tenant.spec == before.spec && tenant.sizing == before.sizing;
+        let rendered_alike = revisions.newest().is_some_and(|newest| newest.manifest == pinned.digest);
+        if same && rendered_alike && before.status != TenantStatus::Failed {
+            return Ok((before, None));
+        }
+        self.check_in_place(id, &revisions, &pinned).await?;
+        self.check_capacity(id, &tenant.sizing)?;
+        let revision = NewRevision::pin(&self.edition, &tenant, pinned, Cause::Request);
+        Ok((before, Some((tenant, revision))))
+    }
+
+    /// Refuses what a cluster would not change in the objects that are there, or may be.
+    async fn check_in_place(
+        &self,
+        id: &TenantId,
+        revisions: &Revisions,
+        wanted: &PinnedManifest,
+    ) -> Result<(), TenancyError> {
+        let unreadable = |source| TenancyError::Pinned { tenant_id: id.clone(), source };
+        let after = wanted.redacted().map_err(unreadable)?;
+        for revision in revisions.perhaps_in_cluster().filter(|revision| revision.manifest != wanted.digest) {
+            let Some(pinned) = self.store.pinned_manifest(id, &revision.manifest).await? else { continue };
+            let before = pinned.redacted().map_err(unreadable)?;
+            let fields = manifest::changed_in_vain(&before, &after);
+            if !fields.is_empty() {
+                return Err(TenancyError::NotInPlace { tenant_id: id.clone(), fields });
+            }
+        }
+        Ok(())
+    }
+
+    /// What is to be in the cluster now.
+    async fn objects_in_force(
+        &self,
+        id: &TenantId,
+        secrets: &TenantSecrets,
+    ) -> Result<Vec<manifest::Object>, TenancyError> {
+        let revisions = self.store.revisions(id).await?;
+        let Some(revision) = revisions.in_force().or(revisions.newest()) else { return Ok(Vec::new()) };
+        let Some(pinned) = self.store.pinned_manifest(id, &revision.manifest).await? else {
+            return Ok(Vec::new());
+        };
+        pinned.objects(secrets).map_err(|source| TenancyError::Pinned { tenant_id: id.clone(), source })
+    }
+
+    fn catalog(&self) -> &Catalog {
+        &self.edition.catalog
     }
 
     async fn hurry_deletion(&self, tenant: &Tenant) -> Result<(), TenancyError> {
@@ -370,10 +439,10 @@ impl Tenancy {
             .tenants()
             .iter()
             .filter(|tenant| tenant.id != *id)
-            .map(|tenant| manifest::requested_resources(&self.catalog, &tenant.sizing))
+            .map(|tenant| manifest::requested_resources(self.catalog(), &tenant.sizing))
             .fold(capacity.used.minus(&capacity.used_by_tenants), |sum, one| sum.plus(&one));
         let free = capacity.total.minus(&accepted);
-        let wanted = manifest::requested_resources(&self.catalog, sizing);
+        let wanted = manifest::requested_resources(self.catalog(), sizing);
         let cores = |millicores: u64| format!("{millicores}m");
         let pairs = [
             ("cpu", wanted.cpu_millicores, free.cpu_millicores, cores as fn(u64) -> String),
@@ -397,7 +466,7 @@ impl Tenancy {
 
     fn deployment_of(&self, tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {
         let time = match kind {
-            DeploymentKind::Delete { .. } => sizing::deletion_time(&self.catalog, &tenant.sizing),
+            DeploymentKind::Delete { .. } => sizing::deletion_time(self.catalog(), &tenant.sizing),
             DeploymentKind::Create | DeploymentKind::Update => tenant.sizing.deployment_time,
         };
         let seconds = f64::from(time.max_minutes) * 60.0 / self.time_scale;
@@ -462,12 +531,7 @@ pub fn planned_tenant(catalog: &Catalog, id: TenantId, spec: TenantSpec, now: Ti
 }
 
 fn size(catalog: &Catalog, spec: &TenantSpec) -> Sizing {
-    let demand = Demand {
-        preset: spec.preset,
-        service_requirements: spec.service_requirements.clone(),
-        sla_target: spec.sla_target,
-    };
-    sizing::size(catalog, &demand)
+    sizing::size(catalog, &spec.demand())
 }
 
 fn check_generation(tenant: &Tenant, if_match: Option<u64>) -> Result<(), TenancyError> {

@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 use crate::ids::{DeploymentId, TenantId};
-use crate::sizing::Sizing;
+use crate::sizing::{Demand, Sizing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -278,6 +278,15 @@ impl TenantSpec {
     /// Who chose the plan.
     pub fn preset_choice(&self) -> PresetChoice {
         if self.preset.is_some() { PresetChoice::Request } else { PresetChoice::Calculator }
+    }
+
+    /// What is to be sized.
+    pub fn demand(&self) -> Demand {
+        Demand {
+            preset: self.preset,
+            service_requirements: self.service_requirements.clone(),
+            sla_target: self.sla_target,
+        }
     }
 }
 

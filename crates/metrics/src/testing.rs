@@ -3,11 +3,13 @@
 use crate::{EmbeddedMetrics, MetricsOptions};
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
+use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::metrics::Sample;
 use ecp_core::ports::{Clock, NewTenant, ProgressUpdate, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
+use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{DeploymentTime, Sizing};
 use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
@@ -152,10 +154,13 @@ impl World {
             now,
             None,
         );
+        let secrets = TenantSecrets::generate(&[]);
+        let edition = Arc::new(Edition::of(Arc::new(Catalog::embedded())));
         let new = NewTenant {
+            revision: NewRevision::render(&edition, &tenant, &secrets, Cause::Request),
             tenant: tenant.clone(),
             deployment,
-            secrets: TenantSecrets::generate(&[]),
+            secrets,
             idempotency: None,
             audit: self.audit(&tenant, "tenant.create"),
         };
@@ -186,7 +191,11 @@ impl World {
             ..tenant.clone()
         };
         let audit = self.audit(&tenant, "tenant.delete");
-        self.store.change_tenant(TenantChange { tenant, deployment, audit }).await.expect("changes");
+        let revision = None;
+        self.store
+            .change_tenant(TenantChange { tenant, deployment, revision, audit })
+            .await
+            .expect("changes");
     }
 
     /// Runs SQL past the stores.

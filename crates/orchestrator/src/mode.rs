@@ -10,6 +10,7 @@ use ecp_cluster::{
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
 use ecp_store::{Database, MIGRATIONS, SqliteStore};
@@ -50,6 +51,14 @@ impl ModeRuntime {
         let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), options)?;
         if mode.is_demo() && config.demo.seed {
             crate::seeds::plant(&*store, catalog, &**clock).await?;
+        }
+        let adopted = adopt_tenants(&*store, catalog).await?;
+        if adopted > 0 {
+            tracing::info!(
+                mode = mode.as_str(),
+                tenants = adopted,
+                "tenants of an earlier release are taken to run with the present catalog; nothing is rolled out"
+            );
         }
         let existing: HashSet<_> = store.tenants().iter().map(|tenant| tenant.id.clone()).collect();
         metrics.forget_all_but(&existing).await?;
@@ -140,10 +149,10 @@ impl ModeRuntime {
         let (controller, cancel) = (self.controller.clone(), stop.clone());
         match self.simulated.clone() {
             Some(cluster) => {
-                let (store, catalog) = (self.store.clone(), self.catalog.clone());
+                let store = self.store.clone();
                 tasks.spawn(async move {
                     // In the background: with thousands of tenants it takes longer than a start may.
-                    if let Err(error) = restore_demo_cluster(&cluster, &*store, &catalog).await {
+                    if let Err(error) = restore_demo_cluster(&cluster, &*store).await {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(error, "the simulated cluster is not as it was; it is deployed anew");
                     }

@@ -3,18 +3,20 @@
 use anyhow::Context;
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
-use ecp_core::catalog::Catalog;
+use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel, Phase};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::SECRET_KEYS;
 use ecp_core::ports::{Clock, NewTenant, StoreError, TenantStore};
-use ecp_core::sizing::{self, Demand};
+use ecp_core::revision::{Cause, NewRevision};
+use ecp_core::sizing;
 use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
 use ecp_core::text::Message;
 use serde_json::json;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 /// The setting that says the database was seeded; a seeded tenant that was deleted stays deleted.
 const SEEDED: &str = "demo.seeded";
@@ -80,12 +82,13 @@ pub fn busiest() -> HashSet<TenantId> {
 
 /// Creates the demo tenants, running, in a database that never had them. They get secrets, a
 /// finished deployment and an audit entry as any other tenant.
-pub async fn plant(store: &dyn TenantStore, catalog: &Catalog, clock: &dyn Clock) -> anyhow::Result<()> {
+pub async fn plant(store: &dyn TenantStore, catalog: &Arc<Catalog>, clock: &dyn Clock) -> anyhow::Result<()> {
     if store.setting(SEEDED).await?.is_some() {
         return Ok(());
     }
+    let edition = Arc::new(Edition::of(catalog.clone()));
     for seed in &SEEDS {
-        match store.create_tenant(seed.tenant(catalog, clock.now())?).await {
+        match store.create_tenant(seed.tenant(&edition, clock.now())?).await {
             Ok(_) | Err(StoreError::TenantExists { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -94,7 +97,7 @@ pub async fn plant(store: &dyn TenantStore, catalog: &Catalog, clock: &dyn Clock
 }
 
 impl Seed {
-    fn tenant(&self, catalog: &Catalog, now: Timestamp) -> anyhow::Result<NewTenant> {
+    fn tenant(&self, edition: &Arc<Edition>, now: Timestamp) -> anyhow::Result<NewTenant> {
         let created_at: Timestamp = self.created_at.parse()?;
         let spec = TenantSpec {
             name: self.name.to_owned(),
@@ -109,14 +112,9 @@ impl Seed {
             description: Some(self.description.to_owned()),
             demo_fault: None,
         };
-        let demand = Demand {
-            preset: spec.preset,
-            service_requirements: spec.service_requirements.clone(),
-            sla_target: spec.sla_target,
-        };
         let tenant = Tenant {
             id: TenantId::parse(self.id)?,
-            sizing: sizing::size(catalog, &demand),
+            sizing: sizing::size(&edition.catalog, &spec.demand()),
             spec,
             status: TenantStatus::Running,
             generation: 1,
@@ -148,6 +146,8 @@ impl Seed {
             outcome: "completed".to_owned(),
         };
         let secrets = TenantSecrets::generate(SECRET_KEYS);
-        Ok(NewTenant { tenant, deployment, secrets, idempotency: None, audit })
+        let mut revision = NewRevision::render(edition, &tenant, &secrets, Cause::Request);
+        revision.revision.learn_from(&deployment);
+        Ok(NewTenant { tenant, deployment, secrets, revision, idempotency: None, audit })
     }
 }

@@ -19,6 +19,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") },
     Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
+    Migration { name: "creating the revision tables", sql: include_str!("../migrations/0003_revisions.sql") },
 ];
 
 /// The schema of the token file.

@@ -9,10 +9,12 @@
 use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject, Severity};
 use ecp_core::audit::AuditEntry;
+use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId};
 use ecp_core::ports::{AuditQuery, NewTenant, SystemClock, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
+use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{DeploymentTime, Sizing};
 use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
@@ -88,7 +90,8 @@ fn new_tenant(id: TenantId) -> NewTenant {
         updated_at: now,
     };
     let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
-    NewTenant { tenant, deployment, secrets, idempotency: None, audit: audit(&id, "tenant.create") }
+    let revision = revision(&tenant, &secrets);
+    NewTenant { tenant, deployment, secrets, revision, idempotency: None, audit: audit(&id, "tenant.create") }
 }
 
 fn change(tenant: &Tenant, kind: DeploymentKind) -> TenantChange {
@@ -107,7 +110,14 @@ fn change(tenant: &Tenant, kind: DeploymentKind) -> TenantChange {
         None,
     );
     let audit = audit(&tenant.id, "tenant.update");
-    TenantChange { tenant, deployment, audit }
+    let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
+    let revision = (tenant.status != TenantStatus::Deleting).then(|| revision(&tenant, &secrets));
+    TenantChange { tenant, deployment, revision, audit }
+}
+
+fn revision(tenant: &Tenant, secrets: &TenantSecrets) -> NewRevision {
+    let edition = Arc::new(Edition::of(Arc::new(Catalog::embedded())));
+    NewRevision::render(&edition, tenant, secrets, Cause::Request)
 }
 
 fn alert(tenant_id: &TenantId, id: &str) -> Alert {

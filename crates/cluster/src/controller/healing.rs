@@ -3,7 +3,8 @@
 //! Healing is at once, but not for ever: an object that something else changes or deletes again and
 //! again rests for a while, so that two controllers do not chase each other. Applying is [`super::rollout`]'s.
 
-use super::{Shared, view};
+use super::Shared;
+use super::view::{self, View};
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentStatus};
@@ -124,12 +125,6 @@ impl Fights {
     }
 }
 
-/// True of a deployment whose manifest the cluster would not take: none of it may ever be applied,
-/// and what ran before is left as it is.
-pub(super) fn was_never_applied(deployment: &Deployment) -> bool {
-    deployment.failure.as_ref().is_some_and(|failure| failure.code == "MANIFEST_INVALID")
-}
-
 impl Shared {
     /// True where a running tenant lost again what was on its way back. A deployment that failed may
     /// name objects that never were there.
@@ -142,16 +137,35 @@ impl Shared {
         lost.iter().any(|object| !fights.rests(&deployment.tenant_id, object, now))
     }
 
-    /// True where something is there and not as it was applied. Where nothing changed since the last
-    /// time, this costs nothing.
-    pub(super) async fn has_drifted(&self, tenant: &Tenant) -> bool {
-        if !self.cluster.may_have_drifted(&tenant.id) {
+    /// True where something is there and not as it was applied, or where what is in force after a
+    /// roll-out that came to nothing is not there whole. Where nothing changed and nothing failed, this
+    /// costs nothing.
+    pub(super) async fn differs_from_what_is_in_force(
+        &self,
+        deployment: &Deployment,
+        observation: &Observation,
+    ) -> bool {
+        let id = &deployment.tenant_id;
+        let may_have_drifted = self.cluster.may_have_drifted(id);
+        if !may_have_drifted && deployment.status != DeploymentStatus::Failed {
             return false;
         }
-        let Ok(objects) = self.rendered(tenant).await else { return false };
-        let Ok(drifts) = self.cluster.drift(&tenant.id, &objects) else { return false };
+        let Ok(revisions) = self.store.revisions(id).await else { return false };
+        let Some(in_force) = revisions.in_force() else { return false };
+        let is_earlier = in_force.number != deployment.generation;
+        if !may_have_drifted && !is_earlier {
+            return false;
+        }
+        let Ok(objects) = self.objects_of(id, in_force).await else { return false };
+        let drifts = match may_have_drifted {
+            true => self.cluster.drift(id, &objects).unwrap_or_default(),
+            false => Vec::new(),
+        };
+        let view = is_earlier.then(|| View::of(&objects, observation)).unwrap_or_default();
         let (fights, now) = (self.fights.lock(), self.clock.now());
-        drifts.iter().any(|drift| !fights.rests(&tenant.id, &name_of(drift), now))
+        drifts.iter().any(|drift| !fights.rests(id, &name_of(drift), now))
+            || view.missing.iter().any(|object| !fights.rests(id, object, now))
+            || view.surplus
     }
 
     /// What healing put back: an entry says what was found.

@@ -1,6 +1,6 @@
 //! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
 
-use super::healing::{FIGHT_TIME, Found, MOST_HEALS, was_never_applied};
+use super::healing::{FIGHT_TIME, Found, MOST_HEALS};
 use super::view::{View, news, pods_ready, stalled};
 use super::{LookEnd, LookError, Shared};
 use crate::reasons;
@@ -11,8 +11,8 @@ use ecp_core::deployment::{
 use ecp_core::ids::DeploymentId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{ClusterError, ObjectState, StoreError, TenantChange};
-use ecp_core::sizing::{self, Demand};
-use ecp_core::tenant::{Tenant, TenantSpec, TenantStatus};
+use ecp_core::revision::{Cause, NewRevision, Revision, Revisions};
+use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,8 @@ struct Look<'a> {
     /// What is to be there in the end: an update rolls out without the quota, since pods that go and
     /// pods that come count together, and those that come would wait for ever for those that go.
     whole: Arc<Vec<Object>>,
+    /// What the tenant was and is to be; `objects` are of one of these.
+    revisions: Revisions,
     /// The record, as it will be written next.
     deployment: Deployment,
 }
@@ -91,12 +93,28 @@ impl Shared {
         tenant: Arc<Tenant>,
         recorded: &Deployment,
     ) -> Result<LookEnd, LookError> {
-        let whole = self.manifest(&tenant).await?;
+        let revisions = self.store.revisions(&tenant.id).await?;
+        let is_final = recorded.status.is_final();
+        let wanted = if is_final { revisions.in_force() } else { revisions.numbered(recorded.generation) };
+        let whole = match wanted {
+            Some(revision) => self.objects_of(&tenant.id, revision).await?,
+            // The cluster took nothing yet of what it could be kept at.
+            None if is_final => return Ok(LookEnd::Done),
+            None => {
+                let (tenant_id, number) = (tenant.id.clone(), recorded.generation);
+                return Err(LookError::Unkept { tenant_id, number });
+            }
+        };
+        if let Some(revision) = wanted {
+            let unpinned = (revision.manifest.clone(), whole.clone());
+            self.manifests.lock().insert(tenant.id.clone(), unpinned);
+        }
         let lifts_quota = recorded.kind == DeploymentKind::Update
             && !recorded.status.is_final()
             && recorded.phase < Phase::Verifying;
         let objects = if lifts_quota { Arc::new(without_quota(&whole)) } else { whole.clone() };
-        let mut look = Look { shared: self, tenant, objects, whole, deployment: recorded.clone() };
+        let deployment = recorded.clone();
+        let mut look = Look { shared: self, tenant, objects, whole, revisions, deployment };
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
         match end {
             Err(LookError::Cluster(
@@ -182,6 +200,18 @@ impl Look<'_> {
         Ok(())
     }
 
+    /// Applies objects one after another: what the cluster refuses keeps no other from coming back.
+    async fn apply_each(&mut self, objects: &[Object]) -> Result<(), ClusterError> {
+        let mut refused = None;
+        for object in objects {
+            match self.apply(std::slice::from_ref(object)).await {
+                Err(refusal @ ClusterError::Refused { .. }) => _ = refused.get_or_insert(refusal),
+                end => end?,
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
     /// Asks the cluster about the whole manifest before anything is written; what it refuses, in
     /// words.
     async fn refused_beforehand(&self) -> Result<Option<Message>, LookError> {
@@ -207,7 +237,7 @@ impl Look<'_> {
         if found.is_to_be_put_back() {
             let wanted: Vec<Object> =
                 self.objects.iter().filter(|object| found.names(object)).cloned().collect();
-            self.apply(&wanted).await?;
+            self.apply_each(&wanted).await?;
             self.shared.fights.lock().healed(&self.tenant.id, &found, now);
         }
         if view.surplus {
@@ -311,10 +341,10 @@ impl Look<'_> {
 
     /// Keeps a tenant whose deployment has ended as it should be.
     async fn keep(&mut self) -> Result<LookEnd, LookError> {
-        if was_never_applied(&self.deployment) {
-            return Ok(LookEnd::Done);
-        }
         let (view, found) = self.put_right().await?;
+        if self.stays_at().is_some() {
+            return self.keep_earlier(&view, &found).await;
+        }
         if !found.is_nothing() {
             self.tell_healed(&found);
             let status = self.tenant.status;
@@ -359,6 +389,26 @@ impl Look<'_> {
         Ok(LookEnd::Done)
     }
 
+    /// The revision that is in force although this deployment was to bring another.
+    fn stays_at(&self) -> Option<&Revision> {
+        self.revisions.in_force().filter(|revision| revision.number != self.deployment.generation)
+    }
+
+    /// Says what was put back of the revision that stays in force after a roll-out that came to
+    /// nothing; the tenant is what the roll-out left it.
+    async fn keep_earlier(&mut self, view: &View, found: &Found) -> Result<LookEnd, LookError> {
+        if found.is_nothing() && self.shows(view) {
+            return Ok(LookEnd::Done);
+        }
+        self.tell_healed(found);
+        if found.is_nothing() {
+            self.announce(pods_ready(view));
+        }
+        self.show(view);
+        self.record_healing(self.tenant.status, found).await?;
+        Ok(LookEnd::Done)
+    }
+
     /// Ends the deployment with what the cluster would not take.
     async fn refused(&mut self, refusal: &ClusterError) -> Result<LookEnd, LookError> {
         if self.deployment.status == DeploymentStatus::Failed {
@@ -395,32 +445,32 @@ impl Look<'_> {
 
     async fn fail(&mut self, code: &str, message: Message) -> Result<LookEnd, LookError> {
         let failure = Failure { code: code.to_owned(), message };
-        if let Some(good) = self.revision_to_return_to() {
-            return self.roll_back(failure, good).await;
+        let wanted = !self.deployment.status.is_final()
+            && self.deployment.rollback.unwrap_or(self.shared.options.rollback_on_failure);
+        let good = self.revisions.last_whole_before(self.deployment.generation);
+        if let Some(good) = good.filter(|_| wanted).cloned() {
+            return self.roll_back(failure, &good).await;
         }
         self.deployment.fail(self.now(), failure);
+        if wanted {
+            self.note(LogLevel::Warning, Message::new("deployment.nothing_to_return_to"));
+        }
+        let stays_at = self.stays_at().map(|revision| revision.number);
+        if let Some(number) = stays_at {
+            self.note(LogLevel::Info, Message::new("deployment.stays_at").with("revision", number));
+        }
         self.record_outcome(TenantStatus::Failed, "failed").await?;
-        Ok(LookEnd::Done)
+        // What was begun of the new one gives way to what is in force, now and not at some later look.
+        Ok(if stays_at.is_some() { LookEnd::Again } else { LookEnd::Done })
     }
 
-    /// What ran before this update, where it is to run again.
-    fn revision_to_return_to(&self) -> Option<TenantSpec> {
-        let wanted = self.deployment.rollback.unwrap_or(self.shared.options.rollback_on_failure);
-        let under_way = self.deployment.kind == DeploymentKind::Update && !self.deployment.status.is_final();
-        self.deployment.last_good.clone().filter(|_| wanted && under_way)
-    }
-
-    /// Makes what ran before the tenant's newest revision, and ends this deployment as rolled back.
-    async fn roll_back(&mut self, failure: Failure, good: TenantSpec) -> Result<LookEnd, LookError> {
+    /// Makes an earlier revision the tenant's newest, to the letter, and ends this deployment as
+    /// rolled back.
+    async fn roll_back(&mut self, failure: Failure, good: &Revision) -> Result<LookEnd, LookError> {
         let now = self.now();
-        let demand = Demand {
-            preset: good.preset,
-            service_requirements: good.service_requirements.clone(),
-            sla_target: good.sla_target,
-        };
         let tenant = Tenant {
-            sizing: sizing::size(&self.shared.catalog, &demand),
-            spec: good,
+            sizing: good.sizing.clone(),
+            spec: good.spec.clone(),
             status: TenantStatus::Pending,
             generation: self.tenant.generation + 1,
             deployment_id: DeploymentId::generate(),
@@ -430,10 +480,11 @@ impl Look<'_> {
         let (id, newer) = (tenant.id.clone(), tenant.deployment_id.clone());
         let kind = DeploymentKind::Update;
         let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)
-            .replacing(self.deployment.id.clone());
+            .replacing(self.deployment.id.clone())
+            .asked_for(Cause::Rollback, "controller");
         // Going back and forth between two revisions that fail would never end.
-        let last_good = self.deployment.last_good.clone();
-        let deployment = Deployment { rollback: Some(false), last_good, ..deployment };
+        let deployment = Deployment { rollback: Some(false), ..deployment };
+        let revision = Some(NewRevision::again(good, &tenant, Cause::Rollback));
         self.deployment.roll_back(now, failure, &newer);
         let audit = AuditEntry {
             action: "tenant.rollback".to_owned(),
@@ -443,7 +494,7 @@ impl Look<'_> {
             after: Some(serde_json::json!({ "generation": tenant.generation, "spec": tenant.spec })),
             ..self.shared.audit(&self.tenant, &self.deployment, "accepted")
         };
-        self.shared.store.change_tenant(TenantChange { tenant, deployment, audit }).await?;
+        self.shared.store.change_tenant(TenantChange { tenant, deployment, revision, audit }).await?;
         self.record_outcome(TenantStatus::Failed, "rolled_back").await?;
         Ok(LookEnd::Again)
     }

@@ -3,11 +3,11 @@
 use super::KubernetesSettings;
 use crate::quantity::Resources;
 use crate::tenant::{Availability, Preset, Service};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The catalog, validated whole.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Catalog {
     /// What a tenant is promised that states no SLA.
@@ -49,18 +49,18 @@ pub struct Catalog {
 }
 
 /// What a tenant is promised that states no SLA.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultSla {
     /// Share of time in service.
-    #[serde(deserialize_with = "super::availability")]
+    #[serde(deserialize_with = "super::availability", serialize_with = "super::availability_text")]
     pub availability: Availability,
     /// Milliseconds.
     pub response_time_ms: u32,
 }
 
 /// A plan.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Which preset.
@@ -94,7 +94,7 @@ impl Plan {
 }
 
 /// A GPU.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Device {
     /// Its name in requests and answers.
@@ -118,7 +118,7 @@ pub struct Device {
 }
 
 /// A service. Figures that are left out are zero: the service causes no such work.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceModel {
     /// What one unit is.
@@ -156,7 +156,7 @@ pub struct ServiceModel {
 }
 
 /// Work on CPU.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CpuModel {
     /// Speech-to-text channels that a core carries.
@@ -174,7 +174,7 @@ pub struct CpuModel {
 }
 
 /// Work on GPU.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GpuModel {
     /// Share of speech that comes from the cache.
@@ -188,7 +188,7 @@ pub struct GpuModel {
 }
 
 /// A factor on nlp and aicm work.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoadMultiplier {
     /// Voice channels up to which it holds; 0 for no bound.
@@ -198,7 +198,7 @@ pub struct LoadMultiplier {
 }
 
 /// What one container asks of the scheduler.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requests {
     /// Thousandths of a core.
@@ -208,7 +208,7 @@ pub struct Requests {
 }
 
 /// Containers' limits are whole multiples of these.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitSteps {
     /// Thousandths of a core.
@@ -218,7 +218,7 @@ pub struct LimitSteps {
 }
 
 /// A grown plan holds whole multiples of these.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrowthSteps {
     /// Thousandths of a core.
@@ -230,7 +230,7 @@ pub struct GrowthSteps {
 }
 
 /// Memory beside the containers' base.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MemoryModel {
     /// MiB for each voice channel.
@@ -240,7 +240,7 @@ pub struct MemoryModel {
 }
 
 /// Storage.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StorageModel {
     /// GB for each service.
@@ -254,7 +254,7 @@ pub struct StorageModel {
 }
 
 /// Availability of pods.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvailabilityModel {
     /// Share of time that one pod answers.
@@ -262,7 +262,7 @@ pub struct AvailabilityModel {
 }
 
 /// When a smaller plan is offered.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Alternatives {
     /// Largest growth of the response time in percent.
@@ -270,7 +270,7 @@ pub struct Alternatives {
 }
 
 /// Prices beside the plans'.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
     /// Stand-alone channels of a block.
@@ -282,7 +282,7 @@ pub struct Prices {
 }
 
 /// What a tenant costs the operator.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperatorCost {
     /// Hours of a month.
@@ -296,7 +296,7 @@ pub struct OperatorCost {
 }
 
 /// Minutes to deploy and to delete.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentMinutes {
     /// Before the first workload.

@@ -11,7 +11,7 @@ pub(super) const SERVICE_CONFIG: &str = "service-config";
 pub(super) const SERVICE_SECRET: &str = "service-credentials";
 
 /// Stands for a secret value where the reader may not see it.
-const REDACTED: &str = "REDACTED";
+pub(super) const REDACTED: &str = "REDACTED";
 
 /// The pods never call the cluster, so they carry no token for it.
 pub(super) fn service_account(scope: &Scope<'_>) -> Object {
@@ -81,10 +81,14 @@ pub(super) fn secret(scope: &Scope<'_>, secrets: &TenantSecrets) -> Object {
         let redacted = values.keys().map(|key| (key.clone(), REDACTED.to_owned()));
         secret.string_data = Some(redacted.collect());
     } else {
-        let bytes = values.iter().map(|(key, value)| (key.clone(), ByteString(value.clone().into_bytes())));
-        secret.data = Some(bytes.collect());
+        secret.data = Some(values.iter().map(|(key, value)| (key.clone(), bytes(value))).collect());
     }
     Object::Secret(secret)
+}
+
+/// A secret value as the cluster keeps it.
+pub(super) fn bytes(value: &str) -> ByteString {
+    ByteString(value.as_bytes().to_vec())
 }
 
 /// Differs whenever the data does (FNV-1a, 64 bits). It detects a change and protects nothing, so

@@ -13,30 +13,52 @@ use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Serialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// One typed object; serializes as the object itself, `apiVersion` and `kind` included.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-#[allow(missing_docs, reason = "each variant is the Kubernetes kind of its name")]
-pub enum Object {
-    Namespace(Namespace),
-    ResourceQuota(ResourceQuota),
-    LimitRange(LimitRange),
-    NetworkPolicy(NetworkPolicy),
-    ServiceAccount(ServiceAccount),
-    ConfigMap(ConfigMap),
-    Secret(Secret),
-    StatefulSet(StatefulSet),
-    Deployment(Deployment),
-    Service(Service),
-    HorizontalPodAutoscaler(HorizontalPodAutoscaler),
-    PodDisruptionBudget(PodDisruptionBudget),
-    ServiceMonitor(ServiceMonitor),
-    PrometheusRule(PrometheusRule),
-    Ingress(Ingress),
+/// Declares [`Object`] and how one is read back, from one list of kinds.
+macro_rules! objects {
+    ($($kind:ident),* $(,)?) => {
+        /// One typed object; serializes as the object itself, `apiVersion` and `kind` included.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[serde(untagged)]
+        #[allow(missing_docs, reason = "each variant is the Kubernetes kind of its name")]
+        pub enum Object {
+            $($kind($kind)),*
+        }
+
+        impl<'de> Deserialize<'de> for Object {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = Value::deserialize(deserializer)?;
+                let kind = value.get("kind").and_then(Value::as_str).unwrap_or_default();
+                $(if kind == <$kind as Resource>::KIND {
+                    return serde_json::from_value(value).map(Self::$kind).map_err(D::Error::custom);
+                })*
+                Err(D::Error::custom(format!("{kind:?} is no kind of a manifest")))
+            }
+        }
+    };
 }
+
+objects!(
+    Namespace,
+    ResourceQuota,
+    LimitRange,
+    NetworkPolicy,
+    ServiceAccount,
+    ConfigMap,
+    Secret,
+    StatefulSet,
+    Deployment,
+    Service,
+    HorizontalPodAutoscaler,
+    PodDisruptionBudget,
+    ServiceMonitor,
+    PrometheusRule,
+    Ingress,
+);
 
 /// Evaluates `$body` with `$object` bound to the typed object, whichever kind it is.
 macro_rules! of_any_kind {

@@ -3,11 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::{Metadata, NamespaceResourceScope, Resource};
 use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// Tells Prometheus which Services to scrape.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct ServiceMonitor {
     /// Name, namespace, labels.
     pub metadata: ObjectMeta,
@@ -16,7 +16,7 @@ pub struct ServiceMonitor {
 }
 
 /// Which Services, and how.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServiceMonitorSpec {
     /// How each Service is scraped.
@@ -30,7 +30,7 @@ pub struct ServiceMonitorSpec {
 }
 
 /// One port that is scraped.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoint {
     /// Between two scrapes, such as `30s`.
@@ -42,7 +42,7 @@ pub struct Endpoint {
 }
 
 /// Alerts and the expressions that raise them.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 pub struct PrometheusRule {
     /// Name, namespace, labels.
     pub metadata: ObjectMeta,
@@ -51,14 +51,14 @@ pub struct PrometheusRule {
 }
 
 /// Groups of rules.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PrometheusRuleSpec {
     /// The groups; rules of one are evaluated together.
     pub groups: Vec<RuleGroup>,
 }
 
 /// Rules that are evaluated together.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RuleGroup {
     /// Its name, unique in the object.
     pub name: String,
@@ -67,7 +67,7 @@ pub struct RuleGroup {
 }
 
 /// One alert.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rule {
     /// Its name.
     pub alert: String,

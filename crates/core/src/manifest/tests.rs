@@ -50,7 +50,7 @@ fn tenant(id: &str, preset: Option<Preset>, services: &[(Service, u32)]) -> Tena
 }
 
 /// The contract's tenant.
-fn my_ai_service() -> Tenant {
+pub(super) fn my_ai_service() -> Tenant {
     let services = [
         (Service::Callbot, 50),
         (Service::Chatbot, 100),

@@ -4,6 +4,7 @@
 
 use super::deployments::Deployments;
 use ecp_core::alerts::{Alert, AlertEvent};
+use ecp_core::catalog::{CatalogDigest, Edition};
 use ecp_core::ids::TenantId;
 use ecp_core::tenant::Tenant;
 use std::collections::HashMap;
@@ -15,6 +16,8 @@ pub(super) struct Entry {
     pub(super) tenant: Arc<Tenant>,
     /// Open alerts, oldest first.
     pub(super) open_alerts: Vec<Arc<Alert>>,
+    /// The catalog of its newest revision.
+    pub(super) catalog: Option<CatalogDigest>,
     /// Number of the newest alert change.
     pub(super) alert_seq: watch::Sender<u64>,
 }
@@ -25,6 +28,8 @@ pub(super) struct Index {
     /// By `created_at`, then id.
     ordered: Arc<Vec<Arc<Tenant>>>,
     pub(super) deployments: Deployments,
+    /// Catalogs that revisions name.
+    pub(super) editions: HashMap<CatalogDigest, Arc<Edition>>,
 }
 
 impl Index {
@@ -58,6 +63,7 @@ impl Index {
                 let entry = Entry {
                     tenant: tenant.clone(),
                     open_alerts: Vec::new(),
+                    catalog: None,
                     alert_seq: watch::Sender::new(0),
                 };
                 self.entries.insert(tenant.id.clone(), entry);

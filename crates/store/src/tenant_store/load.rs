@@ -2,8 +2,8 @@
 
 use super::Shared;
 use super::index::Index;
-use super::rows;
 use super::work_queue::WorkQueue;
+use super::{revisions, rows};
 use crate::database::Database;
 use crate::errors::WorkError;
 use ecp_core::Timestamp;
@@ -44,6 +44,12 @@ fn load_index(connection: &Connection) -> Result<Index, WorkError> {
     tenants.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     for tenant in tenants {
         index.put_tenant(Arc::new(tenant));
+    }
+    index.editions = revisions::load_editions(connection)?;
+    for (id, catalog) in revisions::load_newest_catalogs(connection)? {
+        if let Some(entry) = index.entry_mut(&tenant_id(id)?) {
+            entry.catalog = Some(catalog);
+        }
     }
     let under_way: Vec<Deployment> =
         rows::documents(connection, "SELECT document FROM deployments WHERE finished = 0", [])?;

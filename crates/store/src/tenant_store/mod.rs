@@ -1,7 +1,7 @@
 //! Tenants, deployments, work, alerts and the audit trail of one mode.
 //!
 //! Each write is one transaction; what reads need is kept in memory and changed after the commit.
-//! The submodules follow the tables: `tenants`, `progress` (deployments), `work`, `alerts`; `index`,
+//! The submodules follow the tables: `tenants`, `progress` (deployments), `revisions`, `work`, `alerts`; `index`,
 //! `deployments` and `work_queue` are the memory beside them.
 
 mod alerts;
@@ -9,6 +9,7 @@ mod deployments;
 mod index;
 mod load;
 mod progress;
+mod revisions;
 mod rows;
 mod tenants;
 mod work;
@@ -20,12 +21,15 @@ use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::audit::AuditEntry;
+use ecp_core::catalog::Edition;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::{AlertId, DeploymentId, TenantId};
+use ecp_core::manifest::{ManifestDigest, PinnedManifest};
 use ecp_core::ports::{
     AuditQuery, Clock, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError, TenantChange,
     TenantStore, WorkItem,
 };
+use ecp_core::revision::{NewRevision, Revisions};
 use ecp_core::tenant::{Tenant, TenantSecrets};
 use index::Index;
 use parking_lot::{Mutex, RwLock};
@@ -145,6 +149,31 @@ impl TenantStore for SqliteStore {
 
     async fn remove_tenant(&self, id: &TenantId, audit: AuditEntry) -> Result<(), StoreError> {
         self.end_deletion(id.clone(), audit).await
+    }
+
+    async fn revisions(&self, id: &TenantId) -> Result<Revisions, StoreError> {
+        self.read_revisions(id.clone()).await
+    }
+
+    async fn pinned_manifest(
+        &self,
+        id: &TenantId,
+        digest: &ManifestDigest,
+    ) -> Result<Option<PinnedManifest>, StoreError> {
+        self.read_manifest(id.clone(), digest.clone()).await
+    }
+
+    fn edition_of(&self, id: &TenantId) -> Option<Arc<Edition>> {
+        let index = self.shared.index.read();
+        index.editions.get(index.entry(id)?.catalog.as_ref()?).cloned()
+    }
+
+    fn has_revisions(&self, id: &TenantId) -> bool {
+        self.shared.index.read().entry(id).is_some_and(|entry| entry.catalog.is_some())
+    }
+
+    async fn adopt_revisions(&self, id: &TenantId, revisions: Vec<NewRevision>) -> Result<(), StoreError> {
+        self.keep_adopted(id.clone(), revisions).await
     }
 
     async fn tenant_secrets(&self, id: &TenantId) -> Result<TenantSecrets, StoreError> {

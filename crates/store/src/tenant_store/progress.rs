@@ -1,5 +1,6 @@
 //! Deployments: what the controller found, and reading them back.
 
+use super::revisions;
 use super::rows::{self, to_document};
 use super::{Shared, SqliteStore};
 use crate::errors::WorkError;
@@ -25,6 +26,7 @@ impl SqliteStore {
                 }
                 let document = to_document(&update.deployment)?;
                 update_deployment(transaction, &update.deployment, &document)?;
+                revisions::learn(transaction, &update.deployment)?;
                 if let Some(audit) = &update.audit {
                     rows::insert_audit(transaction, audit)?;
                 }

@@ -1,5 +1,6 @@
 //! Creations, changes and the ends of deletions.
 
+use super::revisions::RevisionRows;
 use super::rows::{self, to_document};
 use super::{Shared, SqliteStore};
 use crate::errors::WorkError;
@@ -19,6 +20,7 @@ const IDEMPOTENCY_KEPT_S: i64 = 24 * 60 * 60;
 struct Accepted {
     tenant: Arc<Tenant>,
     deployment: Arc<Deployment>,
+    revision: Option<Arc<RevisionRows>>,
     queue_number: u64,
 }
 
@@ -28,6 +30,9 @@ impl Accepted {
         index.put_tenant(self.tenant.clone());
         index.deployments.put(self.deployment.clone());
         drop(index);
+        if let Some(revision) = &self.revision {
+            revision.publish(shared, &self.tenant.id);
+        }
         shared.queue.lock().put(&self.tenant.id, self.queue_number, 0, now);
         shared.tell_tenants_changed();
         shared.tell_work_changed();
@@ -60,6 +65,7 @@ impl SqliteStore {
                 Ok(Arc::new(Outcome::New(Accepted {
                     tenant: Arc::new(new.tenant),
                     deployment: Arc::new(new.deployment),
+                    revision: Some(documents.revision),
                     queue_number,
                 })))
             },
@@ -79,13 +85,16 @@ impl SqliteStore {
     pub(super) async fn accept_change(&self, change: TenantChange) -> Result<Arc<Tenant>, StoreError> {
         const OPERATION: &str = "changing a tenant";
         let now = self.clock.now();
-        let prepare = || Ok((to_document(&change.tenant)?, to_document(&change.deployment)?));
-        let (tenant_document, deployment_document) =
+        let prepare = || {
+            let revision = change.revision.clone().map(RevisionRows::of).transpose()?.map(Arc::new);
+            Ok((to_document(&change.tenant)?, to_document(&change.deployment)?, revision))
+        };
+        let (tenant_document, deployment_document, revision) =
             prepare().map_err(|error: WorkError| error.into_store_error(OPERATION))?;
         let accepted = self.write(
             OPERATION,
             move |transaction, shared| {
-                let TenantChange { tenant, deployment, audit } = change;
+                let TenantChange { tenant, deployment, audit, .. } = change;
                 let stored = rows::tenant(transaction, &tenant.id)?
                     .ok_or_else(|| StoreError::TenantNotFound(tenant.id.clone()))?;
                 if stored.status == TenantStatus::Deleting {
@@ -97,12 +106,16 @@ impl SqliteStore {
                 }
                 rows::update_tenant(transaction, &tenant, &tenant_document)?;
                 rows::insert_deployment(transaction, &deployment, &deployment_document)?;
+                if let Some(revision) = &revision {
+                    revision.insert(transaction, &tenant.id)?;
+                }
                 let queue_number = shared.next_queue_number();
                 queue(transaction, &tenant.id, queue_number)?;
                 rows::insert_audit(transaction, &audit)?;
                 Ok(Arc::new(Accepted {
                     tenant: Arc::new(tenant),
                     deployment: Arc::new(deployment),
+                    revision,
                     queue_number,
                 }))
             },
@@ -157,6 +170,7 @@ struct CreationDocuments {
     tenant: String,
     deployment: String,
     secrets: String,
+    revision: Arc<RevisionRows>,
     response: Option<String>,
 }
 
@@ -166,6 +180,7 @@ impl CreationDocuments {
             tenant: to_document(&new.tenant)?,
             deployment: to_document(&new.deployment)?,
             secrets: to_document(&new.secrets)?,
+            revision: Arc::new(RevisionRows::of(new.revision.clone())?),
             response: new.idempotency.as_ref().map(|(_, response)| to_document(response)).transpose()?,
         })
     }
@@ -191,6 +206,7 @@ fn insert_creation(
     transaction
         .prepare_cached("INSERT INTO secrets (tenant_id, document) VALUES (?1, ?2)")?
         .execute(params![id.as_str(), documents.secrets])?;
+    documents.revision.insert(transaction, id)?;
     queue(transaction, id, queue_number)?;
     rows::insert_audit(transaction, &new.audit)?;
     if let (Some((key, _)), Some(response)) = (&new.idempotency, &documents.response) {

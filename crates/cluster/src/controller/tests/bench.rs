@@ -11,6 +11,7 @@ use ecp_core::ports::{
     AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
 };
 use ecp_core::quantity::Resources;
+use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
 use ecp_core::tenant::{Availability, DemoFault, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
 use ecp_core::text::Message;
@@ -50,6 +51,15 @@ impl MetricStore for Metrics {
     }
 }
 
+/// When a cluster refuses an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// When it is asked what it would say.
+    Beforehand,
+    /// When the object is applied, those before it are there then.
+    Applying,
+}
+
 /// The simulated cluster behind a connection that can be disturbed.
 pub(super) struct Line {
     pub(super) simulated: Arc<SimulatedCluster>,
@@ -59,6 +69,8 @@ pub(super) struct Line {
     pub(super) refused_kind: Mutex<Option<&'static str>>,
     /// Objects of this kind would be refused.
     pub(super) refused_beforehand: Mutex<Option<&'static str>>,
+    /// One object, by kind and name, is refused at this point.
+    pub(super) refused_object: Mutex<Option<(Refused, &'static str, &'static str)>>,
     /// The namespace is somebody else's.
     pub(super) foreign: AtomicBool,
     /// What applying warns of.
@@ -85,6 +97,7 @@ impl Line {
             cut: AtomicBool::new(false),
             refused_kind: Mutex::new(None),
             refused_beforehand: Mutex::new(None),
+            refused_object: Mutex::new(None),
             foreign: AtomicBool::new(false),
             warning: Mutex::new(None),
             drifts: Mutex::default(),
@@ -103,6 +116,10 @@ impl Line {
             return Err(ClusterError::Unreachable("connection refused".to_owned()));
         }
         Ok(())
+    }
+
+    fn refuses(&self, at: Refused, kind: &str, name: &str) -> bool {
+        self.refused_object.lock().is_some_and(|(when, of, named)| (when, of, named) == (at, kind, name))
     }
 
     /// Somebody changes an object of a tenant.
@@ -138,7 +155,10 @@ impl Cluster for Line {
             return Err(ClusterError::ForeignNamespace { namespace: format!("ecp-ai-{tenant_id}") });
         }
         let refused = *self.refused_kind.lock();
-        if let Some(object) = objects.iter().find(|object| Some(object.kind()) == refused) {
+        let is_refused = |object: &&Object| {
+            Some(object.kind()) == refused || self.refuses(Refused::Applying, object.kind(), object.name())
+        };
+        if let Some(object) = objects.iter().find(is_refused) {
             return Err(ClusterError::Refused {
                 kind: object.kind().to_owned(),
                 name: object.name().to_owned(),
@@ -166,7 +186,11 @@ impl Cluster for Line {
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
         self.check()?;
         let refused = *self.refused_beforehand.lock();
-        let asked = objects.iter().enumerate().filter(|(_, object)| object["kind"].as_str() == refused);
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let asked = objects.iter().enumerate().filter(|(_, object)| {
+            let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+            Some(kind.as_str()) == refused || self.refuses(Refused::Beforehand, &kind, &name)
+        });
         let refusal = |(index, object): (usize, &serde_json::Value)| Refusal {
             index,
             kind: object["kind"].as_str().unwrap().to_owned(),
@@ -225,6 +249,9 @@ pub(super) struct Bench {
     pub(super) clock: Arc<ManualClock>,
     nodes: SimulatedNodes,
     max_concurrent: usize,
+    /// What the next start is given.
+    pub(super) catalog: Arc<Catalog>,
+    pub(super) options: ControllerOptions,
     /// Most tenants that were looked at side by side.
     pub(super) most_looks: usize,
     process: Option<Process>,
@@ -238,7 +265,16 @@ impl Bench {
     pub(super) async fn with(nodes: SimulatedNodes, max_concurrent: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::new());
-        let mut bench = Self { folder, clock, nodes, max_concurrent, most_looks: 0, process: None };
+        let mut bench = Self {
+            folder,
+            clock,
+            nodes,
+            max_concurrent,
+            catalog: Arc::new(Catalog::embedded()),
+            options: ControllerOptions::default(),
+            most_looks: 0,
+            process: None,
+        };
         bench.start().await;
         bench
     }
@@ -247,13 +283,13 @@ impl Bench {
         let database = Database::open(&self.folder.path().join("demo.db"), MIGRATIONS).unwrap();
         let clock: Arc<dyn Clock> = self.clock.clone();
         let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).unwrap());
-        let catalog = Arc::new(Catalog::embedded());
+        let catalog = self.catalog.clone();
         let speed = DemoSpeed::new(1.0).unwrap();
         let simulated = demo_cluster(store.clone(), clock.clone(), &self.nodes, speed);
-        restore_demo_cluster(&simulated, &*store, &catalog).await.unwrap();
+        restore_demo_cluster(&simulated, &*store).await.unwrap();
         let line = Arc::new(Line::to(simulated));
         let metrics = Arc::new(Metrics::default());
-        let options = ControllerOptions { max_concurrent: self.max_concurrent, ..Default::default() };
+        let options = ControllerOptions { max_concurrent: self.max_concurrent, ..self.options.clone() };
         let controller = Controller::new(
             Mode::Demo,
             store.clone(),
@@ -351,15 +387,22 @@ impl Bench {
         }
     }
 
+    /// The catalog of this start, under its name.
+    pub(super) fn edition(&self) -> Arc<Edition> {
+        Arc::new(Edition::of(self.catalog.clone()))
+    }
+
     pub(super) async fn create(&self, name: &str, fault: Option<DemoFault>) -> DeploymentId {
         let tenant = tenant(name, self.clock.now(), fault);
         let deployment = deployment(&tenant, DeploymentKind::Create, self.clock.now());
         let deployment_id = deployment.id.clone();
+        let secrets = TenantSecrets::generate(ecp_core::manifest::SECRET_KEYS);
         let new = NewTenant {
             audit: accepted(&tenant, "tenant.create"),
+            revision: NewRevision::render(&self.edition(), &tenant, &secrets, Cause::Request),
             tenant,
             deployment,
-            secrets: TenantSecrets::generate(ecp_core::manifest::SECRET_KEYS),
+            secrets,
             idempotency: None,
         };
         self.store().create_tenant(new).await.unwrap();
@@ -380,7 +423,15 @@ impl Bench {
         };
         let deployment = deployment(&tenant, kind, self.clock.now()).replacing(previous);
         let deployment_id = deployment.id.clone();
-        let change = TenantChange { audit: accepted(&tenant, "tenant.change"), tenant, deployment };
+        let revision = match kind {
+            DeploymentKind::Delete { .. } => None,
+            _ => {
+                let secrets = self.store().tenant_secrets(&tenant.id).await.unwrap();
+                Some(NewRevision::render(&self.edition(), &tenant, &secrets, Cause::Request))
+            }
+        };
+        let audit = accepted(&tenant, "tenant.change");
+        let change = TenantChange { tenant, deployment, revision, audit };
         self.store().change_tenant(change).await.unwrap();
         deployment_id
     }

@@ -1,5 +1,6 @@
 //! What others change and delete, what the cluster would not take, and what it warns of.
 
+use super::bench::Refused;
 use super::*;
 use crate::controller::healing::MOST_HEALS;
 use ecp_core::deployment::LogLevel;
@@ -169,20 +170,82 @@ async fn a_manifest_that_the_cluster_would_refuse_is_never_applied_not_even_late
 }
 
 #[tokio::test]
-async fn a_change_that_the_cluster_would_refuse_leaves_what_runs_as_it_is() {
+async fn what_ran_stays_healed_after_a_change_that_the_cluster_refused_also_after_a_restart() {
+    for refused in [Refused::Beforehand, Refused::Applying] {
+        for restart in [false, true] {
+            let mut bench = running(&["acme"]).await;
+            let before = bench.line().simulated.observe(&id("acme")).unwrap();
+            *bench.line().refused_object.lock() = Some((refused, "Deployment", "advisor"));
+            let services = [(Service::Callbot, 50), (Service::Advisor, 5)];
+            let deployment_id = bench.change(changed(bench.tenant("acme"), &services)).await;
+            bench.run_to_rest().await;
+            let failed = bench.deployment(&deployment_id);
+            assert_eq!(failed.status, DeploymentStatus::Failed, "{refused:?}");
+            assert!(failed.logs.iter().any(|line| line.message.key == "deployment.stays_at"));
+            let is_back = |bench: &Bench| {
+                let now = bench.line().simulated.observe(&id("acme")).unwrap();
+                let mut sorted = [now, before.clone()].map(|seen| {
+                    seen.objects.into_iter().map(|object| (object.kind, object.name, object.ready)).collect()
+                });
+                sorted.iter_mut().for_each(|list: &mut Vec<_>| list.sort());
+                let [now, before] = sorted;
+                assert_eq!(now, before, "{refused:?}, restart: {restart}");
+            };
+            is_back(&bench);
+
+            if restart {
+                bench.crash_and_restart().await;
+                bench.run_to_rest().await;
+            }
+            let simulated = bench.line().simulated.clone();
+            for (kind, name) in [
+                ("Deployment", "chatbot"),
+                ("Service", "callbot-service"),
+                ("NetworkPolicy", "default-deny"),
+                ("ResourceQuota", "tenant-quota"),
+            ] {
+                simulated.delete_object(&id("acme"), kind, name);
+            }
+            bench.process().controller.look_around().await;
+            bench.run_to_rest().await;
+            is_back(&bench);
+            change_chatbot(&mut bench).await;
+            bench.run_to_rest().await;
+            assert!(bench.line().drifts.lock()[&id("acme")].is_empty(), "what is changed is put back");
+            assert_eq!(bench.status("acme"), TenantStatus::Failed, "the change did not come to be");
+
+            let commits = bench.commits();
+            bench.process().controller.look_around().await;
+            bench.run_to_rest().await;
+            assert_eq!(bench.commits(), commits, "at rest nothing is written");
+            // Something newer runs, and is what is healed from then on.
+            *bench.line().refused_object.lock() = None;
+            let newer = bench.change(changed(bench.tenant("acme"), &services)).await;
+            bench.run_to_rest().await;
+            assert_eq!(bench.deployment(&newer).status, DeploymentStatus::Running);
+            bench.line().simulated.delete_object(&id("acme"), "Deployment", "advisor");
+            bench.process().controller.look_around().await;
+            bench.run_to_rest().await;
+            let objects = bench.line().simulated.observe(&id("acme")).unwrap().objects;
+            assert!(objects.iter().any(|object| object.name == "advisor" && object.ready));
+            assert!(!objects.iter().any(|object| object.name == "chatbot"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_refused_keeps_no_other_from_coming_back() {
     let mut bench = running(&["acme"]).await;
-    let before = bench.line().simulated.observe(&id("acme")).unwrap();
-    *bench.line().refused_beforehand.lock() = Some("Deployment");
-    let change = changed(bench.tenant("acme"), &[(Service::Advisor, 5)]);
-    let deployment_id = bench.change(change).await;
+    *bench.line().refused_object.lock() = Some((Refused::Applying, "Service", "callbot-service"));
+    let simulated = bench.line().simulated.clone();
+    for (kind, name) in [("Service", "callbot-service"), ("Deployment", "chatbot")] {
+        simulated.delete_object(&id("acme"), kind, name);
+    }
+    bench.process().controller.look_around().await;
     bench.run_to_rest().await;
-    assert_eq!(bench.deployment(&deployment_id).failure.unwrap().code, "MANIFEST_INVALID");
-    // Something moves, and the tenant is looked at.
-    change_chatbot(&mut bench).await;
-    bench.store().queue_work(&id("acme")).await.unwrap();
-    bench.run_to_rest().await;
-    assert!(bench.line().applied.lock().is_empty());
-    assert_eq!(bench.line().simulated.observe(&id("acme")).unwrap(), before);
+    let objects = simulated.observe(&id("acme")).unwrap().objects;
+    assert!(objects.iter().any(|object| object.name == "chatbot"));
+    assert!(!objects.iter().any(|object| object.name == "callbot-service"));
 }
 
 #[tokio::test]

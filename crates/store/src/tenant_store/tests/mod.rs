@@ -4,13 +4,16 @@
 
 mod alerts;
 mod deployments;
+mod revisions;
 mod tenants;
 mod work;
 
 use super::*;
 use crate::MIGRATIONS;
+use ecp_core::catalog::Catalog;
 use ecp_core::deployment::DeploymentKind;
 use ecp_core::quantity::Resources;
+use ecp_core::revision::Cause;
 use ecp_core::sizing::{DeploymentTime, Sizing};
 use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, TenantSpec, TenantStatus};
 use jiff::SignedDuration;
@@ -146,10 +149,12 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
         created_at: now,
         updated_at: now,
     };
+    let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
     NewTenant {
+        revision: revision(&tenant, &secrets),
         tenant,
         deployment,
-        secrets: TenantSecrets::generate(&["REDIS_PASSWORD"]),
+        secrets,
         idempotency: None,
         audit: audit(id, "tenant.create"),
     }
@@ -165,5 +170,12 @@ fn change(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> TenantChange
     tenant.spec.name = format!("generation {}", tenant.generation);
     let deployment = Deployment::accepted(id, tenant.id.clone(), tenant.generation, kind, now, None);
     let audit = audit(tenant.id.as_str(), "tenant.update");
-    TenantChange { tenant, deployment, audit }
+    let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
+    let revision = (!is_deletion).then(|| revision(&tenant, &secrets));
+    TenantChange { tenant, deployment, revision, audit }
+}
+
+fn revision(tenant: &Tenant, secrets: &TenantSecrets) -> NewRevision {
+    let edition = Arc::new(Edition::of(Arc::new(Catalog::embedded())));
+    NewRevision::render(&edition, tenant, secrets, Cause::Request)
 }
