@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use ecp_core::Timestamp;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::ImmutableField;
+use ecp_core::placement::Shortage;
 use ecp_core::ports::{ClusterError, MetricError, StoreError};
 use ecp_core::tenancy::TenancyError;
 use ecp_core::text::{Language, Message};
@@ -259,6 +260,9 @@ impl From<StoreError> for ApiError {
                 conflict("api.changed_meanwhile", tenant_id).detail("generation", *actual)
             }
             StoreError::TenantDeleting(id) => conflict("api.tenant_deleting", id),
+            StoreError::InsufficientResources { tenant_id, shortage } => {
+                Self::insufficient_resources(tenant_id, shortage)
+            }
             StoreError::IdempotencyKeyReused => {
                 Self::new(ErrorCode::Conflict, Message::new("api.idempotency_key_reused"))
             }
@@ -311,24 +315,6 @@ impl From<TenancyError> for ApiError {
         match error {
             TenancyError::Store(error) => error.into(),
             TenancyError::Cluster(error) => error.into(),
-            TenancyError::InsufficientResources { tenant_id, short } => {
-                let short: Vec<Value> = short
-                    .iter()
-                    .map(|shortfall| {
-                        json!({
-                            "resource": shortfall.resource,
-                            "requested": shortfall.requested,
-                            "available": shortfall.available,
-                        })
-                    })
-                    .collect();
-                Self::new(
-                    ErrorCode::InsufficientResources,
-                    Message::new("api.insufficient_resources").with("tenant_id", &tenant_id),
-                )
-                .detail("tenant_id", tenant_id.as_str())
-                .detail("short", short)
-            }
             TenancyError::Stale { tenant_id, expected, actual } => {
                 Self::stale(&tenant_id, actual).detail("expected_generation", expected)
             }
@@ -359,6 +345,34 @@ impl From<TenancyError> for ApiError {
 }
 
 impl ApiError {
+    /// What is short, by how much, and why nodes were left out.
+    fn insufficient_resources(id: &TenantId, shortage: &Shortage) -> Self {
+        let short = shortage.short.iter().map(|shortfall| {
+            json!({
+                "resource": shortfall.resource,
+                "requested": shortfall.requested,
+                "available": shortfall.available,
+                "missing": shortfall.missing,
+            })
+        });
+        let left_out = shortage.left_out.iter().map(|left_out| {
+            json!({
+                "reason": left_out.reason.code(),
+                "detail": left_out.reason.detail(),
+                "count": left_out.count,
+                "nodes": left_out.nodes,
+            })
+        });
+        let message = Message::new("api.insufficient_resources")
+            .with("tenant_id", id)
+            .with("missing", shortage.summary())
+            .with("left_out", shortage.left_out_summary());
+        Self::new(ErrorCode::InsufficientResources, message)
+            .detail("tenant_id", id.as_str())
+            .detail("short", short.collect::<Vec<_>>())
+            .detail("nodes_left_out", left_out.collect::<Vec<_>>())
+    }
+
     /// The `If-Match` of the request names another generation than the tenant's.
     pub(crate) fn stale(id: &TenantId, actual: u64) -> Self {
         Self::new(

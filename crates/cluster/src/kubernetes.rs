@@ -46,22 +46,27 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct KubernetesCluster {
     client: Client,
     index: Arc<Index>,
+    catalog: Arc<Catalog>,
     turns: Semaphore,
     /// Why the last probe failed; none where it was answered.
     away: Mutex<Option<String>>,
 }
 
 impl KubernetesCluster {
-    /// Takes up the configuration; the cluster itself may be away. `gpu_resource` is the extended
-    /// resource that counts as a GPU.
+    /// Takes up the configuration; the cluster itself may be away. The catalog says what counts as a
+    /// GPU, and to which nodes tenants' pods may go.
     ///
     /// # Errors
     /// The configuration can not be used.
-    pub async fn connect(source: &KubernetesSource, gpu_resource: &str) -> Result<Arc<Self>, ConnectError> {
+    pub async fn connect(
+        source: &KubernetesSource,
+        catalog: Arc<Catalog>,
+    ) -> Result<Arc<Self>, ConnectError> {
         let client = client::connect(source).await?;
         Ok(Arc::new(Self {
             client,
-            index: Arc::new(Index::new(gpu_resource.to_owned())),
+            index: Arc::new(Index::new(catalog.kubernetes.gpu_resource.clone())),
+            catalog,
             turns: Semaphore::new(CALLS_AT_ONCE),
             away: Mutex::new(Some("it was not asked yet".to_owned())),
         }))
@@ -183,6 +188,6 @@ impl Cluster for KubernetesCluster {
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         self.check_reachable()?;
-        Ok(self.index.capacity())
+        Ok(self.index.capacity(&self.catalog.kubernetes))
     }
 }

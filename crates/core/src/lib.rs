@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod ids;
 pub mod manifest;
 pub mod metrics;
+pub mod placement;
 pub mod ports;
 pub mod quantity;
 pub mod revision;

@@ -30,7 +30,8 @@ mod workloads;
 mod tests;
 
 pub use difference::{ObjectAction, ObjectChange, difference};
-pub use footprint::{limits, requested_resources};
+pub(crate) use footprint::quota;
+pub use footprint::{limits, pod_demands, requested_resources};
 pub use in_place::{ImmutableField, changed_in_vain};
 pub use object::{Object, Workload};
 pub use pinned::{ManifestDigest, PinnedManifest};

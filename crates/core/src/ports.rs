@@ -10,6 +10,7 @@ use crate::deployment::Deployment;
 use crate::ids::{AlertId, DeploymentId, TenantId};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
 use crate::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
+use crate::placement::{Places, Shortage};
 use crate::quantity::Resources;
 use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
@@ -62,6 +63,14 @@ pub enum StoreError {
     /// The tenant is being deleted and can not be changed.
     #[error("tenant {0} is being deleted")]
     TenantDeleting(TenantId),
+    /// The cluster has too little left for it, beside every other tenant that was accepted.
+    #[error("the cluster has too little left for tenant {tenant_id}: {}", shortage.summary())]
+    InsufficientResources {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// What is short, and why nodes were left out.
+        shortage: Box<Shortage>,
+    },
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,
@@ -98,6 +107,32 @@ pub struct IdempotencyKey {
     pub request_digest: [u8; 32],
 }
 
+/// Decides, inside the transaction that would reserve it, whether the cluster has room for a tenant.
+/// It is given every tenant as that transaction sees it, so that two requests never count on the
+/// same free GPU.
+#[derive(Clone, Default)]
+pub struct Admission(Option<Arc<Decide>>);
+
+type Decide = dyn Fn(&[Arc<Tenant>]) -> Result<(), Box<Shortage>> + Send + Sync;
+
+impl Admission {
+    /// By a decision that only computes: it runs where writers wait for it.
+    pub fn by(decide: impl Fn(&[Arc<Tenant>]) -> Result<(), Box<Shortage>> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(decide)))
+    }
+
+    /// The decision; none where nothing is to be decided: what was promised before, or is given back.
+    pub fn decision(&self) -> Option<&Decide> {
+        self.0.as_deref()
+    }
+}
+
+impl std::fmt::Debug for Admission {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Admission(decides)" } else { "Admission(as it is)" })
+    }
+}
+
 /// An accepted creation: tenant, first deployment, secrets, work item and audit entry are one
 /// transaction.
 #[derive(Clone, Debug)]
@@ -114,6 +149,8 @@ pub struct NewTenant {
     pub idempotency: Option<(IdempotencyKey, serde_json::Value)>,
     /// Who asked.
     pub audit: AuditEntry,
+    /// Whether there is room for it.
+    pub admission: Admission,
 }
 
 /// How a creation ended.
@@ -136,6 +173,8 @@ pub struct TenantChange {
     pub revision: Option<NewRevision>,
     /// Who asked.
     pub audit: AuditEntry,
+    /// Whether there is room for it.
+    pub admission: Admission,
 }
 
 /// A tenant whose desired and actual state may differ, leased to one worker of the controller.
@@ -407,7 +446,7 @@ pub enum ClusterHealth {
 pub struct Capacity {
     /// `healthy`, `degraded` (a node is not ready).
     pub status: String,
-    /// Allocatable on all ready nodes.
+    /// Allocatable on all nodes that tenants' pods could go to; no storage where it is not known.
     pub total: Resources,
     /// Requested by pods, whoever's they are.
     pub used: Resources,
@@ -415,6 +454,8 @@ pub struct Capacity {
     pub used_by_tenants: Resources,
     /// Whole GPUs allocatable by device type.
     pub gpu_by_type: Vec<(String, u64)>,
+    /// The same, node by node.
+    pub places: Places,
 }
 
 /// One object as the cluster has it.

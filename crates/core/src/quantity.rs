@@ -1,5 +1,6 @@
 //! Resource amounts, in the units and spellings that the contract prints.
 
+use crate::sizing::ContainerResources;
 use serde::{Deserialize, Serialize};
 
 /// What a tenant's plan holds, or a cluster has: the sums of the four resources.
@@ -59,6 +60,13 @@ impl Resources {
             gpu: self.gpu.saturating_sub(other.gpu),
             storage_gb: self.storage_gb.saturating_sub(other.storage_gb),
         }
+    }
+}
+
+impl From<ContainerResources> for Resources {
+    fn from(pod: ContainerResources) -> Self {
+        let ContainerResources { cpu_millicores, memory_mib, gpu } = pod;
+        Self { cpu_millicores, memory_mib, gpu, storage_gb: 0 }
     }
 }
 

@@ -6,11 +6,11 @@ use crate::catalog::{Catalog, Edition};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{self, ImmutableField, PinnedManifest};
+use crate::placement;
 use crate::ports::{
-    Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, Refusal, StoreError,
-    TenantChange, TenantStore,
+    Admission, Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, Refusal,
+    StoreError, TenantChange, TenantStore,
 };
-use crate::quantity::memory_text;
 use crate::revision::{Cause, NewRevision, Revisions};
 use crate::sizing::{self, DeploymentTime, Sizing};
 use crate::tenant::{
@@ -70,17 +70,6 @@ pub struct Deletion {
     pub estimated_time: DeploymentTime,
 }
 
-/// One resource of which the cluster has too little.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Shortfall {
-    /// `cpu`, `memory`, `gpu`.
-    pub resource: &'static str,
-    /// What the tenant's pods ask for, with unit.
-    pub requested: String,
-    /// What is free, with unit.
-    pub available: String,
-}
-
 /// What a request would do.
 #[derive(Clone, Debug)]
 pub struct Preview {
@@ -103,14 +92,6 @@ pub enum TenancyError {
     /// The cluster can not be asked.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
-    /// The cluster has too little left.
-    #[error("the cluster has too little left for tenant {tenant_id}")]
-    InsufficientResources {
-        /// The tenant.
-        tenant_id: TenantId,
-        /// What is short.
-        short: Vec<Shortfall>,
-    },
     /// The `If-Match` generation is not the tenant's.
     #[error("tenant {tenant_id} is at generation {actual}, not {expected}")]
     Stale {
@@ -151,9 +132,9 @@ pub struct Tenancy {
     clock: Arc<dyn Clock>,
     /// How many times faster than life the cluster runs; 1 but for a simulated one.
     time_scale: f64,
-    /// Held from the look at the cluster's capacity until the intent is on disk, so that two
-    /// requests never count on the same free GPU.
-    admission: Mutex<()>,
+    /// Held from reading a tenant until its change is on disk, so that changes follow each other where
+    /// the store would refuse the second one.
+    changing: Mutex<()>,
 }
 
 impl Tenancy {
@@ -166,7 +147,7 @@ impl Tenancy {
         time_scale: f64,
     ) -> Self {
         let edition = Arc::new(Edition::of(catalog));
-        Self { edition, store, cluster, clock, time_scale, admission: Mutex::new(()) }
+        Self { edition, store, cluster, clock, time_scale, changing: Mutex::new(()) }
     }
 
     /// Accepts a tenant; when this returns, it is on disk. `respond` makes the response body that
@@ -179,7 +160,6 @@ impl Tenancy {
         idempotency: Option<IdempotencyKey>,
         respond: impl Fn(&Tenant) -> serde_json::Value + Send,
     ) -> Result<Accepted, TenancyError> {
-        let _admitted = self.admission.lock().await;
         if let Some(key) = &idempotency
             && let Some(answer) = self.store.idempotent_response(key).await?
         {
@@ -196,6 +176,7 @@ impl Tenancy {
             secrets,
             idempotency: idempotency.map(|key| (key, respond(&tenant))),
             audit: self.audit(caller, "tenant.create", None, &tenant, now),
+            admission: self.admission(&tenant)?,
             tenant,
         };
         Ok(match self.store.create_tenant(new).await? {
@@ -215,7 +196,7 @@ impl Tenancy {
         if_match: Option<u64>,
         rollback: Option<bool>,
     ) -> Result<Arc<Tenant>, TenancyError> {
-        let _admitted = self.admission.lock().await;
+        let _changing = self.changing.lock().await;
         let now = self.now();
         let (before, planned) = self.plan_update(id, patch, if_match, now).await?;
         let Some((tenant, revision)) = planned else { return Ok(before) };
@@ -227,6 +208,7 @@ impl Tenancy {
             deployment: Deployment { rollback, ..deployment },
             revision: Some(revision),
             audit: self.audit(caller, "tenant.update", Some(&before), &tenant, now),
+            admission: self.readmission(&before, &tenant)?,
             tenant,
         };
         Ok(self.store.change_tenant(change).await?)
@@ -240,7 +222,7 @@ impl Tenancy {
         force: bool,
         if_match: Option<u64>,
     ) -> Result<Deletion, TenancyError> {
-        let _admitted = self.admission.lock().await;
+        let _changing = self.changing.lock().await;
         let before = self.existing(id)?;
         let estimated_time = sizing::deletion_time(self.catalog(), &before.sizing);
         if before.status == TenantStatus::Deleting {
@@ -266,6 +248,7 @@ impl Tenancy {
                 .asked_for(Cause::Request, &caller.actor),
             revision: None,
             audit: self.audit(caller, "tenant.delete", Some(&before), &tenant, now),
+            admission: Admission::default(),
             tenant,
         };
         self.store.change_tenant(change).await?;
@@ -275,6 +258,7 @@ impl Tenancy {
     /// What [`Self::create_tenant`] would do; nothing is written.
     pub async fn preview_creation(&self, id: TenantId, spec: TenantSpec) -> Result<Preview, TenancyError> {
         let tenant = self.plan_creation(id, spec, self.now())?;
+        self.try_admission(&tenant.id, &self.admission(&tenant)?)?;
         self.preview(None, Some(tenant)).await
     }
 
@@ -286,6 +270,9 @@ impl Tenancy {
         if_match: Option<u64>,
     ) -> Result<Preview, TenancyError> {
         let (before, planned) = self.plan_update(id, patch, if_match, self.now()).await?;
+        if let Some((after, _)) = &planned {
+            self.try_admission(id, &self.readmission(&before, after)?)?;
+        }
         let after = planned.map_or_else(|| (*before).clone(), |(tenant, _)| tenant);
         self.preview(Some(before), Some(after)).await
     }
@@ -332,7 +319,6 @@ impl Tenancy {
         }
         let tenant = planned_tenant(self.catalog(), id, spec, now);
         self.cluster.check_namespace(&tenant.id)?;
-        self.check_capacity(&tenant.id, &tenant.sizing)?;
         Ok(tenant)
     }
 
@@ -372,7 +358,6 @@ impl Tenancy {
             return Ok((before, None));
         }
         self.check_in_place(id, &revisions, &pinned).await?;
-        self.check_capacity(id, &tenant.sizing)?;
         let revision = NewRevision::pin(&self.edition, &tenant, pinned, Cause::Request);
         Ok((before, Some((tenant, revision))))
     }
@@ -430,38 +415,28 @@ impl Tenancy {
         self.store.tenant(id).ok_or_else(|| StoreError::TenantNotFound(id.clone()).into())
     }
 
-    /// Refuses what the cluster can not hold beside every other tenant that was accepted, whether
-    /// its pods are there already or not, and beside what is not ours.
-    fn check_capacity(&self, id: &TenantId, sizing: &Sizing) -> Result<(), TenancyError> {
-        let capacity = self.cluster.capacity()?;
-        let accepted = self
-            .store
-            .tenants()
-            .iter()
-            .filter(|tenant| tenant.id != *id)
-            .map(|tenant| manifest::requested_resources(self.catalog(), &tenant.sizing))
-            .fold(capacity.used.minus(&capacity.used_by_tenants), |sum, one| sum.plus(&one));
-        let free = capacity.total.minus(&accepted);
-        let wanted = manifest::requested_resources(self.catalog(), sizing);
-        let cores = |millicores: u64| format!("{millicores}m");
-        let pairs = [
-            ("cpu", wanted.cpu_millicores, free.cpu_millicores, cores as fn(u64) -> String),
-            ("memory", wanted.memory_mib, free.memory_mib, memory_text),
-            ("gpu", wanted.gpu, free.gpu, |count| count.to_string()),
-        ];
-        let short: Vec<Shortfall> = pairs
-            .into_iter()
-            .filter(|(_, wanted, free, _)| wanted > free)
-            .map(|(resource, wanted, free, text)| Shortfall {
-                resource,
-                requested: text(wanted),
-                available: text(free),
-            })
-            .collect();
-        if short.is_empty() {
-            return Ok(());
+    /// Whether the cluster, as it is now, can hold a tenant beside every other one that was accepted,
+    /// whether their pods are there already or not, and beside what is not ours.
+    fn admission(&self, tenant: &Tenant) -> Result<Admission, ClusterError> {
+        let (catalog, capacity) = (self.edition.catalog.clone(), self.cluster.capacity()?);
+        let (id, sizing) = (tenant.id.clone(), tenant.sizing.clone());
+        Ok(Admission::by(move |accepted| placement::admit(&catalog, &capacity, accepted, &id, &sizing)))
+    }
+
+    /// The same for a tenant that has room already: it keeps what it has, however short the cluster
+    /// is. The cluster must answer all the same.
+    fn readmission(&self, before: &Tenant, after: &Tenant) -> Result<Admission, ClusterError> {
+        if placement::needs_more(self.catalog(), &before.sizing, &after.sizing) {
+            return self.admission(after);
         }
-        Err(TenancyError::InsufficientResources { tenant_id: id.clone(), short })
+        self.cluster.capacity()?;
+        Ok(Admission::default())
+    }
+
+    /// What [`Admission`] says now; where something is written, the store asks it again.
+    fn try_admission(&self, id: &TenantId, admission: &Admission) -> Result<(), StoreError> {
+        let decision = admission.decision().map_or(Ok(()), |decide| decide(&self.store.tenants()));
+        decision.map_err(|shortage| StoreError::InsufficientResources { tenant_id: id.clone(), shortage })
     }
 
     fn deployment_of(&self, tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {

@@ -7,7 +7,7 @@ use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::metrics::Sample;
-use ecp_core::ports::{Clock, NewTenant, ProgressUpdate, TenantChange, TenantStore};
+use ecp_core::ports::{Admission, Clock, NewTenant, ProgressUpdate, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{DeploymentTime, Sizing};
@@ -162,6 +162,7 @@ impl World {
             deployment,
             secrets,
             idempotency: None,
+            admission: Admission::default(),
             audit: self.audit(&tenant, "tenant.create"),
         };
         self.store.create_tenant(new).await.expect("creates");
@@ -191,11 +192,9 @@ impl World {
             ..tenant.clone()
         };
         let audit = self.audit(&tenant, "tenant.delete");
-        let revision = None;
-        self.store
-            .change_tenant(TenantChange { tenant, deployment, revision, audit })
-            .await
-            .expect("changes");
+        let (revision, admission) = (None, Admission::default());
+        let change = TenantChange { tenant, deployment, revision, audit, admission };
+        self.store.change_tenant(change).await.expect("changes");
     }
 
     /// Runs SQL past the stores.

@@ -74,9 +74,7 @@ impl ModeRuntime {
             (None, 1.0)
         };
         let kubernetes = match kubernetes_source(config).filter(|_| !mode.is_demo()) {
-            Some(source) => {
-                Some(KubernetesCluster::connect(&source, &catalog.kubernetes.gpu_resource).await?)
-            }
+            Some(source) => Some(KubernetesCluster::connect(&source, catalog.clone()).await?),
             None => None,
         };
         let cluster: Arc<dyn Cluster> = match &simulated {

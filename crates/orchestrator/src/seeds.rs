@@ -7,7 +7,7 @@ use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel, Phase};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::SECRET_KEYS;
-use ecp_core::ports::{Clock, NewTenant, StoreError, TenantStore};
+use ecp_core::ports::{Admission, Clock, NewTenant, StoreError, TenantStore};
 use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing;
 use ecp_core::tenant::{
@@ -148,6 +148,7 @@ impl Seed {
         let secrets = TenantSecrets::generate(SECRET_KEYS);
         let mut revision = NewRevision::render(edition, &tenant, &secrets, Cause::Request);
         revision.revision.learn_from(&deployment);
-        Ok(NewTenant { tenant, deployment, secrets, revision, idempotency: None, audit })
+        let (idempotency, admission) = (None, Admission::default());
+        Ok(NewTenant { tenant, deployment, secrets, revision, idempotency, audit, admission })
     }
 }

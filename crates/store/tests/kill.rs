@@ -12,7 +12,7 @@ use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId};
-use ecp_core::ports::{AuditQuery, NewTenant, SystemClock, TenantChange, TenantStore};
+use ecp_core::ports::{Admission, AuditQuery, NewTenant, SystemClock, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{DeploymentTime, Sizing};
@@ -91,7 +91,8 @@ fn new_tenant(id: TenantId) -> NewTenant {
     };
     let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
     let revision = revision(&tenant, &secrets);
-    NewTenant { tenant, deployment, secrets, revision, idempotency: None, audit: audit(&id, "tenant.create") }
+    let (audit, admission) = (audit(&id, "tenant.create"), Admission::default());
+    NewTenant { tenant, deployment, secrets, revision, idempotency: None, audit, admission }
 }
 
 fn change(tenant: &Tenant, kind: DeploymentKind) -> TenantChange {
@@ -112,7 +113,7 @@ fn change(tenant: &Tenant, kind: DeploymentKind) -> TenantChange {
     let audit = audit(&tenant.id, "tenant.update");
     let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
     let revision = (tenant.status != TenantStatus::Deleting).then(|| revision(&tenant, &secrets));
-    TenantChange { tenant, deployment, revision, audit }
+    TenantChange { tenant, deployment, revision, audit, admission: Admission::default() }
 }
 
 fn revision(tenant: &Tenant, secrets: &TenantSecrets) -> NewRevision {

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 use super::*;
-use ecp_core::tenancy::Shortfall;
+use ecp_core::placement::{LeftOut, LeftOutReason, Shortage, Shortfall};
 use ecp_core::tenant::TenantStatus;
 use std::collections::HashSet;
 
@@ -38,7 +38,6 @@ fn the_envelope_is_the_contracts() {
 
 #[test]
 fn every_error_of_the_domain_has_its_status_and_code() {
-    let short = vec![Shortfall { resource: "gpu", requested: "3".into(), available: "1".into() }];
     let refused =
         ClusterError::Refused { kind: "Deployment".into(), name: "callbot".into(), reason: "quota".into() };
     let cases: Vec<(ApiError, u16, &str)> = vec![
@@ -57,7 +56,7 @@ fn every_error_of_the_domain_has_its_status_and_code() {
         (TenancyError::Store(StoreError::TenantNotFound(id())).into(), 404, "TENANT_NOT_FOUND"),
         (TenancyError::Cluster(ClusterError::NotConfigured).into(), 503, "KUBERNETES_ERROR"),
         (
-            TenancyError::InsufficientResources { tenant_id: id(), short }.into(),
+            StoreError::InsufficientResources { tenant_id: id(), shortage: shortage() }.into(),
             409,
             "INSUFFICIENT_RESOURCES",
         ),
@@ -70,14 +69,30 @@ fn every_error_of_the_domain_has_its_status_and_code() {
     }
 }
 
+fn shortage() -> Box<Shortage> {
+    let [requested, available, missing] = ["3", "1", "2"].map(str::to_owned);
+    Box::new(Shortage {
+        short: vec![Shortfall { resource: "gpu", requested, available, missing }],
+        left_out: vec![LeftOut {
+            reason: LeftOutReason::Taint("db=yes:NoSchedule".into()),
+            count: 2,
+            nodes: vec!["a".into(), "b".into()],
+        }],
+    })
+}
+
 #[test]
 fn what_is_short_is_named() {
-    let short = vec![Shortfall { resource: "gpu", requested: "3".into(), available: "1".into() }];
-    let error = ApiError::from(TenancyError::InsufficientResources { tenant_id: id(), short });
+    let error = ApiError::from(StoreError::InsufficientResources { tenant_id: id(), shortage: shortage() });
+    let body = body(&error);
     assert_eq!(
-        body(&error)["error"]["details"]["short"],
-        json!([{"resource": "gpu", "requested": "3", "available": "1"}])
+        body["error"]["details"]["short"],
+        json!([{"resource": "gpu", "requested": "3", "available": "1", "missing": "2"}])
     );
+    let tainted = json!({"reason": "taint", "detail": "db=yes:NoSchedule", "count": 2, "nodes": ["a", "b"]});
+    assert_eq!(body["error"]["details"]["nodes_left_out"], json!([tainted]));
+    let message = body["error"]["message"].to_string();
+    assert!(message.contains("gpu 2") && message.contains("2 × taint db=yes:NoSchedule"), "{message}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use ecp_core::deployment::{
 };
 use ecp_core::ids::DeploymentId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{ClusterError, ObjectState, StoreError, TenantChange};
+use ecp_core::ports::{Admission, ClusterError, ObjectState, StoreError, TenantChange};
 use ecp_core::revision::{Cause, NewRevision, Revision, Revisions};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -494,7 +494,10 @@ impl Look<'_> {
             after: Some(serde_json::json!({ "generation": tenant.generation, "spec": tenant.spec })),
             ..self.shared.audit(&self.tenant, &self.deployment, "accepted")
         };
-        self.shared.store.change_tenant(TenantChange { tenant, deployment, revision, audit }).await?;
+        // It had room for what it goes back to.
+        let admission = Admission::default();
+        let change = TenantChange { tenant, deployment, revision, audit, admission };
+        self.shared.store.change_tenant(change).await?;
         self.record_outcome(TenantStatus::Failed, "rolled_back").await?;
         Ok(LookEnd::Again)
     }

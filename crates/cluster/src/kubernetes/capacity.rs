@@ -1,22 +1,23 @@
 //! What the nodes of a cluster have and what pods requested of them; pure.
 //!
 //! Counts as the scheduler does: by allocatable amounts and effective requests. Volumes are not
-//! counted: a cluster does not say how much storage its classes can still provide.
+//! counted: a cluster does not say how much storage its classes can still provide; the catalog may.
 
+use ecp_core::catalog::KubernetesSettings;
+use ecp_core::ids::TenantId;
+use ecp_core::placement::{Absence, App, Node, Place, Places, Taint, TaintEffect, TenantPod};
 use ecp_core::ports::Capacity;
 use ecp_core::quantity::{Resources, parse_quantity};
+use ecp_core::sizing::ContainerResources;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Add, AddAssign};
+use std::sync::Arc;
 
 /// The label of the GPU operator's feature discovery.
 const GPU_PRODUCT: &str = "nvidia.com/gpu.product";
 /// A device type as the catalog spells it, for nodes that an operator labels by hand.
 const GPU_TYPE: &str = "ecp.ai/gpu-type";
-/// The label that all of a tenant's objects have.
-const TENANT: &str = "ecp.ai/tenant";
-/// Nodes with these taints run the cluster itself, not its users' pods.
-const CONTROL_PLANE: [&str; 2] = ["node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master"];
 
 /// CPU, memory and GPUs, exact enough to add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,8 +65,15 @@ impl Amounts {
         }
     }
 
-    fn resources(self, memory_mib: u64) -> Resources {
-        Resources { cpu_millicores: self.cpu_millicores, memory_mib, gpu: self.gpu, storage_gb: 0 }
+    /// What may be promised of it: in whole MiB, no more than is there.
+    fn rounded_down(self) -> ContainerResources {
+        let Self { cpu_millicores, memory_bytes, gpu } = self;
+        ContainerResources { cpu_millicores, memory_mib: memory_bytes >> 20, gpu }
+    }
+
+    /// What it takes: in whole MiB, no less than is asked for.
+    fn rounded_up(self) -> ContainerResources {
+        ContainerResources { memory_mib: self.memory_bytes.div_ceil(1 << 20), ..self.rounded_down() }
     }
 }
 
@@ -84,17 +92,11 @@ fn bounded(amount: u128) -> u64 {
 /// What a node gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeFacts {
-    /// Its name.
-    pub(crate) name: String,
-    /// Its kubelet answers and its pods can run.
-    pub(crate) ready: bool,
-    /// It takes new pods (is not cordoned).
-    pub(crate) schedulable: bool,
-    /// It is there for the cluster itself.
-    control_plane: bool,
+    /// What pods are placed by.
+    node: Arc<Node>,
     allocatable: Amounts,
     /// Type of its GPUs, as the catalog spells it where it knows it (`v100`); none without GPUs.
-    pub(crate) gpu_type: Option<String>,
+    gpu_type: Option<String>,
 }
 
 impl NodeFacts {
@@ -102,23 +104,39 @@ impl NodeFacts {
     pub(crate) fn of(node: &Value, gpu_resource: &str) -> Self {
         let allocatable = Amounts::of(&node["status"]["allocatable"], gpu_resource);
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
-        let is_reserved = |taint: &Value| {
-            taint["effect"] != "PreferNoSchedule"
-                && taint["key"].as_str().is_some_and(|key| CONTROL_PLANE.contains(&key))
+        let taint = |taint: &Value| {
+            let effect = match taint["effect"].as_str() {
+                Some("NoSchedule") => TaintEffect::NoSchedule,
+                Some("NoExecute") => TaintEffect::NoExecute,
+                // It only prefers that no pods come.
+                _ => return None,
+            };
+            Some(Taint { key: text(&taint["key"]), value: text(&taint["value"]), effect })
         };
+        let absence = if !list(&node["status"]["conditions"]).iter().any(is_ready) {
+            Some(Absence::NotReady)
+        } else if node["spec"]["unschedulable"] == true {
+            Some(Absence::Cordoned)
+        } else {
+            None
+        };
+        let labels = node["metadata"]["labels"].as_object().into_iter().flatten();
+        let max_pods =
+            quantity(&node["status"]["allocatable"]["pods"]).map_or(u64::MAX, |pods| bounded(pods / 1000));
         Self {
-            name: node["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
-            ready: list(&node["status"]["conditions"]).iter().any(is_ready),
-            schedulable: node["spec"]["unschedulable"] != true,
-            control_plane: list(&node["spec"]["taints"]).iter().any(is_reserved),
+            node: Arc::new(Node {
+                name: text(&node["metadata"]["name"]),
+                labels: labels.map(|(key, value)| (key.clone(), text(value))).collect(),
+                taints: list(&node["spec"]["taints"]).iter().filter_map(taint).collect(),
+                absence,
+                allocatable: allocatable.rounded_down(),
+                max_pods,
+            }),
             allocatable,
             gpu_type: (allocatable.gpu > 0).then(|| gpu_type(&node["metadata"]["labels"])),
         }
-    }
-
-    fn counts(&self) -> bool {
-        self.ready && self.schedulable && !self.control_plane
     }
 }
 
@@ -136,11 +154,13 @@ fn gpu_type(labels: &Value) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PodRequests {
     /// The node it is on; none before it has one.
-    pub(crate) node: Option<String>,
-    /// The tenant it belongs to, if it is ours.
-    pub(crate) tenant: Option<String>,
+    node: Option<String>,
+    /// What it is a pod of, where it is a tenant's.
+    app: Option<App>,
     /// It is on its way out.
     terminating: bool,
+    /// It has ended and takes nothing.
+    ended: bool,
     requests: Amounts,
 }
 
@@ -151,8 +171,9 @@ impl PodRequests {
         let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         Self {
             node: text(&pod["spec"]["nodeName"]),
-            tenant: text(&pod["metadata"]["labels"][TENANT]),
+            app: pod["metadata"]["labels"]["app"].as_str().and_then(App::parse),
             terminating: pod["metadata"]["deletionTimestamp"].is_string(),
+            ended,
             requests: if ended { Amounts::default() } else { effective(&pod["spec"], gpu_resource) },
         }
     }
@@ -189,46 +210,72 @@ fn effective(spec: &Value, gpu_resource: &str) -> Amounts {
     sum + Amounts::of(&spec["overhead"], gpu_resource)
 }
 
-/// The sums. Nodes that are not ready or take no pods are left out, with what others run there; a
-/// tenant's pod counts before it has a node and when its node is lost, because it will need one.
+/// The sums, and the same node by node. Nodes to which no pod of a tenant could go are left out of the
+/// sums, with what others run there; a tenant's pod counts before it has a node and when its node is
+/// lost, because it will need one.
 pub(crate) fn capacity<'a>(
+    settings: &KubernetesSettings,
     nodes: impl Iterator<Item = &'a NodeFacts>,
-    pods: impl Iterator<Item = &'a PodRequests>,
+    tenants: impl Iterator<Item = (&'a TenantId, &'a PodRequests)>,
+    others: impl Iterator<Item = &'a PodRequests>,
 ) -> Capacity {
+    let mut facts: Vec<&NodeFacts> = nodes.collect();
+    facts.sort_by(|a, b| a.node.name.cmp(&b.node.name));
     let mut total = Amounts::default();
     let mut gpu_by_type: BTreeMap<String, u64> = BTreeMap::new();
-    let mut counted: HashMap<&str, bool> = HashMap::new();
-    let mut degraded = false;
-    for node in nodes {
-        counted.insert(&node.name, node.counts());
-        degraded |= !node.ready || !node.schedulable;
-        if node.counts() {
+    let mut by_name: HashMap<&str, (usize, bool)> = HashMap::new();
+    let mut degraded = facts.is_empty();
+    for (place, node) in facts.iter().enumerate() {
+        let counts = node.node.is_for_tenants(settings);
+        by_name.insert(&node.node.name, (place, counts));
+        degraded |= node.node.absence.is_some();
+        if counts {
             total += node.allocatable;
             if let Some(gpu_type) = &node.gpu_type {
                 *gpu_by_type.entry(gpu_type.clone()).or_default() += node.allocatable.gpu;
             }
         }
     }
+    let place_of = |pod: &PodRequests| pod.node.as_deref().and_then(|node| by_name.get(node)).copied();
+
     let (mut used, mut used_by_tenants) = (Amounts::default(), Amounts::default());
-    for pod in pods {
-        let on_counted_node =
-            pod.node.as_ref().is_some_and(|node| counted.get(node.as_str()).copied().unwrap_or(false));
-        let ours = pod.tenant.is_some() && (on_counted_node || !pod.terminating);
-        if ours {
-            used_by_tenants += pod.requests;
-        }
-        if ours || on_counted_node {
+    let mut taken = vec![(Amounts::default(), 0_u64); facts.len()];
+    for pod in others.filter(|pod| !pod.ended) {
+        let Some((place, counts)) = place_of(pod) else { continue };
+        taken[place].0 += pod.requests;
+        taken[place].1 += 1;
+        if counts {
             used += pod.requests;
         }
     }
-    let used_resources = |amounts: Amounts| amounts.resources(amounts.memory_bytes.div_ceil(1 << 20));
-    let status = if degraded || counted.is_empty() { "degraded" } else { "healthy" };
+    let mut places = Places::default();
+    for (id, pod) in tenants.filter(|(_, pod)| !pod.ended) {
+        let place = place_of(pod);
+        if place.is_some_and(|(_, counts)| counts) || !pod.terminating {
+            used_by_tenants += pod.requests;
+        }
+        places.tenants.entry(id.clone()).or_default().push(TenantPod {
+            node: place.map(|(place, _)| place),
+            app: pod.app,
+            requests: pod.requests.rounded_up(),
+            leaving: pod.terminating,
+        });
+    }
+    used += used_by_tenants;
+    let nodes = facts.iter().zip(taken).map(|(node, (taken, pods))| Place {
+        node: node.node.clone(),
+        taken: taken.rounded_up(),
+        pods,
+    });
+    places.nodes = nodes.collect();
+    let storage_gb = settings.storage_capacity_gb;
     Capacity {
-        status: status.to_owned(),
-        total: total.resources(total.memory_bytes >> 20),
-        used: used_resources(used),
-        used_by_tenants: used_resources(used_by_tenants),
+        status: if degraded { "degraded" } else { "healthy" }.to_owned(),
+        total: Resources { storage_gb, ..total.rounded_down().into() },
+        used: used.rounded_up().into(),
+        used_by_tenants: used_by_tenants.rounded_up().into(),
         gpu_by_type: gpu_by_type.into_iter().collect(),
+        places,
     }
 }
 

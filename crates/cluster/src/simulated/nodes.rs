@@ -1,5 +1,6 @@
 //! The nodes of the simulated cluster: what they have, what is taken, and which one a pod gets.
 
+use ecp_core::placement::{self, Place};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::ContainerResources;
 use serde::{Deserialize, Serialize};
@@ -38,7 +39,7 @@ pub struct NodePool {
 
 impl Default for SimulatedNodes {
     /// 32 nodes of 125 cores, 512 GiB and 8 GPUs: 4,000 cores, 16 TiB, 64 T4, 128 V100 and 64 L40S;
-    /// 200 TB of storage.
+    /// 1 PB of storage.
     fn default() -> Self {
         let pool = |gpu_type: &str, nodes| NodePool {
             name: format!("demo-{gpu_type}"),
@@ -48,7 +49,7 @@ impl Default for SimulatedNodes {
             gpu: 8,
             gpu_type: Some(gpu_type.to_owned()),
         };
-        Self { pools: vec![pool("t4", 8), pool("v100", 16), pool("l40s", 8)], storage_gb: 200_000 }
+        Self { pools: vec![pool("t4", 8), pool("v100", 16), pool("l40s", 8)], storage_gb: 1_000_000 }
     }
 }
 
@@ -77,9 +78,8 @@ impl SimulatedNodes {
 
 /// One node.
 struct Node {
-    labels: BTreeMap<String, String>,
+    facts: Arc<placement::Node>,
     gpu_type: Option<String>,
-    allocatable: ContainerResources,
     used: ContainerResources,
     /// When each image is, or was, there.
     images: HashMap<Arc<str>, u64>,
@@ -111,14 +111,21 @@ impl Nodes {
                 if let Some(gpu_type) = &pool.gpu_type {
                     labels.insert("ecp.ai/gpu-type".into(), gpu_type.clone());
                 }
-                Node {
+                let allocatable = ContainerResources {
+                    cpu_millicores: pool.cpu_millicores,
+                    memory_mib: pool.memory_mib,
+                    gpu: pool.gpu,
+                };
+                let facts = placement::Node {
+                    name: format!("{}-{number}", pool.name),
                     labels,
+                    allocatable,
+                    max_pods: u64::MAX,
+                    ..placement::Node::default()
+                };
+                Node {
+                    facts: Arc::new(facts),
                     gpu_type: pool.gpu_type.clone().filter(|_| pool.gpu > 0),
-                    allocatable: ContainerResources {
-                        cpu_millicores: pool.cpu_millicores,
-                        memory_mib: pool.memory_mib,
-                        gpu: pool.gpu,
-                    },
                     used: ContainerResources::default(),
                     images: HashMap::new(),
                     pulls_until: 0,
@@ -174,7 +181,7 @@ impl Nodes {
 
     /// Everything there is.
     pub(super) fn total(&self) -> Resources {
-        let sum = self.sum(|node| &node.allocatable);
+        let sum = self.sum(|node| &node.facts.allocatable);
         Resources { storage_gb: self.storage_gb, ..sum }
     }
 
@@ -183,12 +190,19 @@ impl Nodes {
         self.sum(|node| &node.used)
     }
 
+    /// The nodes as pods are placed on them; all pods are tenants'.
+    pub(super) fn places(&self) -> Vec<Place> {
+        let place =
+            |node: &Node| Place { node: node.facts.clone(), taken: ContainerResources::default(), pods: 0 };
+        self.nodes.iter().map(place).collect()
+    }
+
     /// GPUs by type, by name of type.
     pub(super) fn gpu_by_type(&self) -> Vec<(String, u64)> {
         let mut by_type = BTreeMap::new();
         for node in &self.nodes {
             if let Some(gpu_type) = &node.gpu_type {
-                *by_type.entry(gpu_type.clone()).or_default() += node.allocatable.gpu;
+                *by_type.entry(gpu_type.clone()).or_default() += node.facts.allocatable.gpu;
             }
         }
         by_type.into_iter().collect()
@@ -212,7 +226,7 @@ impl Nodes {
     fn known_selector<'a>(&self, selector: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
         selector
             .iter()
-            .filter(|(key, _)| self.nodes.iter().any(|node| node.labels.contains_key(*key)))
+            .filter(|(key, _)| self.nodes.iter().any(|node| node.facts.labels.contains_key(*key)))
             .map(|(key, value)| (key.as_str(), value.as_str()))
             .collect()
     }
@@ -244,12 +258,12 @@ impl Nodes {
 
 impl Node {
     fn matches(&self, selector: &[(&str, &str)]) -> bool {
-        selector.iter().all(|(key, value)| self.labels.get(*key).is_some_and(|has| has == value))
+        selector.iter().all(|(key, value)| self.facts.labels.get(*key).is_some_and(|has| has == value))
     }
 
     /// Whether CPU, memory and GPUs are too few.
     fn lacks(&self, asked: &ContainerResources) -> [bool; 3] {
-        let (has, used) = (&self.allocatable, &self.used);
+        let (has, used) = (&self.facts.allocatable, &self.used);
         [
             used.cpu_millicores.saturating_add(asked.cpu_millicores) > has.cpu_millicores,
             used.memory_mib.saturating_add(asked.memory_mib) > has.memory_mib,
@@ -261,7 +275,7 @@ impl Node {
     /// How much of the node is taken once the pod is there: the mean of what the pod asks for.
     fn share_after(&self, asked: &ContainerResources) -> f64 {
         let share = |used: u64, asked: u64, has: u64| (used + asked) as f64 / has.max(1) as f64;
-        let (has, used) = (&self.allocatable, &self.used);
+        let (has, used) = (&self.facts.allocatable, &self.used);
         let cpu = share(used.cpu_millicores, asked.cpu_millicores, has.cpu_millicores);
         let memory = share(used.memory_mib, asked.memory_mib, has.memory_mib);
         if asked.gpu == 0 {
@@ -291,7 +305,7 @@ mod tests {
         let nodes = Nodes::new(&SimulatedNodes::default());
         let total = nodes.total();
         assert_eq!((total.cpu_millicores, total.memory_mib), (4_000_000, 16 * 1024 * 1024));
-        assert_eq!((total.gpu, total.storage_gb), (256, 200_000));
+        assert_eq!((total.gpu, total.storage_gb), (256, 1_000_000));
         let by_type = [("l40s".to_owned(), 64), ("t4".to_owned(), 64), ("v100".to_owned(), 128)];
         assert_eq!(nodes.gpu_by_type(), by_type);
         assert_eq!(SimulatedNodes::default().faults(), Vec::<String>::new());

@@ -7,6 +7,7 @@ use super::space::{Entry, Space};
 use super::workload::{Template, WorkloadSpec};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
+use ecp_core::placement::{App, Places, TenantPod};
 use ecp_core::ports::{Capacity, ClusterError, Observation};
 use ecp_core::quantity::Resources;
 use ecp_core::tenant::DemoFault;
@@ -196,12 +197,22 @@ impl World {
     pub(super) fn capacity(&self) -> Capacity {
         let storage_gb = self.spaces.values().map(Space::storage_gb).sum();
         let used = Resources { storage_gb, ..self.nodes.used() };
+        let mut tenants: HashMap<TenantId, Vec<TenantPod>> = HashMap::new();
+        for pod in self.pods.values() {
+            tenants.entry(pod.tenant.clone()).or_default().push(TenantPod {
+                node: pod.node,
+                app: App::parse(&pod.owner),
+                requests: pod.template.requests,
+                leaving: pod.phase == Phase::Terminating,
+            });
+        }
         Capacity {
             status: "healthy".to_owned(),
             total: self.nodes.total(),
             used,
             used_by_tenants: used,
             gpu_by_type: self.nodes.gpu_by_type(),
+            places: Places { nodes: self.nodes.places(), tenants, known_labels_only: true },
         }
     }
 

@@ -23,6 +23,10 @@ pub struct KubernetesSettings {
     pub run_as_user: i64,
     /// Storage class of volumes; empty: the cluster's default.
     pub storage_class: String,
+    /// Storage that tenants' volumes can have altogether, in GB (10⁹ bytes); 0: not known, and not
+    /// counted.
+    #[serde(default)]
+    pub storage_capacity_gb: u64,
     /// Namespace whose pods answer DNS.
     pub dns_namespace: String,
     /// Services that call a provider outside the cluster (HTTPS).

@@ -1,17 +1,30 @@
 //! What a tenant takes of a cluster: quantities, requests, and the quota that bounds them.
 
 use crate::catalog::{Catalog, KubernetesSettings};
+use crate::placement::{App, PodDemand};
 use crate::quantity::{Resources, memory_text};
 use crate::sizing::{ContainerResources, Sizing};
 use k8s_openapi::api::core::v1::ResourceRequirements;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::BTreeMap;
 
+/// The pods that a tenant is to have, as the scheduler sees them: those of its redis and of its
+/// services.
+pub fn pod_demands(catalog: &Catalog, sizing: &Sizing) -> Vec<PodDemand> {
+    let redis = PodDemand { app: App::Redis, replicas: 1, requests: catalog.kubernetes.redis.requests() };
+    let services = sizing.services.iter().map(|plan| PodDemand {
+        app: App::Service(plan.service),
+        replicas: plan.replicas,
+        requests: plan.requests,
+    });
+    std::iter::once(redis).chain(services).collect()
+}
+
 /// What a tenant's pods ask of the scheduler, redis among them; the storage is that of the plan.
 pub fn requested_resources(catalog: &Catalog, sizing: &Sizing) -> Resources {
-    let redis = times(catalog.kubernetes.redis.requests(), 1);
-    let services = sizing.services.iter().map(|plan| times(plan.requests, plan.replicas));
-    let sum = services.fold(redis, |sum, pods| sum.plus(&pods));
+    let pods = pod_demands(catalog, sizing);
+    let sum = (pods.iter().map(|demand| times(demand.requests, demand.replicas)))
+        .fold(Resources::default(), |sum, pods| sum.plus(&pods));
     Resources { storage_gb: sizing.resources.storage_gb, ..sum }
 }
 
@@ -27,7 +40,7 @@ pub fn limits(catalog: &Catalog, sizing: &Sizing) -> Resources {
 
 /// What the namespace may use at most: the plan, and redis on top. There is no room for more pods
 /// while a roll-out is under way, so a roll-out replaces pods instead of adding any.
-pub(super) fn quota(settings: &KubernetesSettings, plan: &Resources) -> Resources {
+pub(crate) fn quota(settings: &KubernetesSettings, plan: &Resources) -> Resources {
     let redis = &settings.redis;
     let storage_bytes = u128::from(redis.storage_gib) << 30;
     let storage_gb = u64::try_from(storage_bytes.div_ceil(1_000_000_000)).unwrap_or(u64::MAX);

@@ -3,6 +3,7 @@
 use super::config::SERVICE_ACCOUNT;
 use super::{CONFIG_DIGEST, Labels, Scope, labels};
 use crate::catalog::TolerationSettings;
+use crate::placement::Constraint;
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, EmptyDirVolumeSource, LocalObjectReference, PodSecurityContext, PodSpec,
     PodTemplateSpec, SeccompProfile, SecurityContext, Toleration, Volume, VolumeMount,
@@ -39,14 +40,10 @@ impl Pod {
             ..Volume::default()
         });
 
-        let nodes = &scope.settings.nodes;
-        let mut node_selector = nodes.selector.clone();
-        let mut tolerations: Vec<Toleration> = nodes.tolerations.iter().map(toleration).collect();
-        if self.has_gpu {
-            let device = nodes.gpu_selectors.get(&scope.tenant.sizing.gpu_type);
-            node_selector.extend(device.cloned().unwrap_or_default());
-            tolerations.extend(nodes.gpu_tolerations.iter().map(toleration));
-        }
+        let nodes = Constraint::of(scope.settings, &scope.tenant.sizing.gpu_type, self.has_gpu);
+        let node_selector: Labels =
+            nodes.selector.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let tolerations: Vec<Toleration> = nodes.tolerations.into_iter().map(toleration).collect();
         let pull_secrets: Vec<LocalObjectReference> = (scope.settings.images.pull_secrets.iter())
             .map(|name| LocalObjectReference { name: name.clone() })
             .collect();

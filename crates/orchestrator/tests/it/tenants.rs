@@ -150,10 +150,65 @@ async fn a_tenant_that_the_cluster_can_not_hold_is_refused_with_what_is_short() 
     let refused = server.client().post("/api/v1/tenants/", &tenant).await.expect(409);
     assert_eq!(refused.error_code(), "INSUFFICIENT_RESOURCES");
     let short = &refused.json()["error"]["details"]["short"][0];
-    for field in ["resource", "requested", "available"] {
+    for field in ["resource", "requested", "available", "missing"] {
         assert!(short[field].is_string(), "{short}");
     }
+    let left_out = &refused.json()["error"]["details"]["nodes_left_out"][0];
+    assert_eq!(
+        (&left_out["reason"], left_out["nodes"].as_array().map(Vec::len)),
+        (&json!("insufficient"), Some(10))
+    );
     assert_eq!(server.client().get("/api/v1/tenants").await.json()["total_count"], 0);
+}
+
+#[tokio::test]
+async fn requests_at_once_never_count_on_the_same_gpu_and_what_is_admitted_runs() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let total = client.get("/api/v1/monitoring/system").await.json()["total_resources"]["gpu"].as_u64();
+    // Three callbots and three tts with a GPU each.
+    let fit = total.expect("GPUs") as usize / 6;
+    let voice = |number: usize| {
+        let id = format!("voice-{number}");
+        json!({"tenant_id": id, "name": id, "preset": "large", "service_requirements": {"callbot": 10}})
+    };
+    let bodies: Vec<Value> = (0..fit + 9).map(voice).collect();
+    let answers =
+        futures_util::future::join_all(bodies.iter().map(|body| client.post("/api/v1/tenants/", body))).await;
+    let (accepted, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 201);
+    assert_eq!((accepted.len(), refused.len()), (fit, 9));
+    for answer in &refused {
+        assert_eq!(answer.json()["error"]["details"]["short"][0]["resource"], "gpu");
+    }
+    for answer in &accepted {
+        let deployment_id = answer.json()["deployment_id"].as_str().expect("an id").to_owned();
+        assert_eq!(server.follow(&deployment_id).await["status"], "running");
+    }
+
+    // The cluster is full: what needs no more is taken all the same, what needs more is not.
+    let path = format!("/api/v1/tenants/{}", accepted[0].json()["tenant_id"].as_str().expect("an id"));
+    client.put(&path, &json!({"name": "renamed"})).await.expect(200);
+    client.put(&path, &json!({"preset": "medium"})).await.expect(200);
+}
+
+#[tokio::test]
+async fn no_more_storage_is_promised_than_there_is() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let large = |number: usize| {
+        let id = format!("chat-{number}");
+        json!({"tenant_id": id, "name": id, "preset": "large", "service_requirements": {"chatbot": 10}})
+    };
+    let mut number = 0;
+    let refused = loop {
+        let answer = client.post("/api/v1/tenants/", &large(number)).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        number += 1;
+        assert!(number < 1000, "nothing is ever refused");
+    };
+    assert_eq!(refused.expect(409).json()["error"]["details"]["short"][0]["resource"], "storage");
 }
 
 #[tokio::test]

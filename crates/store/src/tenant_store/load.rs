@@ -29,6 +29,7 @@ pub(super) fn load(database: &Database, now: Timestamp) -> Result<Shared, StoreE
                 index: RwLock::new(index),
                 queue: Mutex::new(queue),
                 queue_number: AtomicU64::new(queue_number),
+                published_number: AtomicU64::new(queue_number),
                 tenants_changed: watch::Sender::new(0),
                 work_changed: watch::Sender::new(0),
             })

@@ -54,6 +54,8 @@ struct Shared {
     queue: Mutex<WorkQueue>,
     /// Number of the newest queued item.
     queue_number: AtomicU64,
+    /// Number of the newest queued item that the index knows of.
+    published_number: AtomicU64,
     tenants_changed: watch::Sender<u64>,
     work_changed: watch::Sender<u64>,
 }

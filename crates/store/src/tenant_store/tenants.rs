@@ -8,10 +8,11 @@ use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentStatus};
 use ecp_core::ids::TenantId;
-use ecp_core::ports::{Created, IdempotencyKey, NewTenant, StoreError, TenantChange};
+use ecp_core::ports::{Admission, Created, IdempotencyKey, NewTenant, StoreError, TenantChange};
 use ecp_core::tenant::{Tenant, TenantSecrets, TenantStatus};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// How long a key answers with its first response, in seconds.
 const IDEMPOTENCY_KEPT_S: i64 = 24 * 60 * 60;
@@ -33,6 +34,7 @@ impl Accepted {
         if let Some(revision) = &self.revision {
             revision.publish(shared, &self.tenant.id);
         }
+        shared.published_number.fetch_max(self.queue_number, Ordering::Relaxed);
         shared.queue.lock().put(&self.tenant.id, self.queue_number, 0, now);
         shared.tell_tenants_changed();
         shared.tell_work_changed();
@@ -62,6 +64,7 @@ impl SqliteStore {
                 }
                 let queue_number = shared.next_queue_number();
                 insert_creation(transaction, &new, &documents, queue_number, now)?;
+                admit(transaction, shared, &new.admission, &new.tenant.id)?;
                 Ok(Arc::new(Outcome::New(Accepted {
                     tenant: Arc::new(new.tenant),
                     deployment: Arc::new(new.deployment),
@@ -94,7 +97,7 @@ impl SqliteStore {
         let accepted = self.write(
             OPERATION,
             move |transaction, shared| {
-                let TenantChange { tenant, deployment, audit, .. } = change;
+                let TenantChange { tenant, deployment, audit, admission, .. } = change;
                 let stored = rows::tenant(transaction, &tenant.id)?
                     .ok_or_else(|| StoreError::TenantNotFound(tenant.id.clone()))?;
                 if stored.status == TenantStatus::Deleting {
@@ -112,6 +115,7 @@ impl SqliteStore {
                 let queue_number = shared.next_queue_number();
                 queue(transaction, &tenant.id, queue_number)?;
                 rows::insert_audit(transaction, &audit)?;
+                admit(transaction, shared, &admission, &tenant.id)?;
                 Ok(Arc::new(Accepted {
                     tenant: Arc::new(tenant),
                     deployment: Arc::new(deployment),
@@ -217,6 +221,31 @@ fn insert_creation(
             .execute(params![key.key, key.request_digest, response, now.as_second()])?;
     }
     Ok(())
+}
+
+/// Lets the admission decide on a tenant that was just written; a refusal undoes the writes.
+fn admit(
+    transaction: &Transaction<'_>,
+    shared: &Shared,
+    admission: &Admission,
+    id: &TenantId,
+) -> Result<(), WorkError> {
+    let Some(decide) = admission.decision() else { return Ok(()) };
+    let mut accepted = shared.index.read().ordered();
+    // What neighbours in this commit wrote is not in the index yet, but it is queued.
+    let neighbours: Vec<Tenant> = rows::documents(
+        transaction,
+        "SELECT document FROM tenants JOIN work_queue ON work_queue.tenant_id = tenants.id
+         WHERE work_queue.queue_number > ?1",
+        params![rows::number(shared.published_number.load(Ordering::Relaxed))],
+    )?;
+    for neighbour in neighbours.into_iter().filter(|neighbour| neighbour.id != *id) {
+        let accepted = Arc::make_mut(&mut accepted);
+        accepted.retain(|tenant| tenant.id != neighbour.id);
+        accepted.push(Arc::new(neighbour));
+    }
+    decide(&accepted)
+        .map_err(|shortage| StoreError::InsufficientResources { tenant_id: id.clone(), shortage }.into())
 }
 
 /// Queues a tenant that was just created or changed: now, with no failed tries.

@@ -8,7 +8,7 @@ use ecp_core::deployment::Phase;
 use ecp_core::ids::DeploymentId;
 use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
 use ecp_core::ports::{
-    AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
+    Admission, AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
 };
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
@@ -404,6 +404,7 @@ impl Bench {
             deployment,
             secrets,
             idempotency: None,
+            admission: Admission::default(),
         };
         self.store().create_tenant(new).await.unwrap();
         deployment_id
@@ -431,7 +432,8 @@ impl Bench {
             }
         };
         let audit = accepted(&tenant, "tenant.change");
-        let change = TenantChange { tenant, deployment, revision, audit };
+        let admission = Admission::default();
+        let change = TenantChange { tenant, deployment, revision, audit, admission };
         self.store().change_tenant(change).await.unwrap();
         deployment_id
     }

@@ -1,9 +1,11 @@
 //! What nodes give and pods take, as the scheduler would count it.
 
 use super::*;
+use ecp_core::catalog::{Catalog, TolerationSettings};
 use serde_json::json;
 
 const GPU: &str = "nvidia.com/gpu";
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// A node with 8 cores and 16 GiB.
 fn node(name: &str) -> Value {
@@ -34,9 +36,21 @@ fn pod(node: &str, requests: Value) -> Value {
 }
 
 fn sums(nodes: &[Value], pods: &[Value]) -> Capacity {
+    sums_with(&Catalog::embedded().kubernetes, nodes, pods)
+}
+
+fn sums_with(settings: &KubernetesSettings, nodes: &[Value], pods: &[Value]) -> Capacity {
     let nodes: Vec<NodeFacts> = nodes.iter().map(|node| NodeFacts::of(node, GPU)).collect();
-    let pods: Vec<PodRequests> = pods.iter().map(|pod| PodRequests::of(pod, GPU)).collect();
-    capacity(nodes.iter(), pods.iter())
+    let read =
+        |pod: &Value| (pod["metadata"]["labels"]["ecp.ai/tenant"].is_string(), PodRequests::of(pod, GPU));
+    let (ours, others): (Vec<_>, Vec<_>) = pods.iter().map(read).partition(|(ours, _)| *ours);
+    let acme = TenantId::parse("acme").expect("an id");
+    capacity(
+        settings,
+        nodes.iter(),
+        ours.iter().map(|(_, pod)| (&acme, pod)),
+        others.iter().map(|(_, pod)| pod),
+    )
 }
 
 fn resources(cpu_millicores: u64, memory_mib: u64, gpu: u64) -> Resources {
@@ -85,7 +99,7 @@ fn nodes_that_take_no_pods_are_left_out_with_what_others_run_there() {
     let mut cordoned = gpu_node("cordoned", "8", json!({GPU_PRODUCT: "Tesla-T4"}));
     cordoned["spec"]["unschedulable"] = json!(true);
     let mut control = node("control");
-    control["spec"]["taints"] = json!([{"key": CONTROL_PLANE[0], "effect": "NoSchedule"}]);
+    control["spec"]["taints"] = json!([{"key": CONTROL_PLANE, "effect": "NoSchedule"}]);
     let mut others = pod("control", json!({"cpu": "1", "memory": "1Gi"}));
     others["metadata"] = json!({});
 
@@ -103,8 +117,57 @@ fn nodes_that_take_no_pods_are_left_out_with_what_others_run_there() {
 #[test]
 fn a_control_plane_that_only_prefers_no_pods_takes_them() {
     let mut control = node("control");
-    control["spec"]["taints"] = json!([{"key": CONTROL_PLANE[0], "effect": "PreferNoSchedule"}]);
+    control["spec"]["taints"] = json!([{"key": CONTROL_PLANE, "effect": "PreferNoSchedule"}]);
     assert_eq!(sums(&[control], &[]).total, resources(8000, 16 * 1024, 0));
+}
+
+#[test]
+fn a_node_whose_taint_no_tenant_tolerates_is_none_of_theirs() {
+    let mut dedicated = gpu_node("dedicated", "8", json!({GPU_PRODUCT: "Tesla-T4"}));
+    dedicated["spec"]["taints"] = json!([{"key": "dedicated", "value": "db", "effect": "NoExecute"}]);
+    let nodes = [dedicated, node("good")];
+    // It is in good health all the same.
+    let left_out = sums(&nodes, &[]);
+    assert_eq!((left_out.status.as_str(), left_out.total), ("healthy", resources(8000, 16 * 1024, 0)));
+    assert_eq!(left_out.gpu_by_type, vec![]);
+    let mut settings = Catalog::embedded().kubernetes;
+    settings.nodes.gpu_tolerations =
+        vec![TolerationSettings { key: "dedicated".into(), value: Some("db".into()), effect: None }];
+    assert_eq!(sums_with(&settings, &nodes, &[]).total.gpu, 8);
+    settings.nodes.selector.insert("pool".into(), "tenants".into());
+    assert_eq!(sums_with(&settings, &nodes, &[]).total, resources(0, 0, 0));
+}
+
+#[test]
+fn nodes_and_pods_are_told_one_by_one() {
+    let mut first = gpu_node("b", "2", json!({"pool": "tenants"}));
+    first["status"]["allocatable"]["pods"] = json!("110");
+    first["spec"]["taints"] = json!([{"key": "dedicated", "value": "db", "effect": "NoSchedule"}]);
+    let mut cordoned = node("a");
+    cordoned["spec"]["unschedulable"] = json!(true);
+    let mut silent = node("c");
+    silent["status"]["conditions"] = json!([]);
+    let mut other = pod("b", json!({"cpu": "1", "memory": "1Ki"}));
+    other["metadata"]["labels"] = json!({});
+    let mut ours = pod("b", json!({"cpu": "200m", "memory": "512Mi", GPU: "1"}));
+    ours["metadata"]["labels"]["app"] = json!("callbot");
+    let waiting = pod("", json!({"cpu": "100m"}));
+    let mut ended = other.clone();
+    ended["status"]["phase"] = json!("Succeeded");
+
+    let places = sums(&[first, cordoned, silent], &[other, ours, waiting, ended]).places;
+    let names: Vec<_> =
+        places.nodes.iter().map(|place| (place.node.name.as_str(), place.node.absence)).collect();
+    assert_eq!(names, [("a", Some(Absence::Cordoned)), ("b", None), ("c", Some(Absence::NotReady))]);
+    let b = &places.nodes[1];
+    assert_eq!((b.node.max_pods, b.pods, b.node.labels["pool"].as_str()), (110, 1, "tenants"));
+    assert_eq!(b.node.taints[0].to_string(), "dedicated=db:NoSchedule");
+    assert_eq!(b.taken, ContainerResources { cpu_millicores: 1000, memory_mib: 1, gpu: 0 });
+    let pods = &places.tenants[&TenantId::parse("acme").expect("an id")];
+    let requests = ContainerResources { cpu_millicores: 200, memory_mib: 512, gpu: 1 };
+    let app = App::parse("callbot");
+    assert_eq!(pods[0], TenantPod { node: Some(1), app, requests, leaving: false });
+    assert_eq!((pods[1].node, pods[1].app, pods.len()), (None, None, 2));
 }
 
 #[test]

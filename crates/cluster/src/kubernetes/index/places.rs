@@ -4,6 +4,7 @@ use super::Index;
 use super::entry::{is_ours, tenant_of, value_of};
 use crate::kubernetes::capacity::{self, NodeFacts, PodRequests};
 use crate::kubernetes::pods::PodFacts;
+use ecp_core::catalog::KubernetesSettings;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::Capacity;
 use kube::core::DynamicObject;
@@ -121,9 +122,12 @@ impl Index {
     }
 
     /// What the nodes have, and what the pods asked for.
-    pub(in crate::kubernetes) fn capacity(&self) -> Capacity {
+    pub(in crate::kubernetes) fn capacity(&self, settings: &KubernetesSettings) -> Capacity {
         let inner = self.inner.lock();
-        let ours = inner.tenants.values().flat_map(|index| index.pods.values().map(|(_, requests)| requests));
-        capacity::capacity(inner.nodes.values(), ours.chain(inner.other_pods.values()))
+        let ours = inner
+            .tenants
+            .iter()
+            .flat_map(|(id, index)| index.pods.values().map(move |(_, requests)| (id, requests)));
+        capacity::capacity(settings, inner.nodes.values(), ours, inner.other_pods.values())
     }
 }

@@ -12,6 +12,7 @@ use super::*;
 use crate::MIGRATIONS;
 use ecp_core::catalog::Catalog;
 use ecp_core::deployment::DeploymentKind;
+use ecp_core::ports::Admission;
 use ecp_core::quantity::Resources;
 use ecp_core::revision::Cause;
 use ecp_core::sizing::{DeploymentTime, Sizing};
@@ -156,6 +157,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
         deployment,
         secrets,
         idempotency: None,
+        admission: Admission::default(),
         audit: audit(id, "tenant.create"),
     }
 }
@@ -172,7 +174,7 @@ fn change(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> TenantChange
     let audit = audit(tenant.id.as_str(), "tenant.update");
     let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
     let revision = (!is_deletion).then(|| revision(&tenant, &secrets));
-    TenantChange { tenant, deployment, revision, audit }
+    TenantChange { tenant, deployment, revision, audit, admission: Admission::default() }
 }
 
 fn revision(tenant: &Tenant, secrets: &TenantSecrets) -> NewRevision {

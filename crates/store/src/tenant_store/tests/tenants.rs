@@ -287,3 +287,42 @@ async fn a_document_that_does_not_read_stops_the_start_instead_of_vanishing() {
         Err(StoreError::Database { operation: "loading tenants", .. })
     ));
 }
+
+/// Admits while fewer than so many tenants were accepted.
+fn while_fewer_than(limit: usize) -> Admission {
+    Admission::by(move |accepted| if accepted.len() < limit { Ok(()) } else { Err(Box::default()) })
+}
+
+#[tokio::test]
+async fn admissions_that_share_a_commit_see_each_other() {
+    let World { folder: _folder, store, .. } = World::new();
+    let store = Arc::new(store);
+    let mut creations = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let new = NewTenant { admission: while_fewer_than(3), ..new_tenant(&format!("t{number}"), start()) };
+        let store = store.clone();
+        creations.spawn(async move { store.create_tenant(new).await });
+    }
+    let answers = creations.join_all().await;
+    let refused =
+        answers.iter().filter(|answer| matches!(answer, Err(StoreError::InsufficientResources { .. })));
+    assert_eq!((refused.count(), store.tenants().len()), (17, 3));
+    // A refusal leaves nothing behind.
+    assert_eq!(store.audit(AuditQuery { limit: 9, ..Default::default() }).await.unwrap().1, 3);
+}
+
+#[tokio::test]
+async fn a_change_is_judged_as_a_creation_is_and_undone_where_it_is_refused() {
+    let world = World::new();
+    world.create("a").await;
+    world.create("b").await;
+    let tenant = world.store.tenant(&tenant_id("a")).unwrap();
+    let changed = |limit| TenantChange {
+        admission: while_fewer_than(limit),
+        ..change(&tenant, DeploymentKind::Update, start())
+    };
+    let refused = world.store.change_tenant(changed(2)).await;
+    assert!(matches!(refused, Err(StoreError::InsufficientResources { .. })), "{refused:?}");
+    assert_eq!(world.store.tenant(&tenant.id).unwrap().generation, 1);
+    world.store.change_tenant(changed(3)).await.unwrap();
+}

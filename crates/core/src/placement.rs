@@ -1,0 +1,252 @@
+//! Whether a tenant's pods have somewhere to go: node by node, as a scheduler looks at them.
+//!
+//! Counted are nodes that are ready, take pods, and whose taints and labels the pods accept; what is
+//! taken there by others, by the pods of accepted tenants, and by those pods of theirs that are still
+//! to come. The pods are put first-fit, the largest first. Pure: who asks, and when, is
+//! [`crate::tenancy`]'s; what nodes and pods there are is the cluster's.
+
+mod room;
+mod shortage;
+
+pub use shortage::{LeftOut, LeftOutReason, Shortage, Shortfall};
+
+use crate::catalog::{Catalog, KubernetesSettings, TolerationSettings};
+use crate::ids::TenantId;
+use crate::manifest;
+use crate::ports::Capacity;
+use crate::sizing::{ContainerResources, Sizing};
+use crate::tenant::{Service, Tenant, TenantStatus};
+use room::Room;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a taint does to a pod that does not tolerate it; one that only prefers no pods does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaintEffect {
+    /// New pods stay away.
+    NoSchedule,
+    /// Pods that are there go, too.
+    NoExecute,
+}
+
+impl TaintEffect {
+    /// The spelling of Kubernetes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSchedule => "NoSchedule",
+            Self::NoExecute => "NoExecute",
+        }
+    }
+}
+
+/// A taint that keeps pods off a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value; may be empty.
+    pub value: String,
+    /// What it does.
+    pub effect: TaintEffect,
+}
+
+impl Taint {
+    fn is_tolerated(&self, tolerations: &[&TolerationSettings]) -> bool {
+        tolerations.iter().any(|toleration| {
+            toleration.key == self.key
+                && toleration.value.as_ref().is_none_or(|value| *value == self.value)
+                && toleration.effect.as_ref().is_none_or(|effect| effect == self.effect.as_str())
+        })
+    }
+}
+
+impl fmt::Display for Taint {
+    /// As `kubectl taint` spells it: `dedicated=db:NoSchedule`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let equals = if self.value.is_empty() { "" } else { "=" };
+        write!(f, "{}{equals}{}:{}", self.key, self.value, self.effect.as_str())
+    }
+}
+
+/// Why a node takes no new pods at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absence {
+    /// Its kubelet does not answer; its pods will need another place.
+    NotReady,
+    /// It is cordoned; its pods stay.
+    Cordoned,
+}
+
+/// What does not change when pods come and go on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Taints that keep pods off.
+    pub taints: Vec<Taint>,
+    /// Why it takes no new pods at all; none where it does.
+    pub absence: Option<Absence>,
+    /// What pods can ask of it, all together.
+    pub allocatable: ContainerResources,
+    /// Pods that it can run.
+    pub max_pods: u64,
+}
+
+impl Node {
+    /// Whether pods of any tenant could come here: with a GPU or without.
+    pub fn is_for_tenants(&self, settings: &KubernetesSettings) -> bool {
+        let nodes = &settings.nodes;
+        let tolerations: Vec<_> = nodes.tolerations.iter().chain(&nodes.gpu_tolerations).collect();
+        self.absence.is_none()
+            && self.taints.iter().all(|taint| taint.is_tolerated(&tolerations))
+            && nodes.selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+    }
+}
+
+/// A node, and what pods that are no tenant's take of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The node.
+    pub node: Arc<Node>,
+    /// What they requested.
+    pub taken: ContainerResources,
+    /// How many they are.
+    pub pods: u64,
+}
+
+/// A workload of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum App {
+    /// A service's Deployment.
+    Service(Service),
+    /// The tenant's redis.
+    Redis,
+}
+
+impl App {
+    /// Value of its pods' `app` label.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Service(service) => service.as_str(),
+            Self::Redis => "redis",
+        }
+    }
+
+    /// Reads the label.
+    pub fn parse(label: &str) -> Option<Self> {
+        if label == Self::Redis.as_str() { Some(Self::Redis) } else { label.parse().ok().map(Self::Service) }
+    }
+}
+
+/// A tenant's pod that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TenantPod {
+    /// Place of its node in [`Places::nodes`]; none before it has one, or where the node is gone.
+    pub node: Option<usize>,
+    /// What it is a pod of, where it is known.
+    pub app: Option<App>,
+    /// What it requested.
+    pub requests: ContainerResources,
+    /// It is on its way out.
+    pub leaving: bool,
+}
+
+/// Pods of one workload that a tenant is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PodDemand {
+    /// The workload.
+    pub app: App,
+    /// How many.
+    pub replicas: u32,
+    /// What each asks of its node.
+    pub requests: ContainerResources,
+}
+
+/// Nodes, and who is on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The nodes, in an order of their own.
+    pub nodes: Vec<Place>,
+    /// Pods of tenants.
+    pub tenants: HashMap<TenantId, Vec<TenantPod>>,
+    /// A selector's label that no node has is passed over: the simulated nodes have none of those
+    /// that an operator gave the real ones.
+    pub known_labels_only: bool,
+}
+
+/// What keeps a tenant's pods to some nodes, from the catalog; the renderer writes the same into
+/// their templates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Constraint<'a> {
+    /// Labels that the node has.
+    pub selector: BTreeMap<&'a str, &'a str>,
+    /// Taints that are tolerated.
+    pub tolerations: Vec<&'a TolerationSettings>,
+}
+
+impl<'a> Constraint<'a> {
+    /// Of pods with or without a GPU, for a tenant of that device type.
+    pub fn of(settings: &'a KubernetesSettings, gpu_type: &str, has_gpu: bool) -> Self {
+        let nodes = &settings.nodes;
+        let mut selector: BTreeMap<&str, &str> = pairs(&nodes.selector).collect();
+        let mut tolerations: Vec<_> = nodes.tolerations.iter().collect();
+        if has_gpu {
+            selector.extend(nodes.gpu_selectors.get(gpu_type).into_iter().flat_map(pairs));
+            tolerations.extend(&nodes.gpu_tolerations);
+        }
+        Self { selector, tolerations }
+    }
+}
+
+fn pairs(labels: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+}
+
+/// Whether a tenant of this size has room beside every other one that was accepted. `accepted` may
+/// hold the tenant as it was before; what it has then is free for it.
+///
+/// # Errors
+/// What is short, by how much, and why nodes were left out.
+pub fn admit(
+    catalog: &Catalog,
+    capacity: &Capacity,
+    accepted: &[Arc<Tenant>],
+    id: &TenantId,
+    sizing: &Sizing,
+) -> Result<(), Box<Shortage>> {
+    let others = || accepted.iter().filter(|tenant| tenant.id != *id);
+    let mut room = Room::new(&catalog.kubernetes, &capacity.places);
+    room.take_what_is_there(id);
+    let staying = others().filter(|tenant| tenant.status != TenantStatus::Deleting);
+    room.reserve(staying.map(|tenant| (&tenant.id, &tenant.sizing)), catalog);
+    let mut shortage = room.place_tenant(id, sizing, catalog);
+
+    // A cluster that does not say how much storage it has is not asked for it.
+    let total = capacity.total.storage_gb;
+    if total > 0 {
+        let storage = |sizing: &Sizing| manifest::quota(&catalog.kubernetes, &sizing.resources).storage_gb;
+        let taken: u64 = others().map(|tenant| storage(&tenant.sizing)).fold(0, u64::saturating_add);
+        shortage.storage(storage(sizing), total.saturating_sub(taken));
+    }
+    if shortage.short.is_empty() { Ok(()) } else { Err(Box::new(shortage)) }
+}
+
+/// Whether one size needs more of any resource than another: those of the plan and of its pods. GPUs
+/// that the catalog tells apart by labels of their nodes are different resources.
+pub fn needs_more(catalog: &Catalog, before: &Sizing, after: &Sizing) -> bool {
+    let (had, wants) =
+        (manifest::requested_resources(catalog, before), manifest::requested_resources(catalog, after));
+    let gpu_nodes = |sizing: &Sizing| Constraint::of(&catalog.kubernetes, &sizing.gpu_type, true).selector;
+    let other_gpus = wants.gpu > 0 && gpu_nodes(before) != gpu_nodes(after);
+    other_gpus
+        || wants.cpu_millicores > had.cpu_millicores
+        || wants.memory_mib > had.memory_mib
+        || wants.gpu > had.gpu
+        || wants.storage_gb > had.storage_gb
+}
+
+#[cfg(test)]
+mod tests;
