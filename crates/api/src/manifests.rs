@@ -17,7 +17,7 @@ use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::{RenderOptions, render};
 use ecp_core::ports::Cluster;
 use ecp_core::text::{Language, Message};
-use ecp_core::validate::{self, Finding, MAX_MANIFEST_BYTES, Position, Report, Unreadable};
+use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Position, Report, Unreadable};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Uri};
 use serde::Serialize;
@@ -280,8 +280,8 @@ pub(crate) async fn validate_manifest(
     // A large manifest takes milliseconds of computing, which must not hold up other requests.
     let asks_cluster = api.mode == Mode::Real && capacity.is_some();
     let verdict = tokio::task::spawn_blocking(move || {
-        let report = validate::validate_manifest(&catalog, id.as_ref(), &content, capacity.as_ref())?;
-        let objects = if asks_cluster { validate::manifest_objects(&content)? } else { Vec::new() };
+        let report = ecp_validate::validate_manifest(&catalog, id.as_ref(), &content, capacity.as_ref())?;
+        let objects = if asks_cluster { ecp_validate::manifest_objects(&content)? } else { Vec::new() };
         Ok((report, objects))
     })
     .await

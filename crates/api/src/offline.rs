@@ -15,8 +15,8 @@ use ecp_core::sizing::calculate;
 use ecp_core::tenancy::planned_tenant;
 use ecp_core::tenant::TenantSecrets;
 use ecp_core::text::{Language, Message};
-use ecp_core::validate::{self, MAX_MANIFEST_BYTES};
 use ecp_core::{Mode, Timestamp};
+use ecp_validate::MAX_MANIFEST_BYTES;
 use serde_json::Value;
 
 /// An answer, and the members of the request that nothing reads.
@@ -80,7 +80,7 @@ pub fn validate(
     if content.len() > MAX_MANIFEST_BYTES {
         return Err(crate::body::too_large(MAX_MANIFEST_BYTES));
     }
-    let report = validate::validate_manifest(catalog, tenant_id, content, None)
+    let report = ecp_validate::validate_manifest(catalog, tenant_id, content, None)
         .map_err(|unreadable| manifest_invalid(&unreadable, language))?;
     Ok(to_value(&ValidationOut::new(&report, language)))
 }

@@ -1,4 +1,4 @@
-//! The domain: tenants, the catalog, sizing, cost, manifests, validation, alert rules and the ports.
+//! The domain: tenants, the catalog, sizing, cost, manifests, alert rules and the ports.
 //!
 //! Everything here is pure or a trait. It knows no HTTP, no SQL and no Kubernetes client; the
 //! crates around it do, and meet only through the traits in [`ports`].
@@ -19,7 +19,6 @@ pub mod sizing;
 pub mod tenancy;
 pub mod tenant;
 pub mod text;
-pub mod validate;
 
 /// The clock's type everywhere: UTC, printed as RFC 3339 with `Z`.
 pub use jiff::Timestamp;

@@ -5,7 +5,7 @@ use super::format::{nearest, shortened};
 use super::kinds::{KindInfo, Lookup, Registry};
 use super::tree::{Kind, Node, TextFault, Tree};
 use super::walk;
-use crate::text::Message;
+use ecp_core::text::Message;
 use std::collections::HashMap;
 
 /// One object.

@@ -1,9 +1,9 @@
 //! What a manifest adds up to, against quotas and the cluster.
 
 use super::{GOOD, broken, check, check_with, listed};
-use crate::ports::Capacity;
-use crate::quantity::Resources;
-use crate::text::Language;
+use ecp_core::ports::Capacity;
+use ecp_core::quantity::Resources;
+use ecp_core::text::Language;
 
 fn cluster(gpu: u64, used_gpu: u64) -> Capacity {
     let total = Resources { cpu_millicores: 100_000, memory_mib: 1 << 20, gpu, storage_gb: 10_000 };

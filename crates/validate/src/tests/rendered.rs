@@ -2,10 +2,10 @@
 
 use super::super::{Report, validate_manifest};
 use super::catalog;
-use crate::ids::{DeploymentId, TenantId};
-use crate::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
-use crate::sizing::{Demand, ServicePlan, size};
-use crate::tenant::{
+use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
+use ecp_core::sizing::{Demand, ServicePlan, size};
+use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
 
@@ -15,7 +15,7 @@ fn tenant(preset: Preset, services: &[(Service, u32)]) -> Tenant {
         response_time_ms: 200,
         concurrent_users: Some(200),
     };
-    let service_requirements: crate::tenant::ServiceRequirements = services.iter().copied().collect();
+    let service_requirements: ecp_core::tenant::ServiceRequirements = services.iter().copied().collect();
     let demand =
         Demand { preset: Some(preset), service_requirements: service_requirements.clone(), sla_target };
     let accepted_at = "2024-01-20T14:30:00Z".parse().unwrap();
@@ -114,7 +114,7 @@ fn the_contracts_tenant_adds_up_to_its_plan_and_redis() {
 
 #[test]
 fn the_contracts_own_manifest_is_valid() {
-    let text = include_str!("../../manifest/tests/contract.yaml");
+    let text = include_str!("../../../core/src/manifest/tests/contract.yaml");
     let report = report(&my_ai_service(), text);
     assert_eq!(report.errors, []);
     let codes: Vec<_> = report.warnings.iter().map(|finding| finding.code).collect();

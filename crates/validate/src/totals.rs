@@ -5,9 +5,9 @@ use super::findings::{Findings, Place};
 use super::format::shortened;
 use super::objects::Objects;
 use super::resources::{Amounts, Sums};
-use crate::ports::Capacity;
-use crate::quantity::{Resources, memory_text};
-use crate::text::Message;
+use ecp_core::ports::Capacity;
+use ecp_core::quantity::{Resources, memory_text};
+use ecp_core::text::Message;
 use std::collections::HashMap;
 
 /// Share of the cluster, in percent, from which on it is worth a warning.

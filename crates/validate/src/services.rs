@@ -6,7 +6,7 @@ use super::objects::{Object, Objects};
 use super::references::{self, Reported};
 use super::tree::{Kind, Node};
 use super::workloads::{Effort, Selector, Workload, Workloads, labels};
-use crate::text::Message;
+use ecp_core::text::Message;
 use std::collections::{HashMap, HashSet};
 
 /// A Service and its ports.

@@ -100,7 +100,7 @@ fn a_message_stays_short_whatever_the_text_says() {
     );
     let outcome = check(&text);
     for finding in outcome.errors.iter().chain(&outcome.warnings) {
-        let printed = finding.render(crate::text::Language::Ko);
+        let printed = finding.render(ecp_core::text::Language::Ko);
         assert!(printed.len() < 2000, "{} bytes", printed.len());
     }
     assert!(!outcome.errors.is_empty());

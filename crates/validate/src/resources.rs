@@ -6,8 +6,8 @@ use super::format::shortened;
 use super::objects::Objects;
 use super::tree::{Kind, Node};
 use super::workloads::{Workload, Workloads};
-use crate::quantity::Resources;
-use crate::text::Message;
+use ecp_core::quantity::Resources;
+use ecp_core::text::Message;
 use std::collections::HashMap;
 
 /// Amounts of the four resources: thousandths of cores, bytes, devices and bytes.

@@ -33,12 +33,12 @@ mod walk;
 mod workloads;
 mod yaml;
 
-use crate::catalog::Catalog;
-use crate::ids::TenantId;
-use crate::ports::Capacity;
-use crate::quantity::Resources;
-use crate::sizing::DeploymentTime;
-use crate::text::Message;
+use ecp_core::catalog::Catalog;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::Capacity;
+use ecp_core::quantity::Resources;
+use ecp_core::sizing::DeploymentTime;
+use ecp_core::text::Message;
 use findings::{Findings, Place};
 use objects::Objects;
 use resources::Sums;

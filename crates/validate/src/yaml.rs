@@ -8,7 +8,7 @@ use super::build::{Bound, Builder, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
 use super::scalar::resolve_plain;
 use super::tree::{Kind, TextFault, Tree};
 use super::{MAX_MANIFEST_BYTES, Unreadable};
-use crate::text::Message;
+use ecp_core::text::Message;
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, Tag};
 use std::borrow::Cow;
 

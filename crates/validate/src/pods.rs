@@ -5,7 +5,7 @@ use super::format::{shortened, split_tag};
 use super::objects::{Object, Objects};
 use super::tree::{Kind, Node};
 use super::workloads::{Selector, Workload, Workloads};
-use crate::text::Message;
+use ecp_core::text::Message;
 use std::collections::HashSet;
 
 /// Shortest recommended time between liveness probes, in seconds: Kubernetes' own default.

@@ -2,7 +2,7 @@
 
 use super::tree::Node;
 use super::{Finding, Position};
-use crate::text::{Language, Message};
+use ecp_core::text::{Language, Message};
 use std::borrow::Cow;
 
 /// Most errors, and most warnings, that a report lists; one more says how many there are besides.

@@ -1,7 +1,7 @@
 //! Whatever the text, the answer comes: no panic, bounded lists, texts in both languages.
 
 use super::{GOOD, check_with};
-use crate::text::Language;
+use ecp_core::text::Language;
 use proptest::prelude::*;
 
 fn survives(text: &str) {

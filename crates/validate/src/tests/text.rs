@@ -1,7 +1,7 @@
 //! The text itself: YAML and JSON, lists, aliases, merges, duplicate keys, and what is printed.
 
 use super::{GOOD, broken, check, check_with, finds, listed};
-use crate::text::Language;
+use ecp_core::text::Language;
 use serde_json::{Value, json};
 
 /// The good manifest as JSON objects.

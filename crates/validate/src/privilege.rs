@@ -6,7 +6,7 @@ use super::format::shortened;
 use super::objects::Objects;
 use super::tree::Node;
 use super::workloads::{Workload, Workloads};
-use crate::text::Message;
+use ecp_core::text::Message;
 use std::collections::HashSet;
 
 /// Label by which a namespace refuses pods under a standard.

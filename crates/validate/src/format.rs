@@ -1,6 +1,6 @@
 //! Syntax of the texts that Kubernetes gives meaning to: names, labels, quantities, images.
 
-use crate::ids::is_dns_1123_label;
+use ecp_core::ids::is_dns_1123_label;
 use std::borrow::Cow;
 
 /// Longest text of the manifest that a message repeats, in characters.

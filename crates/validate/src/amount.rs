@@ -1,6 +1,6 @@
 //! Kubernetes quantities with their sign.
 
-use crate::quantity::parse_quantity;
+use ecp_core::quantity::parse_quantity;
 
 /// An amount in thousandths of its unit.
 pub(super) type Milli = i128;

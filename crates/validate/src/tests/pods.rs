@@ -27,7 +27,7 @@ fn a_liveness_probe_shorter_than_recommended_is_a_warning() {
         &[("warning probe.liveness_short", &container("livenessProbe.failureThreshold"), "@")],
     );
     let text = super::GOOD.replace("periodSeconds: 10", "periodSeconds: 3");
-    let printed = super::check(&text).warnings[0].render(crate::text::Language::Ko);
+    let printed = super::check(&text).warnings[0].render(ecp_core::text::Language::Ko);
     assert!(printed.starts_with("Liveness probe 설정이 권장값보다 짧습니다"), "{printed}");
 }
 
@@ -164,7 +164,7 @@ fn a_pod_that_its_own_namespace_refuses_is_an_error() {
     let outcome = super::check(&enforced);
     assert_eq!(outcome.errors.len(), 1);
     assert_eq!(outcome.errors[0].code, "privilege.refused");
-    assert!(outcome.errors[0].render(crate::text::Language::En).contains("runAsNonRoot: true"));
+    assert!(outcome.errors[0].render(ecp_core::text::Language::En).contains("runAsNonRoot: true"));
 }
 
 #[test]

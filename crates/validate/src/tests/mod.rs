@@ -11,9 +11,9 @@ mod text;
 mod totals;
 
 use super::{Finding, Report, Unreadable, validate_manifest};
-use crate::catalog::Catalog;
-use crate::ids::TenantId;
-use crate::ports::Capacity;
+use ecp_core::catalog::Catalog;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::Capacity;
 use std::sync::OnceLock;
 
 /// A tenant's manifest that is in order: no error, no warning.

@@ -5,8 +5,8 @@ use super::format;
 use super::format::shortened;
 use super::objects::{Object, Objects};
 use super::walk::missing_field;
-use crate::ids::{TenantId, is_dns_1123_label};
-use crate::text::Message;
+use ecp_core::ids::{TenantId, is_dns_1123_label};
+use ecp_core::text::Message;
 use std::collections::HashMap;
 
 /// Label that says whose a namespace is.

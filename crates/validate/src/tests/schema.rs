@@ -1,7 +1,7 @@
 //! Each object against its schema.
 
 use super::{GOOD, broken, check, finds, listed};
-use crate::text::Language;
+use ecp_core::text::Language;
 
 const CONTAINER: &str = "spec.template.spec.containers[0]";
 

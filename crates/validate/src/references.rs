@@ -9,7 +9,7 @@ use super::format::shortened;
 use super::objects::{Object, Objects};
 use super::tree::Node;
 use super::workloads::{Effort, Selector, Workload, Workloads};
-use crate::text::Message;
+use ecp_core::text::Message;
 use std::collections::{HashMap, HashSet};
 
 /// References whose absence was reported: each once.

@@ -2,8 +2,8 @@
 
 use super::resources::{Sums, Totals};
 use super::workloads::{Workload, Workloads};
-use crate::catalog::Catalog;
-use crate::sizing::{self, DeploymentTime};
+use ecp_core::catalog::Catalog;
+use ecp_core::sizing::{self, DeploymentTime};
 
 /// Label that says which of the tenant's services a pod is of.
 const SERVICE_LABEL: &str = "ecp.ai/service";

@@ -7,8 +7,8 @@ use super::rules::Rule;
 use super::scalar::is_old_boolean;
 use super::schema::{Field, ObjectShape, Shape, ShapeId, Shapes};
 use super::tree::{Kind, Node};
-use crate::ids::is_dns_1123_label;
-use crate::text::Message;
+use ecp_core::ids::is_dns_1123_label;
+use ecp_core::text::Message;
 
 /// Most field names that a message lists.
 const MAX_NAMES_SHOWN: usize = 12;
