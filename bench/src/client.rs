@@ -64,7 +64,7 @@ impl Connection {
 pub fn request(method: &str, path: &str, body: Option<&str>) -> Vec<u8> {
     let body = body.unwrap_or_default();
     format!(
-        "{method} {path} HTTP/1.1\r\nhost: bench\r\nx-demo-mode: true\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nx-demo-mode: true\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,7 +24,8 @@ type Config struct {
 	BaseURL string
 	// Which of the two separate worlds: simulated (true) or real.
 	IsDemo bool
-	// Bearer token, where the server requires one.
+	// Bearer token, where the server requires one. Left empty, that of the environment variable
+	// ECP_TOKEN, where it is set.
 	Token string
 	// Language of messages: ko (the server's default) or en.
 	Language string
@@ -89,8 +91,12 @@ func NewClient(config *Config) *Client {
 	}
 	client.base, client.err = parseBaseURL(config.BaseURL)
 	client.server = strings.TrimSuffix(client.base, "/api/v1")
-	if config.Token != "" {
-		client.header.Set("Authorization", "Bearer "+config.Token)
+	token := config.Token
+	if token == "" {
+		token = os.Getenv("ECP_TOKEN")
+	}
+	if token != "" {
+		client.header.Set("Authorization", "Bearer "+token)
 	}
 	if config.Language != "" {
 		client.header.Set("Accept-Language", config.Language)

@@ -214,6 +214,21 @@ func TestARedirectedWriteIsNotSentAgain(t *testing.T) {
 	equal(t, as[*APIError](t, err).Status, http.StatusMovedPermanently)
 }
 
+func TestATokenIsTheGivenOneElseThatOfTheEnvironment(t *testing.T) {
+	for _, test := range []struct{ given, environment, sent string }{
+		{"", "", ""},
+		{"given", "", "Bearer given"},
+		{"", "of the environment", "Bearer of the environment"},
+		{"given", "of the environment", "Bearer given"},
+	} {
+		t.Setenv("ECP_TOKEN", test.environment)
+		client := NewClient(&Config{BaseURL: "http://localhost:1", Token: test.given})
+		if sent := client.header.Get("Authorization"); sent != test.sent {
+			t.Errorf("%+v: %q was sent", test, sent)
+		}
+	}
+}
+
 func TestSettingsAndArgumentsThatCanNotWorkAreReportedByTheCall(t *testing.T) {
 	for part, config := range map[string]*Config{
 		"BaseURL is missing": nil,

@@ -22,7 +22,7 @@ use crate::state::ApiState;
 use axum::extract::FromRequestParts;
 use ecp_core::access::{Access, AccessControl, Role};
 use ecp_core::ids::TenantId;
-use ecp_core::tenancy::Caller;
+use ecp_core::tenancy::{Caller, TenancyError};
 use ecp_core::text::Message;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -61,6 +61,15 @@ impl Authentication {
     /// True where a token is needed.
     pub fn is_on(&self) -> bool {
         self.tokens.is_some()
+    }
+
+    /// Whether the token that gave this access is neither revoked nor expired by now.
+    pub(crate) fn still_holds(&self, access: &Access) -> bool {
+        match (&self.tokens, &access.token_id) {
+            (None, _) => true,
+            (Some(tokens), Some(token_id)) => tokens.is_valid(token_id),
+            (Some(_), None) => false,
+        }
     }
 
     /// Who is asking, by the `Authorization` header, or by the token that a WebSocket of a browser
@@ -150,6 +159,14 @@ pub(crate) fn require_role(access: &Access, required: Role) -> Result<(), ApiErr
     Err(ApiError::new(ErrorCode::Forbidden, message).detail("required_role", required.as_str()))
 }
 
+/// Refuses a token with a list of tenants with 403: what is asked for is of the cluster as a whole.
+fn require_everything(access: &Access) -> Result<(), ApiError> {
+    if access.sees_everything() {
+        return Ok(());
+    }
+    Err(ApiError::new(ErrorCode::Forbidden, Message::new("auth.forbidden_scope")))
+}
+
 macro_rules! authorized_extractor {
     ($(#[$doc:meta])* $name:ident, $role:ident) => {
         $(#[$doc])*
@@ -187,7 +204,8 @@ authorized_extractor!(
     Admin
 );
 
-/// Lets in who may read `/metrics`: any token, or everybody where that is allowed.
+/// Lets in who may read `/metrics`, which count all tenants: any token that sees all of them, or
+/// everybody where that is allowed.
 pub(crate) struct MetricsReader;
 
 impl FromRequestParts<Arc<ApiState>> for MetricsReader {
@@ -195,7 +213,7 @@ impl FromRequestParts<Arc<ApiState>> for MetricsReader {
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
         if !state.authentication.open_metrics {
-            access_of(parts, state)?;
+            require_everything(&*access_of(parts, state)?)?;
         }
         Ok(Self)
     }
@@ -210,6 +228,12 @@ impl Api {
     /// Answers 404, as for a tenant that does not exist, where the caller may not see this one.
     pub fn see(&self, id: &TenantId) -> Result<(), ApiError> {
         if self.access.may_see(id) { Ok(()) } else { Err(ApiError::tenant_not_found(id.as_str())) }
+    }
+
+    /// What the caller learns of a refusal: with a list of tenants not how much the cluster has left.
+    pub(crate) fn refusal(&self, error: TenancyError) -> ApiError {
+        let error = ApiError::from(error);
+        if self.access.sees_everything() { error } else { error.without_cluster_figures() }
     }
 
     /// Answers 403 where the caller's list does not have this tenant id, taken or not.

@@ -179,6 +179,16 @@ impl ApiError {
         self
     }
 
+    /// Takes out how much the cluster has left, which is no business of who sees some tenants only.
+    pub(crate) fn without_cluster_figures(mut self) -> Self {
+        let short = self.0.details.get_mut("short").and_then(Value::as_array_mut);
+        for shortfall in short.into_iter().flatten().filter_map(Value::as_object_mut) {
+            shortfall.retain(|name, _| matches!(name.as_str(), "resource" | "requested"));
+        }
+        self.0.details.remove("nodes_left_out");
+        self
+    }
+
     /// Its code.
     pub fn code(&self) -> ErrorCode {
         self.0.code

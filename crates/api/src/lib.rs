@@ -23,6 +23,7 @@ pub mod request_context;
 mod request_layer;
 mod router;
 pub mod serve;
+pub mod sites;
 mod sizing;
 pub mod state;
 pub mod streams;

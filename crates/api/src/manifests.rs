@@ -12,7 +12,7 @@ use crate::wire;
 use axum::body::Body;
 use axum::response::Response;
 use ecp_core::Mode;
-use ecp_core::access::Role;
+use ecp_core::access::{Access, Role};
 use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::{RenderOptions, render};
 use ecp_core::ports::Cluster;
@@ -246,7 +246,8 @@ fn read_validation(body: &Value, faults: &Faults) -> Option<(Option<TenantId>, S
 /// Validate a manifest
 ///
 /// What can be read gets a verdict, `valid` false where errors are; what can not be read, or expands
-/// without bound, is MANIFEST_INVALID.
+/// without bound, is MANIFEST_INVALID. In real mode the cluster is asked too, by a server-side dry run,
+/// about objects in namespaces that the token covers.
 #[utoipa::path(
     post,
     path = "/api/v1/tenants/validate-manifest",
@@ -274,11 +275,13 @@ pub(crate) async fn validate_manifest(
         api.context.set_tenant(id);
         api.own(id)?;
     }
-    // Without a cluster there is no capacity to compare with.
-    let capacity = api.services().cluster.capacity().ok();
+    // Without a cluster there is no capacity to compare with, and who sees some tenants only learns
+    // nothing of the cluster's.
+    let cluster = api.services().cluster.capacity().ok();
+    let asks_cluster = api.mode == Mode::Real && cluster.is_some();
+    let capacity = cluster.filter(|_| api.access.sees_everything());
     let catalog = api.state.catalog.clone();
     // A large manifest takes milliseconds of computing, which must not hold up other requests.
-    let asks_cluster = api.mode == Mode::Real && capacity.is_some();
     let verdict = tokio::task::spawn_blocking(move || {
         let report = ecp_validate::validate_manifest(&catalog, id.as_ref(), &content, capacity.as_ref())?;
         let objects = if asks_cluster { ecp_validate::manifest_objects(&content)? } else { Vec::new() };
@@ -290,11 +293,34 @@ pub(crate) async fn validate_manifest(
     })?;
     match verdict {
         Ok((mut report, objects)) => {
+            let objects = only_visible(&api.access, &mut report, objects);
             ask_cluster(&*api.services().cluster, &mut report, objects).await;
             Ok(wire::json(StatusCode::OK, &ValidationOut::new(&report, api.language())))
         }
         Err(unreadable) => Err(manifest_invalid(&unreadable, api.language())),
     }
+}
+
+/// The objects in namespaces that the caller may see. What the cluster says of others would tell what
+/// is in them, so it is not asked, and the report says so.
+fn only_visible(
+    access: &Access,
+    report: &mut Report,
+    objects: Vec<(Position, Value)>,
+) -> Vec<(Position, Value)> {
+    let is_visible = |object: &Value| {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let is_namespace = text("/kind") == "Namespace" && text("/apiVersion") == "v1";
+        access.may_see_namespace(text(if is_namespace { "/metadata/name" } else { "/metadata/namespace" }))
+    };
+    let (visible, others): (Vec<_>, Vec<_>) = objects.into_iter().partition(|(_, object)| is_visible(object));
+    let count = others.len();
+    report.warnings.extend(others.into_iter().next().map(|(position, _)| Finding {
+        position,
+        code: "cluster.not_asked",
+        message: Message::new("validate.cluster.outside_scope").with("count", count),
+    }));
+    visible
 }
 
 /// Adds what the cluster itself would refuse, by a server-side dry run.

@@ -4,6 +4,7 @@
 use crate::admission::admit;
 use crate::error::{ApiError, ErrorCode};
 use crate::request_context::{Notes, RequestContext, X_REQUEST_ID};
+use crate::sites;
 use crate::state::ApiState;
 use axum::body::Body;
 use axum::extract::MatchedPath;
@@ -68,11 +69,16 @@ where
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let route = request.extensions().get::<MatchedPath>().cloned();
             let _in_flight = state.telemetry.request_started();
-            let admitted = admit(&state, &mut request);
+            let (foreign_page, admitted) = match state.sites.check(&request) {
+                Ok(page) => (page, admit(&state, &mut request)),
+                Err(refusal) => (None, Err(refusal)),
+            };
+            let leave = foreign_page.as_ref().and_then(|_| sites::preflight(&request));
             let answer = async move {
-                match admitted {
-                    Ok(()) => inner.call(request).await,
-                    Err(error) => Ok(error.into_response()),
+                match (admitted, leave) {
+                    (Err(error), _) => Ok(error.into_response()),
+                    (Ok(()), Some(leave)) => Ok(leave),
+                    (Ok(()), None) => inner.call(request).await,
                 }
             };
             let answer = AssertUnwindSafe(answer).catch_unwind();
@@ -82,7 +88,10 @@ where
                 Ok(Err(panic)) => render_error(&panicked(&*panic), &context, &state),
                 Err(_elapsed) => render_error(&timed_out(), &context, &state),
             };
-            let response = finish(response, &context, &state, &method, &uri).await;
+            let mut response = finish(response, &context, &state, &method, &uri).await;
+            if let Some(origin) = foreign_page {
+                sites::allow_reading(response.headers_mut(), origin);
+            }
             let route = route.as_ref().map(MatchedPath::as_str);
             state.telemetry.request_answered(&method, route, response.status(), context.started.elapsed());
             Ok(response)

@@ -2,6 +2,7 @@
 
 use crate::auth::Authentication;
 use crate::rate_limit::RateLimit;
+use crate::sites::Sites;
 use crate::streams::{StreamOptions, Streams};
 use crate::telemetry::Telemetry;
 use crate::tenants::DetailCache;
@@ -56,6 +57,8 @@ pub struct ApiState {
     pub limits: Limits,
     /// Whether callers must show a token.
     pub authentication: Authentication,
+    /// Which names are served, and pages of which sites may ask.
+    pub sites: Sites,
     /// How many requests a client may send; `None` for any number.
     pub rate_limit: Option<RateLimit>,
     /// Counts what happens.
@@ -69,7 +72,7 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// A state that is not ready yet and asks nobody for a token.
+    /// A state that is not ready yet, asks nobody for a token and answers to this machine's names.
     pub fn new(
         demo: ModeServices,
         real: ModeServices,
@@ -86,6 +89,7 @@ impl ApiState {
             clock,
             limits,
             authentication: Authentication::off(),
+            sites: Sites::default(),
             rate_limit: None,
             telemetry,
             streams: Streams::new(StreamOptions::default()),
@@ -98,6 +102,13 @@ impl ApiState {
     #[must_use]
     pub fn with_authentication(mut self, authentication: Authentication) -> Self {
         self.authentication = authentication;
+        self
+    }
+
+    /// Says which names are served, and pages of which sites may ask.
+    #[must_use]
+    pub fn with_sites(mut self, sites: Sites) -> Self {
+        self.sites = sites;
         self
     }
 

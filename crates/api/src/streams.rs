@@ -33,6 +33,8 @@ pub struct StreamOptions {
     pub pong_timeout: Duration,
     /// A monitoring client that has not subscribed by then is told so.
     pub subscribe_timeout: Duration,
+    /// How often the token by which a client came in is looked at again.
+    pub token_interval: Duration,
 }
 
 impl Default for StreamOptions {
@@ -42,6 +44,7 @@ impl Default for StreamOptions {
             ping_interval: Duration::from_secs(20),
             pong_timeout: Duration::from_secs(40),
             subscribe_timeout: Duration::from_secs(10),
+            token_interval: Duration::from_secs(5),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::wire::{self, ResourcesOut};
 use axum::response::Response;
+use ecp_core::manifest::requested_resources;
 use ecp_core::quantity::Resources;
 use ecp_core::tenant::TenantStatus;
 use http::StatusCode;
@@ -22,10 +23,10 @@ pub struct SystemMetricsOut {
     /// Those that run.
     #[schema(example = 12)]
     active_tenants: usize,
-    /// Allocatable on all ready nodes.
+    /// Allocatable on all ready nodes; for a token with a list of tenants what their plans hold.
     #[schema(example = json!({"cpu": "500000m", "memory": "1000Gi", "gpu": 50, "storage": "50TB"}))]
     total_resources: ResourcesOut,
-    /// Requested by pods.
+    /// Requested by pods; for a token with a list of tenants by the pods that their plans have.
     #[schema(example = json!({"cpu": "285000m", "memory": "650Gi", "gpu": 28, "storage": "25TB"}))]
     used_resources: ResourcesOut,
     /// Used of total.
@@ -74,7 +75,8 @@ fn percent(used: u64, total: u64) -> f64 {
 
 /// Get system metrics
 ///
-/// From the cluster's nodes and pods in real mode, from the simulated cluster in demo mode.
+/// From the cluster's nodes and pods in real mode, from the simulated cluster in demo mode. A token with a
+/// list of tenants sees no figure of the cluster as a whole: it gets what its tenants hold and request.
 #[utoipa::path(
     get,
     path = "/api/v1/monitoring/system",
@@ -87,12 +89,21 @@ pub(crate) async fn get_system_metrics(Reader(api): Reader) -> Result<Response, 
     let tenants = services.tenants.tenants();
     let visible = || tenants.iter().filter(|tenant| api.access.may_see(&tenant.id));
     let running = visible().filter(|tenant| tenant.status == TenantStatus::Running);
+    let (total, used) = if api.access.sees_everything() {
+        (capacity.total, capacity.used)
+    } else {
+        let none = (Resources::default(), Resources::default());
+        visible().fold(none, |(total, used), tenant| {
+            let requested = requested_resources(&api.state.catalog, &tenant.sizing);
+            (total.plus(&tenant.sizing.resources), used.plus(&requested))
+        })
+    };
     let body = SystemMetricsOut {
         active_tenants: running.count(),
         total_tenants: visible().count(),
-        total_resources: amounts(&capacity.total),
-        used_resources: amounts(&capacity.used),
-        utilization: UtilizationOut::new(&capacity.used, &capacity.total),
+        total_resources: amounts(&total),
+        used_resources: amounts(&used),
+        utilization: UtilizationOut::new(&used, &total),
         cluster_status: capacity.status,
     };
     Ok(wire::json(StatusCode::OK, &body))

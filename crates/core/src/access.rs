@@ -50,6 +50,9 @@ impl FromStr for Role {
 /// What a recognized caller may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
+    /// The token that was shown, by which [`AccessControl::is_valid`] finds it again; `None` where
+    /// tokens are off.
+    pub token_id: Option<String>,
     /// Token name, for the audit trail; `anonymous` where tokens are off.
     pub actor: String,
     /// What the caller may do.
@@ -61,7 +64,7 @@ pub struct Access {
 impl Access {
     /// Everything, as where tokens are off.
     pub fn anonymous() -> Self {
-        Self { actor: "anonymous".to_owned(), role: Role::Admin, tenants: None }
+        Self { token_id: None, actor: "anonymous".to_owned(), role: Role::Admin, tenants: None }
     }
 
     /// True where the caller may do what `role` may.
@@ -73,12 +76,25 @@ impl Access {
     pub fn may_see(&self, id: &TenantId) -> bool {
         self.tenants.as_ref().is_none_or(|tenants| tenants.contains(id))
     }
+
+    /// True where the caller may see every tenant, and with them what is of the cluster as a whole.
+    pub fn sees_everything(&self) -> bool {
+        self.tenants.is_none()
+    }
+
+    /// True where a namespace is that of a tenant that the caller may see; any for who sees
+    /// everything.
+    pub fn may_see_namespace(&self, namespace: &str) -> bool {
+        self.tenants.as_ref().is_none_or(|tenants| tenants.iter().any(|id| id.namespace() == namespace))
+    }
 }
 
 /// Recognizes tokens. Answers from memory: it is asked on every request.
 pub trait AccessControl: Send + Sync {
     /// What the bearer of this token may do; `None` where the token is not known or not valid now.
     fn verify(&self, token: &str) -> Option<Access>;
+    /// Whether a token that was recognized once is neither revoked nor expired by now.
+    fn is_valid(&self, token_id: &str) -> bool;
 }
 
 #[cfg(test)]
@@ -101,6 +117,9 @@ mod tests {
         let listed = |tenants| Access { tenants: Some(tenants), ..Access::anonymous() };
         let one = listed(BTreeSet::from([id("acme")]));
         assert!(one.may_see(&id("acme")) && !one.may_see(&id("acme-2")));
+        assert!(one.may_see_namespace("ecp-ai-acme") && !one.may_see_namespace("acme"));
+        assert!(!one.may_see_namespace("ecp-ai-acme-2") && !one.may_see_namespace(""));
+        assert!(!one.sees_everything() && Access::anonymous().may_see_namespace("default"));
         assert!(!listed(BTreeSet::new()).may_see(&id("acme")));
         assert!(Access::anonymous().may_see(&id("acme")));
     }

@@ -101,7 +101,9 @@ pub enum StoreError {
 /// A caller's idempotency key, scoped to who sent it, with a digest of the request under it.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
-    /// Actor and key.
+    /// Who sent it: the same key of somebody else is another one.
+    pub actor: String,
+    /// The key as it was sent.
     pub key: String,
     /// SHA-256 of method, path and body.
     pub request_digest: [u8; 32],

@@ -53,6 +53,7 @@ impl App {
             limits,
         )
         .with_authentication(authentication(&config, &clock)?)
+        .with_sites(config.sites())
         .with_rate_limit(rate_limit)
         .with_stream_options(StreamOptions {
             max_sockets: config.limits.max_websockets,
@@ -120,6 +121,13 @@ fn catalog(config: &Config) -> anyhow::Result<Catalog> {
 
 fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Authentication> {
     if !config.tokens_required() {
+        if crate::mode::kubernetes_source(config).is_some() {
+            tracing::warn!(
+                "a real cluster is configured and no token is required: whoever reaches {} drives it, every \
+                 user of this machine at least; set auth.tokens = \"on\" and make tokens with `ecp tokens create`",
+                config.listen
+            );
+        }
         return Ok(Authentication::off());
     }
     let tokens = AccessStore::open(&config.data_dir.join(crate::tokens::FILE), clock.clone())?;

@@ -3,6 +3,7 @@
 //! The four are merged as TOML and validated as a whole: every fault is reported at once, with the
 //! source that it came from.
 
+use ecp_api::sites::{Host, Origin, Sites};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub struct Config {
     pub catalog: String,
     /// Logging.
     pub log: Log,
+    /// Names and sites.
+    pub server: Server,
     /// Bearer tokens.
     pub auth: Auth,
     /// Requests a second.
@@ -59,6 +62,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Which names are served, and pages of which sites may ask.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// Names and addresses beside this machine's own that are served while no token is required.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of pages that may ask beside the server's own.
+    pub allowed_origins: Vec<String>,
 }
 
 /// Bearer tokens.
@@ -182,6 +194,21 @@ impl Config {
             self.demo_speed.is_finite() && (0.001..=100_000.0).contains(&self.demo_speed),
             "demo_speed: must be between 0.001 and 100000",
         );
+        for host in &self.server.allowed_hosts {
+            demand(
+                Host::parse(host).is_some(),
+                &format!("server.allowed_hosts: {host:?} is no name or address; write it without a port"),
+            );
+        }
+        for origin in &self.server.allowed_origins {
+            demand(
+                Origin::parse(origin).is_some(),
+                &format!(
+                    "server.allowed_origins: {origin:?} is no origin; write it as https://console.example.com, \
+                     with the port where it is not the usual one and without a path"
+                ),
+            );
+        }
         demand(self.rate_limit.per_second >= -1, "rate_limit.per_second: must be -1, 0 or more");
         demand(self.rate_limit.burst > 0, "rate_limit.burst: must be 1 or more");
         demand(self.limits.max_connections > 0, "limits.max_connections: must be 1 or more");
@@ -223,6 +250,13 @@ impl Config {
             TokenPolicy::Off => false,
             TokenPolicy::Auto => !self.listen.ip().is_loopback(),
         }
+    }
+
+    /// Which names are served, and pages of which sites may ask.
+    pub fn sites(&self) -> Sites {
+        let hosts = self.server.allowed_hosts.iter().filter_map(|host| Host::parse(host));
+        let origins = self.server.allowed_origins.iter().filter_map(|origin| Origin::parse(origin));
+        Sites::new(hosts, origins, self.tokens_required())
     }
 
     /// Requests a second for each client; `None` for no limit.
@@ -285,6 +319,7 @@ fn merge_environment(
             Value::Integer(_) => text.parse().ok().map(Value::Integer),
             Value::Float(_) => text.parse().ok().map(Value::Float),
             Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+            Value::Array(_) => Some(list(&text)),
             _ => Some(Value::String(text.clone())),
         };
         match parsed {
@@ -292,6 +327,12 @@ fn merge_environment(
             None => faults.push(format!("{variable}: must be a {}, is {text:?}", value.type_str())),
         }
     }
+}
+
+/// A list as an environment variable writes it: separated by commas.
+fn list(text: &str) -> Value {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
 }
 
 #[cfg(test)]
@@ -332,6 +373,24 @@ mod tests {
         assert_eq!(config.rate_limit.burst, 9);
         assert!(config.tokens_required(), "listening elsewhere than on loopback needs tokens");
         assert_eq!(config.requests_per_second(), Some(1000));
+    }
+
+    #[test]
+    fn hosts_and_origins_are_lists_and_wrong_ones_are_faults() {
+        let good = |name: &str| match name {
+            "ECP_SERVER__ALLOWED_HOSTS" => Some("ecp.example.com, [2001:db8::1],192.0.2.7".to_owned()),
+            "ECP_SERVER__ALLOWED_ORIGINS" => Some("https://console.example.com".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&Overrides::default(), good).expect("valid");
+        assert_eq!(config.server.allowed_hosts, ["ecp.example.com", "[2001:db8::1]", "192.0.2.7"]);
+        let wrong = |name: &str| match name {
+            "ECP_SERVER__ALLOWED_HOSTS" => Some("ecp.example.com:8001,*".to_owned()),
+            "ECP_SERVER__ALLOWED_ORIGINS" => Some("console.example.com,null,https://a.example/x".to_owned()),
+            _ => None,
+        };
+        let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("five faults");
+        assert_eq!(faults.len(), 5, "{faults:?}");
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl ModeRuntime {
 
 /// The cluster that real mode was told of, or runs in; a kubeconfig that merely lies in the home
 /// folder is never touched.
-fn kubernetes_source(config: &Config) -> Option<KubernetesSource> {
+pub(crate) fn kubernetes_source(config: &Config) -> Option<KubernetesSource> {
     if !config.kubeconfig.is_empty() {
         let context = (!config.context.is_empty()).then(|| config.context.clone());
         return Some(KubernetesSource::Kubeconfig { path: config.kubeconfig.clone().into(), context });

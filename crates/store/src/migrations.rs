@@ -20,6 +20,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") },
     Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
     Migration { name: "creating the revision tables", sql: include_str!("../migrations/0003_revisions.sql") },
+    Migration {
+        name: "telling apart the callers of idempotency keys",
+        sql: include_str!("../migrations/0004_idempotency_actors.sql"),
+    },
 ];
 
 /// The schema of the token file.

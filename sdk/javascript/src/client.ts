@@ -30,7 +30,10 @@ export interface ECPClientConfig {
   baseUrl: string;
   /** Which of the two separate worlds: simulated (`true`) or real. */
   isDemo: boolean;
-  /** Bearer token, where the server requires one. */
+  /**
+   * Bearer token, where the server requires one. Left out, that of the environment variable `ECP_TOKEN`, where there
+   * is an environment and it is set.
+   */
   token?: string | undefined;
   /** Language of messages: `ko` (the server's default) or `en`. */
   language?: string | undefined;
@@ -48,6 +51,12 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 const DEFAULT_WAIT_MS = 30 * 60_000;
 const DEFAULT_RETRY: RetryPolicy = { retries: 3, baseMs: 200, maxMs: 10_000 };
 
+/** Browsers have no environment; a variable that is set and empty is no token. */
+function tokenOfEnvironment(): string | undefined {
+  const { process } = globalThis as { process?: { env?: Record<string, string | undefined> } };
+  return process?.env?.ECP_TOKEN || undefined;
+}
+
 /** A client of the ECP-AI Kubernetes Orchestrator. */
 export class ECPClient {
   readonly #transport: TransportConfig;
@@ -61,7 +70,8 @@ export class ECPClient {
     if (typeof config.isDemo !== 'boolean') {
       throw new TypeError('isDemo must be true or false: it chooses the simulated or the real cluster');
     }
-    const { token, language } = config;
+    const token = config.token ?? tokenOfEnvironment();
+    const { language } = config;
     const url = new URL(config.baseUrl, (globalThis as { location?: { href: string } }).location?.href);
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {
       throw new TypeError(`baseUrl must be an http or https address, such as http://localhost:8001/api/v1`);

@@ -43,6 +43,31 @@ test('filters and headers go with each attempt of a read', () =>
     { token: 'secret', language: 'en' },
   ));
 
+test('a token is the given one, else that of the environment', async () => {
+  const before = process.env.ECP_TOKEN;
+  const sent = [];
+  const ask = (config) =>
+    against(
+      (request, response) => empty(response),
+      async (client, server) => {
+        await client.getTenants();
+        sent.push(server.requests[0].headers.authorization);
+      },
+      config,
+    );
+  try {
+    process.env.ECP_TOKEN = 'of-environment';
+    await ask({});
+    await ask({ token: 'given' });
+    process.env.ECP_TOKEN = '';
+    await ask({});
+  } finally {
+    if (before === undefined) delete process.env.ECP_TOKEN;
+    else process.env.ECP_TOKEN = before;
+  }
+  assert.deepEqual(sent, ['Bearer of-environment', 'Bearer given', undefined]);
+});
+
 test('a creation is repeated under its idempotency key', () =>
   against(
     (request, response) => refuse(response, 503, 'DATABASE_ERROR'),

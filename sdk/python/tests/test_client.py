@@ -8,7 +8,7 @@ import json
 import threading
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import httpx
 import pytest
@@ -61,6 +61,19 @@ def test_both_clients_have_the_same_methods_and_parameters() -> None:
     assert ours.keys() == theirs.keys()
     for name, parameters in ours.items():
         assert parameters - {"callback", "on_end"} == theirs[name], name
+
+
+def test_a_token_is_the_given_one_else_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sent(token: Optional[str]) -> Optional[str]:
+        client = ecp.ECPClient("http://localhost:1/api/v1", True, token=token)
+        return client._settings.headers().get("Authorization")
+
+    monkeypatch.delenv("ECP_TOKEN", raising=False)
+    assert (sent(None), sent("given")) == (None, "Bearer given")
+    monkeypatch.setenv("ECP_TOKEN", "from-environment")
+    assert (sent(None), sent("given")) == ("Bearer from-environment", "Bearer given")
+    monkeypatch.setenv("ECP_TOKEN", "")
+    assert sent(None) is None
 
 
 def test_headers_of_a_call_and_of_its_answer(server: Server) -> None:

@@ -2,17 +2,21 @@
 //! it.
 
 use super::socket::{Gone, Incoming, LiveSocket};
+use crate::auth::Authentication;
 use crate::body::parse_json;
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::unknown_choice;
 use crate::request_context::Api;
 use axum::extract::ws::{Utf8Bytes, close_code};
+use ecp_core::access::Access;
 use ecp_core::ids::RequestId;
 use ecp_core::ports::Clock;
 use ecp_core::text::{Language, Message};
 use serde_json::{Value, json};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// What a feed does next.
@@ -51,6 +55,10 @@ pub(super) struct Session {
     stopping: CancellationToken,
     /// The server stops, or what is watched is gone.
     ended: CancellationToken,
+    /// By which the client was let in.
+    access: Arc<Access>,
+    authentication: Authentication,
+    token_interval: Duration,
 }
 
 impl Session {
@@ -61,12 +69,17 @@ impl Session {
             clock: api.state.clock.clone(),
             stopping: api.state.stopping.clone(),
             ended,
+            access: api.access.clone(),
+            authentication: api.state.authentication.clone(),
+            token_interval: api.state.streams.options.token_interval,
         }
     }
 
-    /// Runs until the client goes, the feed ends, the tenant is deleted or the server stops.
+    /// Runs until the client goes, its token is no longer valid, the feed ends, the tenant is deleted or
+    /// the server stops.
     pub(super) async fn run(self, mut socket: LiveSocket, mut feed: impl Feed) {
         let mut ended = pin!(self.ended.cancelled());
+        let mut recheck = pin!(sleep(self.token_interval));
         loop {
             let writable = socket.is_writable();
             let step = tokio::select! {
@@ -78,6 +91,13 @@ impl Session {
                         (close_code::NORMAL, "stream.tenant_deleted")
                     };
                     return socket.close(code, self.text(key)).await;
+                }
+                () = &mut recheck => {
+                    if !self.authentication.still_holds(&self.access) {
+                        return socket.close(close_code::POLICY, self.text("stream.token_ended")).await;
+                    }
+                    recheck.as_mut().reset(Instant::now() + self.token_interval);
+                    continue;
                 }
                 incoming = socket.receive() => {
                     let result = match incoming {

@@ -163,7 +163,9 @@ pub(crate) async fn create_tenant(
     api.own(&id)?;
 
     if dry_run {
-        return Ok(api.preview_response(api.services().tenancy.preview_creation(id, spec).await?));
+        return Ok(api.preview_response(
+            api.services().tenancy.preview_creation(id, spec).await.map_err(|error| api.refusal(error))?,
+        ));
     }
     let location = wire::tenant_path(&id);
     let language = api.language();
@@ -171,7 +173,9 @@ pub(crate) async fn create_tenant(
         // Every key is a text and every number finite, so serializing can not fail.
         serde_json::to_value(CreatedTenantOut::new(tenant, language)).expect("a tenant serializes")
     };
-    let accepted = api.services().tenancy.create_tenant(&caller, id, spec, idempotency, respond).await?;
+    let tenancy = &api.services().tenancy;
+    let accepted = tenancy.create_tenant(&caller, id, spec, idempotency, respond).await;
+    let accepted = accepted.map_err(|error| api.refusal(error))?;
     let mut response = match &accepted {
         Accepted::New(tenant) => {
             api.context.debug_note("sizing", || sizing_note(tenant));
@@ -213,7 +217,8 @@ fn idempotency_key(
     digest.update(b"POST /api/v1/tenants\n");
     digest.update(body);
     Ok(Some(IdempotencyKey {
-        key: format!("{actor}:{}", String::from_utf8_lossy(key)),
+        actor: actor.to_owned(),
+        key: String::from_utf8_lossy(key).into_owned(),
         request_digest: digest.finalize().into(),
     }))
 }
@@ -231,7 +236,7 @@ mod tests {
     #[test]
     fn an_idempotency_key_is_bound_to_caller_and_body() {
         let first = key("abc", "{}").unwrap().unwrap();
-        assert_eq!(first.key, "anonymous:abc");
+        assert_eq!((first.actor.as_str(), first.key.as_str()), ("anonymous", "abc"));
         assert_eq!(first.request_digest, key("abc", "{}").unwrap().unwrap().request_digest);
         assert_ne!(first.request_digest, key("abc", "{ }").unwrap().unwrap().request_digest);
         assert!(idempotency_key(&HeaderMap::new(), "anonymous", &Bytes::new()).unwrap().is_none());

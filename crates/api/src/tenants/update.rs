@@ -89,9 +89,11 @@ pub(crate) async fn update_tenant(
 
     let tenancy = &api.services().tenancy;
     if dry_run {
-        return Ok(api.preview_response(tenancy.preview_update(&present.id, patch, expected).await?));
+        let preview = tenancy.preview_update(&present.id, patch, expected).await;
+        return Ok(api.preview_response(preview.map_err(|error| api.refusal(error))?));
     }
-    let tenant = tenancy.update_tenant(&api.caller(), &present.id, patch, expected, rollback).await?;
+    let tenant = tenancy.update_tenant(&api.caller(), &present.id, patch, expected, rollback).await;
+    let tenant = tenant.map_err(|error| api.refusal(error))?;
     api.context.debug_note("sizing", || super::create::sizing_note(&tenant));
     Ok(api.detail_response(&tenant))
 }

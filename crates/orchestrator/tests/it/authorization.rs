@@ -2,15 +2,17 @@
 //!
 //! A new operation fails [`every_operation_has_an_expectation`] until it has a row in [`RULES`].
 
+use ecp_core::Timestamp;
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
-use ecp_core::ports::SystemClock;
+use ecp_core::ports::{Clock, SystemClock};
 use ecp_store::{AccessStore, NewToken};
 use ecp_testkit::{Client, Reply, TestServer, my_ai_service};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a caller meets whose list of tenants lacks the one that the request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +101,11 @@ impl Rule {
     fn name(&self) -> String {
         format!("{} {}", self.method, self.path)
     }
+}
+
+fn in_seconds(seconds: i64) -> Timestamp {
+    let now = SystemClock.now().as_second();
+    Timestamp::from_second(now + seconds).expect("a time")
 }
 
 /// A server that asks for tokens, with the contract's tenant deployed.
@@ -235,6 +242,115 @@ async fn a_list_and_the_system_totals_count_only_the_callers_tenants() {
         assert_eq!(list["tenants"].as_array().map(Vec::len), Some(count));
         let system = client.get("/api/v1/monitoring/system").await.expect(200).json();
         assert_eq!(system["total_tenants"], count, "{system:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_listed_token_learns_no_figure_of_the_cluster_as_a_whole() {
+    let world = World::new().await;
+    let admin = world.client("all", Role::Admin, None);
+    let mut other = my_ai_service();
+    other["tenant_id"] = json!("another");
+    admin.post("/api/v1/tenants/", &other).await.expect(201);
+    let system = async |client: &Client| client.get("/api/v1/monitoring/system").await.expect(200).json();
+    let whole = system(&admin).await;
+    let one = system(&world.client("one", Role::Admin, Some(&["my-ai-service"]))).await;
+    let plan = admin.get("/api/v1/tenants/my-ai-service").await.expect(200).json();
+    assert_eq!(one["total_resources"]["cpu"], plan["resources"]["cpu"], "{one:#}");
+    assert_eq!(one["total_resources"]["gpu"], plan["resources"]["gpu"], "{one:#}");
+    assert_ne!(one["used_resources"]["cpu"], whole["used_resources"]["cpu"]);
+    let none = system(&world.client("none", Role::Admin, Some(&[]))).await;
+    assert_eq!((&none["total_resources"]["cpu"], &none["used_resources"]["gpu"]), (&json!("0m"), &json!(0)));
+    assert_eq!(none["utilization"], json!({"cpu": 0.0, "memory": 0.0, "gpu": 0.0, "storage": 0.0}));
+
+    // What does not fit is refused; how much is left is told to who sees everything only.
+    let mut huge = my_ai_service();
+    huge["tenant_id"] = json!("huge");
+    huge.as_object_mut().expect("an object").remove("preset");
+    huge["service_requirements"] = json!({"callbot": 1_000_000});
+    let scoped = world.client("huge", Role::Operator, Some(&["huge", "huge-2"]));
+    let mut shown = [0, 0];
+    for (index, client) in [&admin, &scoped].into_iter().enumerate() {
+        for (path, method) in
+            [("/api/v1/tenants/", Method::POST), ("/api/v1/tenants/?dry_run=true", Method::POST)]
+        {
+            let reply = client.send(client.request(method, path).json(&huge)).await;
+            let reply = reply.expect(409).json();
+            assert_eq!(reply["error"]["code"], "INSUFFICIENT_RESOURCES", "{reply}");
+            let short = reply["error"]["details"]["short"].as_array().expect("what is short");
+            assert!(short.iter().all(|shortfall| shortfall["requested"].is_number()), "{reply}");
+            let told = |shortfall: &&Value| {
+                ["available", "missing"].into_iter().any(|name| shortfall.get(name).is_some())
+            };
+            shown[index] += short.iter().filter(told).count();
+            shown[index] += usize::from(reply["error"]["details"].get("nodes_left_out").is_some());
+        }
+    }
+    assert!(shown[0] > 0 && shown[1] == 0, "{shown:?}");
+}
+
+#[tokio::test]
+async fn one_caller_never_gets_the_answer_to_another_callers_key() {
+    let world = World::new().await;
+    let create = async |client: &Client, key: &str| {
+        let mut tenant = my_ai_service();
+        tenant["tenant_id"] = json!("keyed");
+        client
+            .send(
+                client.request(Method::POST, "/api/v1/tenants/").header("idempotency-key", key).json(&tenant),
+            )
+            .await
+    };
+    create(&world.client("a", Role::Operator, None), "b:x").await.expect(201);
+    for (name, key) in [("a:b", "x"), ("a:b:x", ":"), ("b", "b:x")] {
+        let reply = create(&world.client(name, Role::Operator, None), key).await;
+        assert_eq!(reply.expect(409).error_code(), "TENANT_ALREADY_EXISTS", "{name}, {key}");
+    }
+}
+
+#[tokio::test]
+async fn sockets_end_with_1008_when_their_token_is_revoked_or_expires_and_others_stay() {
+    let world = World::new().await;
+    let expires_at = Some(in_seconds(8));
+    let new = |name: &str, expires_at| NewToken {
+        name: name.to_owned(),
+        role: Role::Viewer,
+        tenants: None,
+        expires_at,
+    };
+    let (_, expiring) = world.tokens.create_token(new("expiring", expires_at)).expect("a token");
+    let (revoked_info, revoked) = world.tokens.create_token(new("revoked", None)).expect("a token");
+    let (_, staying) = world.tokens.create_token(new("staying", None)).expect("a token");
+    let open = async |token: &str, path: &str| {
+        let bearer = format!("Bearer {token}");
+        let headers = [("authorization", bearer.as_str()), ("x-demo-mode", "true")];
+        world.server.try_socket(path, &headers).await.unwrap_or_else(|refusal| panic!("{refusal:?}"))
+    };
+    let paths = ["/ws/monitoring/my-ai-service", "/ws/alerts/my-ai-service"];
+    let mut ending = Vec::new();
+    for path in paths {
+        ending.push(open(expiring.expose(), path).await);
+        ending.push(open(revoked.expose(), path).await);
+    }
+    let mut stays = open(staying.expose(), paths[0]).await;
+    world.tokens.revoke_token(&revoked_info.id).expect("revoked");
+    let within = std::time::Instant::now() + Duration::from_secs(30);
+    for mut socket in ending {
+        let code = loop {
+            match socket.next().await {
+                Ok(_frame) => {}
+                Err(code) => break code,
+            }
+        };
+        assert_eq!(code, 1008);
+        assert!(std::time::Instant::now() < within, "it took longer than 30 s");
+    }
+    stays.send(&json!({"action": "ping"})).await;
+    loop {
+        // The reminder to subscribe may come first.
+        if stays.frame().await["action"] == "pong" {
+            break;
+        }
     }
 }
 

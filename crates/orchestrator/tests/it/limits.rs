@@ -1,7 +1,12 @@
 //! What the server does not put up with: too many requests, slow bodies, broken HTTP.
 
+use ecp_core::access::Role;
+use ecp_core::ports::SystemClock;
+use ecp_store::{AccessStore, NewToken};
 use ecp_testkit::{TestServer, my_ai_service};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -65,7 +70,7 @@ async fn a_body_that_drips_is_answered_408_and_the_connection_closed() {
     server.create(&my_ai_service()).await;
     let stream = TcpStream::connect(server.address()).await.expect("connects");
     let (mut reader, mut writer) = stream.into_split();
-    let head = "POST /api/v1/tenants/my-ai-service/monitoring HTTP/1.1\r\nhost: x\r\nx-demo-mode: true\r\n\
+    let head = "POST /api/v1/tenants/my-ai-service/monitoring HTTP/1.1\r\nhost: localhost\r\nx-demo-mode: true\r\n\
                 content-type: application/json\r\ncontent-length: 100000\r\n\r\n{";
     let dripping = tokio::spawn(async move {
         let mut bytes = head.as_bytes();
@@ -85,14 +90,14 @@ async fn headers_that_do_not_end_close_the_connection() {
     let server =
         TestServer::builder().configure(|config| config.limits.header_timeout_seconds = 1).start().await;
     let mut stream = TcpStream::connect(server.address()).await.expect("connects");
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n").await.expect("writes");
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n").await.expect("writes");
     assert_eq!(read_to_end(&mut stream).await, "");
 }
 
 #[tokio::test]
 async fn headers_that_are_too_large_and_requests_that_are_none_get_the_envelope() {
     let server = TestServer::start().await;
-    let large = format!("GET / HTTP/1.1\r\nhost: x\r\nx-large: {}\r\n\r\n", "x".repeat(50_000));
+    let large = format!("GET / HTTP/1.1\r\nhost: localhost\r\nx-large: {}\r\n\r\n", "x".repeat(50_000));
     for (request, status) in
         [(large.as_str(), "431"), ("BREW\r\n\r\n", "400"), ("GET\u{1} / HTTP/1.1\r\n\r\n", "400")]
     {
@@ -129,4 +134,11 @@ async fn figures_need_a_token_where_others_than_this_machine_can_ask() {
     let refused = server.client().get("/metrics").await.expect(401);
     assert_eq!(refused.error_code(), "UNAUTHORIZED");
     server.client().get("/healthz").await.expect(200);
+    // They count all tenants, so a token that covers some of them is not enough.
+    let tokens = AccessStore::open(&server.file("access.db"), Arc::new(SystemClock)).expect("tokens");
+    for (name, tenants, status) in [("some", Some(BTreeSet::new()), 403), ("all", None, 200)] {
+        let new = NewToken { name: name.to_owned(), role: Role::Viewer, tenants, expires_at: None };
+        let (_, secret) = tokens.create_token(new).expect("a token");
+        server.client().with_token(secret.expose()).get("/metrics").await.expect(status);
+    }
 }

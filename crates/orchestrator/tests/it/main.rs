@@ -8,6 +8,7 @@ mod limits;
 mod manifests;
 mod monitoring;
 mod requests;
+mod sites;
 mod sizing;
 mod streams;
 mod tenants;

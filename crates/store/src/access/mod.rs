@@ -11,6 +11,7 @@ pub use token::{NewToken, TokenInfo, TokenSecret};
 use crate::database::files;
 use crate::errors::{OpenFault, WorkError};
 use crate::migrations::{ACCESS_MIGRATIONS, migrate};
+use ecp_core::Timestamp;
 use ecp_core::access::{Access, AccessControl};
 use ecp_core::ports::{Clock, StoreError};
 use parking_lot::{Mutex, RwLock};
@@ -61,6 +62,8 @@ pub struct AccessStore {
 #[derive(Default)]
 struct Known {
     tokens: HashMap<[u8; 8], Vec<KnownToken>>,
+    /// Until when each token is good, by its id; `None` where it does not end.
+    expiries: HashMap<String, Option<Timestamp>>,
     /// SQLite's `data_version` when they were read.
     version: i64,
 }
@@ -68,6 +71,10 @@ struct Known {
 impl AccessControl for AccessStore {
     fn verify(&self, token: &str) -> Option<Access> {
         Self::verify(self, token)
+    }
+
+    fn is_valid(&self, token_id: &str) -> bool {
+        Self::is_valid(self, token_id)
     }
 }
 
@@ -133,11 +140,7 @@ impl AccessStore {
     pub fn verify(&self, presented: &str) -> Option<Access> {
         let now = self.clock.now();
         let fingerprint = Fingerprint::of(presented);
-        let since_last_look = now.as_millisecond() - self.looked_ms.load(Ordering::Relaxed);
-        // A clock that was set back must not put the next look off.
-        if !(0..LOOK_EVERY_MS).contains(&since_last_look) {
-            self.look();
-        }
+        self.look_where_due(now);
         let mut found = self.find(&fingerprint);
         if found.is_none() {
             self.look();
@@ -145,7 +148,28 @@ impl AccessStore {
         }
         let token = found?;
         let valid = token.expires_at.is_none_or(|expiry| now < expiry);
-        valid.then_some(Access { actor: token.name, role: token.role, tenants: token.tenants })
+        valid.then_some(Access {
+            token_id: Some(token.id),
+            actor: token.name,
+            role: token.role,
+            tenants: token.tenants,
+        })
+    }
+
+    /// Whether a token is neither revoked nor expired. Answers from memory.
+    pub fn is_valid(&self, token_id: &str) -> bool {
+        let now = self.clock.now();
+        self.look_where_due(now);
+        let known = self.known.read();
+        known.expiries.get(token_id).is_some_and(|expiry| expiry.is_none_or(|expiry| now < expiry))
+    }
+
+    fn look_where_due(&self, now: Timestamp) {
+        let since_last_look = now.as_millisecond() - self.looked_ms.load(Ordering::Relaxed);
+        // A clock that was set back must not put the next look off.
+        if !(0..LOOK_EVERY_MS).contains(&since_last_look) {
+            self.look();
+        }
     }
 
     fn find(&self, fingerprint: &Fingerprint) -> Option<TokenInfo> {
@@ -184,10 +208,12 @@ fn read_known(connection: &Connection) -> Result<Known, WorkError> {
     // Asked first: what is written between the two is read now and once more at the next look.
     let version = data_version(connection)?;
     let mut tokens: HashMap<_, Vec<KnownToken>> = HashMap::new();
+    let mut expiries = HashMap::new();
     for token in token::read_all(connection)? {
+        expiries.insert(token.info.id.clone(), token.info.expires_at);
         tokens.entry(token.fingerprint.beginning()).or_default().push(token);
     }
-    Ok(Known { tokens, version })
+    Ok(Known { tokens, expiries, version })
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -51,7 +51,12 @@ fn a_token_is_recognized_with_its_role_and_tenants_also_after_a_restart() {
     let new = NewToken { role: Role::Operator, tenants: Some(tenants.clone()), ..viewer("ci") };
     let (info, secret) = store.create_token(new).unwrap();
     drop(store);
-    let expected = Access { actor: "ci".to_owned(), role: Role::Operator, tenants: Some(tenants) };
+    let expected = Access {
+        token_id: Some(info.id.clone()),
+        actor: "ci".to_owned(),
+        role: Role::Operator,
+        tenants: Some(tenants),
+    };
     assert_eq!(world.open().verify(secret.expose()), Some(expected));
     assert_eq!(world.open().list_tokens().unwrap(), [info]);
 }
@@ -109,11 +114,12 @@ fn a_token_is_good_until_the_moment_it_expires() {
     let world = World::new();
     let store = world.open();
     let expires_at = Some(world.clock.now() + SignedDuration::from_secs(60));
-    let (_, secret) = store.create_token(NewToken { expires_at, ..viewer("ci") }).unwrap();
+    let (info, secret) = store.create_token(NewToken { expires_at, ..viewer("ci") }).unwrap();
     world.pass(SignedDuration::from_secs(59));
-    assert!(store.verify(secret.expose()).is_some());
+    assert!(store.verify(secret.expose()).is_some() && store.is_valid(&info.id));
     world.pass(SignedDuration::from_secs(1));
     assert_eq!(store.verify(secret.expose()), None);
+    assert!(!store.is_valid(&info.id));
     assert_eq!(store.list_tokens().unwrap().len(), 1);
 }
 
@@ -131,8 +137,10 @@ fn a_token_that_another_process_revoked_is_refused_within_a_second() {
     let (server, command_line) = (world.open(), world.open());
     let (info, secret) = command_line.create_token(viewer("ci")).unwrap();
     assert!(server.verify(secret.expose()).is_some());
+    assert!(server.is_valid(&info.id));
     command_line.revoke_token(&info.id).unwrap();
     world.pass(SignedDuration::from_secs(1));
+    assert!(!server.is_valid(&info.id), "found out without the token being shown again");
     assert_eq!(server.verify(secret.expose()), None);
 }
 

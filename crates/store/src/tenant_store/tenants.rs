@@ -216,9 +216,10 @@ fn insert_creation(
     if let (Some((key, _)), Some(response)) = (&new.idempotency, &documents.response) {
         transaction
             .prepare_cached(
-                "INSERT INTO idempotency_keys (key, digest, response, created_s) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO idempotency_keys (actor, key, digest, response, created_s)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![key.key, key.request_digest, response, now.as_second()])?;
+            .execute(params![key.actor, key.key, key.request_digest, response, now.as_second()])?;
     }
     Ok(())
 }
@@ -266,8 +267,10 @@ pub(super) fn kept_response(
     now: Timestamp,
 ) -> Result<Option<serde_json::Value>, WorkError> {
     let found: Option<(Vec<u8>, String)> = connection
-        .prepare_cached("SELECT digest, response FROM idempotency_keys WHERE key = ?1 AND created_s > ?2")?
-        .query_row(params![key.key, now.as_second() - IDEMPOTENCY_KEPT_S], |row| {
+        .prepare_cached(
+            "SELECT digest, response FROM idempotency_keys WHERE actor = ?1 AND key = ?2 AND created_s > ?3",
+        )?
+        .query_row(params![key.actor, key.key, now.as_second() - IDEMPOTENCY_KEPT_S], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;

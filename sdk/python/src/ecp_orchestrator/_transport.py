@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import Mapping
@@ -52,6 +53,11 @@ class RequestOptions(TypedDict, total=False):
     """Asks for a `debug` object in the answer."""
     on_response: Callable[[Response], None]
     """Shown status and headers of the answer."""
+
+
+def token_or_environment(token: Optional[str]) -> Optional[str]:
+    """The token that was given, else that of `ECP_TOKEN`; one that is set and empty is none."""
+    return token if token is not None else os.environ.get("ECP_TOKEN") or None
 
 
 @dataclass(frozen=True)

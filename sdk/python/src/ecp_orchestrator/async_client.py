@@ -16,7 +16,7 @@ from . import _calls as calls
 from . import models
 from ._sender import AsyncMetricsSender
 from ._streams import AsyncSubscription, Gap, Listener, Stream
-from ._transport import AsyncTransport, RequestOptions, RetryPolicy, Settings
+from ._transport import AsyncTransport, RequestOptions, RetryPolicy, Settings, token_or_environment
 from .errors import DeploymentFailedError, ECPError, ECPTimeoutError
 
 
@@ -41,7 +41,8 @@ class AsyncECPClient:
         """
         base_url: address of the API, with its path: `http://localhost:8001/api/v1`.
         is_demo: which of the two separate worlds, simulated (True) or real.
-        token: bearer token, where the server requires one.
+        token: bearer token, where the server requires one; left out, that of the environment variable
+            ECP_TOKEN, where it is set.
         language: of messages, `ko` (the server's default) or `en`.
         timeout: seconds that one step of an attempt may take.
         retry: when calls are repeated; three times, after 0.2 to 10 s, where left out.
@@ -50,7 +51,12 @@ class AsyncECPClient:
         if not isinstance(is_demo, bool):
             raise TypeError("is_demo must be True or False: it chooses the simulated or the real cluster")
         settings = Settings(
-            calls.Addresses.of(base_url), is_demo, token, language, timeout, retry or RetryPolicy()
+            calls.Addresses.of(base_url),
+            is_demo,
+            token_or_environment(token),
+            language,
+            timeout,
+            retry or RetryPolicy(),
         )
         self._settings = settings
         self._transport = AsyncTransport(settings, http_client)

@@ -15,7 +15,7 @@ from . import _calls as calls
 from . import models
 from ._sender import MetricsSender
 from ._streams import Gap, Listener, Stream, Subscription
-from ._transport import RequestOptions, RetryPolicy, Settings, Transport
+from ._transport import RequestOptions, RetryPolicy, Settings, Transport, token_or_environment
 from .errors import DeploymentFailedError, ECPError, ECPTimeoutError
 
 Frame = TypeVar("Frame")
@@ -42,7 +42,8 @@ class ECPClient:
         """
         base_url: address of the API, with its path: `http://localhost:8001/api/v1`.
         is_demo: which of the two separate worlds, simulated (True) or real.
-        token: bearer token, where the server requires one.
+        token: bearer token, where the server requires one; left out, that of the environment variable
+            ECP_TOKEN, where it is set.
         language: of messages, `ko` (the server's default) or `en`.
         timeout: seconds that one step of an attempt may take.
         retry: when calls are repeated; three times, after 0.2 to 10 s, where left out.
@@ -51,7 +52,12 @@ class ECPClient:
         if not isinstance(is_demo, bool):
             raise TypeError("is_demo must be True or False: it chooses the simulated or the real cluster")
         settings = Settings(
-            calls.Addresses.of(base_url), is_demo, token, language, timeout, retry or RetryPolicy()
+            calls.Addresses.of(base_url),
+            is_demo,
+            token_or_environment(token),
+            language,
+            timeout,
+            retry or RetryPolicy(),
         )
         self._settings = settings
         self._transport = Transport(settings, http_client)

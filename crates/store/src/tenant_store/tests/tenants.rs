@@ -3,7 +3,7 @@
 use super::*;
 
 fn with_key(id: &str, key: &str, digest: u8, now: Timestamp) -> NewTenant {
-    let key = IdempotencyKey { key: key.to_owned(), request_digest: [digest; 32] };
+    let key = IdempotencyKey { actor: "a".to_owned(), key: key.to_owned(), request_digest: [digest; 32] };
     NewTenant { idempotency: Some((key, serde_json::json!({ "tenant_id": id }))), ..new_tenant(id, now) }
 }
 
@@ -115,12 +115,31 @@ async fn the_same_request_under_a_key_gets_the_first_answer_also_after_a_restart
     let world = world.reopen();
     let again = world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
     assert!(matches!(again, Created::Replayed(body) if body["tenant_id"] == "acme"));
-    let key = |digest| IdempotencyKey { key: "k".to_owned(), request_digest: [digest; 32] };
+    let key =
+        |digest| IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [digest; 32] };
     let kept = world.store.idempotent_response(&key(1)).await.unwrap();
     assert_eq!(kept.unwrap()["tenant_id"], "acme");
-    let other = IdempotencyKey { key: "other".to_owned(), request_digest: [1; 32] };
+    let other = IdempotencyKey { actor: "a".to_owned(), key: "other".to_owned(), request_digest: [1; 32] };
     assert!(world.store.idempotent_response(&other).await.unwrap().is_none());
     assert_eq!(world.count("audit"), 1);
+}
+
+#[tokio::test]
+async fn the_same_letters_split_otherwise_between_caller_and_key_are_another_key() {
+    let world = World::new();
+    let key = |actor: &str, key: &str| IdempotencyKey {
+        actor: actor.to_owned(),
+        key: key.to_owned(),
+        request_digest: [1; 32],
+    };
+    let mut new = with_key("acme", "", 1, start());
+    new.idempotency.as_mut().unwrap().0 = key("a", "b:x");
+    world.store.create_tenant(new).await.unwrap();
+    for (actor, name) in [("a:b", "x"), ("a:b:x", ""), ("", "a:b:x"), ("a", "b"), ("a:", "b:x")] {
+        let kept = world.store.idempotent_response(&key(actor, name)).await.unwrap();
+        assert!(kept.is_none(), "{actor:?} and {name:?}");
+    }
+    assert!(world.store.idempotent_response(&key("a", "b:x")).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -129,7 +148,7 @@ async fn another_request_under_a_key_is_refused_and_creates_nothing() {
     world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
     let refused = world.store.create_tenant(with_key("beta", "k", 2, start())).await;
     assert!(matches!(refused, Err(StoreError::IdempotencyKeyReused)));
-    let key = IdempotencyKey { key: "k".to_owned(), request_digest: [2; 32] };
+    let key = IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [2; 32] };
     assert!(matches!(world.store.idempotent_response(&key).await, Err(StoreError::IdempotencyKeyReused)));
     assert_eq!(world.count("tenants"), 1);
 }
@@ -148,7 +167,7 @@ async fn one_of_many_requests_at_once_under_a_key_creates_and_the_others_get_its
 async fn a_key_is_free_again_after_a_day() {
     let world = World::new();
     world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
-    let key = IdempotencyKey { key: "k".to_owned(), request_digest: [1; 32] };
+    let key = IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [1; 32] };
     world.pass(SignedDuration::from_hours(24) - SignedDuration::from_secs(1));
     assert!(world.store.idempotent_response(&key).await.unwrap().is_some());
     world.pass(SignedDuration::from_secs(1));
