@@ -312,6 +312,7 @@ impl From<ClusterError> for ApiError {
 impl From<MetricError> for ApiError {
     fn from(error: MetricError) -> Self {
         match &error {
+            MetricError::TenantGone(key) => Self::tenant_not_found(key.id.as_str()),
             MetricError::Storage(_) | MetricError::Corrupt { .. } => {
                 Self::new(ErrorCode::MonitoringUnavailable, Message::new("api.monitoring_unavailable"))
                     .caused_by(error)

@@ -6,7 +6,7 @@
 pub mod rules;
 
 use crate::Timestamp;
-use crate::ids::{AlertId, TenantId};
+use crate::ids::{AlertId, Incarnation, TenantId, TenantKey};
 use crate::metrics::Metric;
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,9 @@ pub struct Alert {
     pub id: AlertId,
     /// Whose.
     pub tenant_id: TenantId,
+    /// Which of the tenants of that id.
+    #[serde(default)]
+    pub incarnation: Incarnation,
     /// How serious now (when resolved: last).
     pub severity: Severity,
     /// What it is about.
@@ -103,6 +106,13 @@ impl AlertSubject {
             Self::ErrorRate => Metric::ErrorRate.series(),
             Self::NoSamples => "samples",
         }
+    }
+}
+
+impl Alert {
+    /// Names the tenant and no other of its id.
+    pub fn tenant_key(&self) -> TenantKey {
+        TenantKey { id: self.tenant_id.clone(), incarnation: self.incarnation }
     }
 }
 

@@ -84,6 +84,53 @@ impl TenantId {
     }
 }
 
+/// Which of the tenants that have had an id, one after another, is meant: the generation with which it
+/// began. Generations of an id go on counting over deletions, so that neither an incarnation nor an
+/// `ETag` ever stands for two tenants, and a later tenant has a larger incarnation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Incarnation(u64);
+
+impl Incarnation {
+    /// Of the tenant that began with this generation.
+    pub fn begun_at(generation: u64) -> Self {
+        Self(generation)
+    }
+
+    /// The generation with which the tenant began.
+    pub fn first_generation(self) -> u64 {
+        self.0
+    }
+}
+
+impl Default for Incarnation {
+    /// Of an id's first tenant.
+    fn default() -> Self {
+        Self(1)
+    }
+}
+
+impl fmt::Display for Incarnation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One tenant and no other: one that is deleted and created again under its id is another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TenantKey {
+    /// Its id.
+    pub id: TenantId,
+    /// Which of the tenants of that id.
+    pub incarnation: Incarnation,
+}
+
+impl fmt::Display for TenantKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.id, self.incarnation)
+    }
+}
+
 impl TryFrom<String> for TenantId {
     type Error = TenantIdFault;
     fn try_from(text: String) -> Result<Self, Self::Error> {

@@ -128,6 +128,16 @@ impl Sample {
         let value = self.values[metric.index()];
         (!value.is_nan()).then_some(value)
     }
+
+    /// Takes over the values that a later sample of the same moment has, and keeps the others: two
+    /// collectors of one second complete each other, and a correction replaces what it names.
+    pub fn update(&mut self, later: &Self) {
+        for (value, newer) in self.values.iter_mut().zip(later.values) {
+            if !newer.is_nan() {
+                *value = newer;
+            }
+        }
+    }
 }
 
 /// Bucket width of a query.
@@ -202,13 +212,93 @@ pub struct Series {
     pub maximum: Option<f64>,
 }
 
-/// The newest sample of a tenant, as live views see it.
-#[derive(Clone, Copy, Debug)]
+/// A metric that is not sent for so long is no longer sent, in milliseconds: its last value is not
+/// shown beside newer ones of others, and ends no alert and keeps none open.
+pub const CURRENT_MS: i64 = 300_000;
+
+/// The newest value of one metric, by the server's clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// When it was measured, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// The value.
+    pub value: f64,
+    /// Counts the changes of this metric's newest value since the server started.
+    pub changes: u64,
+}
+
+/// The newest value of each metric of a tenant, as live views see them. A sample that is ahead of the
+/// server's clock is not among them before its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Latest {
-    /// Counts the changes of this tenant's newest sample since the server started.
+    /// Counts the changes since the server started.
     pub version: u64,
-    /// The newest values.
-    pub sample: Sample,
+    readings: [Option<Reading>; Metric::ALL.len()],
+}
+
+impl Latest {
+    /// Nothing is known, and versions go on after this one.
+    pub fn after(version: u64) -> Self {
+        Self { version, ..Self::default() }
+    }
+
+    /// The newest value of a metric, where one was ever sent.
+    pub fn get(&self, metric: Metric) -> Option<Reading> {
+        self.readings[metric.index()]
+    }
+
+    /// When the newest value of all was measured, in milliseconds since 1970.
+    pub fn timestamp_ms(&self) -> Option<i64> {
+        self.readings.iter().flatten().map(|reading| reading.timestamp_ms).max()
+    }
+
+    /// Takes over what is newer in samples that are not ahead of the clock. A value of the same time
+    /// replaces; so does any, where the one that is known is ahead, since the clock was set back. True
+    /// where something changed.
+    pub fn offer(&mut self, samples: &[Sample], now_ms: i64) -> bool {
+        let mut newest: [Option<(i64, f64)>; Metric::ALL.len()] = [None; Metric::ALL.len()];
+        for (index, known) in self.readings.iter().enumerate() {
+            newest[index] = known
+                .filter(|known| known.timestamp_ms <= now_ms)
+                .map(|known| (known.timestamp_ms, known.value));
+        }
+        let mut changed = [false; Metric::ALL.len()];
+        for sample in samples {
+            for (index, value) in sample.values.into_iter().enumerate() {
+                if !value.is_nan() && newest[index].is_none_or(|(known, _)| sample.timestamp_ms >= known) {
+                    newest[index] = Some((sample.timestamp_ms, value));
+                    changed[index] = true;
+                }
+            }
+        }
+        if !changed.contains(&true) {
+            return false;
+        }
+        self.version += 1;
+        for index in (0..changed.len()).filter(|index| changed[*index]) {
+            if let Some((timestamp_ms, value)) = newest[index] {
+                // Never less than before, even where all was forgotten in between.
+                let changes = self.readings[index].map_or(self.version, |known| known.changes + 1);
+                self.readings[index] = Some(Reading { timestamp_ms, value, changes });
+            }
+        }
+        true
+    }
+
+    /// The readings as samples, oldest first: those of one moment are one sample.
+    pub fn samples(&self) -> Vec<Sample> {
+        let mut samples: Vec<Sample> = Vec::new();
+        for (index, reading) in self.readings.iter().enumerate() {
+            let Some(reading) = reading else { continue };
+            let place = samples.binary_search_by_key(&reading.timestamp_ms, |sample| sample.timestamp_ms);
+            let place = place.unwrap_or_else(|place| {
+                samples.insert(place, Sample::empty(reading.timestamp_ms));
+                place
+            });
+            samples[place].values[index] = reading.value;
+        }
+        samples
+    }
 }
 
 /// How long samples and roll-ups are kept, in days.
@@ -232,4 +322,40 @@ impl Default for Retention {
 /// Now in milliseconds, as samples count.
 pub fn to_millis(timestamp: Timestamp) -> i64 {
     timestamp.as_millisecond()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(timestamp_ms: i64, values: &[(Metric, f64)]) -> Sample {
+        let mut sample = Sample::empty(timestamp_ms);
+        values.iter().for_each(|(metric, value)| sample.values[metric.index()] = *value);
+        sample
+    }
+
+    #[test]
+    fn the_newest_value_is_told_for_each_metric_by_itself() {
+        let mut latest = Latest::default();
+        let cpu = |time, value| sample(time, &[(Metric::CpuUsage, value)]);
+        let gpu = |time, value| sample(time, &[(Metric::GpuUsage, value)]);
+        assert!(latest.offer(&[cpu(5, 1.0), gpu(3, 2.0)], 9));
+        assert!(!latest.offer(&[cpu(4, 7.0)], 9), "it is late");
+        assert!(latest.offer(&[gpu(3, 4.0), cpu(1, 9.0)], 9), "the same time replaces");
+        let told =
+            |metric| latest.get(metric).map(|reading| (reading.timestamp_ms, reading.value, reading.changes));
+        assert_eq!(told(Metric::CpuUsage), Some((5, 1.0, 1)));
+        assert_eq!(told(Metric::GpuUsage), Some((3, 4.0, 2)));
+        assert_eq!((told(Metric::ErrorRate), latest.version, latest.timestamp_ms()), (None, 2, Some(5)));
+        let times: Vec<i64> = latest.samples().iter().map(|sample| sample.timestamp_ms).collect();
+        assert_eq!(times, [3, 5]);
+    }
+
+    #[test]
+    fn a_value_from_before_the_clock_was_set_back_gives_way() {
+        let mut latest = Latest::default();
+        latest.offer(&[sample(5000, &[(Metric::CpuUsage, 1.0)])], 5000);
+        assert!(latest.offer(&[sample(100, &[(Metric::CpuUsage, 2.0)])], 100));
+        assert_eq!(latest.get(Metric::CpuUsage).map(|reading| reading.value), Some(2.0));
+    }
 }

@@ -7,7 +7,7 @@ use crate::alerts::{Alert, AlertEvent};
 use crate::audit::AuditEntry;
 use crate::catalog::Edition;
 use crate::deployment::Deployment;
-use crate::ids::{AlertId, DeploymentId, TenantId};
+use crate::ids::{AlertId, DeploymentId, Incarnation, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
 use crate::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
 use crate::placement::{Places, Shortage};
@@ -139,7 +139,8 @@ impl std::fmt::Debug for Admission {
 /// transaction.
 #[derive(Clone, Debug)]
 pub struct NewTenant {
-    /// The tenant, status pending, generation 1.
+    /// The tenant, status pending, generation 1: where its id was used before, the store lets it
+    /// [succeed](Self::succeed).
     pub tenant: Tenant,
     /// Its first deployment.
     pub deployment: Deployment,
@@ -153,6 +154,20 @@ pub struct NewTenant {
     pub audit: AuditEntry,
     /// Whether there is room for it.
     pub admission: Admission,
+}
+
+impl NewTenant {
+    /// Goes on counting after the last generation of the id's last tenant.
+    pub fn succeed(&mut self, last_generation: u64) {
+        let generation = last_generation + 1;
+        self.tenant.generation = generation;
+        self.tenant.incarnation = Incarnation::begun_at(generation);
+        self.deployment.generation = generation;
+        self.revision.revision.number = generation;
+        if let Some(told) = self.audit.after.as_mut().and_then(|after| after.get_mut("generation")) {
+            *told = generation.into();
+        }
+    }
 }
 
 /// How a creation ended.
@@ -232,6 +247,10 @@ pub trait TenantStore: Send + Sync {
     fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>>;
     /// Every tenant, ordered by `created_at`, then id, from memory. Cheap: a shared snapshot.
     fn tenants(&self) -> Arc<Vec<Arc<Tenant>>>;
+    /// True while this very tenant exists, from memory.
+    fn exists(&self, key: &TenantKey) -> bool {
+        self.tenant(&key.id).is_some_and(|tenant| tenant.incarnation == key.incarnation)
+    }
     /// Says that [`Self::tenants`] changed; the value counts the changes.
     fn subscribe_tenants(&self) -> watch::Receiver<u64>;
 
@@ -292,7 +311,7 @@ pub trait TenantStore: Send + Sync {
     fn subscribe_work(&self) -> watch::Receiver<u64>;
 
     /// Persists changes of alerts in order, numbers them within their tenant, and publishes them.
-    /// Changes of a tenant that is gone are dropped.
+    /// Changes of a tenant that is gone are dropped, whether or not its id was taken again.
     async fn record_alerts(
         &self,
         changes: Vec<(crate::alerts::AlertChange, Alert)>,
@@ -316,7 +335,7 @@ pub trait TenantStore: Send + Sync {
     /// The number of a tenant's newest alert change now (0 without any) and each later one.
     fn subscribe_alerts(&self, id: &TenantId) -> watch::Receiver<u64>;
     /// Forgets a tenant's alerts and their changes (its synthetic load gave way to real samples).
-    async fn clear_alerts(&self, id: &TenantId) -> Result<(), StoreError>;
+    async fn clear_alerts(&self, key: &TenantKey) -> Result<(), StoreError>;
 
     /// The audit trail: page and total count.
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError>;
@@ -333,6 +352,9 @@ pub enum MetricError {
     /// The storage failed; nothing of the batch is kept.
     #[error("the metric storage failed")]
     Storage(#[source] StoreError),
+    /// The tenant is gone; nothing is kept, and nothing shows up under a later one of its id.
+    #[error("tenant {0} is gone")]
+    TenantGone(TenantKey),
     /// A chunk on disk can not be read.
     #[error("metric chunk of tenant {tenant_id} at {start_ms} can not be decoded: {reason}")]
     Corrupt {
@@ -345,22 +367,23 @@ pub enum MetricError {
     },
 }
 
-/// Samples of one mode.
+/// Samples of one mode. They belong to one tenant and are never seen under another of its id.
 #[async_trait]
 pub trait MetricStore: Send + Sync {
     /// Stores a batch, all or none; returns when it is on disk. The same timestamp again replaces
-    /// the sample. The first samples that a client sends displace all synthetic ones.
-    async fn append(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError>;
+    /// the metrics that the sample has and keeps the others. The first samples that a client sends
+    /// displace all synthetic ones.
+    async fn append(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError>;
     /// Stores samples that demo mode made up; ignored once the tenant sends its own.
-    async fn append_synthetic(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError>;
+    async fn append_synthetic(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError>;
     /// True once a client has sent samples of its own.
-    async fn has_own_samples(&self, id: &TenantId) -> Result<bool, MetricError>;
+    async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError>;
     /// Averages by bucket and summaries.
-    async fn query(&self, id: &TenantId, query: &SeriesQuery) -> Result<Vec<Series>, MetricError>;
+    async fn query(&self, key: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError>;
     /// The newest sample now (`None` before the first) and each later one.
-    fn subscribe(&self, id: &TenantId) -> watch::Receiver<Option<Latest>>;
+    fn subscribe(&self, key: &TenantKey) -> watch::Receiver<Option<Latest>>;
     /// Forgets all samples of a tenant.
-    async fn remove_tenant(&self, id: &TenantId) -> Result<(), MetricError>;
+    async fn remove_tenant(&self, key: &TenantKey) -> Result<(), MetricError>;
     /// How long samples are kept.
     fn retention(&self) -> Retention;
 }
@@ -370,13 +393,13 @@ pub trait MetricStore: Send + Sync {
 #[async_trait]
 pub trait SampleObserver: Send + Sync {
     /// A batch was stored; `synthetic` says that demo mode made it up.
-    fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool);
+    fn samples_stored(&self, key: &TenantKey, samples: &[Sample], synthetic: bool);
     /// True where nothing that the tenant's samples led to waits to be recorded.
-    fn is_settled(&self, _id: &TenantId) -> bool {
+    fn is_settled(&self, _key: &TenantKey) -> bool {
         true
     }
     /// Waits for that, but not for ever, so that who sent a sample can read what came of it.
-    async fn settle(&self, _id: &TenantId) {}
+    async fn settle(&self, _key: &TenantKey) {}
 }
 
 /// What a cluster refuses or fails at.

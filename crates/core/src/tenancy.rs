@@ -499,6 +499,7 @@ pub fn planned_tenant(catalog: &Catalog, id: TenantId, spec: TenantSpec, now: Ti
         spec,
         status: TenantStatus::Pending,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: DeploymentId::generate(),
         created_at: now,
         updated_at: now,

@@ -1,7 +1,7 @@
 //! A tenant: what was asked for, what it got, and where it stands.
 
 use crate::Timestamp;
-use crate::ids::{DeploymentId, TenantId};
+use crate::ids::{DeploymentId, Incarnation, TenantId, TenantKey};
 use crate::sizing::{Demand, Sizing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -301,14 +301,24 @@ pub struct Tenant {
     pub sizing: Sizing,
     /// Where it stands.
     pub status: TenantStatus,
-    /// Counts accepted changes from 1; the `ETag` of the detail call.
+    /// Counts accepted changes from 1, over all tenants of the id; the `ETag` of the detail call.
     pub generation: u64,
+    /// Which of the tenants of the id.
+    #[serde(default)]
+    pub incarnation: Incarnation,
     /// The newest roll-out, or the deletion.
     pub deployment_id: DeploymentId,
     /// When it was accepted.
     pub created_at: Timestamp,
     /// When a request last changed it.
     pub updated_at: Timestamp,
+}
+
+impl Tenant {
+    /// Names it and no other tenant of its id.
+    pub fn key(&self) -> TenantKey {
+        TenantKey { id: self.id.clone(), incarnation: self.incarnation }
+    }
 }
 
 /// Secret values of a tenant: made once at creation, kept in the store, never logged.

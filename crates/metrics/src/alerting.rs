@@ -4,16 +4,23 @@
 //! records the changes in order. A change that can not be recorded is tried again until it can.
 //! Should too many wait, the engine stops deciding: the state stays as it is, and the next sample
 //! after that is judged against it. So nothing is dropped, and nothing grows without bound.
+//!
+//! What is newest is judged for each metric by itself and by the server's clock: a source that is late,
+//! or sends other metrics, keeps nothing of the rest from being judged. Samples that are ahead come
+//! here in their time. An alert whose metric is no longer sent ends after five minutes; where nothing
+//! comes at all, the alert about that says so.
 
 use async_trait::async_trait;
 use ecp_core::Timestamp;
-use ecp_core::alerts::rules::{Rules, advance, end_silence};
+use ecp_core::alerts::rules::{Rules, SILENCE_SECONDS, advance, end, end_silence};
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject};
-use ecp_core::ids::TenantId;
-use ecp_core::metrics::{Sample, to_millis};
+use ecp_core::ids::{TenantId, TenantKey};
+use ecp_core::metrics::{CURRENT_MS, Sample, to_millis};
 use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver, StoreError, TenantStore};
 use ecp_core::tenant::{Tenant, TenantStatus};
+use ecp_core::text::Message;
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +41,8 @@ const LONGEST_SETTLING: Duration = Duration::from_millis(500);
 /// Samples of a batch that are older than this were history when they arrived; of those the newest
 /// alone is judged.
 const HISTORY_MS: i64 = 3_600_000;
-/// A sample that is not older than this shows that its tenant is not silent.
-const CURRENT_MS: i64 = 300_000;
+/// Places for what is known by subject.
+const SUBJECTS: usize = AlertSubject::ALL.len();
 
 /// Opens, moves and resolves the alerts of one mode's tenants.
 pub struct AlertEngine {
@@ -50,10 +57,12 @@ pub struct AlertEngine {
 
 /// What the engine knows of a tenant.
 struct Watched {
-    /// Tells this tenant from a later one of the same id.
-    created_at: Timestamp,
-    /// Newest sample that was judged.
-    newest_ms: Option<i64>,
+    /// The tenant, told from a later one of the same id.
+    key: TenantKey,
+    /// Time of the newest sample that was judged, by [`AlertSubject::index`].
+    newest_ms: [Option<i64>; SUBJECTS],
+    /// When a value last came, or waiting for one began to count, by [`AlertSubject::index`].
+    seen_at: [Timestamp; SUBJECTS],
     /// True while demo mode makes up its samples.
     synthetic: bool,
     /// True once it was seen running.
@@ -61,20 +70,21 @@ struct Watched {
     /// When it was last heard of, or silence began to count.
     heard_at: Timestamp,
     /// Its open alerts, by [`AlertSubject::index`].
-    open: [Option<Alert>; AlertSubject::ALL.len()],
+    open: [Option<Alert>; SUBJECTS],
 }
 
 #[derive(Clone)]
 enum Item {
     Change(AlertChange, Alert),
-    Clear(TenantId),
+    Clear(TenantKey),
 }
 
 impl Watched {
     fn new(tenant: &Tenant, now: Timestamp) -> Self {
         Self {
-            created_at: tenant.created_at,
-            newest_ms: None,
+            key: tenant.key(),
+            newest_ms: [None; SUBJECTS],
+            seen_at: [now; SUBJECTS],
             synthetic: false,
             running: false,
             heard_at: now,
@@ -82,31 +92,73 @@ impl Watched {
         }
     }
 
-    /// Judges one sample by every rule.
-    fn judge(&mut self, tenant: &Tenant, rules: &Rules, sample: &Sample, changes: &mut Vec<Item>) {
-        let Ok(at) = Timestamp::from_millisecond(sample.timestamp_ms) else { return };
-        self.newest_ms = Some(sample.timestamp_ms);
+    /// Judges samples by every rule, each metric in order of time: none that is older than the newest
+    /// judged, and of what was history when it came its newest alone.
+    fn judge(
+        &mut self,
+        rules: &Rules,
+        samples: &[Sample],
+        synthetic: bool,
+        now: Timestamp,
+        changes: &mut Vec<Item>,
+    ) {
+        let now_ms = to_millis(now);
+        let sorted = if samples.is_sorted_by_key(|sample| sample.timestamp_ms) {
+            Cow::Borrowed(samples)
+        } else {
+            let mut sorted = samples.to_vec();
+            sorted.sort_by_key(|sample| sample.timestamp_ms);
+            Cow::Owned(sorted)
+        };
+        let place = |time_ms: i64| sorted.partition_point(|sample| sample.timestamp_ms < time_ms);
+        // Made up for the past, at a stroke: nobody could have been alerted.
+        let history = if synthetic { sorted.len() } else { place(now_ms - HISTORY_MS) };
+        let current = place(now_ms - CURRENT_MS);
+        let mut judged = Vec::new();
         for subject in AlertSubject::ALL {
-            let Some(value) = rules.reading(subject, sample) else { continue };
-            let open = &mut self.open[subject.index()];
-            let change = advance(open, &tenant.id, subject, &rules.limits(subject), value, at);
-            changes.extend(change.map(|(change, alert)| Item::Change(change, alert)));
+            let index = subject.index();
+            // A clock that was ahead and was set back must not put the judging of the present off.
+            let newest_ms = self.newest_ms[index].map(|newest| newest.min(now_ms));
+            let new = newest_ms.map_or(0, place);
+            let reading = |sample: &Sample| Some((sample.timestamp_ms, rules.reading(subject, sample)?));
+            let limits = rules.limits(subject);
+            let (open, key) = (&mut self.open[index], &self.key);
+            let mut last_ms = None;
+            let mut take = |(time_ms, value): (i64, f64)| {
+                last_ms = Some(time_ms);
+                let Ok(at) = Timestamp::from_millisecond(time_ms) else { return };
+                let change = advance(open, key, subject, &limits, value, at);
+                judged.extend(change.map(|(change, alert)| Item::Change(change, alert)));
+            };
+            let mut readings = sorted[new.max(history)..].iter().filter_map(reading).peekable();
+            if readings.peek().is_none() {
+                let of_history = sorted.get(new..history).unwrap_or_default();
+                of_history.iter().rev().find_map(reading).into_iter().for_each(&mut take);
+            }
+            readings.for_each(take);
+            self.newest_ms[index] = last_ms.or(newest_ms);
+            // What is late is no news of the metric, unless it is of the last minutes.
+            let is_current = || sorted[current..].iter().any(|sample| reading(sample).is_some());
+            if last_ms.is_some() || is_current() {
+                self.seen_at[index] = now;
+            }
         }
+        if judged.len() > 1 {
+            judged.sort_by_key(Item::at);
+        }
+        changes.append(&mut judged);
     }
 
-    /// The samples to be judged, in order of time: none that is older than the newest judged.
-    fn to_judge(&self, samples: &[Sample], synthetic: bool, now_ms: i64) -> Vec<Sample> {
-        let is_new = |sample: &&Sample| self.newest_ms.is_none_or(|newest| sample.timestamp_ms >= newest);
-        let mut new: Vec<Sample> = samples.iter().filter(is_new).copied().collect();
-        new.sort_by_key(|sample| sample.timestamp_ms);
-        let history = if synthetic {
-            // Made up for the past, at a stroke: nobody could have been alerted.
-            new.len()
-        } else {
-            new.partition_point(|sample| sample.timestamp_ms < now_ms - HISTORY_MS)
-        };
-        new.drain(..history.min(new.len().saturating_sub(1)));
-        new
+    /// Ends the alerts whose metric is no longer sent.
+    fn end_unsent(&mut self, now: Timestamp, changes: &mut Vec<Item>) {
+        for (open, seen_at) in self.open.iter_mut().zip(self.seen_at) {
+            let unsent = now.duration_since(seen_at).as_secs_f64() > SILENCE_SECONDS;
+            // Silence has no metric of its own: its end is a sample.
+            if unsent && open.as_ref().is_some_and(|alert| alert.subject != AlertSubject::NoSamples) {
+                let ended = end(open, now, Message::new("alert.metric_unsent"));
+                changes.extend(ended.map(|(change, alert)| Item::Change(change, alert)));
+            }
+        }
     }
 }
 
@@ -123,9 +175,9 @@ impl AlertEngine {
         }
     }
 
-    /// Takes up the alerts that were open when the server last ended, and judges each tenant's
-    /// newest sample, should its change not have been recorded any more. To be called before the
-    /// engine observes samples.
+    /// Takes up the alerts that were open when the server last ended, and judges each tenant's newest
+    /// values, should their change not have been recorded any more. To be called before the engine
+    /// observes samples.
     ///
     /// # Errors
     /// The metric storage's.
@@ -136,12 +188,12 @@ impl AlertEngine {
             for alert in self.store.open_alerts(&tenant.id) {
                 watched.open[alert.subject.index()] = Some(Alert::clone(&alert));
             }
-            let newest = metrics.subscribe(&tenant.id).borrow().map(|latest| latest.sample);
-            watched.synthetic = newest.is_some() && !metrics.has_own_samples(&tenant.id).await?;
+            let key = tenant.key();
+            let newest = metrics.subscribe(&key).borrow().map(|latest| latest.samples());
+            watched.synthetic = newest.is_some() && !metrics.has_own_samples(&key).await?;
             let mut changes = Vec::new();
-            if let Some(newest) = newest {
-                watched.judge(tenant, &Rules::of(tenant), &newest, &mut changes);
-            }
+            let newest = newest.unwrap_or_default();
+            watched.judge(&Rules::of(tenant), &newest, watched.synthetic, now, &mut changes);
             self.tenants.lock().insert(tenant.id.clone(), watched);
             self.enqueue(changes);
         }
@@ -149,7 +201,7 @@ impl AlertEngine {
     }
 
     /// Alerts running tenants that were silent for too long, ends the silence of those that no
-    /// longer run, and forgets tenants that are gone.
+    /// longer run and alerts whose metric is no longer sent, and forgets tenants that are gone.
     pub fn check_silence(&self, now: Timestamp) {
         if self.is_full() {
             return;
@@ -159,6 +211,7 @@ impl AlertEngine {
         let mut watched_tenants = self.tenants.lock();
         for tenant in tenants.iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
             let watched = watched(&mut watched_tenants, tenant, now);
+            watched.end_unsent(now, &mut changes);
             let open = &mut watched.open[AlertSubject::NoSamples.index()];
             let running = tenant.status == TenantStatus::Running;
             let change = if !running {
@@ -175,7 +228,7 @@ impl AlertEngine {
                 if alerted {
                     None
                 } else {
-                    advance(open, &tenant.id, AlertSubject::NoSamples, &limits, silence, now)
+                    advance(open, &watched.key, AlertSubject::NoSamples, &limits, silence, now)
                 }
             };
             watched.running = running;
@@ -238,13 +291,13 @@ impl AlertEngine {
                     .collect();
                 match waiting.front() {
                     None => return Ok(()),
-                    Some(Item::Clear(id)) => (changes, Some(id.clone())),
+                    Some(Item::Clear(key)) => (changes, Some(key.clone())),
                     Some(Item::Change(..)) => (changes, None),
                 }
             };
             let count = if clear.is_some() { 1 } else { changes.len() };
             let recorded = match &clear {
-                Some(id) => self.store.clear_alerts(id).await,
+                Some(key) => self.store.clear_alerts(key).await,
                 None => self.store.record_alerts(changes).await,
             };
             if recorded.is_ok() {
@@ -269,32 +322,41 @@ impl AlertEngine {
 }
 
 impl Item {
-    fn tenant_id(&self) -> &TenantId {
+    fn is_of(&self, key: &TenantKey) -> bool {
         match self {
-            Self::Change(_, alert) => &alert.tenant_id,
-            Self::Clear(id) => id,
+            Self::Change(_, alert) => alert.tenant_id == key.id && alert.incarnation == key.incarnation,
+            Self::Clear(cleared) => cleared == key,
+        }
+    }
+
+    /// When the change happened; clearing comes before all changes.
+    fn at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Change(_, alert) => Some(alert.updated_at),
+            Self::Clear(_) => None,
         }
     }
 }
 
 #[async_trait]
 impl SampleObserver for AlertEngine {
-    fn is_settled(&self, id: &TenantId) -> bool {
-        !self.waiting.lock().iter().any(|item| item.tenant_id() == id)
+    fn is_settled(&self, key: &TenantKey) -> bool {
+        !self.waiting.lock().iter().any(|item| item.is_of(key))
     }
 
-    async fn settle(&self, id: &TenantId) {
+    async fn settle(&self, key: &TenantKey) {
         let mut tries = self.tries.subscribe();
-        let recorded = async { while !self.is_settled(id) && tries.changed().await.is_ok() {} };
+        let recorded = async { while !self.is_settled(key) && tries.changed().await.is_ok() {} };
         // A database that fails keeps the change waiting; the sample is on disk all the same.
         let _ = tokio::time::timeout(LONGEST_SETTLING, recorded).await;
     }
 
-    fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool) {
-        let Some(tenant) = self.store.tenant(id).filter(|tenant| tenant.status != TenantStatus::Deleting)
-        else {
-            return;
+    fn samples_stored(&self, key: &TenantKey, samples: &[Sample], synthetic: bool) {
+        // Samples of a tenant that is gone must not be judged as those of the next one of its id.
+        let is_this = |tenant: &Arc<Tenant>| {
+            tenant.incarnation == key.incarnation && tenant.status != TenantStatus::Deleting
         };
+        let Some(tenant) = self.store.tenant(&key.id).filter(is_this) else { return };
         let Some(newest_ms) = samples.iter().map(|sample| sample.timestamp_ms).max() else { return };
         let now = self.clock.now();
         let mut tenants = self.tenants.lock();
@@ -303,35 +365,22 @@ impl SampleObserver for AlertEngine {
         if watched.synthetic && !synthetic {
             // The alerts were about load that nobody had.
             *watched = Watched { running: watched.running, ..Watched::new(&tenant, now) };
-            changes.push(Item::Clear(id.clone()));
+            changes.push(Item::Clear(key.clone()));
         }
         watched.synthetic = synthetic;
         let is_full = self.is_full();
-        if newest_ms >= watched.newest_ms.unwrap_or(i64::MIN) || newest_ms >= to_millis(now) - CURRENT_MS {
+        let newest_known = watched.newest_ms.iter().flatten().max();
+        if newest_known.is_none_or(|known| newest_ms >= *known) || newest_ms >= to_millis(now) - CURRENT_MS {
             watched.heard_at = now;
             let open = &mut watched.open[AlertSubject::NoSamples.index()];
             if open.is_some() && !is_full {
                 let limits = Rules::of(&tenant).limits(AlertSubject::NoSamples);
-                let ended = advance(open, id, AlertSubject::NoSamples, &limits, 0.0, now);
+                let ended = advance(open, key, AlertSubject::NoSamples, &limits, 0.0, now);
                 changes.extend(ended.map(|(change, alert)| Item::Change(change, alert)));
             }
         }
         if !is_full {
-            let rules = Rules::of(&tenant);
-            match samples {
-                [sample] => {
-                    if watched.newest_ms.is_none_or(|newest| sample.timestamp_ms >= newest) {
-                        watched.judge(&tenant, &rules, sample, &mut changes);
-                    }
-                }
-                batch => {
-                    for sample in watched.to_judge(batch, synthetic, to_millis(now)) {
-                        watched.judge(&tenant, &rules, &sample, &mut changes);
-                    }
-                }
-            }
-            // A client whose clock is ahead must not put the judging of the present off.
-            watched.newest_ms = watched.newest_ms.map(|newest| newest.min(to_millis(now)));
+            watched.judge(&Rules::of(&tenant), samples, synthetic, now, &mut changes);
         }
         self.enqueue(changes);
     }
@@ -347,7 +396,7 @@ fn watched<'a>(
         tenants.insert(tenant.id.clone(), Watched::new(tenant, now));
     }
     let watched = tenants.get_mut(&tenant.id).expect("it was inserted if it was not there");
-    if watched.created_at != tenant.created_at {
+    if watched.key.incarnation != tenant.incarnation {
         *watched = Watched::new(tenant, now);
     }
     watched

@@ -5,6 +5,7 @@
 //! then on disk alone. Queries put the parts together (`read`). Tenants that send nothing take a
 //! few hundred bytes.
 
+mod ahead;
 mod flush;
 mod ingest;
 mod maintain;
@@ -15,7 +16,7 @@ mod tables;
 
 use crate::cache::RollupCache;
 use async_trait::async_trait;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery, to_millis};
 use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver};
 use ecp_store::Database;
@@ -59,6 +60,9 @@ impl Default for MetricsOptions {
     }
 }
 
+/// Says whether a tenant still exists: samples on their way when it goes are refused, not kept.
+pub type Tenants = Arc<dyn Fn(&TenantKey) -> bool + Send + Sync>;
+
 /// Samples of one mode in its database. Cheap to clone.
 #[derive(Clone)]
 pub struct EmbeddedMetrics {
@@ -69,6 +73,7 @@ struct Inner {
     database: Database,
     clock: Arc<dyn Clock>,
     options: MetricsOptions,
+    tenants: Tenants,
     registry: Registry,
     cache: RollupCache,
     observers: RwLock<Vec<Arc<dyn SampleObserver>>>,
@@ -79,6 +84,10 @@ struct Inner {
     places: Semaphore,
     /// Tenants with a head. Held while a group is published and while heads are taken for a flush.
     unflushed: Mutex<Vec<Arc<Slot>>>,
+    /// Tenants with samples that are ahead of the clock.
+    ahead: Mutex<Vec<Arc<Slot>>>,
+    /// Says that a tenant was added to them.
+    ahead_changed: Notify,
     /// Newest log row that is in memory.
     log_id: AtomicI64,
     /// Size of the log.
@@ -94,11 +103,11 @@ impl Inner {
     }
 
     /// Waits for the observers that have something of the tenant in hand, which is rare.
-    async fn settle(&self, id: &TenantId) {
-        let is_busy = |observer: &&Arc<dyn SampleObserver>| !observer.is_settled(id);
+    async fn settle(&self, tenant: &TenantKey) {
+        let is_busy = |observer: &&Arc<dyn SampleObserver>| !observer.is_settled(tenant);
         let busy: Vec<_> = self.observers.read().iter().filter(is_busy).cloned().collect();
         for observer in busy {
-            observer.settle(id).await;
+            observer.settle(tenant).await;
         }
     }
 }
@@ -125,9 +134,16 @@ impl EmbeddedMetrics {
         self.inner.maintain_once().await
     }
 
-    /// Does so again and again, until it is cancelled. Nothing is lost without: the log keeps all.
+    /// Does so again and again, and shows samples that were ahead of the clock when their time has
+    /// come, until it is cancelled. Nothing is lost without: the log keeps all.
     pub async fn maintain(&self, cancel: CancellationToken) {
-        self.inner.maintain(cancel).await;
+        tokio::join!(self.inner.maintain(cancel.clone()), self.inner.show_what_was_ahead(cancel));
+    }
+
+    /// Shows samples that were ahead of the clock and are not any more.
+    #[cfg(test)]
+    pub(crate) fn show_due(&self) {
+        self.inner.show_due(self.inner.now_ms());
     }
 
     /// Forgets the samples of all tenants but these: a tenant may have been removed just before
@@ -135,9 +151,9 @@ impl EmbeddedMetrics {
     ///
     /// # Errors
     /// The storage's.
-    pub async fn forget_all_but(&self, existing: &HashSet<TenantId>) -> Result<(), MetricError> {
+    pub async fn forget_all_but(&self, existing: &HashSet<TenantKey>) -> Result<(), MetricError> {
         for slot in self.inner.registry.all() {
-            if !existing.contains(&slot.id) {
+            if !existing.contains(&slot.tenant) {
                 self.inner.remove(slot).await?;
             }
         }
@@ -147,30 +163,30 @@ impl EmbeddedMetrics {
 
 #[async_trait]
 impl MetricStore for EmbeddedMetrics {
-    async fn append(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError> {
-        self.inner.append(self.inner.registry.get_or_add(id), samples, false).await?;
-        self.inner.settle(id).await;
+    async fn append(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError> {
+        self.inner.append(self.inner.registry.get_or_add(key), samples, false).await?;
+        self.inner.settle(key).await;
         Ok(())
     }
 
-    async fn append_synthetic(&self, id: &TenantId, samples: &[Sample]) -> Result<(), MetricError> {
-        self.inner.append(self.inner.registry.get_or_add(id), samples, true).await
+    async fn append_synthetic(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError> {
+        self.inner.append(self.inner.registry.get_or_add(key), samples, true).await
     }
 
-    async fn has_own_samples(&self, id: &TenantId) -> Result<bool, MetricError> {
-        Ok(self.inner.registry.get(id).is_some_and(|slot| slot.state.lock().own))
+    async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError> {
+        Ok(self.inner.registry.get(key).is_some_and(|slot| slot.state.lock().own))
     }
 
-    async fn query(&self, id: &TenantId, query: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
-        self.inner.query(id, query).await
+    async fn query(&self, key: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
+        self.inner.query(key, query).await
     }
 
-    fn subscribe(&self, id: &TenantId) -> watch::Receiver<Option<Latest>> {
-        self.inner.registry.subscribe(id)
+    fn subscribe(&self, key: &TenantKey) -> watch::Receiver<Option<Latest>> {
+        self.inner.registry.subscribe(key)
     }
 
-    async fn remove_tenant(&self, id: &TenantId) -> Result<(), MetricError> {
-        match self.inner.registry.get(id) {
+    async fn remove_tenant(&self, key: &TenantKey) -> Result<(), MetricError> {
+        match self.inner.registry.get(key) {
             Some(slot) => self.inner.remove(slot).await,
             None => Ok(()),
         }

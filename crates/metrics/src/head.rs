@@ -1,9 +1,9 @@
-//! Samples in memory: sorted by time, each time once; what comes later replaces.
+//! Samples in memory: sorted by time, each time once; what comes later replaces the values that it has.
 
 use ecp_core::metrics::Sample;
 use std::borrow::Cow;
 
-/// Adds a batch to sorted samples. Of samples with the same time the last one given stays.
+/// Adds a batch to sorted samples. Of values with the same time and metric the last one given stays.
 pub(crate) fn add(samples: &mut Vec<Sample>, batch: &[Sample]) {
     if let [sample] = batch {
         return add_one(samples, *sample);
@@ -25,22 +25,29 @@ fn add_one(samples: &mut Vec<Sample>, sample: Sample) {
     }
     let index = lower_bound(samples, sample.timestamp_ms);
     match samples.get_mut(index) {
-        Some(same) if same.timestamp_ms == sample.timestamp_ms => *same = sample,
+        Some(same) if same.timestamp_ms == sample.timestamp_ms => same.update(&sample),
         _ => samples.insert(index, sample),
     }
 }
 
-/// Merges two sorted runs; where both have a time, the newer run's sample stays.
+/// Merges two sorted runs; where both have a time, the newer run's values come over the older's.
 pub(crate) fn merged(older: &[Sample], newer: &[Sample]) -> Vec<Sample> {
     let mut all = Vec::with_capacity(older.len() + newer.len());
     let mut rest = older;
     for sample in newer {
         let (before, after) = rest.split_at(lower_bound(rest, sample.timestamp_ms));
         all.extend_from_slice(before);
-        all.push(*sample);
         rest = match after.split_first() {
-            Some((same, others)) if same.timestamp_ms == sample.timestamp_ms => others,
-            _ => after,
+            Some((same, others)) if same.timestamp_ms == sample.timestamp_ms => {
+                let mut merged = *same;
+                merged.update(sample);
+                all.push(merged);
+                others
+            }
+            _ => {
+                all.push(*sample);
+                after
+            }
         };
     }
     all.extend_from_slice(rest);
@@ -63,12 +70,12 @@ fn sorted(batch: &[Sample]) -> Cow<'_, [Sample]> {
         return Cow::Borrowed(batch);
     }
     let mut batch = batch.to_vec();
-    // The sort is stable, so the last given is the last of its equals, and stays.
+    // The sort is stable, so the last given is the last of its equals.
     batch.sort_by_key(|sample| sample.timestamp_ms);
     batch.dedup_by(|later, earlier| {
         let same = later.timestamp_ms == earlier.timestamp_ms;
         if same {
-            *earlier = *later;
+            earlier.update(later);
         }
         same
     });
@@ -88,7 +95,12 @@ mod tests {
             let (mut head, mut model) = (Vec::new(), BTreeMap::new());
             for batch in &batches {
                 add(&mut head, batch);
-                model.extend(batch.iter().map(|sample| (sample.timestamp_ms, *sample)));
+                for sample in batch {
+                    model
+                        .entry(sample.timestamp_ms)
+                        .and_modify(|known: &mut Sample| known.update(sample))
+                        .or_insert(*sample);
+                }
             }
             prop_assert!(same_samples(&head, &model.values().copied().collect::<Vec<_>>()));
             let part: Vec<Sample> = model.range(20..=40).map(|(_, sample)| *sample).collect();

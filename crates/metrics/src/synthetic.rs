@@ -78,15 +78,15 @@ impl SyntheticLoad {
         let due: Vec<&Arc<Tenant>> = tenants
             .iter()
             .filter(|tenant| tenant.status != TenantStatus::Deleting)
-            .filter(|tenant| !only_new || self.metrics.subscribe(&tenant.id).borrow().is_none())
+            .filter(|tenant| !only_new || self.metrics.subscribe(&tenant.key()).borrow().is_none())
             .collect();
         for tenants in due.chunks(TENANTS_AT_A_TIME) {
             let mut appends = JoinSet::new();
             for tenant in tenants {
-                let (store, metrics) = (self.store.clone(), self.metrics.clone());
+                let metrics = self.metrics.clone();
                 let (tenant, hot) = (Arc::clone(tenant), self.hot.contains(&tenant.id));
                 appends.spawn(async move {
-                    if let Err(error) = feed_tenant(&*store, &*metrics, &tenant, hot, now).await {
+                    if let Err(error) = feed_tenant(&*metrics, &tenant, hot, now).await {
                         tracing::warn!(
                             tenant.id = %tenant.id, error = &error as &dyn std::error::Error,
                             "no load could be made up"
@@ -100,26 +100,25 @@ impl SyntheticLoad {
 }
 
 async fn feed_tenant(
-    store: &dyn TenantStore,
     metrics: &dyn MetricStore,
     tenant: &Tenant,
     hot: bool,
     now: Timestamp,
 ) -> Result<(), MetricError> {
-    if metrics.has_own_samples(&tenant.id).await? {
+    let key = tenant.key();
+    if metrics.has_own_samples(&key).await? {
         return Ok(());
     }
-    let newest_ms = metrics.subscribe(&tenant.id).borrow().map(|latest| latest.sample.timestamp_ms);
+    let newest_ms = metrics.subscribe(&key).borrow().and_then(|latest| latest.timestamp_ms());
     let samples: Vec<Sample> = due_times(newest_ms, to_millis(now))
         .filter_map(|time_ms| Timestamp::from_millisecond(time_ms).ok())
         .map(|at| load_at(tenant, hot, at))
         .collect();
-    metrics.append_synthetic(&tenant.id, &samples).await?;
-    if store.tenant(&tenant.id).is_none() {
-        // It was removed while its samples were on their way; they would be the next one's.
-        metrics.remove_tenant(&tenant.id).await?;
+    match metrics.append_synthetic(&key, &samples).await {
+        // It was removed while its samples were on their way.
+        Err(MetricError::TenantGone(_)) => Ok(()),
+        appended => appended,
     }
-    Ok(())
 }
 
 /// When samples are due: by the minute since the newest one, a day back at most, and one for now.

@@ -5,7 +5,7 @@ use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind};
-use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::ids::{DeploymentId, TenantId, TenantKey};
 use ecp_core::metrics::Sample;
 use ecp_core::ports::{Admission, Clock, NewTenant, ProgressUpdate, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
@@ -86,6 +86,7 @@ pub(crate) fn tenant(id: &str) -> Tenant {
         },
         status: TenantStatus::Running,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: DeploymentId::generate(),
         created_at,
         updated_at: created_at,
@@ -132,7 +133,9 @@ impl World {
     fn open(folder: TempDir, clock: Arc<TestClock>) -> Self {
         let database = Database::open(&folder.path().join("test.db"), MIGRATIONS).expect("opens");
         let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).expect("loads"));
-        let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), MetricsOptions::default());
+        let (options, tenants) = (MetricsOptions::default(), store.clone());
+        let exists = Arc::new(move |key: &TenantKey| tenants.exists(key));
+        let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), options, exists);
         Self { store, metrics: metrics.expect("loads"), clock, database, folder }
     }
 
@@ -142,7 +145,7 @@ impl World {
         Self::open(self.folder, self.clock)
     }
 
-    /// Adds a tenant in this state.
+    /// Adds a tenant in this state; returns it as the store has it.
     pub(crate) async fn add_tenant(&self, name: &str, status: TenantStatus) -> Tenant {
         let now = self.clock.now();
         let tenant = Tenant { status, created_at: now, updated_at: now, ..tenant(name) };
@@ -166,7 +169,7 @@ impl World {
             audit: self.audit(&tenant, "tenant.create"),
         };
         self.store.create_tenant(new).await.expect("creates");
-        tenant
+        Tenant::clone(&self.store.tenant(&tenant.id).expect("it exists"))
     }
 
     pub(crate) async fn set_status(&self, tenant: &Tenant, status: TenantStatus) {

@@ -48,7 +48,13 @@ impl ModeRuntime {
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let store: Arc<dyn TenantStore> = Arc::new(SqliteStore::open(database.clone(), clock.clone())?);
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
-        let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), options)?;
+        let tenants = store.clone();
+        let metrics = EmbeddedMetrics::open(
+            database.clone(),
+            clock.clone(),
+            options,
+            Arc::new(move |key| tenants.exists(key)),
+        )?;
         if mode.is_demo() && config.demo.seed {
             crate::seeds::plant(&*store, catalog, &**clock).await?;
         }
@@ -60,7 +66,7 @@ impl ModeRuntime {
                 "tenants of an earlier release are taken to run with the present catalog; nothing is rolled out"
             );
         }
-        let existing: HashSet<_> = store.tenants().iter().map(|tenant| tenant.id.clone()).collect();
+        let existing: HashSet<_> = store.tenants().iter().map(|tenant| tenant.key()).collect();
         metrics.forget_all_but(&existing).await?;
         let alerts = Arc::new(AlertEngine::new(store.clone(), clock.clone()));
         alerts.restore(&metrics).await?;

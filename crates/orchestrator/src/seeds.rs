@@ -118,6 +118,7 @@ impl Seed {
             spec,
             status: TenantStatus::Running,
             generation: 1,
+            incarnation: Default::default(),
             deployment_id: DeploymentId::generate(),
             created_at,
             updated_at: created_at,

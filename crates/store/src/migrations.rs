@@ -24,6 +24,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "telling apart the callers of idempotency keys",
         sql: include_str!("../migrations/0004_idempotency_actors.sql"),
     },
+    Migration {
+        name: "telling tenants of one id apart",
+        sql: include_str!("../migrations/0005_incarnations.sql"),
+    },
 ];
 
 /// The schema of the token file.

@@ -85,6 +85,7 @@ fn new_tenant(id: TenantId) -> NewTenant {
         sizing,
         status: TenantStatus::Pending,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: deployment.id.clone(),
         created_at: now,
         updated_at: now,
@@ -126,6 +127,7 @@ fn alert(tenant_id: &TenantId, id: &str) -> Alert {
     Alert {
         id: AlertId::from_text(id),
         tenant_id: tenant_id.clone(),
+        incarnation: Default::default(),
         severity: Severity::Warning,
         subject: AlertSubject::Cpu,
         message: Message::new("alert.cpu_over").with("threshold", 80),

@@ -158,7 +158,7 @@ pub(crate) async fn send_metrics(
             samples
         }
     };
-    metrics.append(&tenant.id, &samples).await?;
+    metrics.append(&tenant.key(), &samples).await?;
     api.state.telemetry.samples_accepted(api.mode, samples.len());
     let body = AcceptedOut { tenant_id: tenant.id.as_str(), accepted: samples.len() };
     Ok(wire::json(StatusCode::CREATED, &body))

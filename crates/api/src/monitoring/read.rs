@@ -113,7 +113,7 @@ pub(crate) async fn get_monitoring(
     let query = read_query(&reader, api.state.clock.now());
     reader.finish(&api.context)?;
     let tenant = api.find_tenant(&tenant_id)?;
-    let series = api.services().metrics.query(&tenant.id, &query).await?;
+    let series = api.services().metrics.query(&tenant.key(), &query).await?;
     api.context
         .debug_note("points", || series.iter().map(|series| series.points.len()).sum::<usize>().into());
     Ok(wire::json_bytes(StatusCode::OK, write_body(tenant.id.as_str(), &query, &series)))

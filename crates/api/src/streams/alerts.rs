@@ -11,7 +11,7 @@ use crate::wire;
 use axum::extract::ws::Utf8Bytes;
 use axum::response::Response;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent, Severity};
-use ecp_core::ids::{AlertId, TenantId};
+use ecp_core::ids::AlertId;
 use ecp_core::ports::{StoreError, TenantStore};
 use ecp_core::text::{Language, Message};
 use serde::Serialize;
@@ -83,8 +83,9 @@ impl AlertFeed {
             // A change between the two reads may or may not be in the list: look again.
             if *self.changes.borrow() == before {
                 self.sent = before;
+                let is_ours = |alert: &&Arc<Alert>| alert.incarnation == self.shared.incarnation;
                 let frame = |alert: &Arc<Alert>| encode(alert, AlertChange::Opened, before, self.language);
-                self.waiting = open.iter().map(|alert| frame(alert).into()).collect();
+                self.waiting = open.iter().filter(is_ours).map(|alert| frame(alert).into()).collect();
                 return;
             }
         }
@@ -93,7 +94,8 @@ impl AlertFeed {
     /// Starts with what happened after an alert opened.
     async fn resume(&mut self, since: &AlertId) -> Result<(), StoreError> {
         let before = *self.changes.borrow();
-        let events = self.store.alert_events_since(&self.shared.id, since).await?;
+        let mut events = self.store.alert_events_since(&self.shared.id, since).await?;
+        events.retain(|event| event.alert.incarnation == self.shared.incarnation);
         self.sent = events.last().map_or(before, |event| event.seq.max(before));
         self.waiting = events
             .iter()
@@ -117,7 +119,7 @@ impl Feed for AlertFeed {
                 continue;
             }
             let mut log = self.shared.alerts.lock().await;
-            match log.after(&*self.store, &self.shared.id, self.sent, published, self.language).await {
+            match log.after(&*self.store, &self.shared, self.sent, published, self.language).await {
                 Ok(frames) => {
                     // Changes that are gone were cleared; the gap in the numbers says so.
                     self.sent = frames.last().map_or(published, |(seq, _)| *seq);
@@ -171,23 +173,30 @@ impl AlertLog {
     async fn after(
         &mut self,
         store: &dyn TenantStore,
-        id: &TenantId,
+        tenant: &TenantFeed,
         sent: u64,
         published: u64,
         language: Language,
     ) -> Result<Vec<(u64, Utf8Bytes)>, StoreError> {
+        // A later tenant of the same id has changes of its own.
+        let is_ours = |event: &AlertEvent| event.alert.incarnation == tenant.incarnation;
         let start = *self.start.get_or_insert(sent);
         if sent < start {
             // Further behind than the log reaches.
-            let events = store.alert_events_after(id, sent).await?;
+            let events = store.alert_events_after(&tenant.id, sent).await?;
             let encode = |event: &AlertEvent| {
                 (event.seq, encode(&event.alert, event.change, event.seq, language).into())
             };
-            return Ok(events.iter().take(CHANGES_TAKEN).map(encode).collect());
+            return Ok(events
+                .iter()
+                .filter(|event| is_ours(event))
+                .take(CHANGES_TAKEN)
+                .map(encode)
+                .collect());
         }
         let newest = self.changes.back().map_or(start, |change| change.event.seq);
         if newest < published {
-            for event in store.alert_events_after(id, newest).await? {
+            for event in store.alert_events_after(&tenant.id, newest).await?.into_iter().filter(is_ours) {
                 self.changes.push_back(LoggedChange { event, korean: None, english: None });
             }
             while self.changes.len() > CHANGES_SHARED {

@@ -7,10 +7,10 @@ use crate::error::ApiError;
 use crate::request_context::Api;
 use crate::state::ApiState;
 use axum::extract::ws::Utf8Bytes;
-use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::Mode;
+use ecp_core::ids::{DeploymentId, Incarnation, TenantId, TenantKey};
 use ecp_core::ports::TenantStore;
 use ecp_core::tenant::Tenant;
-use ecp_core::{Mode, Timestamp};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -44,7 +44,7 @@ struct ModeIndex {
 pub(super) struct TenantFeed {
     pub id: TenantId,
     /// Tells a tenant from an earlier one of the same id.
-    created_at: Timestamp,
+    pub incarnation: Incarnation,
     /// Cancelled when the tenant is gone or the server stops.
     pub ended: CancellationToken,
     /// Frames of the newest samples up to their number, by sample version and wanted metrics.
@@ -75,7 +75,7 @@ impl Index {
             let mut tenants = index.tenants.lock();
             let known = tenants.get(&tenant.id).and_then(Weak::upgrade);
             let (present, earlier) = match known {
-                Some(feed) if feed.created_at == tenant.created_at => (Some(feed), None),
+                Some(feed) if feed.incarnation == tenant.incarnation => (Some(feed), None),
                 earlier => (None, earlier),
             };
             if let Some(earlier) = earlier {
@@ -83,7 +83,7 @@ impl Index {
             }
             present.unwrap_or_else(|| {
                 let ended = api.state.stopping.child_token();
-                let feed = Arc::new(TenantFeed::new(tenant.id.clone(), tenant.created_at, ended));
+                let feed = Arc::new(TenantFeed::new(tenant.key(), ended));
                 keep(&mut tenants, tenant.id.clone(), &feed);
                 feed
             })
@@ -116,13 +116,13 @@ fn keep<K: Eq + Hash, V>(entries: &mut HashMap<K, Weak<V>>, key: K, value: &Arc<
 }
 
 impl TenantFeed {
-    pub(super) fn new(id: TenantId, created_at: Timestamp, ended: CancellationToken) -> Self {
+    pub(super) fn new(tenant: TenantKey, ended: CancellationToken) -> Self {
         let (samples, alerts) = (FrameCache::default(), tokio::sync::Mutex::default());
-        Self { id, created_at, ended, samples, alerts }
+        Self { id: tenant.id, incarnation: tenant.incarnation, ended, samples, alerts }
     }
 
     fn is_gone(&self, tenants: &dyn TenantStore) -> bool {
-        tenants.tenant(&self.id).is_none_or(|tenant| tenant.created_at != self.created_at)
+        tenants.tenant(&self.id).is_none_or(|tenant| tenant.incarnation != self.incarnation)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::wire;
 use axum::extract::ws::Utf8Bytes;
 use axum::response::Response;
 use ecp_core::Timestamp;
-use ecp_core::metrics::{Latest, Metric, Sample};
+use ecp_core::metrics::{CURRENT_MS, Latest, Metric, Reading};
 use ecp_core::text::Message;
 use serde_json::Value;
 use std::ops::RangeInclusive;
@@ -55,7 +55,7 @@ pub(crate) async fn watch_monitoring(
     let api = &handshake.api;
     let tenant = api.find_tenant(&tenant_id)?;
     let shared = api.state.streams.index.tenant(api, &tenant)?;
-    let samples = api.services().metrics.subscribe(&tenant.id);
+    let samples = api.services().metrics.subscribe(&tenant.key());
     let session = Session::new(api, handshake.language, shared.ended.clone());
     let reminder = Instant::now() + api.state.streams.options.subscribe_timeout;
     let feed = MonitoringFeed { shared, samples, subscription: None, reminder: Some(reminder), seq: 0 };
@@ -69,8 +69,8 @@ struct Subscription {
     interval: Duration,
     /// When the next frame is due.
     due: Instant,
-    /// Version of the newest sample that was looked at.
-    seen: Option<u64>,
+    /// Changes of each metric that were looked at, by [`Metric::index`]; none before the first frame.
+    seen: Option<[Option<u64>; Metric::ALL.len()]>,
 }
 
 struct MonitoringFeed {
@@ -134,19 +134,16 @@ impl MonitoringFeed {
             u32::try_from(late.as_nanos() / subscription.interval.as_nanos()).unwrap_or(u32::MAX - 1);
         subscription.due += subscription.interval * (passed + 1);
         let latest = (*self.samples.borrow())?;
-        let news = match subscription.seen {
-            Some(seen) => latest.version.saturating_sub(seen),
-            None => 1,
-        };
+        let wanted = subscription.metrics;
+        let news = news(&latest, wanted, subscription.seen.as_ref());
         if news == 0 {
             return None;
         }
-        subscription.seen = Some(latest.version);
-        let wanted = subscription.metrics;
+        subscription.seen = Some(Metric::ALL.map(|metric| Some(latest.get(metric)?.changes)));
         let body = self
             .shared
             .samples
-            .get((latest.version, wanted), || encode(self.shared.id.as_str(), &latest.sample, wanted));
+            .get((latest.version, wanted), || encode(self.shared.id.as_str(), &latest, wanted));
         if body.is_empty() {
             return None;
         }
@@ -157,9 +154,26 @@ impl MonitoringFeed {
     }
 }
 
-/// A frame up to its number; empty where the sample has none of the wanted values.
-fn encode(tenant_id: &str, sample: &Sample, wanted: u16) -> String {
-    let timestamp = Timestamp::from_millisecond(sample.timestamp_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+/// The wanted metrics, with the newest value of each.
+fn wanted_readings(latest: &Latest, wanted: u16) -> impl Iterator<Item = (Metric, Reading)> {
+    let metrics = Metric::ALL.into_iter().filter(move |metric| wanted & bit(*metric) != 0);
+    metrics.filter_map(|metric| Some((metric, latest.get(metric)?)))
+}
+
+/// Changes of the wanted metrics since what was seen: two collectors of one moment are one.
+fn news(latest: &Latest, wanted: u16, seen: Option<&[Option<u64>; Metric::ALL.len()]>) -> u64 {
+    let since = |(metric, reading): (Metric, Reading)| {
+        seen.and_then(|seen| seen[metric.index()]).map_or(1, |seen| reading.changes.saturating_sub(seen))
+    };
+    wanted_readings(latest, wanted).map(since).max().unwrap_or(0)
+}
+
+/// A frame up to its number; empty where none of the wanted values is there. What is no longer sent is
+/// left out beside newer values of others.
+fn encode(tenant_id: &str, latest: &Latest, wanted: u16) -> String {
+    let newest_ms = wanted_readings(latest, wanted).map(|(_, reading)| reading.timestamp_ms).max();
+    let Some(newest_ms) = newest_ms else { return String::new() };
+    let timestamp = Timestamp::from_millisecond(newest_ms).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut bytes = Vec::with_capacity(256);
     bytes.extend_from_slice(b"{\"timestamp\":\"");
     bytes.extend_from_slice(wire::timestamp_text(timestamp).as_bytes());
@@ -167,16 +181,13 @@ fn encode(tenant_id: &str, sample: &Sample, wanted: u16) -> String {
     bytes.extend_from_slice(tenant_id.as_bytes());
     bytes.extend_from_slice(b"\",\"metrics\":{");
     let mut separator: &[u8] = b"\"";
-    for metric in Metric::ALL.into_iter().filter(|metric| wanted & bit(*metric) != 0) {
-        let Some(value) = sample.get(metric) else { continue };
+    let is_current = |reading: &Reading| newest_ms - reading.timestamp_ms <= CURRENT_MS;
+    for (metric, reading) in wanted_readings(latest, wanted).filter(|(_, reading)| is_current(reading)) {
         bytes.extend_from_slice(separator);
         bytes.extend_from_slice(metric.series().as_bytes());
         bytes.extend_from_slice(b"\":");
-        write_number(value, &mut bytes);
+        write_number(reading.value, &mut bytes);
         separator = b",\"";
-    }
-    if separator.len() == 1 {
-        return String::new();
     }
     bytes.extend_from_slice(b"},\"seq\":");
     // Only ASCII was written: ids are labels, series have fixed names.

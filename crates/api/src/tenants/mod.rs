@@ -42,12 +42,12 @@ impl Api {
 /// The generation that the caller's `If-Match` allows; `None` where any will do.
 ///
 /// A list of tags that lacks the present one is answered 412 here; one that has it leaves the check
-/// against a change meanwhile to the domain. A tenant that is being deleted is not checked: deleting it
-/// again finds the same deletion, and changing it is refused anyway.
+/// against a change meanwhile to the domain. Of a tenant that is being deleted every tag that it ever
+/// had will do: deleting it again finds the same deletion, and changing it is refused anyway. A tag of
+/// an earlier tenant of its id never does.
 fn if_match(headers: &HeaderMap, tenant: &Tenant) -> Result<Option<u64>, ApiError> {
-    if tenant.status == TenantStatus::Deleting {
-        return Ok(None);
-    }
+    let is_deleting = tenant.status == TenantStatus::Deleting;
+    let oldest = if is_deleting { tenant.incarnation.first_generation() } else { tenant.generation };
     let mut present = None;
     for value in headers.get_all(IF_MATCH) {
         let text = value.to_str().unwrap_or_default();
@@ -56,12 +56,13 @@ fn if_match(headers: &HeaderMap, tenant: &Tenant) -> Result<Option<u64>, ApiErro
                 return Ok(None);
             }
             // A weak tag never matches under If-Match; neither does one that this API did not make.
-            let matches = tag == entity_tag(tenant.generation);
+            let matches = read_entity_tag(tag).is_some_and(|tag| (oldest..=tenant.generation).contains(&tag));
             present = Some(present.unwrap_or(false) || matches);
         }
     }
     match present {
         None => Ok(None),
+        Some(true) if is_deleting => Ok(None),
         Some(true) => Ok(Some(tenant.generation)),
         Some(false) => Err(ApiError::stale(&tenant.id, tenant.generation)),
     }
@@ -70,6 +71,12 @@ fn if_match(headers: &HeaderMap, tenant: &Tenant) -> Result<Option<u64>, ApiErro
 /// The `ETag` of a tenant at a generation.
 fn entity_tag(generation: u64) -> String {
     format!("\"{generation}\"")
+}
+
+/// The generation of a tag that [`entity_tag`] made.
+fn read_entity_tag(tag: &str) -> Option<u64> {
+    let generation = tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()?;
+    (entity_tag(generation) == tag).then_some(generation)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::*;
 use crate::fields::Faults;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ids::DeploymentId;
+use ecp_core::ids::{DeploymentId, Incarnation};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::{DeploymentTime, Sizing};
 use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, TenantSpec};
@@ -39,6 +39,7 @@ fn tenant(id: &str, generation: u64) -> Tenant {
         },
         status: TenantStatus::Running,
         generation,
+        incarnation: Default::default(),
         deployment_id: DeploymentId::from_text("dep-1"),
         created_at: "2024-01-15T10:30:00Z".parse().unwrap(),
         updated_at: "2024-01-15T10:30:00Z".parse().unwrap(),
@@ -70,6 +71,19 @@ fn if_match_compares_strong_tags_with_the_generation() {
 fn a_tenant_that_is_being_deleted_is_deleted_again_whatever_the_tag() {
     let tenant = Tenant { status: TenantStatus::Deleting, ..tenant("acme", 4) };
     assert_eq!(matched(&["\"3\""], &tenant), Ok(None));
+    assert_eq!(matched(&["\"5\""], &tenant), Err(412), "it never had this one");
+}
+
+#[test]
+fn a_tag_of_an_earlier_tenant_of_the_id_never_matches() {
+    let running = Tenant { incarnation: Incarnation::begun_at(4), ..tenant("acme", 4) };
+    let deleting = Tenant { status: TenantStatus::Deleting, generation: 5, ..running.clone() };
+    for old in ["\"1\"", "\"2\"", "\"3\"", "\"04\"", "\"+4\""] {
+        assert_eq!(matched(&[old], &running), Err(412), "{old}");
+        assert_eq!(matched(&[old], &deleting), Err(412), "{old}");
+    }
+    assert_eq!(matched(&["\"4\""], &running), Ok(Some(4)));
+    assert_eq!(matched(&["\"4\""], &deleting), Ok(None));
 }
 
 #[test]

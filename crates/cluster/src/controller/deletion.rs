@@ -68,11 +68,16 @@ impl Shared {
     }
 
     async fn finish_deletion(&self, tenant: &Tenant, mut deletion: Deployment) -> Result<LookEnd, LookError> {
-        self.metrics.remove_tenant(&tenant.id).await?;
+        let key = tenant.key();
+        self.metrics.remove_tenant(&key).await?;
         self.fights.lock().forget(&tenant.id);
         // The store ends it together with the tenant: whoever is told so finds neither.
         deletion.complete(self.clock.now());
         self.store.remove_tenant(&tenant.id, self.audit(tenant, &deletion, "completed")).await?;
+        // Samples may have come between the two; from here on none is taken any more.
+        if let Err(error) = self.metrics.remove_tenant(&key).await {
+            tracing::warn!(%error, tenant.id = %tenant.id, "late samples are forgotten at the next start");
+        }
         Ok(LookEnd::Done)
     }
 }

@@ -4,7 +4,7 @@ use super::client::{answered, api};
 use super::index::TENANT_LABEL;
 use super::watches::OURS;
 use ecp_core::catalog::Catalog;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::{TenantId, TenantKey};
 use ecp_core::manifest;
 use ecp_core::metrics::{Interval, Metric, Sample, Series, SeriesQuery};
 use ecp_core::ports::{MetricError, MetricStore, TenantStore};
@@ -46,7 +46,7 @@ pub(super) async fn run(
 ) {
     let kind = GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics");
     let calls = api(&client, &ApiResource::from_gvk_with_plural(&kind, "pods"), None);
-    let mut collected: HashMap<TenantId, Vec<Sample>> = HashMap::new();
+    let mut collected: HashMap<TenantKey, Vec<Sample>> = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -65,21 +65,22 @@ pub(super) async fn run(
                 continue;
             }
             let now = ecp_core::Timestamp::now().as_millisecond();
-            let own = collected.entry(tenant_id.clone()).or_default();
+            let key = tenant.key();
+            let own = collected.entry(key.clone()).or_default();
             let limits = manifest::limits(&catalog, &tenant.sizing);
             let sample = sample_of(now, usage, limits);
-            if let Err(error) = keep(&*metrics, &tenant_id, sample, own).await {
+            if let Err(error) = keep(&*metrics, &key, sample, own).await {
                 tracing::warn!(%error, tenant.id = %tenant_id, "use of pods can not be kept");
             }
         }
-        collected.retain(|tenant, _| store.tenant(tenant).is_some());
+        collected.retain(|tenant, _| store.exists(tenant));
     }
 }
 
 /// Stores a sample, unless a client speaks for the tenant. `own` is what was stored here lately.
 async fn keep(
     metrics: &dyn MetricStore,
-    tenant: &TenantId,
+    tenant: &TenantKey,
     sample: Sample,
     own: &mut Vec<Sample>,
 ) -> Result<(), MetricError> {

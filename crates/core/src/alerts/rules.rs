@@ -11,10 +11,12 @@
 //! | response time | the SLA | twice the SLA | 5 % of the threshold |
 //! | error rate | 1 % | 5 % | half the threshold (5 points would be below zero) |
 //! | no samples | 5 minutes | – | ends with the next sample |
+//!
+//! Where a metric is not sent for five minutes, its alert ends: its last value says nothing of now.
 
 use super::{Alert, AlertChange, AlertSubject, Severity};
 use crate::Timestamp;
-use crate::ids::{AlertId, TenantId};
+use crate::ids::{AlertId, TenantKey};
 use crate::metrics::{Metric, Sample};
 use crate::tenant::Tenant;
 use crate::text::Message;
@@ -127,7 +129,7 @@ pub fn judge(open: Option<Severity>, limits: &Limits, value: f64) -> Option<(Ale
 /// it alone. Opening makes a new id.
 pub fn advance(
     open: &mut Option<Alert>,
-    tenant_id: &TenantId,
+    tenant: &TenantKey,
     subject: AlertSubject,
     limits: &Limits,
     value: f64,
@@ -138,7 +140,8 @@ pub fn advance(
     let before = open.take();
     let alert = Alert {
         id: before.as_ref().map_or_else(AlertId::generate, |alert| alert.id.clone()),
-        tenant_id: tenant_id.clone(),
+        tenant_id: tenant.id.clone(),
+        incarnation: tenant.incarnation,
         severity,
         subject,
         message: message(subject, change, value, threshold),
@@ -156,8 +159,13 @@ pub fn advance(
 
 /// Ends an alert about silence because nothing is expected of the tenant any more.
 pub fn end_silence(open: &mut Option<Alert>, at: Timestamp) -> Option<(AlertChange, Alert)> {
+    end(open, at, Message::new("alert.no_samples_ended"))
+}
+
+/// Ends an alert for another reason than a value; `message` says which.
+pub fn end(open: &mut Option<Alert>, at: Timestamp, message: Message) -> Option<(AlertChange, Alert)> {
     let mut alert = open.take()?;
-    alert.message = Message::new("alert.no_samples_ended");
+    alert.message = message;
     alert.updated_at = at;
     alert.resolved_at = Some(at);
     Some((AlertChange::Resolved, alert))

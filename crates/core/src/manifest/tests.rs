@@ -43,6 +43,7 @@ fn tenant(id: &str, preset: Option<Preset>, services: &[(Service, u32)]) -> Tena
         sizing: size(&Catalog::embedded(), &demand),
         status: TenantStatus::Pending,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: DeploymentId::generate(),
         created_at: accepted_at,
         updated_at: accepted_at,

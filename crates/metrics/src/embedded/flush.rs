@@ -34,7 +34,7 @@ struct Plan {
     slot: Arc<Slot>,
     key: i64,
     flushing: Arc<Flushing>,
-    newest: Option<Vec<u8>>,
+    newest: Vec<u8>,
     rows: Rows,
 }
 
@@ -130,7 +130,7 @@ impl Inner {
         let planning = tokio::task::spawn_blocking(move || {
             let plan = |(slot, key, flushing, known): (Arc<Slot>, i64, Arc<Flushing>, KnownRows)| {
                 let rows = rows_of(key, &known, &flushing.samples, &retention, now_ms);
-                let newest = slot.newest().map(|sample| raw::encode(&[sample]));
+                let newest = raw::encode(&slot.newest());
                 Plan { slot, key, flushing, newest, rows }
             };
             known.into_iter().map(plan).collect::<Vec<Plan>>()
@@ -172,7 +172,7 @@ impl Inner {
 
 fn write_plan(transaction: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<()> {
     let (key, rows) = (plan.key, &plan.rows);
-    if !tables::mark_flushed(transaction, key, plan.flushing.log_id, plan.newest.as_deref())? {
+    if !tables::mark_flushed(transaction, key, plan.flushing.log_id, &plan.newest)? {
         return Ok(());
     }
     for (start_ms, data) in &rows.raw {

@@ -4,9 +4,9 @@
 //! key (its first samples, own samples after synthetic ones, removal) goes through the same queue,
 //! so that the order of acceptance is the order of the queue, in memory and on disk.
 
-use super::Inner;
 use super::slot::Slot;
 use super::tables;
+use super::{Inner, Tenants};
 use crate::codec::log::LogWriter;
 use ecp_core::metrics::Sample;
 use ecp_core::ports::{MetricError, StoreError};
@@ -22,7 +22,16 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-type Answer = oneshot::Sender<Result<(), Arc<StoreError>>>;
+type Answer = oneshot::Sender<Result<Outcome, Arc<StoreError>>>;
+
+/// How a call that was written ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// What was asked for is so.
+    Done,
+    /// The tenant does not exist any more; nothing is kept.
+    TenantGone,
+}
 
 /// What callers asked for and no write has taken yet.
 #[derive(Default)]
@@ -83,6 +92,8 @@ enum Effect {
     Stored { key: i64, own: bool, fresh: bool },
     /// Synthetic samples of a tenant that has its own.
     Ignored,
+    /// Samples of a tenant that is gone.
+    TenantGone,
     /// Everything is forgotten.
     Removed,
 }
@@ -137,15 +148,19 @@ impl Inner {
             let start = queue.group.samples.len();
             queue.group.samples.extend_from_slice(samples);
             let samples = start..queue.group.samples.len();
-            self.enqueue(&mut queue, Call { slot, kind: CallKind::Append { samples, synthetic } }, permits)
+            let call = Call { slot: slot.clone(), kind: CallKind::Append { samples, synthetic } };
+            self.enqueue(&mut queue, call, permits)
         };
-        answered(answer).await
+        match answered(answer).await? {
+            Outcome::Done => Ok(()),
+            Outcome::TenantGone => Err(MetricError::TenantGone(slot.tenant.clone())),
+        }
     }
 
     /// Queues the removal of a tenant and returns when it is on disk.
     pub(super) async fn remove(self: &Arc<Self>, slot: Arc<Slot>) -> Result<(), MetricError> {
         let answer = self.enqueue(&mut self.queue.lock(), Call { slot, kind: CallKind::Remove }, 0);
-        answered(answer).await
+        answered(answer).await.map(|_done| ())
     }
 
     fn enqueue(
@@ -153,7 +168,7 @@ impl Inner {
         queue: &mut Queue,
         call: Call,
         permits: usize,
-    ) -> oneshot::Receiver<Result<(), Arc<StoreError>>> {
+    ) -> oneshot::Receiver<Result<Outcome, Arc<StoreError>>> {
         let (answer, answered) = oneshot::channel();
         queue.group.calls.push(call);
         queue.group.answers.push(answer);
@@ -183,16 +198,17 @@ impl Inner {
                     move |transaction| {
                         let mut group = mem::take(&mut writer.queue.lock().group);
                         *taken.lock() = (mem::take(&mut group.answers), group.permits);
-                        write_group(transaction, group, writer.log_id.load(Ordering::Relaxed) + 1)
+                        let log_id = writer.log_id.load(Ordering::Relaxed) + 1;
+                        write_group(transaction, group, log_id, &writer.tenants)
                     },
                     move |written: &Written| publisher.publish(written),
                 )
                 .await;
-            let outcome = written.map(drop).map_err(Arc::new);
+            let written = written.map_err(Arc::new);
             let (mut answers, mut permits) = mem::take(&mut *waiting.lock());
             let finished = {
                 let mut queue = self.queue.lock();
-                if outcome.is_err() && answers.is_empty() {
+                if written.is_err() && answers.is_empty() {
                     // The write failed before it took the queue, so it is the queue that failed.
                     let group = mem::take(&mut queue.group);
                     (answers, permits) = (group.answers, group.permits);
@@ -202,9 +218,13 @@ impl Inner {
                 !queue.writing
             };
             self.places.add_permits(permits);
-            for answer in answers {
+            for (index, answer) in answers.into_iter().enumerate() {
+                let outcome = written.as_ref().map(|written| match written.effects.get(index) {
+                    Some(Effect::TenantGone) => Outcome::TenantGone,
+                    _ => Outcome::Done,
+                });
                 // A caller that went away does not want its answer.
-                let _ = answer.send(outcome.clone());
+                let _ = answer.send(outcome.map_err(Arc::clone));
             }
             if finished {
                 return;
@@ -231,6 +251,7 @@ impl Inner {
     fn publish(&self, written: &Written) {
         let Written { group, effects, log_id, log_bytes } = written;
         let observers = self.observers.read();
+        let now_ms = self.now_ms();
         // A flush looks at heads only between groups: one log row is in chunks wholly or not.
         let mut unflushed = self.unflushed.lock();
         for (call, effect) in group.calls.iter().zip(effects) {
@@ -249,10 +270,17 @@ impl Inner {
                     if !mem::replace(&mut state.listed, true) {
                         unflushed.push(slot.clone());
                     }
+                    let due = state.take_due(samples, now_ms);
+                    let is_ahead = state.next_due().is_some();
                     drop(state);
-                    slot.offer_newest(samples);
-                    for observer in observers.iter() {
-                        observer.samples_stored(&slot.id, samples, *synthetic);
+                    if is_ahead {
+                        self.note_ahead(slot);
+                    }
+                    if !due.is_empty() {
+                        slot.offer_newest(&due, now_ms);
+                        for observer in observers.iter() {
+                            observer.samples_stored(&slot.tenant, &due, *synthetic);
+                        }
                     }
                 }
                 (CallKind::Remove, Effect::Removed) => {
@@ -279,7 +307,9 @@ impl Inner {
     }
 }
 
-async fn answered(answer: oneshot::Receiver<Result<(), Arc<StoreError>>>) -> Result<(), MetricError> {
+async fn answered(
+    answer: oneshot::Receiver<Result<Outcome, Arc<StoreError>>>,
+) -> Result<Outcome, MetricError> {
     // The writing task answers every call; it is dropped only with its runtime.
     answer.await.map_err(|_| closed())?.map_err(shared)
 }
@@ -289,7 +319,12 @@ fn closed() -> MetricError {
 }
 
 /// Writes a group in the writer's transaction: decides each call in order, then one log row.
-fn write_group(transaction: &Transaction<'_>, group: Group, log_id: i64) -> Result<Written, StoreError> {
+fn write_group(
+    transaction: &Transaction<'_>,
+    group: Group,
+    log_id: i64,
+    tenants: &Tenants,
+) -> Result<Written, StoreError> {
     // Keys that this very group changed; memory learns of them after the commit.
     let mut changed: HashMap<*const Slot, (Option<i64>, bool)> = HashMap::new();
     let mut effects = Vec::with_capacity(group.calls.len());
@@ -312,6 +347,8 @@ fn write_group(transaction: &Transaction<'_>, group: Group, log_id: i64) -> Resu
                     Effect::Removed
                 }
                 (CallKind::Append { synthetic: true, .. }, Some(_)) if own => Effect::Ignored,
+                // Who has a key exists, or its removal comes after this call.
+                (CallKind::Append { .. }, None) if !tenants(&call.slot.tenant) => Effect::TenantGone,
                 (CallKind::Append { synthetic, samples }, key) => {
                     let effect = match key {
                         Some(key) if own != *synthetic => Effect::Stored { key, own, fresh: false },
@@ -320,7 +357,7 @@ fn write_group(transaction: &Transaction<'_>, group: Group, log_id: i64) -> Resu
                                 tables::drop_tenant(transaction, displaced)?;
                             }
                             let own = !*synthetic;
-                            let key = tables::add_tenant(transaction, call.slot.id.as_str(), own)?;
+                            let key = tables::add_tenant(transaction, &call.slot.tenant, own)?;
                             changed.insert(identity, (Some(key), own));
                             Effect::Stored { key, own, fresh: true }
                         }

@@ -2,12 +2,13 @@
 
 use super::slot::{Registry, Slot};
 use super::tables;
-use super::{EmbeddedMetrics, Inner, MetricsOptions};
+use super::{EmbeddedMetrics, Inner, MetricsOptions, Tenants};
 use crate::cache::RollupCache;
 use crate::codec::{log, raw};
 use crate::head;
 use crate::set::MetricSet;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::{Incarnation, TenantId, TenantKey};
+use ecp_core::metrics::to_millis;
 use ecp_core::ports::{Clock, StoreError};
 use ecp_store::{Database, database_error};
 use parking_lot::{Mutex, RwLock};
@@ -24,12 +25,14 @@ const STARTING: &str = "loading samples";
 struct Loaded {
     registry: Registry,
     unflushed: Vec<Arc<Slot>>,
+    ahead: Vec<Arc<Slot>>,
     log_id: i64,
     log_bytes: usize,
 }
 
 impl EmbeddedMetrics {
-    /// Opens the samples of a database that has the sample tables. Blocks while it reads the log.
+    /// Opens the samples of a database that has the sample tables; `tenants` says who exists. Blocks
+    /// while it reads the log.
     ///
     /// # Errors
     /// The database can not be read. A damaged row of the log is logged and left out.
@@ -37,12 +40,16 @@ impl EmbeddedMetrics {
         database: Database,
         clock: Arc<dyn Clock>,
         options: MetricsOptions,
+        tenants: Tenants,
     ) -> Result<Self, StoreError> {
-        let Loaded { registry, unflushed, log_id, log_bytes } = database
-            .read_blocking(STARTING, |connection| load(connection).map_err(database_error(STARTING)))?;
+        let now_ms = to_millis(clock.now());
+        let loading = |connection: &_| load(connection, now_ms).map_err(database_error(STARTING));
+        let Loaded { registry, unflushed, ahead, log_id, log_bytes } =
+            database.read_blocking(STARTING, loading)?;
         let inner = Inner {
             database,
             clock,
+            tenants,
             registry,
             cache: RollupCache::new(options.cache_bytes),
             observers: RwLock::default(),
@@ -50,6 +57,8 @@ impl EmbeddedMetrics {
             gathered: Notify::new(),
             places: Semaphore::new(options.queued_samples),
             unflushed: Mutex::new(unflushed),
+            ahead: Mutex::new(ahead),
+            ahead_changed: Notify::new(),
             log_id: AtomicI64::new(log_id),
             log_bytes: AtomicUsize::new(log_bytes),
             flush_wanted: Notify::new(),
@@ -60,7 +69,7 @@ impl EmbeddedMetrics {
     }
 }
 
-fn load(connection: &rusqlite::Connection) -> rusqlite::Result<Loaded> {
+fn load(connection: &rusqlite::Connection, now_ms: i64) -> rusqlite::Result<Loaded> {
     let mut loaded = Loaded::default();
     let mut by_key: HashMap<i64, Arc<Slot>> = HashMap::new();
     for row in tables::tenants(connection)? {
@@ -71,7 +80,8 @@ fn load(connection: &rusqlite::Connection) -> rusqlite::Result<Loaded> {
             );
             continue;
         };
-        let slot = loaded.registry.get_or_add(&id);
+        let incarnation = Incarnation::begun_at(u64::try_from(row.incarnation).unwrap_or_default());
+        let slot = loaded.registry.get_or_add(&TenantKey { id, incarnation });
         {
             let mut state = slot.state.lock();
             state.key = Some(row.tenant_key);
@@ -79,7 +89,8 @@ fn load(connection: &rusqlite::Connection) -> rusqlite::Result<Loaded> {
             state.flushed_log_id = row.flushed_log_id;
         }
         if let Some(Ok(newest)) = row.newest.map(|data| raw::decode(&data, MetricSet::ALL)) {
-            slot.offer_newest(&newest);
+            let due = slot.state.lock().take_due(&newest, now_ms).into_owned();
+            slot.offer_newest(&due, now_ms);
         }
         // Ids of log rows never go back, even where the log is empty.
         loaded.log_id = loaded.log_id.max(row.flushed_log_id);
@@ -104,9 +115,12 @@ fn load(connection: &rusqlite::Connection) -> rusqlite::Result<Loaded> {
             if !mem::replace(&mut state.listed, true) {
                 loaded.unflushed.push(slot.clone());
             }
+            let due = state.take_due(&samples, now_ms);
             drop(state);
-            slot.offer_newest(&samples);
+            slot.offer_newest(&due, now_ms);
         }
     })?;
+    let is_ahead = |slot: &Arc<Slot>| slot.state.lock().next_due().is_some();
+    loaded.ahead = by_key.into_values().filter(is_ahead).collect();
     Ok(loaded)
 }

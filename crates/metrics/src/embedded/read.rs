@@ -15,7 +15,7 @@ use crate::head;
 use crate::rollup::RollupRow;
 use crate::set::MetricSet;
 use crate::tier::Tier;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Metric, Sample, Series, SeriesQuery};
 use ecp_core::ports::{MetricError, StoreError};
 use rusqlite::Connection;
@@ -89,11 +89,11 @@ impl Inner {
     /// Averages by bucket and summaries.
     pub(super) async fn query(
         self: &Arc<Self>,
-        id: &TenantId,
+        tenant: &TenantKey,
         query: &SeriesQuery,
     ) -> Result<Vec<Series>, MetricError> {
         let nothing = || Ok(no_series(&query.metrics));
-        let Some(slot) = self.registry.get(id) else { return nothing() };
+        let Some(slot) = self.registry.get(tenant) else { return nothing() };
         let Some(range) = Range::of(query, &self.options.retention, self.now_ms()) else { return nothing() };
         let wanted: MetricSet = query.metrics.iter().copied().collect();
         // A key that is gone is followed by another one, or by none, as soon as that is published.
@@ -128,7 +128,7 @@ impl Inner {
                 }
                 Err(ReadError::Corrupt { start_ms, source }) => {
                     let reason = source.to_string();
-                    return Err(MetricError::Corrupt { tenant_id: id.clone(), start_ms, reason });
+                    return Err(MetricError::Corrupt { tenant_id: tenant.id.clone(), start_ms, reason });
                 }
             }
         }

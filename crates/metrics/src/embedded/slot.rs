@@ -1,17 +1,18 @@
 //! What is kept in memory of each tenant, and the registry of all of them.
 
 use crate::head;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Latest, Sample};
 use parking_lot::{Mutex, RwLock};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
 
-/// A tenant's samples that are not in chunks yet, and its newest sample.
+/// A tenant's samples that are not in chunks yet, and its newest values.
 pub(super) struct Slot {
-    pub(super) id: TenantId,
+    pub(super) tenant: TenantKey,
     pub(super) state: Mutex<SlotState>,
     latest: watch::Sender<Option<Latest>>,
     /// Changes of `latest` so far; goes on where the samples are forgotten and come again.
@@ -36,6 +37,9 @@ pub(super) struct SlotState {
     pub(super) flushing: Option<Arc<Flushing>>,
     /// True while the slot is listed for the next flush.
     pub(super) listed: bool,
+    /// Samples that are ahead of the clock: nobody is shown them before their time. Sorted, and at
+    /// most one a second, so that they are bounded by how far ahead a sample may be.
+    ahead: Vec<Sample>,
 }
 
 /// Samples on their way into chunks; still in the log until all of a flush is done.
@@ -49,6 +53,42 @@ impl SlotState {
     pub(super) fn restart(&mut self, key: Option<i64>, own: bool) {
         let listed = self.listed;
         *self = Self { key, own, listed, ..Self::default() };
+    }
+
+    /// When the next sample that is ahead is due, in milliseconds since 1970.
+    pub(super) fn next_due(&self) -> Option<i64> {
+        self.ahead.first().map(|sample| sample.timestamp_ms)
+    }
+
+    /// Takes samples that just came and returns those that are due, with those that were ahead and
+    /// are not any more; keeps what is ahead.
+    pub(super) fn take_due<'a>(&mut self, samples: &'a [Sample], now_ms: i64) -> Cow<'a, [Sample]> {
+        let is_due = |sample: &Sample| sample.timestamp_ms <= now_ms;
+        if self.ahead.is_empty() && samples.iter().all(is_due) {
+            return Cow::Borrowed(samples);
+        }
+        let rest = self.ahead.partition_point(is_due);
+        let mut due: Vec<Sample> = self.ahead.drain(..rest).collect();
+        for sample in samples {
+            if is_due(sample) {
+                due.push(*sample);
+            } else {
+                self.keep_ahead(sample);
+            }
+        }
+        Cow::Owned(due)
+    }
+
+    fn keep_ahead(&mut self, sample: &Sample) {
+        let second = |sample: &Sample| sample.timestamp_ms.div_euclid(1000);
+        let place = self.ahead.partition_point(|known| second(known) < second(sample));
+        match self.ahead.get_mut(place) {
+            Some(known) if second(known) == second(sample) => {
+                known.update(sample);
+                known.timestamp_ms = known.timestamp_ms.max(sample.timestamp_ms);
+            }
+            _ => self.ahead.insert(place, *sample),
+        }
     }
 
     /// Moves the head out, for a flush; none where there is nothing to flush.
@@ -72,24 +112,26 @@ impl SlotState {
 }
 
 impl Slot {
-    fn new(id: TenantId) -> Self {
-        Self { id, state: Mutex::default(), latest: watch::Sender::new(None), versions: AtomicU64::new(0) }
+    fn new(tenant: TenantKey) -> Self {
+        let latest = watch::Sender::new(None);
+        Self { tenant, state: Mutex::default(), latest, versions: AtomicU64::new(0) }
     }
 
-    /// The newest sample.
-    pub(super) fn newest(&self) -> Option<Sample> {
-        self.latest.borrow().map(|latest| latest.sample)
+    /// The newest sample of each metric and what is ahead of the clock, in order of time: what a start
+    /// needs to know of what is in chunks.
+    pub(super) fn newest(&self) -> Vec<Sample> {
+        let newest = self.latest.borrow().map(|latest| latest.samples()).unwrap_or_default();
+        head::merged(&newest, &self.state.lock().ahead)
     }
 
-    /// Publishes the newest of some samples, unless a newer one is known.
-    pub(super) fn offer_newest(&self, samples: &[Sample]) {
-        // Of equal times the last one given is the one that is kept.
-        let Some(sample) = samples.iter().max_by_key(|sample| sample.timestamp_ms) else { return };
-        self.latest.send_if_modified(|latest| {
-            let newer = latest.is_none_or(|known| sample.timestamp_ms >= known.sample.timestamp_ms);
+    /// Publishes what is newer in samples that are due.
+    pub(super) fn offer_newest(&self, samples: &[Sample], now_ms: i64) {
+        self.latest.send_if_modified(|known| {
+            let mut latest = known.unwrap_or_else(|| Latest::after(self.versions.load(Ordering::Relaxed)));
+            let newer = latest.offer(samples, now_ms);
             if newer {
-                let version = self.versions.fetch_add(1, Ordering::Relaxed) + 1;
-                *latest = Some(Latest { version, sample: *sample });
+                self.versions.store(latest.version, Ordering::Relaxed);
+                *known = Some(latest);
             }
             newer
         });
@@ -108,27 +150,28 @@ impl Slot {
 /// Every tenant that has samples, or that someone looks at.
 #[derive(Default)]
 pub(super) struct Registry {
-    slots: RwLock<HashMap<TenantId, Arc<Slot>>>,
+    slots: RwLock<HashMap<TenantKey, Arc<Slot>>>,
 }
 
 impl Registry {
-    pub(super) fn get(&self, id: &TenantId) -> Option<Arc<Slot>> {
-        self.slots.read().get(id).cloned()
+    pub(super) fn get(&self, tenant: &TenantKey) -> Option<Arc<Slot>> {
+        self.slots.read().get(tenant).cloned()
     }
 
-    pub(super) fn get_or_add(&self, id: &TenantId) -> Arc<Slot> {
-        if let Some(slot) = self.get(id) {
+    pub(super) fn get_or_add(&self, tenant: &TenantKey) -> Arc<Slot> {
+        if let Some(slot) = self.get(tenant) {
             return slot;
         }
-        self.slots.write().entry(id.clone()).or_insert_with(|| Arc::new(Slot::new(id.clone()))).clone()
+        let slot = || Arc::new(Slot::new(tenant.clone()));
+        self.slots.write().entry(tenant.clone()).or_insert_with(slot).clone()
     }
 
     /// Subscribes while the slot can not be dropped.
-    pub(super) fn subscribe(&self, id: &TenantId) -> watch::Receiver<Option<Latest>> {
-        if let Some(slot) = self.slots.read().get(id) {
+    pub(super) fn subscribe(&self, tenant: &TenantKey) -> watch::Receiver<Option<Latest>> {
+        if let Some(slot) = self.slots.read().get(tenant) {
             return slot.subscribe();
         }
-        self.get_or_add(id).subscribe()
+        self.get_or_add(tenant).subscribe()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Slot>> {

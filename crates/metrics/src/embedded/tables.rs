@@ -1,40 +1,49 @@
 //! The SQL of the sample tables.
 
 use crate::tier::Tier;
+use ecp_core::ids::TenantKey;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// A row of `sample_tenants`.
 pub(super) struct TenantRow {
     pub(super) tenant_key: i64,
     pub(super) tenant_id: String,
+    pub(super) incarnation: i64,
     pub(super) own: bool,
     pub(super) flushed_log_id: i64,
     pub(super) newest: Option<Vec<u8>>,
 }
 
 pub(super) fn tenants(connection: &Connection) -> rusqlite::Result<Vec<TenantRow>> {
-    let mut statement = connection
-        .prepare("SELECT tenant_key, tenant_id, own, flushed_log_id, newest FROM sample_tenants")?;
+    let mut statement = connection.prepare(
+        "SELECT tenant_key, tenant_id, incarnation, own, flushed_log_id, newest FROM sample_tenants",
+    )?;
     let rows = statement.query_map([], |row| {
         Ok(TenantRow {
             tenant_key: row.get(0)?,
             tenant_id: row.get(1)?,
-            own: row.get(2)?,
-            flushed_log_id: row.get(3)?,
-            newest: row.get(4)?,
+            incarnation: row.get(2)?,
+            own: row.get(3)?,
+            flushed_log_id: row.get(4)?,
+            newest: row.get(5)?,
         })
     })?;
     rows.collect()
 }
 
 /// Gives a tenant a fresh key.
-pub(super) fn add_tenant(transaction: &Transaction<'_>, tenant_id: &str, own: bool) -> rusqlite::Result<i64> {
+pub(super) fn add_tenant(
+    transaction: &Transaction<'_>,
+    tenant: &TenantKey,
+    own: bool,
+) -> rusqlite::Result<i64> {
+    let incarnation = i64::try_from(tenant.incarnation.first_generation()).unwrap_or(i64::MAX);
     transaction
         .prepare_cached(
-            "INSERT INTO sample_tenants (tenant_id, own, flushed_log_id) VALUES (?1, ?2, 0)
+            "INSERT INTO sample_tenants (tenant_id, incarnation, own, flushed_log_id) VALUES (?1, ?2, ?3, 0)
              RETURNING tenant_key",
         )?
-        .query_row(params![tenant_id, own], |row| row.get(0))
+        .query_row(params![tenant.id.as_str(), incarnation, own], |row| row.get(0))
 }
 
 /// Takes a tenant's key away and leaves its chunks to be cleared.
@@ -51,7 +60,7 @@ pub(super) fn mark_flushed(
     transaction: &Transaction<'_>,
     tenant_key: i64,
     log_id: i64,
-    newest: Option<&[u8]>,
+    newest: &[u8],
 ) -> rusqlite::Result<bool> {
     let changed = transaction
         .prepare_cached("UPDATE sample_tenants SET flushed_log_id = ?2, newest = ?3 WHERE tenant_key = ?1")?

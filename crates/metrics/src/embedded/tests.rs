@@ -5,6 +5,7 @@ mod promises;
 
 use super::*;
 use crate::testing::TestClock;
+use ecp_core::ids::TenantId;
 use ecp_core::metrics::{Interval, Metric};
 use ecp_store::MIGRATIONS;
 use tempfile::TempDir;
@@ -59,11 +60,16 @@ impl Bench {
 
 fn open(folder: &TempDir, clock: &Arc<TestClock>) -> EmbeddedMetrics {
     let database = Database::open(&folder.path().join("test.db"), MIGRATIONS).expect("opens");
-    EmbeddedMetrics::open(database, clock.clone(), MetricsOptions::default()).expect("loads")
+    EmbeddedMetrics::open(database, clock.clone(), MetricsOptions::default(), everybody()).expect("loads")
 }
 
-fn tenant(name: &str) -> TenantId {
-    TenantId::parse(name).expect("a label")
+/// Every tenant exists.
+fn everybody() -> Tenants {
+    Arc::new(|_| true)
+}
+
+fn tenant(name: &str) -> TenantKey {
+    TenantKey { id: TenantId::parse(name).expect("a label"), incarnation: Default::default() }
 }
 
 /// A sample whose CPU use is this.
@@ -79,7 +85,7 @@ fn everything(interval: Interval) -> SeriesQuery {
 }
 
 /// The CPU series of some days up to the clock's now.
-async fn cpu_series(bench: &Bench, id: &TenantId, interval: Interval, days: i64) -> Series {
+async fn cpu_series(bench: &Bench, id: &TenantKey, interval: Interval, days: i64) -> Series {
     let end_ms = bench.clock.now_ms();
     let query =
         SeriesQuery { metrics: vec![Metric::CpuUsage], start_ms: end_ms - days * DAY_MS, end_ms, interval };

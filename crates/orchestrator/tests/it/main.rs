@@ -4,6 +4,7 @@ mod authorization;
 mod contract;
 mod deployments;
 mod durability;
+mod incarnations;
 mod limits;
 mod manifests;
 mod monitoring;

@@ -86,6 +86,66 @@ async fn the_same_timestamp_replaces_the_sample() {
 }
 
 #[tokio::test]
+async fn collectors_of_one_second_complete_each_other_and_a_correction_counts_once() {
+    let server = server().await;
+    let at = "2024-01-20T13:30:00Z";
+    for metrics in [json!({"cpu": 41, "memory": 52}), json!({"gpu": 77}), json!({"gpu": 70})] {
+        send(&server, json!({"timestamp": at, "metrics": metrics})).await;
+    }
+    let check = async |server: &TestServer| {
+        for interval in ["1m", "5m", "1h"] {
+            let query = format!("{PATH}?metric_type=cpu,memory,gpu&hours=6&interval={interval}");
+            let body = server.client().get(&query).await.expect(200).json();
+            for (series, value) in [("cpu", 41.0), ("memory", 52.0), ("gpu", 70.0)] {
+                let points = body["metrics"][series].as_array().expect("points");
+                assert_eq!((points.len(), &points[0]["value"]), (1, &json!(value)), "{interval} {body}");
+                for figure in ["avg", "max"] {
+                    assert_eq!(body["summary"][format!("{figure}_{series}")], json!(value), "{interval}");
+                }
+            }
+        }
+    };
+    check(&server).await;
+    let clock = Arc::new(ManualClock::at("2024-01-20T15:00:00Z"));
+    let server = TestServer::builder().clock(clock).folder(server.stop().await).start().await;
+    check(&server).await;
+}
+
+#[tokio::test]
+async fn one_clock_that_is_ahead_blinds_no_alert_and_raises_none_before_its_time() {
+    let clock = Arc::new(ManualClock::at("2024-01-20T15:00:00Z"));
+    let server = TestServer::builder().clock(clock.clone()).start().await;
+    server.create(&my_ai_service()).await;
+    let at = |time: &str, metrics: Value| json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": metrics});
+    send(&server, at("15:00:00", json!({"cpu": 30, "memory": 30}))).await;
+    send(&server, at("15:04:00", json!({"cpu": 50, "gpu": 99}))).await;
+    send(&server, at("15:00:00", json!({"cpu": 99}))).await;
+    send(&server, at("15:00:00", json!({"memory": 97}))).await;
+    let open = async || {
+        let path = "/api/v1/tenants/my-ai-service/alerts?status=open";
+        let body = server.client().get(path).await.expect(200).json();
+        let alerts = body["alerts"].as_array().expect("alerts").iter();
+        let told = |alert: &Value| {
+            let text = |name: &str| alert[name].as_str().unwrap_or_default().to_owned();
+            (text("metric"), text("severity"), alert["current_value"].as_f64().unwrap_or_default())
+        };
+        let mut open: Vec<_> = alerts.map(told).collect();
+        open.sort_by(|a, b| a.0.cmp(&b.0));
+        json!(open)
+    };
+    assert_eq!(open().await, json!([["cpu", "critical", 99.0], ["memory", "critical", 97.0]]));
+    let mut socket = server.socket("/ws/monitoring/my-ai-service").await;
+    socket.send(&json!({"action": "subscribe", "interval": 100})).await;
+    let frame = socket.frame().await;
+    assert_eq!(frame["metrics"], json!({"cpu": 99.0, "memory": 97.0}));
+    assert_eq!(frame["timestamp"], "2024-01-20T15:00:00Z");
+    clock.advance(jiff::SignedDuration::from_mins(4));
+    let expected = json!([["gpu", "critical", 99.0], ["memory", "critical", 97.0]]);
+    until(open, |open| *open == expected).await;
+    assert_eq!(socket.frame().await["metrics"]["gpu"], json!(99.0));
+}
+
+#[tokio::test]
 async fn a_wrong_sample_refuses_the_whole_batch_and_names_every_fault() {
     let server = server().await;
     let batch = json!({"samples": [

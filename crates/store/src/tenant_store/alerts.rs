@@ -4,7 +4,7 @@ use super::SqliteStore;
 use super::rows::{self, to_document};
 use crate::errors::WorkError;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
-use ecp_core::ids::{AlertId, TenantId};
+use ecp_core::ids::{AlertId, TenantId, TenantKey};
 use ecp_core::ports::StoreError;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -22,7 +22,7 @@ impl SqliteStore {
             move |transaction, _| {
                 let mut kept = Vec::with_capacity(changes.len());
                 for (change, alert) in changes {
-                    if rows::tenant_exists(transaction, &alert.tenant_id)? {
+                    if rows::tenant_is(transaction, &alert.tenant_key())? {
                         kept.push(insert_change(transaction, change, alert)?);
                     }
                 }
@@ -40,21 +40,26 @@ impl SqliteStore {
     }
 
     /// Forgets alerts and changes; the numbers go on where they were.
-    pub(super) async fn forget_alerts(&self, id: TenantId) -> Result<(), StoreError> {
-        let cleared = id.clone();
+    pub(super) async fn forget_alerts(&self, key: TenantKey) -> Result<(), StoreError> {
+        let cleared = key.clone();
         self.write(
             "clearing alerts",
             move |transaction, _| {
+                if !rows::tenant_is(transaction, &key)? {
+                    return Ok(());
+                }
                 for sql in [
                     "DELETE FROM alerts WHERE tenant_id = ?1",
                     "DELETE FROM alert_events WHERE tenant_id = ?1",
                 ] {
-                    transaction.prepare_cached(sql)?.execute(params![id.as_str()])?;
+                    transaction.prepare_cached(sql)?.execute(params![key.id.as_str()])?;
                 }
                 Ok(())
             },
             move |shared, ()| {
-                if let Some(entry) = shared.index.write().entry_mut(&cleared) {
+                if let Some(entry) = shared.index.write().entry_mut(&cleared.id)
+                    && entry.tenant.incarnation == cleared.incarnation
+                {
                     entry.open_alerts.clear();
                 }
             },

@@ -23,7 +23,7 @@ use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::Edition;
 use ecp_core::deployment::Deployment;
-use ecp_core::ids::{AlertId, DeploymentId, TenantId};
+use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
 use ecp_core::manifest::{ManifestDigest, PinnedManifest};
 use ecp_core::ports::{
     AuditQuery, Clock, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError, TenantChange,
@@ -263,8 +263,8 @@ impl TenantStore for SqliteStore {
         index.entry(id).map_or_else(|| watch::channel(0).1, |entry| entry.alert_seq.subscribe())
     }
 
-    async fn clear_alerts(&self, id: &TenantId) -> Result<(), StoreError> {
-        self.forget_alerts(id.clone()).await
+    async fn clear_alerts(&self, key: &TenantKey) -> Result<(), StoreError> {
+        self.forget_alerts(key.clone()).await
     }
 
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError> {

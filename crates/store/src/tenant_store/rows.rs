@@ -3,7 +3,7 @@
 use crate::errors::WorkError;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::Deployment;
-use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::ids::{DeploymentId, TenantId, TenantKey};
 use ecp_core::ports::AuditQuery;
 use ecp_core::tenant::Tenant;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
@@ -49,6 +49,33 @@ pub(super) fn tenant(connection: &Connection, id: &TenantId) -> Result<Option<Te
 /// True where the tenant exists in this transaction.
 pub(super) fn tenant_exists(connection: &Connection, id: &TenantId) -> Result<bool, WorkError> {
     Ok(connection.prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?.exists(params![id.as_str()])?)
+}
+
+/// True where this very tenant exists in this transaction, and not another one of its id.
+pub(super) fn tenant_is(connection: &Connection, key: &TenantKey) -> Result<bool, WorkError> {
+    let mut found = connection.prepare_cached("SELECT 1 FROM tenants WHERE id = ?1 AND incarnation = ?2")?;
+    Ok(found.exists(params![key.id.as_str(), number(key.incarnation.first_generation())])?)
+}
+
+/// Generation with which the last tenant of an id ended, where there was one.
+pub(super) fn last_generation(connection: &Connection, id: &TenantId) -> Result<Option<u64>, WorkError> {
+    let mut found = connection.prepare_cached("SELECT generation FROM ended_tenants WHERE tenant_id = ?1")?;
+    Ok(found.query_row(params![id.as_str()], |row| natural(row, 0)).optional()?)
+}
+
+/// Keeps the generation with which a tenant ends.
+pub(super) fn end_generations(
+    transaction: &Transaction<'_>,
+    id: &TenantId,
+    generation: u64,
+) -> Result<(), WorkError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO ended_tenants (tenant_id, generation) VALUES (?1, ?2)
+             ON CONFLICT (tenant_id) DO UPDATE SET generation = max(generation, excluded.generation)",
+        )?
+        .execute(params![id.as_str(), number(generation)])?;
+    Ok(())
 }
 
 /// Replaces a tenant's document.

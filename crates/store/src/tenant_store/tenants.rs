@@ -49,10 +49,10 @@ enum Outcome {
 
 impl SqliteStore {
     /// Tenant, deployment, secrets, work item, audit entry and idempotency key: one transaction.
-    pub(super) async fn accept_creation(&self, new: NewTenant) -> Result<Created, StoreError> {
+    pub(super) async fn accept_creation(&self, mut new: NewTenant) -> Result<Created, StoreError> {
         const OPERATION: &str = "creating a tenant";
         let now = self.clock.now();
-        let documents = CreationDocuments::of(&new).map_err(|error| error.into_store_error(OPERATION))?;
+        let mut documents = CreationDocuments::of(&new).map_err(|error| error.into_store_error(OPERATION))?;
         let outcome = self.write(
             OPERATION,
             move |transaction, shared| {
@@ -61,6 +61,10 @@ impl SqliteStore {
                     if let Some(response) = kept_response(transaction, key, now)? {
                         return Ok(Arc::new(Outcome::Replayed(response)));
                     }
+                }
+                if let Some(last) = rows::last_generation(transaction, &new.tenant.id)? {
+                    new.succeed(last);
+                    documents = CreationDocuments::of(&new)?;
                 }
                 let queue_number = shared.next_queue_number();
                 insert_creation(transaction, &new, &documents, queue_number, now)?;
@@ -152,6 +156,7 @@ impl SqliteStore {
                 transaction
                     .prepare_cached("DELETE FROM tenants WHERE id = ?1")?
                     .execute(params![id.as_str()])?;
+                rows::end_generations(transaction, &id, tenant.generation)?;
                 rows::insert_audit(transaction, &audit)?;
                 Ok(Arc::new(deletion))
             },
@@ -199,8 +204,16 @@ fn insert_creation(
 ) -> Result<(), WorkError> {
     let id = &new.tenant.id;
     let inserted = transaction
-        .prepare_cached("INSERT INTO tenants (id, deployment_id, document) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING")?
-        .execute(params![id.as_str(), new.tenant.deployment_id.as_str(), documents.tenant])?;
+        .prepare_cached(
+            "INSERT INTO tenants (id, incarnation, deployment_id, document) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (id) DO NOTHING",
+        )?
+        .execute(params![
+            id.as_str(),
+            rows::number(new.tenant.incarnation.first_generation()),
+            new.tenant.deployment_id.as_str(),
+            documents.tenant
+        ])?;
     if inserted == 0 {
         let existing = rows::tenant(transaction, id)?;
         let existing_status = existing.map_or(TenantStatus::Pending, |tenant| tenant.status);

@@ -32,6 +32,7 @@ fn tenant(preset: Preset, services: &[(Service, u32)]) -> Tenant {
         sizing: size(catalog(), &demand),
         status: TenantStatus::Pending,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: DeploymentId::generate(),
         created_at: accepted_at,
         updated_at: accepted_at,

@@ -1,20 +1,31 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 use super::*;
+use ecp_core::ids::{TenantId, TenantKey};
+use ecp_core::metrics::Sample;
 use ecp_core::text::Language;
 use serde_json::json;
 
-fn sample(values: &[(Metric, f64)]) -> Sample {
-    let mut sample = Sample::empty(1_705_761_000_250);
+/// 20 January 2024, 14:30:00.25 UTC.
+const NOW_MS: i64 = 1_705_761_000_250;
+
+fn sample(timestamp_ms: i64, values: &[(Metric, f64)]) -> Sample {
+    let mut sample = Sample::empty(timestamp_ms);
     for (metric, value) in values {
         sample.values[metric.index()] = *value;
     }
     sample
 }
 
+fn latest(samples: &[Sample]) -> Latest {
+    let mut latest = Latest::default();
+    latest.offer(samples, NOW_MS);
+    latest
+}
+
 #[test]
 fn a_frame_has_the_contracts_fields_and_its_number() {
-    let sample = sample(&[(Metric::CpuUsage, 65.5), (Metric::MemoryUsage, 78.2), (Metric::GpuUsage, 85.0)]);
-    let body = encode("my-ai-service", &sample, u16::MAX);
+    let values = [(Metric::CpuUsage, 65.5), (Metric::MemoryUsage, 78.2), (Metric::GpuUsage, 85.0)];
+    let body = encode("my-ai-service", &latest(&[sample(NOW_MS, &values)]), u16::MAX);
     let frame: Value = serde_json::from_str(&numbered(&body, 7)).unwrap();
     assert_eq!(
         frame,
@@ -29,12 +40,43 @@ fn a_frame_has_the_contracts_fields_and_its_number() {
 
 #[test]
 fn only_wanted_values_that_were_sent_are_in_a_frame() {
-    let sample = sample(&[(Metric::CpuUsage, 1.0), (Metric::NetworkIn, 1_250_000.0)]);
+    let values = [(Metric::CpuUsage, 1.0), (Metric::NetworkIn, 1_250_000.0)];
+    let latest = latest(&[sample(NOW_MS, &values)]);
     let wanted = read_subscription(&json!({"metrics": ["network", "gpu"]})).unwrap().metrics;
-    let frame: Value = serde_json::from_str(&numbered(&encode("a", &sample, wanted), 1)).unwrap();
+    let frame: Value = serde_json::from_str(&numbered(&encode("a", &latest, wanted), 1)).unwrap();
     assert_eq!(frame["metrics"], json!({"network_in": 1_250_000.0}));
     let wanted = read_subscription(&json!({"metrics": ["gpu"]})).unwrap().metrics;
-    assert_eq!(encode("a", &sample, wanted), "");
+    assert_eq!(encode("a", &latest, wanted), "");
+}
+
+#[test]
+fn what_two_collectors_sent_is_one_frame_and_what_is_no_longer_sent_is_left_out() {
+    let value = |time, metric, value| sample(time, &[(metric, value)]);
+    let old = NOW_MS - CURRENT_MS - 1;
+    let latest = latest(&[
+        value(NOW_MS, Metric::CpuUsage, 41.0),
+        value(NOW_MS - CURRENT_MS, Metric::MemoryUsage, 52.0),
+        value(old, Metric::GpuUsage, 70.0),
+    ]);
+    let metrics = |wanted: u16| {
+        let frame: Value = serde_json::from_str(&numbered(&encode("a", &latest, wanted), 1)).unwrap();
+        frame["metrics"].clone()
+    };
+    assert_eq!(metrics(u16::MAX), json!({"cpu": 41.0, "memory": 52.0}));
+    assert_eq!(metrics(bit(Metric::GpuUsage)), json!({"gpu": 70.0}), "alone it is the newest");
+}
+
+#[test]
+fn only_changes_of_wanted_metrics_are_news() {
+    let (cpu, gpu) = (bit(Metric::CpuUsage), bit(Metric::GpuUsage));
+    let mut latest = latest(&[sample(NOW_MS, &[(Metric::CpuUsage, 1.0)])]);
+    assert_eq!((news(&latest, cpu, None), news(&latest, gpu, None)), (1, 0));
+    let seen = Metric::ALL.map(|metric| Some(latest.get(metric)?.changes));
+    for value in [2.0, 3.0] {
+        latest.offer(&[sample(NOW_MS, &[(Metric::GpuUsage, value)])], NOW_MS);
+    }
+    assert_eq!(news(&latest, cpu, Some(&seen)), 0);
+    assert_eq!(news(&latest, cpu | gpu, Some(&seen)), 1, "it was not there before");
 }
 
 #[test]
@@ -68,8 +110,7 @@ fn every_wrong_field_of_a_subscription_is_named_with_the_nearest_metric() {
 fn feed() -> (MonitoringFeed, watch::Sender<Option<Latest>>) {
     let (publish, samples) = watch::channel(None);
     let shared = Arc::new(TenantFeed::new(
-        ecp_core::ids::TenantId::parse("acme").unwrap(),
-        Timestamp::UNIX_EPOCH,
+        TenantKey { id: TenantId::parse("acme").unwrap(), incarnation: Default::default() },
         tokio_util::sync::CancellationToken::new(),
     ));
     let reminder = Some(Instant::now() + Duration::from_secs(10));
@@ -77,8 +118,13 @@ fn feed() -> (MonitoringFeed, watch::Sender<Option<Latest>>) {
 }
 
 fn publish(publish: &watch::Sender<Option<Latest>>, version: u64) {
-    let sample = sample(&[(Metric::CpuUsage, version as f64)]);
-    publish.send_replace(Some(Latest { version, sample }));
+    publish.send_modify(|latest| {
+        let latest = latest.get_or_insert_default();
+        while latest.version < version {
+            let value = (latest.version + 1) as f64;
+            latest.offer(&[sample(NOW_MS, &[(Metric::CpuUsage, value)])], NOW_MS);
+        }
+    });
 }
 
 /// The next frame and how many it replaces, where one comes within a time.
@@ -167,7 +213,7 @@ async fn waiting_can_be_broken_off_at_any_time_without_loss() {
 fn subscribers_of_the_same_metrics_share_what_is_encoded() {
     let (feed, _publisher) = feed();
     let frame = |wanted| {
-        let encode = || encode("acme", &sample(&[(Metric::CpuUsage, 1.0)]), wanted);
+        let encode = || encode("acme", &latest(&[sample(NOW_MS, &[(Metric::CpuUsage, 1.0)])]), wanted);
         feed.shared.samples.get((1, wanted), encode)
     };
     assert_eq!(frame(1).as_str().as_ptr(), frame(1).as_str().as_ptr());

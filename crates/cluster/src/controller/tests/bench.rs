@@ -5,7 +5,7 @@ use crate::testing::ManualClock;
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster, restore_demo_cluster};
 use async_trait::async_trait;
 use ecp_core::deployment::Phase;
-use ecp_core::ids::DeploymentId;
+use ecp_core::ids::{DeploymentId, TenantKey};
 use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
 use ecp_core::ports::{
     Admission, AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
@@ -27,23 +27,23 @@ pub(super) struct Metrics {
 
 #[async_trait]
 impl MetricStore for Metrics {
-    async fn append(&self, _: &TenantId, _: &[Sample]) -> Result<(), MetricError> {
+    async fn append(&self, _: &TenantKey, _: &[Sample]) -> Result<(), MetricError> {
         Ok(())
     }
-    async fn append_synthetic(&self, _: &TenantId, _: &[Sample]) -> Result<(), MetricError> {
+    async fn append_synthetic(&self, _: &TenantKey, _: &[Sample]) -> Result<(), MetricError> {
         Ok(())
     }
-    async fn has_own_samples(&self, _: &TenantId) -> Result<bool, MetricError> {
+    async fn has_own_samples(&self, _: &TenantKey) -> Result<bool, MetricError> {
         Ok(false)
     }
-    async fn query(&self, _: &TenantId, _: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
+    async fn query(&self, _: &TenantKey, _: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
         Ok(vec![])
     }
-    fn subscribe(&self, _: &TenantId) -> watch::Receiver<Option<Latest>> {
+    fn subscribe(&self, _: &TenantKey) -> watch::Receiver<Option<Latest>> {
         watch::channel(None).1
     }
-    async fn remove_tenant(&self, id: &TenantId) -> Result<(), MetricError> {
-        self.removed.lock().push(id.clone());
+    async fn remove_tenant(&self, id: &TenantKey) -> Result<(), MetricError> {
+        self.removed.lock().push(id.id.clone());
         Ok(())
     }
     fn retention(&self) -> Retention {
@@ -542,6 +542,7 @@ fn tenant(name: &str, now: Timestamp, demo_fault: Option<DemoFault>) -> Tenant {
         },
         status: TenantStatus::Pending,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: DeploymentId::generate(),
         created_at: now,
         updated_at: now,

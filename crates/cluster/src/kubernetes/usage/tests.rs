@@ -31,17 +31,17 @@ struct Samples(Mutex<Vec<Sample>>);
 
 #[async_trait]
 impl MetricStore for Samples {
-    async fn append(&self, _: &TenantId, samples: &[Sample]) -> Result<(), MetricError> {
+    async fn append(&self, _: &TenantKey, samples: &[Sample]) -> Result<(), MetricError> {
         self.0.lock().extend(samples);
         Ok(())
     }
-    async fn append_synthetic(&self, _: &TenantId, _: &[Sample]) -> Result<(), MetricError> {
+    async fn append_synthetic(&self, _: &TenantKey, _: &[Sample]) -> Result<(), MetricError> {
         Ok(())
     }
-    async fn has_own_samples(&self, _: &TenantId) -> Result<bool, MetricError> {
+    async fn has_own_samples(&self, _: &TenantKey) -> Result<bool, MetricError> {
         Ok(true)
     }
-    async fn query(&self, _: &TenantId, query: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
+    async fn query(&self, _: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
         let width = query.interval.millis();
         let asked = query.start_ms.div_euclid(width) * width..=query.end_ms;
         let samples = self.0.lock();
@@ -58,15 +58,19 @@ impl MetricStore for Samples {
         });
         Ok(series.collect())
     }
-    fn subscribe(&self, _: &TenantId) -> tokio::sync::watch::Receiver<Option<Latest>> {
+    fn subscribe(&self, _: &TenantKey) -> tokio::sync::watch::Receiver<Option<Latest>> {
         tokio::sync::watch::Sender::new(None).subscribe()
     }
-    async fn remove_tenant(&self, _: &TenantId) -> Result<(), MetricError> {
+    async fn remove_tenant(&self, _: &TenantKey) -> Result<(), MetricError> {
         Ok(())
     }
     fn retention(&self) -> Retention {
         Retention::default()
     }
+}
+
+fn acme() -> TenantKey {
+    TenantKey { id: TenantId::parse("acme").expect("a valid id"), incarnation: Default::default() }
 }
 
 const SECOND: i64 = 1000;
@@ -81,7 +85,7 @@ fn sample(at: i64, metric: Metric, value: f64) -> Sample {
 
 /// Rounds of the collector from `from` to `to`, and when it stored something.
 async fn rounds(store: &Samples, own: &mut Vec<Sample>, from: i64, to: i64) -> Vec<i64> {
-    let acme = TenantId::parse("acme").expect("a valid id");
+    let acme = acme();
     let mut stored = Vec::new();
     for now in (from..=to).step_by(15 * SECOND as usize) {
         let before = own.last().map(|sample| sample.timestamp_ms);
@@ -104,7 +108,7 @@ async fn where_no_client_speaks_every_round_is_kept() {
 async fn a_client_s_word_counts_for_two_minutes_whatever_it_sends_after_it() {
     for metric in TOLD {
         let (store, mut own) = (Samples::default(), Vec::new());
-        let acme = TenantId::parse("acme").expect("a valid id");
+        let acme = acme();
         store.append(&acme, &[sample(START, metric, 40.0)]).await.expect("the store answers");
         // Newer, and says nothing of CPU or memory.
         let requests = sample(START + SECOND, Metric::RequestCount, 7.0);
@@ -118,7 +122,7 @@ async fn a_client_s_word_counts_for_two_minutes_whatever_it_sends_after_it() {
 #[tokio::test]
 async fn a_client_whose_samples_come_late_is_heard_though_the_collector_s_are_newer() {
     let (store, mut own) = (Samples::default(), Vec::new());
-    let acme = TenantId::parse("acme").expect("a valid id");
+    let acme = acme();
     assert_eq!(rounds(&store, &mut own, START, START + 30 * SECOND).await.len(), 3);
     let late = sample(START + 25 * SECOND, Metric::CpuUsage, 90.0);
     store.append(&acme, &[late]).await.expect("the store answers");

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ids::{Incarnation, TenantId};
 use crate::text::Language;
 use AlertChange::{Lowered, Opened, Raised, Resolved};
 use proptest::prelude::*;
@@ -7,8 +8,9 @@ fn rules() -> Rules {
     Rules { storage_quota_bytes: 1e12, response_time_ms: 200.0 }
 }
 
-fn tenant_id() -> TenantId {
-    TenantId::parse("my-ai-service").expect("a label")
+fn tenant_key() -> TenantKey {
+    let id = TenantId::parse("my-ai-service").expect("a label");
+    TenantKey { id, incarnation: Incarnation::begun_at(7) }
 }
 
 fn at(second: i64) -> Timestamp {
@@ -21,7 +23,7 @@ fn play(subject: AlertSubject, values: &[f64]) -> Vec<(usize, AlertChange, f64)>
     let mut events = Vec::new();
     for (index, value) in values.iter().enumerate() {
         if let Some((change, alert)) =
-            advance(&mut open, &tenant_id(), subject, &limits, *value, at(index as i64))
+            advance(&mut open, &tenant_key(), subject, &limits, *value, at(index as i64))
         {
             events.push((index, change, alert.threshold));
         }
@@ -84,7 +86,7 @@ fn silence_is_a_warning_after_five_minutes_and_ends_with_a_sample() {
     );
     let mut open = None;
     let limits = rules().limits(AlertSubject::NoSamples);
-    advance(&mut open, &tenant_id(), AlertSubject::NoSamples, &limits, 301.0, at(0)).expect("opens");
+    advance(&mut open, &tenant_key(), AlertSubject::NoSamples, &limits, 301.0, at(0)).expect("opens");
     let (change, alert) = end_silence(&mut open, at(9)).expect("ends");
     assert_eq!((change, alert.resolved_at, alert.current_value), (Resolved, Some(at(9)), 301.0));
     assert_eq!(end_silence(&mut open, at(10)), None);
@@ -94,7 +96,7 @@ fn silence_is_a_warning_after_five_minutes_and_ends_with_a_sample() {
 fn an_alert_keeps_its_id_and_opening_time_to_the_end() {
     let (limits, mut open) = (rules().limits(AlertSubject::Cpu), None);
     let mut step = |value, second| {
-        advance(&mut open, &tenant_id(), AlertSubject::Cpu, &limits, value, at(second)).expect("a change").1
+        advance(&mut open, &tenant_key(), AlertSubject::Cpu, &limits, value, at(second)).expect("a change").1
     };
     let (opened, raised, resolved) = (step(85.2, 0), step(96.0, 5), step(20.0, 10));
     assert_eq!((opened.opened_at, opened.resolved_at), (at(0), None));
@@ -135,7 +137,7 @@ proptest! {
         let (mut open, mut last): (Option<Alert>, Option<(AlertChange, AlertId)>) = (None, None);
         for (index, value) in values.into_iter().enumerate() {
             let before = open.clone();
-            let event = advance(&mut open, &tenant_id(), subject, &limits, value, at(index as i64));
+            let event = advance(&mut open, &tenant_key(), subject, &limits, value, at(index as i64));
             match &event {
                 None => prop_assert_eq!(&open, &before),
                 Some((change, alert)) => {

@@ -77,7 +77,10 @@ impl Model {
             self.samples.clear();
             self.own = true;
         }
-        self.samples.extend(samples.iter().map(|sample| (sample.timestamp_ms, *sample)));
+        for sample in samples {
+            let known = self.samples.entry(sample.timestamp_ms).or_insert(*sample);
+            known.update(sample);
+        }
     }
 
     fn query(&self, query: &SeriesQuery) -> Vec<Series> {
@@ -158,14 +161,20 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
         }
         for (name, model) in names.iter().zip(&models) {
             prop_assert_eq!(bench.metrics().has_own_samples(name).await.expect("answers"), model.own);
-            let newest = bench.metrics().subscribe(name).borrow().map(|latest| latest.sample);
-            let expected = model.samples.last_key_value().map(|(_, sample)| *sample);
-            prop_assert_eq!(
-                newest.map(|sample| sample.timestamp_ms),
-                expected.map(|sample| sample.timestamp_ms)
-            );
-            let values = |sample: Option<Sample>| sample.map(|sample| sample.values.map(f64::to_bits));
-            prop_assert_eq!(values(newest), values(expected));
+            let newest = bench.metrics().subscribe(name).borrow().map(|latest| latest.samples());
+            let expected = |metric: Metric| {
+                model
+                    .samples
+                    .values()
+                    .rev()
+                    .find_map(|sample| Some((sample.timestamp_ms, sample.get(metric)?)))
+            };
+            for metric in Metric::ALL {
+                let known = newest.iter().flatten();
+                let told =
+                    known.filter_map(|sample| Some((sample.timestamp_ms, sample.get(metric)?))).next_back();
+                prop_assert_eq!(told, expected(metric));
+            }
         }
     }
     for index in 0..3 {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::tier::Tier;
+use ecp_core::ids::Incarnation;
 use ecp_core::ports::StoreError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -24,9 +25,9 @@ struct Recorder(Mutex<Vec<(String, Vec<i64>, bool)>>);
 
 #[async_trait::async_trait]
 impl SampleObserver for Recorder {
-    fn samples_stored(&self, id: &TenantId, samples: &[Sample], synthetic: bool) {
+    fn samples_stored(&self, key: &TenantKey, samples: &[Sample], synthetic: bool) {
         let times = samples.iter().map(|sample| sample.timestamp_ms).collect();
-        self.0.lock().push((id.to_string(), times, synthetic));
+        self.0.lock().push((key.id.to_string(), times, synthetic));
     }
 }
 
@@ -100,7 +101,8 @@ async fn a_batch_larger_than_the_queue_goes_through() {
     let folder = TempDir::new().expect("a temporary folder");
     let database = Database::open(&folder.path().join("test.db"), MIGRATIONS).expect("opens");
     let options = MetricsOptions { queued_samples: 8, log_bytes_limit: 1000, ..MetricsOptions::default() };
-    let metrics = EmbeddedMetrics::open(database, TestClock::at(NOW_MS), options).expect("loads");
+    let metrics =
+        EmbeddedMetrics::open(database, TestClock::at(NOW_MS), options, everybody()).expect("loads");
     let samples: Vec<Sample> = (0..100).map(|index| cpu(NOW_MS - index, 1.0)).collect();
     for _ in 0..3 {
         // The second and third find a log over its limit, and flush it themselves.
@@ -124,7 +126,7 @@ async fn own_samples_displace_synthetic_ones_wherever_they_are() {
             let series = cpu_series(&bench, &id, interval, 1).await;
             assert_eq!((series.points.len(), series.maximum), (1, Some(10.0)));
         }
-        let newest = bench.metrics().subscribe(&id).borrow().map(|latest| latest.sample.timestamp_ms);
+        let newest = bench.metrics().subscribe(&id).borrow().and_then(|latest| latest.timestamp_ms());
         assert_eq!(newest, Some(NOW_MS - 2 * HOUR_MS), "an older own sample is newer than a synthetic one");
         assert!(bench.metrics().has_own_samples(&id).await.expect("answers"));
         bench.reopen().await;
@@ -179,17 +181,18 @@ async fn live_views_see_the_newest_sample_alone_and_still_know_it_after_a_restar
     assert!(latest.borrow().is_none());
     bench.metrics().append(&id, &[cpu(NOW_MS, 1.0), cpu(NOW_MS - 1, 9.0)]).await.expect("appends");
     let seen = latest.borrow_and_update().expect("there is one");
-    assert_eq!((seen.version, seen.sample.timestamp_ms), (1, NOW_MS));
+    assert_eq!((seen.version, seen.timestamp_ms()), (1, Some(NOW_MS)));
     bench.metrics().append(&id, &[cpu(NOW_MS - 5, 2.0)]).await.expect("appends");
     assert!(!latest.has_changed().expect("open"), "a late sample is not the newest");
     bench.metrics().append(&id, &[cpu(NOW_MS, 3.0)]).await.expect("replaces");
     let seen = latest.borrow_and_update().expect("there is one");
-    assert_eq!((seen.version, seen.sample.get(Metric::CpuUsage)), (2, Some(3.0)));
+    let cpu_value = |latest: &Latest| latest.get(Metric::CpuUsage).map(|reading| reading.value);
+    assert_eq!((seen.version, cpu_value(&seen)), (2, Some(3.0)));
     drop(latest);
     bench.metrics().flush().await.expect("flushes");
     bench.reopen().await;
     let latest = bench.metrics().subscribe(&id).borrow().expect("it is on disk");
-    assert_eq!(latest.sample.get(Metric::CpuUsage), Some(3.0));
+    assert_eq!(cpu_value(&latest), Some(3.0));
 }
 
 #[tokio::test]
@@ -375,4 +378,144 @@ async fn a_query_during_flushes_counts_every_sample_once() {
     append.await.expect("ends");
     done.store(true, Ordering::SeqCst);
     flush.await.expect("ends");
+}
+
+#[tokio::test]
+async fn collectors_of_one_moment_complete_each_other_and_a_correction_counts_once() {
+    let mut bench = Bench::new();
+    let id = tenant("one");
+    let at = NOW_MS - 90 * MINUTE_MS;
+    let sample = |metric: Metric, value: f64| {
+        let mut sample = Sample::empty(at);
+        sample.values[metric.index()] = value;
+        sample
+    };
+    let parts = [
+        (Metric::CpuUsage, 41.0),
+        (Metric::MemoryUsage, 52.0),
+        (Metric::GpuUsage, 77.0),
+        (Metric::GpuUsage, 70.0),
+    ];
+    // Before and after each part everything may be in chunks, and the process another.
+    for way in 0..4_u8 {
+        bench.metrics().remove_tenant(&id).await.expect("removes");
+        for (metric, value) in parts {
+            bench.metrics().append(&id, &[sample(metric, value)]).await.expect("appends");
+            if way & 1 == 1 {
+                bench.metrics().flush().await.expect("flushes");
+            }
+            if way & 2 == 2 {
+                bench.reopen().await;
+            }
+        }
+        for interval in Interval::ALL {
+            let metrics = vec![Metric::CpuUsage, Metric::MemoryUsage, Metric::GpuUsage];
+            let query = SeriesQuery { metrics, start_ms: NOW_MS - DAY_MS, end_ms: NOW_MS, interval };
+            let series = bench.metrics().query(&id, &query).await.expect("answers");
+            let told: Vec<_> =
+                series.iter().map(|one| (one.average, one.maximum, one.points.len())).collect();
+            let once = |value| (Some(value), Some(value), 1);
+            assert_eq!(told, [once(41.0), once(52.0), once(70.0)], "{interval:?}, way {way}");
+        }
+        let newest = bench.metrics().subscribe(&id).borrow().expect("there is one").samples();
+        assert_eq!((newest.len(), newest[0].get(Metric::MemoryUsage)), (1, Some(52.0)), "way {way}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_ahead_is_stored_at_once_and_shown_in_its_time_also_after_a_restart() {
+    let mut bench = Bench::new();
+    let id = tenant("one");
+    let shown = |bench: &Bench| {
+        let latest = *bench.metrics().subscribe(&id).borrow();
+        latest.and_then(|latest| latest.get(Metric::CpuUsage)).map(|reading| reading.value)
+    };
+    let ahead_ms = NOW_MS + 4 * MINUTE_MS;
+    bench.metrics().append(&id, &[cpu(ahead_ms, 50.0)]).await.expect("appends");
+    assert_eq!(shown(&bench), None);
+    bench.metrics().append(&id, &[cpu(NOW_MS, 99.0)]).await.expect("appends");
+    for round in 0..3 {
+        assert_eq!(shown(&bench), Some(99.0), "round {round}");
+        if round == 1 {
+            bench.metrics().flush().await.expect("flushes");
+        }
+        bench.reopen().await;
+    }
+    bench.clock.set(ahead_ms);
+    bench.metrics().show_due();
+    assert_eq!(shown(&bench), Some(50.0));
+    assert!(bench.metrics().inner.ahead.lock().is_empty());
+    let series = cpu_series(&bench, &id, Interval::OneMinute, 1).await;
+    assert_eq!(series.points.len(), 2);
+}
+
+#[tokio::test]
+async fn a_flood_from_a_clock_that_is_ahead_is_kept_by_the_second() {
+    let bench = Bench::new();
+    let id = tenant("one");
+    let samples: Vec<Sample> = (1..=10_000).map(|index| cpu(NOW_MS + index * 30, 1.0)).collect();
+    bench.metrics().append(&id, &samples).await.expect("appends");
+    let slot = bench.metrics().inner.registry.get(&id).expect("it is there");
+    assert!(slot.newest().len() <= 301, "{}", slot.newest().len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_ahead_is_shown_by_itself_when_its_time_comes() {
+    let bench = Bench::new();
+    let id = tenant("one");
+    let (metrics, cancel) = (bench.metrics().clone(), CancellationToken::new());
+    let stop = cancel.clone();
+    let running = tokio::spawn(async move { metrics.maintain(stop).await });
+    let mut latest = bench.metrics().subscribe(&id);
+    bench.metrics().append(&id, &[cpu(NOW_MS + 1000, 50.0)]).await.expect("appends");
+    bench.clock.set(NOW_MS + 1000);
+    latest.wait_for(Option::is_some).await.expect("the store is open");
+    cancel.cancel();
+    running.await.expect("ends");
+}
+
+#[tokio::test]
+async fn samples_of_one_incarnation_are_never_seen_under_another() {
+    let mut bench = Bench::new();
+    let first = tenant("one");
+    let second = TenantKey { incarnation: Incarnation::begun_at(4), ..first.clone() };
+    bench.metrics().append(&first, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
+    bench.metrics().append(&second, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench.metrics().append(&first, &[cpu(NOW_MS - 1, 10.0)]).await.expect("late ones of the first");
+    for round in 0..3 {
+        for (tenant, value) in [(&first, 10.0), (&second, 20.0)] {
+            let series = cpu_series(&bench, tenant, Interval::OneHour, 1).await;
+            assert_eq!((series.average, series.maximum), (Some(value), Some(value)), "round {round}");
+        }
+        bench.metrics().flush().await.expect("flushes");
+        bench.reopen().await;
+    }
+    bench.metrics().forget_all_but(&HashSet::from([second.clone()])).await.expect("forgets");
+    assert_eq!(cpu_series(&bench, &first, Interval::OneHour, 1).await.average, None);
+    assert_eq!(cpu_series(&bench, &second, Interval::OneHour, 1).await.average, Some(20.0));
+}
+
+#[tokio::test]
+async fn samples_of_a_tenant_that_is_gone_are_refused_and_leave_nothing() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let database = Database::open(&folder.path().join("test.db"), MIGRATIONS).expect("opens");
+    let alive = Arc::new(AtomicBool::new(true));
+    let asked = alive.clone();
+    let tenants: Tenants = Arc::new(move |_| asked.load(Ordering::SeqCst));
+    let options = MetricsOptions::default();
+    let metrics = EmbeddedMetrics::open(database, TestClock::at(NOW_MS), options, tenants).expect("loads");
+    let id = tenant("one");
+    metrics.append(&id, &[cpu(NOW_MS, 1.0)]).await.expect("appends");
+    alive.store(false, Ordering::SeqCst);
+    metrics.append(&id, &[cpu(NOW_MS, 2.0)]).await.expect("its removal comes later and takes them along");
+    metrics.remove_tenant(&id).await.expect("removes");
+    for _ in 0..2 {
+        let late = metrics.append(&id, &[cpu(NOW_MS, 3.0)]).await;
+        assert!(matches!(late, Err(MetricError::TenantGone(_))), "{late:?}");
+        let late = metrics.append_synthetic(&id, &[cpu(NOW_MS, 3.0)]).await;
+        assert!(matches!(late, Err(MetricError::TenantGone(_))), "{late:?}");
+        metrics.maintain_once().await.expect("clears");
+    }
+    assert!(!metrics.has_own_samples(&id).await.expect("answers"));
+    assert!(metrics.inner.registry.get(&id).is_none(), "nothing of it is kept");
 }

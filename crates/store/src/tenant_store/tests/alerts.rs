@@ -8,6 +8,7 @@ fn alert(tenant: &str, id: &str) -> Alert {
     Alert {
         id: AlertId::from_text(id),
         tenant_id: tenant_id(tenant),
+        incarnation: Default::default(),
         severity: Severity::Warning,
         subject: AlertSubject::Cpu,
         message: Message::new("alert.cpu_over").with("threshold", 80),
@@ -144,7 +145,7 @@ async fn clearing_forgets_alerts_and_the_numbers_go_on() {
     world.create("acme").await;
     let id = tenant_id("acme");
     world.store.record_alerts(vec![opened("acme", "a1"), opened("acme", "a2")]).await.unwrap();
-    world.store.clear_alerts(&id).await.unwrap();
+    world.store.clear_alerts(&world.store.tenant(&id).unwrap().key()).await.unwrap();
     assert!(world.store.open_alerts(&id).is_empty());
     assert_eq!(world.store.alerts(&id, false, 0, 9).await.unwrap(), (Vec::new(), 0));
     assert!(world.store.alert_events_after(&id, 0).await.unwrap().is_empty());

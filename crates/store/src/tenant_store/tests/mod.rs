@@ -146,6 +146,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
         },
         status: TenantStatus::Pending,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id: deployment.id.clone(),
         created_at: now,
         updated_at: now,

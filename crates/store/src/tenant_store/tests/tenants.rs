@@ -345,3 +345,28 @@ async fn a_change_is_judged_as_a_creation_is_and_undone_where_it_is_refused() {
     assert_eq!(world.store.tenant(&tenant.id).unwrap().generation, 1);
     world.store.change_tenant(changed(3)).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_tenant_that_comes_again_goes_on_counting_and_is_another() {
+    let world = World::new();
+    let first = world.create("acme").await;
+    world.change("acme", DeploymentKind::Update).await.unwrap();
+    world.delete("acme").await;
+    let world = world.reopen();
+    let second = world.create("acme").await;
+    assert_eq!((first.generation, second.generation), (1, 4), "the deletion was the third");
+    assert_eq!(second.incarnation.first_generation(), 4);
+    assert!(world.store.exists(&second.key()) && !world.store.exists(&first.key()));
+    let deployment = world.store.deployment(&second.deployment_id).unwrap();
+    assert_eq!(deployment.generation, 4);
+    assert_eq!(world.count("revisions WHERE number = 4"), 1);
+    // A change that was planned for the first one does not meet the second.
+    let late = change(&first, DeploymentKind::Update, world.clock.now());
+    let refused = world.store.change_tenant(late).await.unwrap_err();
+    assert!(matches!(refused, StoreError::GenerationMismatch { actual: 4, .. }), "{refused:?}");
+    world.delete("acme").await;
+    let world = world.reopen();
+    assert_eq!(world.create("acme").await.generation, 6);
+    assert_eq!(world.create("beta").await.generation, 1, "each id counts for itself");
+    assert_eq!(world.store.tenant(&tenant_id("acme")).unwrap().incarnation.first_generation(), 6);
+}
