@@ -38,7 +38,7 @@ pub fn size(catalog: &Catalog, body: &Value, language: Language) -> Result<Answe
     let unknown = faults.finish()?;
     let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
     let calculation = calculate(catalog, &demand);
-    let value = to_value(&CalculationOut::new(&calculation, language));
+    let value = to_value(&CalculationOut::new(catalog, &demand, &calculation, language));
     Ok(Answer { value: (value, calculation.explanation), unknown })
 }
 

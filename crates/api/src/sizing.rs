@@ -5,12 +5,13 @@ use crate::body::JsonBody;
 use crate::error::ApiError;
 use crate::fields::Faults;
 use crate::openapi::ErrorOut;
-use crate::tenants::SlaTargetIn;
 use crate::tenants::input::read_demand;
+use crate::tenants::{SlaTargetIn, TenantServiceOut};
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
+use ecp_core::catalog::Catalog;
 use ecp_core::quantity::Resources;
-use ecp_core::sizing::{Alternative, Calculation, calculate};
+use ecp_core::sizing::{Alternative, Calculation, Demand, calculate};
 use ecp_core::text::Language;
 use http::StatusCode;
 use serde::Serialize;
@@ -53,13 +54,20 @@ pub struct CalculationOut<'a> {
     operator_cost: String,
     /// Smaller plans that nearly do, dearest first.
     alternatives: Vec<AlternativeOut>,
+    /// Services that run, those that others bring included, and what each can expect of its pods.
+    services: Vec<TenantServiceOut>,
     /// Where the model expects the plan not to carry the load or the SLA; absent where it does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningOut>,
 }
 
 impl<'a> CalculationOut<'a> {
-    pub(crate) fn new(calculation: &'a Calculation, language: Language) -> Self {
+    pub(crate) fn new(
+        catalog: &Catalog,
+        demand: &Demand,
+        calculation: &'a Calculation,
+        language: Language,
+    ) -> Self {
         let sizing = &calculation.sizing;
         Self {
             recommended_preset: sizing.preset.as_str(),
@@ -72,6 +80,7 @@ impl<'a> CalculationOut<'a> {
                 .iter()
                 .map(|plan| AlternativeOut::new(plan, language))
                 .collect(),
+            services: TenantServiceOut::list(catalog, demand, sizing, language),
             warnings: WarningOut::list(&sizing.warnings, language),
         }
     }
@@ -146,7 +155,8 @@ pub(crate) async fn calculate_resources(Reader(api): Reader, body: JsonBody) -> 
     let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
 
     let calculation = calculate(&api.state.catalog, &demand);
-    let response = wire::json(StatusCode::OK, &CalculationOut::new(&calculation, api.language()));
+    let out = CalculationOut::new(&api.state.catalog, &demand, &calculation, api.language());
+    let response = wire::json(StatusCode::OK, &out);
     api.context.debug_note("explanation", || calculation.explanation);
     Ok(response)
 }

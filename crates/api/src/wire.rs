@@ -47,9 +47,14 @@ impl From<&Resources> for ResourcesOut {
 pub struct WarningOut {
     /// What is expected, and what to do.
     pub message: String,
-    /// What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `availability`.
+    /// What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `blocking`, `availability`,
+    /// `survival`.
     #[schema(example = "response_time")]
     pub short_of: String,
+    /// The service that goes short first; absent where it is no single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "stt")]
+    pub service: Option<&'static str>,
     /// The preset that would do.
     #[schema(example = "large")]
     pub suggested_preset: &'static str,
@@ -63,6 +68,7 @@ impl WarningOut {
             .map(|warning| Self {
                 message: warning.message.render(language),
                 short_of: warning.short_of.clone(),
+                service: warning.service.map(|service| service.as_str()),
                 suggested_preset: warning.suggested_preset.as_str(),
             })
             .collect()

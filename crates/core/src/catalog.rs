@@ -16,8 +16,8 @@ pub use kubernetes::{
 };
 pub use model::{
     Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, Device, GpuModel,
-    GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, OperatorCost, Plan, Prices, Requests, ServiceModel,
-    StorageModel,
+    GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, NodeShape, OperatorCost, Plan, Prices, Requests,
+    ServiceModel, StorageModel,
 };
 
 use crate::tenant::{Availability, Preset, Service, SlaTarget};
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn every_fault_of_a_catalog_is_reported_at_once_with_its_line() {
         let broken = edited(&[
-            ("tts_cache_share = 0.785", "tts_cache_share = 1.785"),
+            ("tts_cache_share = 0.9481", "tts_cache_share = 1.9481"),
             ("gpu_type = \"t4\"", "gpu_type = \"h100\""),
             ("stt_channels_per_core = 6.5", "stt_channels_per_core = 0"),
             ("service_time_ms = 118", "service_time_ms = \"fast\""),

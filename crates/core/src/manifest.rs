@@ -4,10 +4,10 @@
 //! objects are printed by the manifest call and applied by the controller, which is not done here.
 
 use crate::catalog::{Catalog, KubernetesSettings};
-use crate::sizing::ServicePlan;
+use crate::sizing::{ServicePlan, Stage};
 use crate::tenant::{Service, Tenant, TenantSecrets};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod access;
 mod config;
@@ -143,10 +143,40 @@ impl<'a> Scope<'a> {
         self.services().iter().any(|plan| plan.service == service)
     }
 
-    /// The services of this tenant that a service calls.
+    /// The services of this tenant that a service calls: those whose pods do the work that it causes. A
+    /// service that runs a GPU stage itself calls itself too, so that any of its pods may answer. A tenant
+    /// that was sized before stages had places calls what the catalog says.
     fn callees(&self, service: Service) -> impl Iterator<Item = Service> {
-        let needs = self.catalog.needs(service);
-        needs.into_iter().filter(|callee| self.has(*callee))
+        let places = &self.tenant.sizing.places;
+        let callees: BTreeSet<Service> = if places.is_empty() {
+            self.catalog.needs(service).into_iter().collect()
+        } else {
+            let causes = |stage: Stage| stage.is_caused_by(self.catalog, service);
+            let called = places
+                .iter()
+                .filter(|(stage, place)| causes(**stage) && (stage.is_on_gpu() || **place != service));
+            called.map(|(_, place)| *place).collect()
+        };
+        callees.into_iter().filter(|callee| self.has(*callee))
+    }
+
+    /// The address of each kind of work that a service has done elsewhere, by its name.
+    fn addresses(&self) -> BTreeMap<&'static str, Service> {
+        let places = &self.tenant.sizing.places;
+        if places.is_empty() {
+            let called = self.services().iter().flat_map(|plan| self.callees(plan.service));
+            return called.map(|callee| (callee.as_str(), callee)).collect();
+        }
+        let called = |stage: Stage, place: Service| {
+            self.services().iter().any(|plan| {
+                stage.is_caused_by(self.catalog, plan.service) && (stage.is_on_gpu() || plan.service != place)
+            })
+        };
+        places
+            .iter()
+            .filter(|(stage, place)| self.has(**place) && called(**stage, **place))
+            .map(|(stage, place)| (stage.as_str(), *place))
+            .collect()
     }
 
     /// The labels by which the orchestrator finds its objects.

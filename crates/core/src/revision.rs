@@ -284,6 +284,7 @@ mod tests {
             },
             description: None,
             demo_fault: None,
+            sizing: crate::sizing::SizingOptions::default(),
         };
         let id = TenantId::parse("acme").expect("a valid id");
         planned_tenant(&Catalog::embedded(), id, spec, Timestamp::UNIX_EPOCH)

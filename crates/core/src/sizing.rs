@@ -1,14 +1,20 @@
 //! Sizing: from what a tenant wants to CPU, memory, GPUs, storage, replicas and cost.
 //!
-//! A chain of pure steps: [`demand`] turns units into work, [`queueing`] knows blocking and waiting,
-//! [`capacity`] finds the plan that carries the work, [`split`] deals the plan out to pods, [`cost`]
-//! prices it, [`warnings`] says what is short, and [`explain`] where every number comes from.
+//! A chain of pure steps: [`demand`] turns units into work, [`places`] says whose pods do it,
+//! [`queueing`] knows blocking and waiting, [`needs`] what the pods of each service need, [`capacity`]
+//! finds the plan that carries that, [`split`] deals the plan out to pods, [`cost`] prices it,
+//! [`warnings`] says what is short, [`report`] what each service can expect of the pods as they are
+//! rendered, and [`explain`] where every number comes from.
 
 mod capacity;
 mod cost;
 mod demand;
 mod explain;
+mod needs;
+mod options;
+mod places;
 pub mod queueing;
+mod report;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -22,6 +28,10 @@ use crate::tenant::{Preset, Service, ServiceRequirements, SlaTarget};
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
 
+pub use options::{Percentile, Share, SizedFor, SizingOptions, Survives};
+pub use places::{Places, Stage};
+pub use report::{Busy, HourReport, LinesReport, ServiceReport, StageReport, report};
+
 /// What is to be sized.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Demand {
@@ -31,6 +41,20 @@ pub struct Demand {
     pub service_requirements: ServiceRequirements,
     /// What was promised.
     pub sla_target: SlaTarget,
+    /// What the planner asks for beyond that.
+    pub options: SizingOptions,
+}
+
+impl Demand {
+    /// Milliseconds that the tenant's requests may take: the least that is promised for a service, as all
+    /// of them share the GPUs.
+    fn response_time_ms(&self) -> u32 {
+        let ordered = |service: &Service| self.service_requirements.contains_key(service);
+        (self.options.response_time_ms.iter())
+            .filter(|(service, _)| ordered(service))
+            .map(|(_, response_time_ms)| *response_time_ms)
+            .fold(self.sla_target.response_time_ms, u32::min)
+    }
 }
 
 /// The answer: the plan, what it holds, how it splits over the services and what it costs.
@@ -52,6 +76,9 @@ pub struct Sizing {
     pub deployment_time: DeploymentTime,
     /// Where the model expects the plan not to carry the load or the SLA.
     pub warnings: Vec<SizingWarning>,
+    /// Where each stage runs; empty for a tenant that was sized before stages had places.
+    #[serde(default, skip_serializing_if = "Places::is_empty")]
+    pub places: Places,
 }
 
 /// How one service of the tenant runs.
@@ -94,8 +121,12 @@ pub struct DeploymentTime {
 pub struct SizingWarning {
     /// For people.
     pub message: Message,
-    /// What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `availability` …
+    /// What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `blocking`, `availability`,
+    /// `survival`.
     pub short_of: String,
+    /// The service that goes short, where it is one more than others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
     /// The plan that would do.
     pub suggested_preset: Preset,
 }
@@ -200,10 +231,9 @@ struct Model<'a> {
 impl<'a> Model<'a> {
     fn new(catalog: &'a Catalog, demand: &'a Demand) -> Self {
         let work = Work::of(catalog, demand);
-        let sla = &demand.sla_target;
-        let chosen = capacity::choose(catalog, &work, sla);
+        let chosen = capacity::choose(catalog, &work, demand);
         let fit = match demand.preset {
-            Some(preset) => capacity::listed(catalog, preset, &work, sla),
+            Some(preset) => capacity::listed(catalog, preset, &work, demand),
             None => chosen.clone(),
         };
         Self { catalog, demand, work, chosen, fit }
@@ -211,7 +241,9 @@ impl<'a> Model<'a> {
 
     /// Services that load a model onto a GPU.
     fn gpu_models(&self) -> usize {
-        self.work.counts.keys().filter(|service| self.catalog.gpu.order.contains(service)).count()
+        let host = places::gpu_host(self.catalog, &self.work.counts);
+        let loads = |service: &Service| self.catalog.gpu.order.contains(service) || Some(*service) == host;
+        self.work.counts.keys().filter(|service| loads(service)).count()
     }
 
     fn sizing(&self) -> Sizing {
@@ -224,7 +256,8 @@ impl<'a> Model<'a> {
             list_price_usd: cost::list_price(catalog, demand, fit),
             operator_cost_usd: cost::operator_cost(catalog, fit),
             deployment_time: deployment_time(catalog, services.len(), self.gpu_models()),
-            warnings: warnings::warnings(catalog, fit, chosen, &demand.sla_target),
+            warnings: warnings::warnings(self, chosen, &services),
+            places: places::places(catalog, &work.counts),
             services,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::Timestamp;
 use crate::ids::{DeploymentId, Incarnation, TenantId, TenantKey};
-use crate::sizing::{Demand, Sizing};
+use crate::sizing::{Demand, Sizing, SizingOptions};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -272,6 +272,9 @@ pub struct TenantSpec {
     /// In demo mode, the failure that the deployment is to show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demo_fault: Option<DemoFault>,
+    /// What the planner asks for beyond units and SLA.
+    #[serde(default, skip_serializing_if = "SizingOptions::is_default")]
+    pub sizing: SizingOptions,
 }
 
 impl TenantSpec {
@@ -286,6 +289,7 @@ impl TenantSpec {
             preset: self.preset,
             service_requirements: self.service_requirements.clone(),
             sla_target: self.sla_target,
+            options: self.sizing.clone(),
         }
     }
 }

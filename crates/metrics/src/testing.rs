@@ -73,6 +73,7 @@ pub(crate) fn tenant(id: &str) -> Tenant {
             },
             description: None,
             demo_fault: None,
+            sizing: ecp_core::sizing::SizingOptions::default(),
         },
         sizing: Sizing {
             preset: Preset::Large,
@@ -83,6 +84,7 @@ pub(crate) fn tenant(id: &str) -> Tenant {
             operator_cost_usd: 900,
             deployment_time: DeploymentTime { min_minutes: 15, max_minutes: 20 },
             warnings: Vec::new(),
+            places: ecp_core::sizing::Places::new(),
         },
         status: TenantStatus::Running,
         generation: 1,

@@ -111,6 +111,7 @@ impl Seed {
             },
             description: Some(self.description.to_owned()),
             demo_fault: None,
+            sizing: sizing::SizingOptions::default(),
         };
         let tenant = Tenant {
             id: TenantId::parse(self.id)?,

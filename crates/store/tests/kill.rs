@@ -66,6 +66,7 @@ fn new_tenant(id: TenantId) -> NewTenant {
         operator_cost_usd: 1,
         deployment_time: DeploymentTime { min_minutes: 5, max_minutes: 10 },
         warnings: Vec::new(),
+        places: ecp_core::sizing::Places::new(),
     };
     let spec = TenantSpec {
         name: id.to_string(),
@@ -78,6 +79,7 @@ fn new_tenant(id: TenantId) -> NewTenant {
         },
         description: None,
         demo_fault: None,
+        sizing: ecp_core::sizing::SizingOptions::default(),
     };
     let tenant = Tenant {
         id: id.clone(),

@@ -1,6 +1,7 @@
 //! `GET /api/v1/tenants/{tenant_id}`: one tenant, from bytes kept since it last changed.
 
 use super::entity_tag;
+use super::expectation::ExpectationOut;
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::request_context::{Api, PathText};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use ecp_core::catalog::Catalog;
 use ecp_core::ids::TenantId;
 use ecp_core::quantity::memory_text;
-use ecp_core::sizing::ServicePlan;
+use ecp_core::sizing::{self, Demand, ServicePlan, ServiceReport, Sizing};
 use ecp_core::tenant::{SlaTarget, Tenant};
 use ecp_core::text::Language;
 use http::header::ETAG;
@@ -69,6 +70,9 @@ pub struct TenantServiceOut {
     image: String,
     /// Of each pod.
     resources: ContainerResourcesOut,
+    /// What it can expect of them.
+    #[serde(flatten)]
+    expectation: ExpectationOut,
 }
 
 /// What each pod of a service is given.
@@ -97,7 +101,14 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl TenantServiceOut {
-    fn new(catalog: &Catalog, plan: &ServicePlan) -> Self {
+    /// Every service of a sizing, with what it can expect.
+    pub(crate) fn list(catalog: &Catalog, demand: &Demand, sizing: &Sizing, language: Language) -> Vec<Self> {
+        let reports = sizing::report(catalog, demand, sizing);
+        let services = sizing.services.iter().zip(&reports);
+        services.map(|(plan, report)| Self::new(catalog, plan, report, language)).collect()
+    }
+
+    fn new(catalog: &Catalog, plan: &ServicePlan, report: &ServiceReport, language: Language) -> Self {
         Self {
             service_name: plan.service.as_str(),
             service_type: "ai_service",
@@ -112,6 +123,7 @@ impl TenantServiceOut {
                 cpu_limit: format!("{}m", plan.limits.cpu_millicores),
                 memory_limit: memory_text(plan.limits.memory_mib),
             },
+            expectation: ExpectationOut::new(report, language),
         }
     }
 }
@@ -194,7 +206,7 @@ impl<'a> TenantOut<'a> {
             service_requirements: requirements.collect(),
             resources: (&sizing.resources).into(),
             sla_target: (&spec.sla_target).into(),
-            services: sizing.services.iter().map(|plan| TenantServiceOut::new(catalog, plan)).collect(),
+            services: TenantServiceOut::list(catalog, &spec.demand(), sizing, language),
             created_at: wire::timestamp_text(tenant.created_at),
             updated_at: wire::timestamp_text(tenant.updated_at),
             description: spec.description.as_deref(),

@@ -3,7 +3,7 @@
 use crate::fields::{Faults, FieldReader, integer_expected, unknown_choice, whole_number};
 use ecp_core::Mode;
 use ecp_core::ids::{TenantId, TenantIdFault};
-use ecp_core::sizing::Demand;
+use ecp_core::sizing::{Demand, SizingOptions};
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
     Availability, AvailabilityFault, DemoFault, Preset, PresetChoice, Service, ServiceRequirements,
@@ -98,6 +98,7 @@ pub(crate) fn read_creation(
         sla_target,
         description: description.map(str::to_owned),
         demo_fault: demo_fault.flatten(),
+        sizing: SizingOptions::default(),
     };
     Some((id?, spec))
 }
@@ -138,7 +139,7 @@ pub(crate) fn read_demand(body: &Value, default_sla: SlaTarget, faults: &Faults)
     let services = ordered_services(&reader);
     let sla_target = sla(&reader).over(default_sla);
     reader.note_unknown();
-    Some(Demand { preset, service_requirements: services?, sla_target })
+    Some(Demand { preset, service_requirements: services?, sla_target, options: SizingOptions::default() })
 }
 
 /// The plan that is asked for; the outer `None` is "not named", the inner one "the calculator chooses".

@@ -26,6 +26,7 @@ fn tenant(id: &str, generation: u64) -> Tenant {
             },
             description: None,
             demo_fault: None,
+            sizing: ecp_core::sizing::SizingOptions::default(),
         },
         sizing: Sizing {
             preset: Preset::Micro,
@@ -36,6 +37,7 @@ fn tenant(id: &str, generation: u64) -> Tenant {
             operator_cost_usd: 40,
             deployment_time: DeploymentTime { min_minutes: 5, max_minutes: 10 },
             warnings: Vec::new(),
+            places: ecp_core::sizing::Places::new(),
         },
         status: TenantStatus::Running,
         generation,

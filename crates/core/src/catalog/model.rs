@@ -32,6 +32,9 @@ pub struct Catalog {
     pub growth: GrowthSteps,
     /// Memory beside the containers' base.
     pub memory: MemoryModel,
+    /// The nodes that pods must fit.
+    #[serde(default = "NodeShape::embedded")]
+    pub nodes: NodeShape,
     /// Storage.
     pub storage: StorageModel,
     /// Availability of pods.
@@ -149,6 +152,9 @@ pub struct ServiceModel {
     /// Hours over which a day's items come.
     #[serde(default)]
     pub hours_per_day: f64,
+    /// Share of a day's items that come in the busiest hour; 0: as in any other working hour.
+    #[serde(default)]
+    pub busy_hour_share: f64,
     /// Weight by which the plan's CPU is split.
     pub cpu_weight: u64,
     /// Weight by which the plan's memory is split.
@@ -183,8 +189,50 @@ pub struct GpuModel {
     pub service_time_ms: f64,
     /// Utilisation below which no devices are added.
     pub lowest_utilization: f64,
-    /// Services whose pods get a GPU, in order.
+    /// Services whose pods hold a tenant's GPUs: the first of these that it has.
     pub order: Vec<Service>,
+    /// Thousandths of a core that feed a GPU, where the plan has them.
+    #[serde(default = "GpuModel::embedded_cpu")]
+    pub cpu_millicores_per_gpu: u64,
+    /// MiB beside a GPU, where the plan has them.
+    #[serde(default = "GpuModel::embedded_memory")]
+    pub memory_mib_per_gpu: u64,
+}
+
+impl GpuModel {
+    fn embedded_cpu() -> u64 {
+        embedded("gpu", "cpu_millicores_per_gpu")
+    }
+
+    fn embedded_memory() -> u64 {
+        embedded("gpu", "memory_mib_per_gpu")
+    }
+}
+
+/// What a pod finds on the smallest node that tenants' pods go to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeShape {
+    /// Thousandths of a core.
+    pub cpu_millicores: u64,
+    /// MiB.
+    pub memory_mib: u64,
+}
+
+impl NodeShape {
+    fn embedded() -> Self {
+        Self {
+            cpu_millicores: embedded("nodes", "cpu_millicores"),
+            memory_mib: embedded("nodes", "memory_mib"),
+        }
+    }
+}
+
+/// A figure of the embedded catalog, for files that were written before there was such a figure.
+fn embedded(table: &str, key: &str) -> u64 {
+    let file: toml::Table = super::EMBEDDED.parse().expect("a test reads the embedded catalog");
+    let value = file.get(table).and_then(|table| table.get(key)).and_then(toml::Value::as_integer);
+    value.and_then(|value| u64::try_from(value).ok()).expect("a test reads the embedded catalog")
 }
 
 /// A factor on nlp and aicm work.

@@ -165,6 +165,7 @@ fn service_model(faults: &mut Faults, service: Service, model: &ServiceModel) {
         faults.zero_or_more(key(field), value);
     }
     faults.share(key("qa_item_share"), model.qa_item_share);
+    faults.share(key("busy_hour_share"), model.busy_hour_share);
     let hours = (0.0..=24.0).contains(&model.hours_per_day)
         && (model.items_per_day == 0.0 || model.hours_per_day > 0.0);
     faults.check(hours, key("hours_per_day"), "must be at most 24, and over 0 where there are items");
@@ -179,6 +180,18 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
         ("gpu.service_time_ms", gpu.service_time_ms),
     ] {
         faults.above_zero(path, value);
+    }
+    for (path, asked, value) in [
+        ("nodes.cpu_millicores", catalog.requests.cpu_millicores, catalog.nodes.cpu_millicores),
+        ("nodes.memory_mib", catalog.requests.memory_mib, catalog.nodes.memory_mib),
+    ] {
+        faults.counted(path, asked.max(1), value);
+    }
+    for (path, value) in [
+        ("gpu.cpu_millicores_per_gpu", gpu.cpu_millicores_per_gpu),
+        ("gpu.memory_mib_per_gpu", gpu.memory_mib_per_gpu),
+    ] {
+        faults.counted(path, 0, value);
     }
     faults.share("cpu.qa_in_house_share", cpu.qa_in_house_share);
     faults.zero_or_more("cpu.qa_cpu_seconds_per_item", cpu.qa_cpu_seconds_per_item);

@@ -30,8 +30,8 @@ pub(super) fn service_config(scope: &Scope<'_>) -> Object {
     })
 }
 
-/// Environment of every service's container: what the tenant was promised, where the services that
-/// others call are, and how many units of each were ordered.
+/// Environment of every service's container: what the tenant was promised, where each kind of work is
+/// done, and how many units of each service were ordered.
 pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
     let sla = &scope.tenant.spec.sla_target;
     let mut settings = BTreeMap::from([
@@ -47,9 +47,8 @@ pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
     for plan in scope.services() {
         settings.insert(units_key(plan.service), plan.count.to_string());
     }
-    for callee in scope.services().iter().flat_map(|plan| scope.callees(plan.service)) {
-        let service = callee.as_str();
-        settings.insert(format!("{}_URL", service.to_uppercase()), format!("http://{service}-service"));
+    for (work, service) in scope.addresses() {
+        settings.insert(format!("{}_URL", work.to_uppercase()), format!("http://{service}-service"));
     }
     settings
 }

@@ -11,7 +11,7 @@ mod text;
 use super::{Manifest, Object, RenderOptions, SECRET_KEYS, render};
 use crate::catalog::Catalog;
 use crate::ids::{DeploymentId, TenantId};
-use crate::sizing::{Demand, ServicePlan, size};
+use crate::sizing::{ServicePlan, SizingOptions, size};
 use crate::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
@@ -30,12 +30,9 @@ fn tenant(id: &str, preset: Option<Preset>, services: &[(Service, u32)]) -> Tena
         },
         description: None,
         demo_fault: None,
+        sizing: SizingOptions::default(),
     };
-    let demand = Demand {
-        preset,
-        service_requirements: spec.service_requirements.clone(),
-        sla_target: spec.sla_target,
-    };
+    let demand = spec.demand();
     let accepted_at = "2024-01-20T14:30:00Z".parse().unwrap();
     Tenant {
         id: TenantId::parse(id).unwrap(),

@@ -57,6 +57,7 @@ fn sizing(gpu_type: &str, services: &[Pods]) -> Sizing {
         operator_cost_usd: 0,
         deployment_time: DeploymentTime { min_minutes: 1, max_minutes: 2 },
         warnings: Vec::new(),
+        places: crate::sizing::Places::new(),
     };
     sizing.services.extend(services.iter().map(plan));
     sizing
@@ -77,6 +78,7 @@ fn tenant(name: &str, sizing: Sizing) -> Arc<Tenant> {
         sla_target,
         description: None,
         demo_fault: None,
+        sizing: crate::sizing::SizingOptions::default(),
     };
     let (status, deployment_id) = (TenantStatus::Running, crate::ids::DeploymentId::generate());
     let (created_at, updated_at) = (at, at);

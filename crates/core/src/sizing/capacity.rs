@@ -4,15 +4,19 @@
 //! what is needed, so that no answer is ever smaller for it.
 
 use super::demand::Work;
+use super::needs::{Frame, Needs};
+use super::places;
 use super::queueing::response_time_ms;
 use super::{Alternative, Demand, cost};
-use crate::catalog::{Catalog, Device, Plan, ServiceModel};
+use crate::catalog::{Catalog, Device, Plan};
 use crate::quantity::Resources;
-use crate::tenant::{Availability, Preset, SlaTarget};
+use crate::tenant::{Availability, Preset};
 use crate::text::Message;
 
 /// Most replicas that are tried for an availability; no catalog's share of a pod needs more.
 const MOST_REPLICAS: u32 = 64;
+/// The highest availability that a number of replicas is looked for: above it is only all of the time.
+const HIGHEST_AVAILABILITY: Availability = Availability(999_999);
 
 /// A plan, grown or not, with the work on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,15 +25,17 @@ pub(super) struct Fit {
     /// What the plan holds, growth included.
     pub resources: Resources,
     pub gpu_type: String,
-    /// Pods of each service.
+    /// Fewest pods of a service.
     pub replicas: u32,
+    /// What the pods need, service by service.
+    pub needs: Needs,
     /// What the work needs, the containers' requests included.
     pub needed: Resources,
     /// Devices that the work would keep fully busy.
     pub gpu_load: f64,
     /// Share of the GPUs' time that is used; over 1 where they can not keep up.
     pub utilization: f64,
-    /// Milliseconds; infinite where the devices can not keep up.
+    /// Milliseconds of the figure that has to keep the SLA; infinite where the devices can not keep up.
     pub response_time_ms: f64,
     /// Share of time in which no replica of a service answers.
     pub unavailability: f64,
@@ -43,7 +49,9 @@ pub(super) enum Shortage {
     Gpu,
     Storage,
     ResponseTime,
+    Blocking,
     Availability,
+    Survival,
 }
 
 impl Shortage {
@@ -54,52 +62,60 @@ impl Shortage {
             Self::Gpu => "gpu",
             Self::Storage => "storage",
             Self::ResponseTime => "response_time",
+            Self::Blocking => "blocking",
             Self::Availability => "availability",
+            Self::Survival => "survival",
         }
     }
 }
 
 impl Fit {
     fn new(
-        catalog: &Catalog,
+        frame: &Frame<'_>,
         preset: Preset,
         resources: Resources,
         device: &Device,
-        replicas: u32,
-        work: &Work,
-        sla: &SlaTarget,
+        as_needed: bool,
     ) -> Self {
+        let Frame { catalog, demand, work, replicas, .. } = *frame;
+        let needs = frame.needs((!as_needed).then_some(&resources));
         let gpu_load = work.devices(catalog, device);
-        let utilization = gpu_load / resources.gpu as f64;
+        let utilization = if gpu_load > 0.0 { gpu_load / needs.surviving_gpus as f64 } else { 0.0 };
         // A service whose pods need a GPU has no more of them than there are GPUs.
-        let on_gpu = catalog.gpu.order.iter().any(|service| work.counts.contains_key(service));
-        let gpus = u32::try_from(resources.gpu).unwrap_or(u32::MAX);
-        let fewest = if on_gpu { replicas.min(gpus) } else { replicas };
+        let pods = needs.services.iter().map(|need| need.pods).min().unwrap_or(replicas);
+        let mean_ms = response_time_ms(catalog.gpu.service_time_ms, utilization);
         Self {
             preset,
             resources,
             gpu_type: device.name.clone(),
             replicas,
-            needed: needed(catalog, work, replicas, device, sla),
+            needed: needed(frame, &needs, device),
+            needs,
             gpu_load,
             utilization,
-            response_time_ms: response_time_ms(catalog.gpu.service_time_ms, utilization),
-            unavailability: unavailability(catalog, fewest),
+            response_time_ms: mean_ms * demand.options.percentile.of_mean(),
+            unavailability: unavailability(catalog, pods),
         }
     }
 
     /// What is short.
-    pub fn shortages(&self, sla: &SlaTarget) -> Vec<Shortage> {
+    pub fn shortages(&self, demand: &Demand) -> Vec<Shortage> {
         let (have, need) = (&self.resources, &self.needed);
+        let sla = &demand.sla_target;
         let overloaded = self.utilization >= 1.0;
-        let too_slow = self.response_time_ms > f64::from(sla.response_time_ms);
+        let too_slow = self.response_time_ms > f64::from(demand.response_time_ms());
+        let short_of_cpu = have.cpu_millicores < need.cpu_millicores;
+        let short_of_memory = have.memory_mib < need.memory_mib || self.needs.oversized;
+        let blocking = !short_of_cpu && (have.cpu_millicores as f64) < self.needs.cpu.good;
         [
-            (Shortage::Cpu, have.cpu_millicores < need.cpu_millicores),
-            (Shortage::Memory, have.memory_mib < need.memory_mib),
+            (Shortage::Cpu, short_of_cpu),
+            (Shortage::Memory, short_of_memory),
             (Shortage::Gpu, overloaded),
             (Shortage::Storage, have.storage_gb < need.storage_gb),
             (Shortage::ResponseTime, !overloaded && too_slow),
+            (Shortage::Blocking, blocking),
             (Shortage::Availability, !is_available(self.unavailability, sla.availability)),
+            (Shortage::Survival, self.needs.unsurvivable),
         ]
         .into_iter()
         .filter_map(|(shortage, is_short)| is_short.then_some(shortage))
@@ -108,44 +124,57 @@ impl Fit {
 }
 
 /// The smallest plan that carries the work and keeps the SLA, else `large`, grown.
-pub(super) fn choose(catalog: &Catalog, work: &Work, sla: &SlaTarget) -> Fit {
+pub(super) fn choose(catalog: &Catalog, work: &Work, demand: &Demand) -> Fit {
     Preset::ALL
         .into_iter()
-        .map(|preset| listed(catalog, preset, work, sla))
-        .find(|fit| fit.shortages(sla).is_empty())
-        .unwrap_or_else(|| grown(catalog, work, sla))
+        .map(|preset| listed(catalog, preset, work, demand))
+        .find(|fit| fit.shortages(demand).is_empty())
+        .unwrap_or_else(|| grown(catalog, work, demand))
 }
 
 /// A plan as listed, with the work on it.
-pub(super) fn listed(catalog: &Catalog, preset: Preset, work: &Work, sla: &SlaTarget) -> Fit {
+pub(super) fn listed(catalog: &Catalog, preset: Preset, work: &Work, demand: &Demand) -> Fit {
     let plan = catalog.plan(preset);
     let device = catalog.device(&plan.gpu_type);
-    Fit::new(catalog, preset, plan.resources(), device, plan.replicas, work, sla)
+    let frame = Frame { catalog, demand, work, replicas: plan.replicas, gpus: plan.gpu };
+    Fit::new(&frame, preset, plan.resources(), device, false)
 }
 
 /// `large`, with each resource grown to what the work needs; the device type by the number needed.
-fn grown(catalog: &Catalog, work: &Work, sla: &SlaTarget) -> Fit {
+fn grown(catalog: &Catalog, work: &Work, demand: &Demand) -> Fit {
     let plan = catalog.plan(Preset::Large);
-    let (device, gpu) = grown_devices(catalog, plan, work, sla);
-    let replicas = grown_replicas(catalog, plan, work, sla);
-    let needed = needed(catalog, work, replicas, device, sla);
+    let replicas = grown_replicas(catalog, plan, demand);
+    let frame = Frame { catalog, demand, work, replicas, gpus: plan.gpu };
+    let (device, gpu) = grown_devices(&frame);
+    let frame = Frame { gpus: gpu, ..frame };
+    let needs = frame.needs(None);
+    let needed = needed(&frame, &needs, device);
     let (listed, steps) = (plan.resources(), &catalog.growth);
+    let whole =
+        |need: u64, ample: f64, step: u64| need.max(ample.ceil() as u64).div_ceil(step).saturating_mul(step);
     let resources = Resources {
-        cpu_millicores: whole(needed.cpu_millicores, steps.cpu_step_millicores).max(listed.cpu_millicores),
-        memory_mib: whole(needed.memory_mib, steps.memory_step_mib).max(listed.memory_mib),
+        cpu_millicores: whole(needed.cpu_millicores, needs.cpu.ample, steps.cpu_step_millicores)
+            .max(listed.cpu_millicores),
+        memory_mib: whole(needed.memory_mib, needs.memory.ample, steps.memory_step_mib)
+            .max(listed.memory_mib),
         gpu,
-        storage_gb: whole(needed.storage_gb, steps.storage_step_gb).max(listed.storage_gb),
+        storage_gb: whole(needed.storage_gb, 0.0, steps.storage_step_gb).max(listed.storage_gb),
     };
-    Fit::new(catalog, Preset::Large, resources, device, replicas, work, sla)
+    Fit::new(&frame, Preset::Large, resources, device, true)
 }
 
 /// The smallest device type, from the plan's on, whose number stays within its bound, and the number.
 /// A larger type starts where the smaller one ends, so that more work never means fewer devices.
-fn grown_devices<'c>(catalog: &'c Catalog, plan: &Plan, work: &Work, sla: &SlaTarget) -> (&'c Device, u64) {
+fn grown_devices<'c>(frame: &Frame<'c>) -> (&'c Device, u64) {
+    let Frame { catalog, work, replicas, gpus, .. } = *frame;
+    let plan = catalog.plan(Preset::Large);
     let first = catalog.devices.iter().position(|device| device.name == plan.gpu_type).unwrap_or(0);
-    let mut at_least = plan.gpu;
+    let mut at_least = gpus;
+    if places::gpu_host(catalog, &work.counts).is_some() {
+        at_least = at_least.max(u64::from(replicas)).max(frame.fewest_gpus());
+    }
     for device in &catalog.devices[first..] {
-        let count = devices_needed(catalog, work, device, sla).max(at_least);
+        let count = devices_needed(frame, device).max(at_least);
         if device.up_to_count == 0 || count <= device.up_to_count {
             return (device, count);
         }
@@ -155,50 +184,41 @@ fn grown_devices<'c>(catalog: &'c Catalog, plan: &Plan, work: &Work, sla: &SlaTa
     (catalog.device(&plan.gpu_type), at_least)
 }
 
-/// Pods of each service of a grown plan: as many more as the work takes more CPU than the plan has,
-/// and enough for the availability.
-fn grown_replicas(catalog: &Catalog, plan: &Plan, work: &Work, sla: &SlaTarget) -> u32 {
-    let for_work = f64::from(plan.replicas) * work.cpu_millicores() / plan.cpu_millicores as f64;
-    let for_availability = (plan.replicas..MOST_REPLICAS)
-        .find(|replicas| is_available(unavailability(catalog, *replicas), sla.availability))
-        .unwrap_or(plan.replicas);
-    // Past any u32 the cast gives the largest, which is what is wanted.
-    (for_work.ceil() as u32).max(for_availability).max(plan.replicas)
+/// Fewest pods of each service of a grown plan: enough for the availability. All of the time is kept by
+/// no number; it gets what the highest availability below it gets.
+fn grown_replicas(catalog: &Catalog, plan: &Plan, demand: &Demand) -> u32 {
+    let target = demand.sla_target.availability.min(HIGHEST_AVAILABILITY);
+    (plan.replicas..MOST_REPLICAS)
+        .find(|replicas| is_available(unavailability(catalog, *replicas), target))
+        .unwrap_or(MOST_REPLICAS.max(plan.replicas))
 }
 
-/// What the work needs with a number of replicas on a type of device. The plan is split by weight, so it
-/// must also be large enough for the lightest service's pods to get what they ask for.
-fn needed(catalog: &Catalog, work: &Work, replicas: u32, device: &Device, sla: &SlaTarget) -> Resources {
-    let services = || work.counts.keys().map(|service| catalog.service(*service));
-    let with_requests = |work: f64, request: u64, weight: fn(&ServiceModel) -> u64| {
-        let asked = u64::from(replicas).saturating_mul(request);
-        let lightest = services().map(weight).min().unwrap_or(1);
-        let for_lightest = asked.saturating_mul(services().map(weight).sum()).div_ceil(lightest);
-        let for_all = (work.ceil() as u64).saturating_add(asked.saturating_mul(services().count() as u64));
-        for_all.max(for_lightest)
-    };
-    let requests = &catalog.requests;
+/// What the work needs in the pods and on a type of device.
+fn needed(frame: &Frame<'_>, needs: &Needs, device: &Device) -> Resources {
     Resources {
-        cpu_millicores: with_requests(work.cpu_millicores(), requests.cpu_millicores, |model| {
-            model.cpu_weight
-        }),
-        memory_mib: with_requests(work.memory_mib, requests.memory_mib, |model| model.memory_weight),
-        gpu: devices_needed(catalog, work, device, sla),
-        storage_gb: work.storage_gb.ceil() as u64,
+        cpu_millicores: needs.cpu.least.ceil() as u64,
+        memory_mib: needs.memory.least.ceil() as u64,
+        gpu: devices_needed(frame, device),
+        storage_gb: frame.work.storage_gb.ceil() as u64,
     }
 }
 
 /// Devices of a type that carry the GPU work within the response time; where no number does, as many
 /// as still help.
-fn devices_needed(catalog: &Catalog, work: &Work, device: &Device, sla: &SlaTarget) -> u64 {
-    let allowed = 1.0 - catalog.gpu.service_time_ms / f64::from(sla.response_time_ms);
+fn devices_needed(frame: &Frame<'_>, device: &Device) -> u64 {
+    let Frame { catalog, demand, work, .. } = *frame;
+    let service_time_ms = catalog.gpu.service_time_ms * demand.options.percentile.of_mean();
+    let allowed = 1.0 - service_time_ms / f64::from(demand.response_time_ms());
     let load = work.devices(catalog, device);
-    (load / allowed.max(catalog.gpu.lowest_utilization)).ceil() as u64
+    let carrying = (load / allowed.max(catalog.gpu.lowest_utilization)).ceil() as u64;
+    let lost = frame.lost_devices();
+    if carrying == 0 { 0 } else { carrying.saturating_add(lost) }
 }
 
-/// Milliseconds below which devices can not bring the response time.
-pub(super) fn fastest_response_ms(catalog: &Catalog) -> f64 {
-    response_time_ms(catalog.gpu.service_time_ms, catalog.gpu.lowest_utilization)
+/// Milliseconds below which devices can not bring the figure that has to keep the SLA.
+pub(super) fn fastest_response_ms(catalog: &Catalog, demand: &Demand) -> f64 {
+    let mean_ms = response_time_ms(catalog.gpu.service_time_ms, catalog.gpu.lowest_utilization);
+    mean_ms * demand.options.percentile.of_mean()
 }
 
 /// Share of time in which none of a number of pods answers.
@@ -214,17 +234,13 @@ fn is_available(unavailability: f64, target: Availability) -> bool {
     allowed > 0.0 && unavailability <= allowed * (1.0 + 1e-9)
 }
 
-fn whole(amount: u64, step: u64) -> u64 {
-    amount.div_ceil(step).saturating_mul(step)
-}
-
-/// Smaller plans that carry the work, if more slowly; dearest first.
+/// Smaller plans that carry the work, if more slowly or losing more calls; dearest first.
 pub(super) fn alternatives(catalog: &Catalog, work: &Work, demand: &Demand, fit: &Fit) -> Vec<Alternative> {
-    let sla = &demand.sla_target;
     let mut alternatives = Vec::new();
     for preset in Preset::ALL.into_iter().rev().filter(|preset| *preset < fit.preset) {
-        let smaller = listed(catalog, preset, work, sla);
-        let only_slower = smaller.shortages(sla).iter().all(|short| *short == Shortage::ResponseTime);
+        let smaller = listed(catalog, preset, work, demand);
+        let only_slower = (smaller.shortages(demand).iter())
+            .all(|short| matches!(short, Shortage::ResponseTime | Shortage::Blocking));
         let increase = (smaller.response_time_ms / fit.response_time_ms - 1.0) * 100.0;
         if only_slower && increase <= catalog.alternatives.max_response_increase_percent {
             alternatives.push(Alternative {

@@ -1,13 +1,47 @@
-//! From ordered units to work: channels, queries, cores, memory, storage.
+//! From ordered units to work: channels, queries, cores, memory, storage; for the tenant and for each
+//! service that causes it.
 
-use super::Demand;
 use super::queueing::lines_for_blocking;
+use super::{Demand, SizedFor};
 use crate::catalog::{Catalog, Device};
 use crate::tenant::{Service, ServiceRequirements};
+use std::collections::BTreeMap;
 
 /// Minutes of an hour, seconds of an hour.
 const MINUTES: f64 = 60.0;
 const SECONDS: f64 = 3600.0;
+/// Smallest share of lost calls that a trunk is sized for: nobody can tell it from none.
+const LEAST_BLOCKING: f64 = 1e-9;
+
+/// Which hour's load is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hour {
+    /// The hour that the demand is sized for, service by service.
+    Sized,
+    /// The mean of the working hours.
+    Mean,
+    /// The busiest.
+    Busy,
+}
+
+/// What one service causes, wherever it is done.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Caused {
+    /// Text-to-speech channels.
+    pub tts_channels: f64,
+    /// Speech-to-text channels.
+    pub stt_channels: f64,
+    /// Erlangs of each.
+    pub tts_erlangs: f64,
+    /// A channel works only while somebody speaks.
+    pub stt_erlangs: f64,
+    /// Nlp queries a second, multiplied.
+    pub nlp_per_second: f64,
+    /// Aicm searches a second, multiplied.
+    pub aicm_per_second: f64,
+    /// Erlangs that its calls offer to its units; 0 where its units are no lines.
+    pub call_erlangs: f64,
+}
 
 /// The work that a demand causes, whatever carries it.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,14 +50,24 @@ pub(super) struct Work {
     pub users: u64,
     /// Units by service, those that other services bring included.
     pub counts: ServiceRequirements,
+    /// What each ordered service causes.
+    pub caused: BTreeMap<Service, Caused>,
     /// Voice channels as ordered: callbot + advisor + stt + tts.
     pub voice_channels: u64,
     /// Factor on nlp and aicm work.
     pub load_multiplier: f64,
+    /// How many times today's load is meant: 1 and what it is to grow.
+    pub growth: f64,
+    /// 1 and what is kept free on top of the work.
+    pub headroom: f64,
+    /// Share of calls that may be lost.
+    pub blocking: f64,
     /// Text-to-speech channels in use at once.
     pub tts_lines: u64,
-    /// Speech-to-text channels in use at once.
+    /// Speech-to-text channels in use at once, were there one pod of them.
     pub stt_lines: u64,
+    /// Most of them that can be in use: the channels.
+    pub stt_channels: u64,
     /// Nlp queries a second, multiplied.
     pub nlp_per_second: f64,
     /// Aicm searches a second, multiplied.
@@ -32,112 +76,240 @@ pub(super) struct Work {
     pub trunk_erlangs: f64,
     /// Erlangs of text-to-speech.
     pub tts_erlangs: f64,
-    /// Erlangs of speech-to-text; a channel works only while somebody speaks.
+    /// Erlangs of speech-to-text.
     pub stt_erlangs: f64,
     /// Items a second that quality assessment does in-house.
     pub qa_items_per_second: f64,
-    /// Cores in working hours: speech-to-text and quality assessment.
-    pub day_cores: f64,
-    /// Cores in idle hours: text analysis.
-    pub idle_cores: f64,
-    /// MiB for what is active at once.
-    pub memory_mib: f64,
+    /// Thousandths of a core by the service whose pods do the work.
+    pub cpu_millicores: BTreeMap<Service, f64>,
+    /// MiB for what is active at once, by the service whose pods hold it.
+    pub memory_mib: BTreeMap<Service, f64>,
     /// GB stored.
     pub storage_gb: f64,
 }
 
 impl Work {
-    /// The work of a demand.
+    /// The work of a demand in the hour that it is sized for.
     pub fn of(catalog: &Catalog, demand: &Demand) -> Self {
-        let ordered = &demand.service_requirements;
+        Self::in_hour(catalog, demand, Hour::Sized)
+    }
+
+    /// The work of a demand in an hour.
+    pub fn in_hour(catalog: &Catalog, demand: &Demand, hour: Hour) -> Self {
+        let (ordered, options) = (&demand.service_requirements, &demand.options);
         let units = |service| u64::from(ordered.get(&service).copied().unwrap_or(0));
         let counts = with_derived(catalog, ordered);
         let count = |service| u64::from(counts.get(&service).copied().unwrap_or(0));
         let voice_channels =
             units(Service::Callbot) + units(Service::Advisor) + units(Service::Stt) + units(Service::Tts);
-        let load_multiplier = catalog
-            .load_multipliers
-            .iter()
-            .find(|step| step.up_to_voice_channels == 0 || voice_channels <= step.up_to_voice_channels)
-            .map_or(1.0, |step| step.factor);
-        let blocking = 1.0 - demand.sla_target.availability.fraction();
-        let busy = busy_share(catalog);
-        let (tts, stt) = (count(Service::Tts), count(Service::Stt));
-        let tts_erlangs = tts as f64 * busy;
-        let stt_erlangs = stt as f64 * busy * catalog.cpu.stt_speech_share;
+        let load_multiplier = load_multiplier(catalog, voice_channels);
+        let growth = 1.0 + options.growth.fraction();
+        let of_sla = 1.0 - demand.sla_target.availability.fraction();
+        let blocking = options.blocking.map_or(of_sla, |share| share.fraction()).max(LEAST_BLOCKING);
+        let caused: BTreeMap<Service, Caused> = (ordered.iter())
+            .filter(|(_, units)| **units > 0)
+            .map(|(service, units)| {
+                let units = f64::from(*units) * growth;
+                (*service, caused(catalog, demand, hour, *service, units, load_multiplier))
+            })
+            .collect();
+        let sum = |pick: fn(&Caused) -> f64| -> f64 { caused.values().map(pick).sum() };
+        let grown = |channels: u64| (channels as f64 * growth).ceil() as u64;
+        let (tts_channels, stt_channels) = (grown(count(Service::Tts)), grown(count(Service::Stt)));
+        let tts_erlangs = sum(|caused| caused.tts_erlangs);
+        let stt_erlangs = sum(|caused| caused.stt_erlangs);
         // There are no more sources than channels, whatever the formula for endless sources says.
-        let tts_lines = lines_for_blocking(tts_erlangs, blocking).min(tts);
-        let stt_lines = lines_for_blocking(stt_erlangs, blocking).min(stt);
-        let (mut nlp, mut aicm, mut qa_items) = (0.0, 0.0, 0.0);
-        for (service, units) in ordered {
-            let model = catalog.service(*service);
-            if model.items_per_day > 0.0 {
-                let items = f64::from(*units) * model.items_per_day / (model.hours_per_day * SECONDS);
-                nlp += items * model.nlp_queries_per_item * load_multiplier;
-                aicm += items * model.aicm_searches_per_item * load_multiplier;
-                qa_items += items * model.qa_item_share * catalog.cpu.qa_in_house_share;
+        let tts_lines = lines_for_blocking(tts_erlangs, blocking).min(tts_channels);
+        let stt_lines = lines_for_blocking(stt_erlangs, blocking).min(stt_channels);
+        let mut qa_items = 0.0;
+        if count(Service::Qa) > 0 {
+            for (service, units) in ordered {
+                let model = catalog.service(*service);
+                let items = f64::from(*units) * growth * items_per_hour(catalog, demand, hour, *service);
+                qa_items += items / SECONDS * model.qa_item_share * catalog.cpu.qa_in_house_share;
             }
         }
-        if count(Service::Qa) == 0 {
-            qa_items = 0.0;
-        }
-        let cpu = &catalog.cpu;
         let concurrent = u64::from(demand.sla_target.concurrent_users.unwrap_or(0));
-        let users = units(Service::Chatbot).max(concurrent);
-        let memory = &catalog.memory;
+        let users = grown(units(Service::Chatbot).max(concurrent));
         let storage = &catalog.storage;
-        Self {
+        let mut work = Self {
             users,
             voice_channels,
             load_multiplier,
+            growth,
+            headroom: 1.0 + options.headroom.fraction(),
+            blocking,
             tts_lines,
             stt_lines,
-            nlp_per_second: nlp,
-            aicm_per_second: aicm,
-            trunk_erlangs: (units(Service::Callbot) + units(Service::Advisor)) as f64 * busy,
+            stt_channels,
+            nlp_per_second: sum(|caused| caused.nlp_per_second),
+            aicm_per_second: sum(|caused| caused.aicm_per_second),
+            trunk_erlangs: [Service::Callbot, Service::Advisor]
+                .iter()
+                .filter_map(|service| caused.get(service))
+                .map(|caused| caused.call_erlangs)
+                .sum(),
             tts_erlangs,
             stt_erlangs,
             qa_items_per_second: qa_items,
-            day_cores: stt_lines as f64 / cpu.stt_channels_per_core
-                + count(Service::Qa) as f64 / cpu.qa_channels_per_core
-                + qa_items * cpu.qa_cpu_seconds_per_item,
-            idle_cores: count(Service::Ta) as f64 / cpu.ta_channels_per_core,
-            memory_mib: (stt + tts) as f64 * memory.mib_per_voice_channel
-                + users as f64 * memory.mib_per_chat_user,
+            cpu_millicores: BTreeMap::new(),
+            memory_mib: BTreeMap::new(),
             storage_gb: counts.len() as f64 * storage.gb_per_service
                 + users as f64 * storage.mb_per_user / 1000.0
-                + units(Service::Advisor) as f64 * storage.mb_per_agent_day * storage.recording_days / 1000.0,
+                + units(Service::Advisor) as f64 * growth * storage.mb_per_agent_day * storage.recording_days
+                    / 1000.0,
             counts,
-        }
+            caused,
+        };
+        work.cpu_millicores = work.cpu_by_service(catalog);
+        work.memory_mib = work.memory_by_service(catalog, tts_channels);
+        work
     }
 
-    /// Thousandths of a core at the busiest hour: text analysis takes those that speech leaves in the
-    /// idle hours.
-    pub fn cpu_millicores(&self) -> f64 {
-        self.day_cores.max(self.idle_cores) * 1000.0
+    /// Thousandths of a core: speech-to-text, analysis and assessment run in the pods of their services.
+    fn cpu_by_service(&self, catalog: &Catalog) -> BTreeMap<Service, f64> {
+        let cpu = &catalog.cpu;
+        let units = |service| f64::from(self.counts.get(&service).copied().unwrap_or(0)) * self.growth;
+        let cores = |service| match service {
+            Service::Stt => self.stt_lines as f64 / cpu.stt_channels_per_core,
+            Service::Ta => units(Service::Ta) / cpu.ta_channels_per_core,
+            Service::Qa => {
+                units(Service::Qa) / cpu.qa_channels_per_core
+                    + self.qa_items_per_second * cpu.qa_cpu_seconds_per_item
+            }
+            Service::Callbot | Service::Chatbot | Service::Advisor | Service::Tts => 0.0,
+        };
+        self.counts.keys().map(|service| (*service, cores(*service) * 1000.0 * self.headroom)).collect()
+    }
+
+    /// MiB: a voice channel's where its audio is worked on, a user's where the dialogue is.
+    fn memory_by_service(&self, catalog: &Catalog, tts_channels: u64) -> BTreeMap<Service, f64> {
+        let memory = &catalog.memory;
+        let mut held: BTreeMap<Service, f64> = self.counts.keys().map(|service| (*service, 0.0)).collect();
+        let mut add = |service: Option<Service>, mib: f64| {
+            if let Some(held) = service.and_then(|service| held.get_mut(&service)) {
+                *held += mib * self.headroom;
+            }
+        };
+        add(Some(Service::Stt), self.stt_channels as f64 * memory.mib_per_voice_channel);
+        let host = super::places::gpu_host(catalog, &self.counts);
+        add(host, tts_channels as f64 * memory.mib_per_voice_channel);
+        let chatbot = self.counts.contains_key(&Service::Chatbot).then_some(Service::Chatbot);
+        let dialogues = chatbot.or(host).or_else(|| self.counts.keys().next().copied());
+        add(dialogues, self.users as f64 * memory.mib_per_chat_user);
+        held
     }
 
     /// Devices of a type that the GPU work keeps fully busy.
     pub fn devices(&self, catalog: &Catalog, device: &Device) -> f64 {
-        self.tts_lines as f64 / tts_channels(catalog, device)
+        self.headroom
+            * (self.tts_lines as f64 / tts_channels(catalog, device)
+                + self.nlp_per_second / device.nlp_queries_per_second
+                + self.aicm_per_second / device.aicm_searches_per_second)
+    }
+}
+
+impl Caused {
+    /// Devices of a type that its GPU work keeps fully busy on average.
+    pub fn devices(&self, catalog: &Catalog, device: &Device) -> f64 {
+        self.tts_erlangs / tts_channels(catalog, device)
             + self.nlp_per_second / device.nlp_queries_per_second
             + self.aicm_per_second / device.aicm_searches_per_second
     }
 }
 
-/// Text-to-speech channels that a device carries in effect, part of the speech coming from the cache.
-pub(super) fn tts_channels(catalog: &Catalog, device: &Device) -> f64 {
-    let cached = catalog.gpu.tts_cache_share;
-    cached * device.tts_channels_cached + (1.0 - cached) * device.tts_channels_uncached
+fn caused(
+    catalog: &Catalog,
+    demand: &Demand,
+    hour: Hour,
+    service: Service,
+    units: f64,
+    multiplier: f64,
+) -> Caused {
+    let model = catalog.service(service);
+    let items = items_per_hour(catalog, demand, hour, service);
+    // A stand-alone channel has no items of its own: it is taken to be as busy as a call channel.
+    let (stt, tts) = match service {
+        Service::Stt => (1, 0),
+        Service::Tts => (0, 1),
+        _ => (model.stt_channels, model.tts_channels),
+    };
+    let channel_items = items_per_hour(catalog, demand, hour, Service::Callbot);
+    let minutes = catalog.service(Service::Callbot).minutes_per_item;
+    let offered = match service {
+        Service::Callbot | Service::Advisor => items * model.minutes_per_item / MINUTES,
+        Service::Stt | Service::Tts => channel_items * minutes / MINUTES,
+        Service::Chatbot | Service::Ta | Service::Qa => 0.0,
+    };
+    // Of a unit that is offered more than it can take, the rest never becomes work.
+    let taken = if offered > 1.0 { 1.0 / offered } else { 1.0 };
+    let busy = busy_share(catalog, demand, hour);
+    let (stt_channels, tts_channels) = (units * f64::from(stt), units * f64::from(tts));
+    Caused {
+        tts_channels,
+        stt_channels,
+        tts_erlangs: tts_channels * busy,
+        stt_erlangs: stt_channels * busy * catalog.cpu.stt_speech_share,
+        nlp_per_second: units * items * taken * model.nlp_queries_per_item * multiplier / SECONDS,
+        aicm_per_second: units * items * taken * model.aicm_searches_per_item * multiplier / SECONDS,
+        call_erlangs: units * offered,
+    }
 }
 
-/// Erlangs that a voice channel offers: the share of its working hours in which a call is on.
-pub(super) fn busy_share(catalog: &Catalog) -> f64 {
+/// Calls, sessions or consultations of one unit in an hour.
+pub(super) fn items_per_hour(catalog: &Catalog, demand: &Demand, hour: Hour, service: Service) -> f64 {
+    let model = catalog.service(service);
+    if model.items_per_day <= 0.0 || model.hours_per_day <= 0.0 {
+        return 0.0;
+    }
+    let mean = 1.0 / model.hours_per_day;
+    let named = demand.options.busy_hour_share.get(&service).map(|share| share.fraction());
+    // The busiest hour is never below the mean of the working ones.
+    let busy = || named.unwrap_or(model.busy_hour_share).max(mean);
+    let share = match hour {
+        Hour::Mean => mean,
+        Hour::Busy => busy(),
+        Hour::Sized if named.is_some() || demand.options.sized_for == SizedFor::BusyHour => busy(),
+        Hour::Sized => mean,
+    };
+    model.items_per_day * share
+}
+
+/// The hour that a service is sized for.
+pub(super) fn sized_for(demand: &Demand, service: Service) -> SizedFor {
+    // Stand-alone channels are as busy as call channels.
+    let by = match service {
+        Service::Stt | Service::Tts => Service::Callbot,
+        other => other,
+    };
+    let named = demand.options.busy_hour_share.contains_key(&by);
+    if named { SizedFor::BusyHour } else { demand.options.sized_for }
+}
+
+/// The factor on nlp and aicm work at a number of voice channels.
+pub(super) fn load_multiplier(catalog: &Catalog, voice_channels: u64) -> f64 {
+    catalog
+        .load_multipliers
+        .iter()
+        .find(|step| step.up_to_voice_channels == 0 || voice_channels <= step.up_to_voice_channels)
+        .map_or(1.0, |step| step.factor)
+}
+
+/// Text-to-speech channels that a device carries in effect, part of the speech coming from the cache. A
+/// channel takes `1 / cached` of a device while the cache answers and `1 / uncached` else, so that the
+/// harmonic mean of the two is what a device carries.
+pub(super) fn tts_channels(catalog: &Catalog, device: &Device) -> f64 {
+    let cached = catalog.gpu.tts_cache_share;
+    1.0 / (cached / device.tts_channels_cached + (1.0 - cached) / device.tts_channels_uncached)
+}
+
+/// Erlangs that a voice channel carries: the share of the hour in which a call is on.
+pub(super) fn busy_share(catalog: &Catalog, demand: &Demand, hour: Hour) -> f64 {
     let call = catalog.service(Service::Callbot);
     if call.hours_per_day <= 0.0 {
         return 1.0;
     }
-    (call.items_per_day * call.minutes_per_item / (call.hours_per_day * MINUTES)).min(1.0)
+    (items_per_hour(catalog, demand, hour, Service::Callbot) * call.minutes_per_item / MINUTES).min(1.0)
 }
 
 /// Units by service with what each service brings.

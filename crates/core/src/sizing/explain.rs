@@ -1,7 +1,7 @@
 //! Every number of a sizing with its formula, its inputs and its source, and the bottleneck.
 
 use super::capacity::{self, Fit};
-use super::demand::{Work, busy_share, tts_channels};
+use super::demand::{Hour, Work, busy_share, items_per_hour, tts_channels};
 use super::queueing::{erlang_b, erlang_c, lines_for_blocking};
 use super::{Alternative, Model, Sizing, cost};
 use crate::tenant::{Preset, Service};
@@ -40,12 +40,11 @@ fn stages(fit: &Fit) -> [(&'static str, f64); 4] {
 
 /// What each listed plan would be short of: why it was or was not chosen.
 fn plans(model: &Model<'_>) -> Vec<Value> {
-    let sla = &model.demand.sla_target;
     let plan = |preset| {
-        let fit = capacity::listed(model.catalog, preset, &model.work, sla);
+        let fit = capacity::listed(model.catalog, preset, &model.work, model.demand);
         json!({
             "preset": preset,
-            "short_of": fit.shortages(sla).iter().map(|shortage| shortage.as_str()).collect::<Vec<_>>(),
+            "short_of": fit.shortages(model.demand).iter().map(|shortage| shortage.as_str()).collect::<Vec<_>>(),
             "response_time_ms": number(fit.response_time_ms),
         })
     };
@@ -55,8 +54,8 @@ fn plans(model: &Model<'_>) -> Vec<Value> {
 fn work_steps(model: &Model<'_>) -> Vec<Value> {
     let Model { catalog, demand, work, .. } = model;
     let availability = demand.sla_target.availability;
-    let busy = busy_share(catalog);
-    let trunk_lines = lines_for_blocking(work.trunk_erlangs, 1.0 - availability.fraction());
+    let busy = busy_share(catalog, demand, Hour::Sized);
+    let trunk_lines = lines_for_blocking(work.trunk_erlangs, work.blocking);
     let voice = catalog.service(Service::Callbot);
     vec![
         step(
@@ -75,21 +74,23 @@ fn work_steps(model: &Model<'_>) -> Vec<Value> {
         ),
         step(
             "busy_share",
-            "items_per_day x minutes_per_item / (hours_per_day x 60), at most 1",
+            "items_per_hour x minutes_per_item / 60, at most 1",
             json!({
+                "items_per_hour": number(items_per_hour(catalog, demand, Hour::Sized, Service::Callbot)),
                 "items_per_day": voice.items_per_day,
-                "minutes_per_item": voice.minutes_per_item,
                 "hours_per_day": voice.hours_per_day,
+                "minutes_per_item": voice.minutes_per_item,
             }),
             number(busy),
             "catalog services.callbot; stand-alone channels are taken to be as busy",
         ),
         step(
             "telephone_lines",
-            "fewest lines with Erlang B(erlangs, lines) <= 1 - availability; for the trunk, not for the plan",
+            "fewest lines with Erlang B(erlangs, lines) <= blocking; for the trunk, not for the plan",
             json!({
                 "erlangs": number(work.trunk_erlangs),
                 "availability": availability.to_string(),
+                "blocking_target": work.blocking,
                 "share_that_would_wait": number(erlang_c(work.trunk_erlangs, trunk_lines)),
             }),
             json!(trunk_lines),
@@ -97,7 +98,7 @@ fn work_steps(model: &Model<'_>) -> Vec<Value> {
         ),
         step(
             "tts_lines",
-            "fewest lines with Erlang B(erlangs, lines) <= 1 - availability, at most the channels",
+            "fewest lines with Erlang B(erlangs, lines) <= blocking, at most the channels",
             json!({
                 "channels": channels(work, Service::Tts),
                 "erlangs": number(work.tts_erlangs),
@@ -108,7 +109,7 @@ fn work_steps(model: &Model<'_>) -> Vec<Value> {
         ),
         step(
             "stt_lines",
-            "fewest lines with Erlang B(erlangs, lines) <= 1 - availability, at most the channels",
+            "fewest lines with Erlang B(erlangs, lines) <= blocking, at most the channels",
             json!({
                 "channels": channels(work, Service::Stt),
                 "speech_share": catalog.cpu.stt_speech_share,
@@ -127,7 +128,7 @@ fn gpu_steps(model: &Model<'_>) -> Vec<Value> {
     vec![
         step(
             "tts_channels_per_device",
-            "cache_share x cached + (1 - cache_share) x uncached",
+            "1 / (cache_share / cached + (1 - cache_share) / uncached)",
             json!({
                 "cache_share": catalog.gpu.tts_cache_share,
                 "cached": device.tts_channels_cached,
@@ -138,9 +139,10 @@ fn gpu_steps(model: &Model<'_>) -> Vec<Value> {
         ),
         step(
             "gpu_load",
-            "tts_lines / tts_channels_per_device + nlp_per_second / nlp_rate + aicm_per_second / aicm_rate",
+            "headroom x (tts_lines / tts_channels_per_device + nlp_per_second / nlp_rate + aicm_per_second / aicm_rate)",
             json!({
                 "device": device.name,
+                "headroom": work.headroom,
                 "tts_lines": work.tts_lines,
                 "nlp_per_second": number(work.nlp_per_second),
                 "nlp_rate": device.nlp_queries_per_second,
@@ -152,10 +154,11 @@ fn gpu_steps(model: &Model<'_>) -> Vec<Value> {
         ),
         step(
             "gpu_needed",
-            "gpu_load / max(1 - S / target, lowest_utilization), rounded up",
+            "gpu_load / max(1 - factor x S / target, lowest_utilization), rounded up; + the devices that may be lost",
             json!({
                 "service_time_ms": catalog.gpu.service_time_ms,
-                "target_ms": demand.sla_target.response_time_ms,
+                "target_ms": demand.response_time_ms(),
+                "factor": number(demand.options.percentile.of_mean()),
                 "lowest_utilization": catalog.gpu.lowest_utilization,
             }),
             json!(fit.needed.gpu),
@@ -164,16 +167,18 @@ fn gpu_steps(model: &Model<'_>) -> Vec<Value> {
         step(
             "gpu_utilization",
             "gpu_load / gpu",
-            json!({ "gpu": fit.resources.gpu, "gpu_type": fit.gpu_type }),
+            json!({ "gpu_load": number(fit.gpu_load), "gpu": fit.needs.surviving_gpus, "gpu_type": fit.gpu_type }),
             number(fit.utilization),
             "catalog presets; over large the first device whose number is within devices.*.up_to_count",
         ),
         step(
             "response_time_ms",
-            "S / (1 - gpu_utilization); null where the devices can not keep up",
+            "factor x S / (1 - gpu_utilization); null where the devices can not keep up",
             json!({
                 "service_time_ms": catalog.gpu.service_time_ms,
-                "target_ms": demand.sla_target.response_time_ms,
+                "factor": number(demand.options.percentile.of_mean()),
+                "gpu_utilization": number(fit.utilization),
+                "target_ms": demand.response_time_ms(),
             }),
             number(fit.response_time_ms),
             "queue of the GPU stage; catalog gpu.service_time_ms",
@@ -184,12 +189,21 @@ fn gpu_steps(model: &Model<'_>) -> Vec<Value> {
 fn resource_steps(model: &Model<'_>) -> Vec<Value> {
     let Model { catalog, work, fit, .. } = model;
     let (cpu, memory, storage) = (&catalog.cpu, &catalog.memory, &catalog.storage);
-    let containers = work.counts.len() as u64 * u64::from(fit.replicas);
+    let containers: u64 = fit.needs.services.iter().map(|need| u64::from(need.pods)).sum();
+    let own = |asked: u64, step: u64| asked.saturating_add(step);
     vec![
         step(
+            "places",
+            "the GPU stages in the pods of the first service of the order that the tenant has, the others in their own",
+            json!({ "order": catalog.gpu.order, "services": work.counts.keys().collect::<Vec<_>>() }),
+            json!(super::places::places(catalog, &work.counts)),
+            "catalog gpu.order",
+        ),
+        step(
             "cpu",
-            "max(stt_lines / stt_per_core + qa / qa_per_core + qa_items_per_second x qa_seconds, ta / ta_per_core) + containers x request",
+            "headroom x 1000 x (stt_lines / stt_per_core + qa / qa_per_core + qa_items_per_second x qa_seconds + ta / ta_per_core) + containers x own",
             json!({
+                "headroom": work.headroom,
                 "stt_lines": work.stt_lines,
                 "stt_per_core": cpu.stt_channels_per_core,
                 "qa": channels(work, Service::Qa),
@@ -199,25 +213,40 @@ fn resource_steps(model: &Model<'_>) -> Vec<Value> {
                 "ta": channels(work, Service::Ta),
                 "ta_per_core": cpu.ta_channels_per_core,
                 "containers": containers,
-                "request": format!("{}m", catalog.requests.cpu_millicores),
+                "own": own(catalog.requests.cpu_millicores, catalog.limits.cpu_step_millicores),
             }),
             json!(fit.needed.cpu_text()),
-            "catalog cpu, requests; text analysis runs in the idle hours of speech; at least what gives the lightest service's pods their request",
+            "catalog cpu, requests, limits; a container's own: its request and a step of rounding",
+        ),
+        step(
+            "stt_pods_cpu",
+            "1000 x headroom x stt_lines_of_pods / stt_per_core + containers x own, the other services' work added",
+            json!({
+                "stt_lines_of_pods": (fit.needs.services.iter())
+                    .map(|need| u64::from(need.pods) * need.stt_lines)
+                    .sum::<u64>(),
+                "stt_per_core": cpu.stt_channels_per_core,
+                "headroom": work.headroom,
+                "containers": containers,
+            }),
+            json!(format!("{:.0}m", fit.needs.cpu.good.ceil())),
+            "Erlang B for each pod, as calls come to one of them at random",
         ),
         step(
             "memory",
-            "(stt + tts) x mib_per_voice_channel + users x mib_per_chat_user + containers x request",
+            "headroom x ((stt + tts) x mib_per_voice_channel + users x mib_per_chat_user) + containers x own",
             json!({
+                "headroom": work.headroom,
                 "stt": channels(work, Service::Stt),
                 "tts": channels(work, Service::Tts),
                 "users": work.users,
                 "mib_per_voice_channel": memory.mib_per_voice_channel,
                 "mib_per_chat_user": memory.mib_per_chat_user,
                 "containers": containers,
-                "request": format!("{}Mi", catalog.requests.memory_mib),
+                "own": own(catalog.requests.memory_mib, catalog.limits.memory_step_mib),
             }),
             json!(fit.needed.memory_text()),
-            "catalog memory, requests; users: the larger of chatbot and concurrent_users; at least what gives the lightest service's pods their request",
+            "catalog memory, requests, limits; users: the larger of chatbot and concurrent_users",
         ),
         step(
             "storage",

@@ -1,107 +1,150 @@
 //! Dealing the plan out: replicas, requests, limits and GPUs of each service's pods.
 //!
-//! Limits split the envelope by weight, rounded down, so that the containers always fit it. GPUs go
-//! to the services in the catalog's order, one a replica. A service gets them only if every replica
-//! gets one, since the pods of one Deployment are alike; the first one gets as many pods as there are
-//! GPUs where these are fewer than its replicas. GPUs that are left over make more replicas of the
-//! services that have them, as long as each pod's share holds what it asks for.
+//! Every container first gets what it asks of the scheduler, then what its work needs, level by level,
+//! then the rest of the plan goes by the services' weights: a service whose need is over its weight's
+//! share keeps its need, and the others share what that leaves. Limits are whole steps, and no pod is
+//! larger than a node.
 
 use super::capacity::Fit;
 use super::demand::Work;
+use super::needs::{Levels, Need, weight};
 use super::{ContainerResources, ServicePlan};
-use crate::catalog::{Catalog, ServiceModel};
-use crate::tenant::Service;
-
-/// A service's part of the envelope.
-struct Part {
-    service: Service,
-    cpu_millicores: u64,
-    memory_mib: u64,
-    replicas: u32,
-    /// GPUs of each pod.
-    gpu: u64,
-}
+use crate::catalog::Catalog;
 
 /// The services of a tenant, in listing order.
 pub(super) fn services(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<ServicePlan> {
-    let mut parts = parts(catalog, work, fit);
-    deal_gpus(catalog, &mut parts, fit.resources.gpu);
-    let (asked, steps) = (&catalog.requests, &catalog.limits);
-    parts
-        .into_iter()
-        .zip(work.counts.values())
-        .map(|(part, count)| {
-            let pods = u64::from(part.replicas);
-            let limits = ContainerResources {
-                cpu_millicores: rounded_down(part.cpu_millicores / pods, steps.cpu_step_millicores),
-                memory_mib: rounded_down(part.memory_mib / pods, steps.memory_step_mib),
-                gpu: part.gpu,
-            };
+    let needs = &fit.needs.services;
+    let (asked, steps, node) = (&catalog.requests, &catalog.limits, &catalog.nodes);
+    let parts = |level: fn(&Need) -> Levels, memory: bool| -> Vec<Part> {
+        let part = |need: &Need| {
+            let weight = weight(catalog.service(need.service), memory);
+            Part { pods: u64::from(need.pods), weight, levels: level(need) }
+        };
+        needs.iter().map(part).collect()
+    };
+    let cpu =
+        Deal { step: steps.cpu_step_millicores, request: asked.cpu_millicores, most: node.cpu_millicores };
+    let memory = Deal { step: steps.memory_step_mib, request: asked.memory_mib, most: node.memory_mib };
+    let cpu = cpu.deal(fit.resources.cpu_millicores, &parts(|need| need.cpu, false));
+    let memory = memory.deal(fit.resources.memory_mib, &parts(|need| need.memory, true));
+    let amounts = cpu.into_iter().zip(memory);
+    needs
+        .iter()
+        .zip(amounts)
+        .map(|(need, (cpu_millicores, memory_mib))| {
+            let limits = ContainerResources { cpu_millicores, memory_mib, gpu: need.gpu };
             let requests = ContainerResources {
-                cpu_millicores: asked.cpu_millicores.min(limits.cpu_millicores),
-                memory_mib: asked.memory_mib.min(limits.memory_mib),
-                gpu: part.gpu,
+                cpu_millicores: asked.cpu_millicores.min(cpu_millicores),
+                memory_mib: asked.memory_mib.min(memory_mib),
+                gpu: need.gpu,
             };
-            ServicePlan { service: part.service, count: *count, replicas: part.replicas, requests, limits }
+            let count = work.counts.get(&need.service).copied().unwrap_or(0);
+            ServicePlan { service: need.service, count, replicas: need.pods, requests, limits }
         })
         .collect()
 }
 
-/// The envelope's CPU and memory by weight, without GPUs.
-fn parts(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<Part> {
-    let total = |weight: fn(&ServiceModel) -> u64| -> u64 {
-        work.counts.keys().map(|service| weight(catalog.service(*service))).sum()
-    };
-    let (cpu_weights, memory_weights) = (total(|model| model.cpu_weight), total(|model| model.memory_weight));
-    let share = |amount: u64, weight: u64, weights: u64| {
-        let share = u128::from(amount) * u128::from(weight) / u128::from(weights.max(1));
-        u64::try_from(share).unwrap_or(u64::MAX)
-    };
-    let part = |service: &Service| {
-        let model = catalog.service(*service);
-        Part {
-            service: *service,
-            cpu_millicores: share(fit.resources.cpu_millicores, model.cpu_weight, cpu_weights),
-            memory_mib: share(fit.resources.memory_mib, model.memory_weight, memory_weights),
-            replicas: fit.replicas,
-            gpu: 0,
-        }
-    };
-    work.counts.keys().map(part).collect()
+/// One service's claim on a resource.
+struct Part {
+    pods: u64,
+    weight: u64,
+    /// Of each pod.
+    levels: Levels,
 }
 
-fn deal_gpus(catalog: &Catalog, parts: &mut [Part], gpus: u64) {
-    let mut left = gpus;
-    let mut takers = Vec::new();
-    for service in &catalog.gpu.order {
-        let Some(index) = parts.iter().position(|part| part.service == *service) else { continue };
-        let part = &mut parts[index];
-        if takers.is_empty() && left < u64::from(part.replicas) {
-            part.replicas = u32::try_from(left).unwrap_or(u32::MAX);
+/// How one resource is dealt.
+struct Deal {
+    step: u64,
+    request: u64,
+    most: u64,
+}
+
+impl Deal {
+    /// What each pod of each part gets of an envelope.
+    fn deal(&self, envelope: u64, parts: &[Part]) -> Vec<u64> {
+        let mut each = vec![self.request; parts.len()];
+        let levels: [fn(&Levels) -> f64; 3] =
+            [|levels| levels.least, |levels| levels.good, |levels| levels.ample];
+        for level in levels {
+            let wanted = |part: &Part| self.rounded_up(level(&part.levels)).min(self.most.max(self.request));
+            self.raise(envelope, parts, &mut each, wanted);
         }
-        if left >= u64::from(part.replicas) {
-            left -= u64::from(part.replicas);
-            part.gpu = 1;
-            takers.push(index);
+        self.rest(envelope, parts, &mut each);
+        each
+    }
+
+    /// Gives every part what it wants, or all of them the same share of it.
+    fn raise(&self, envelope: u64, parts: &[Part], each: &mut [u64], wanted: impl Fn(&Part) -> u64) {
+        let left = envelope.saturating_sub(taken(parts, each));
+        let missing: Vec<u64> =
+            parts.iter().zip(each.iter()).map(|(part, has)| wanted(part).saturating_sub(*has)).collect();
+        let sum: u128 =
+            missing.iter().zip(parts).map(|(more, part)| u128::from(*more) * u128::from(part.pods)).sum();
+        for (has, more) in each.iter_mut().zip(&missing) {
+            *has += if sum <= u128::from(left) {
+                *more
+            } else {
+                let share = u128::from(*more) * u128::from(left) / sum;
+                let share = u64::try_from(share).unwrap_or(u64::MAX);
+                share - share % self.step
+            };
         }
     }
-    let among = takers.len() as u64;
-    for (place, index) in takers.into_iter().enumerate() {
-        let more = left / among + u64::from((place as u64) < left % among);
-        let part = &mut parts[index];
-        let room = most_pods(catalog, part).saturating_sub(u64::from(part.replicas));
-        let more = u32::try_from(more.min(room)).unwrap_or(u32::MAX);
-        part.replicas = part.replicas.saturating_add(more);
+
+    /// Deals by weight what no need has taken.
+    fn rest(&self, envelope: u64, parts: &[Part], each: &mut [u64]) {
+        let has = |each: &[u64], index: usize| u128::from(each[index]) * u128::from(parts[index].pods);
+        // Those over their weight's share keep what they have; the others share what that leaves.
+        let mut sharing: Vec<usize> = (0..parts.len()).collect();
+        let mut wanted: Vec<u128> = (0..parts.len()).map(|index| has(each, index)).collect();
+        while !sharing.is_empty() {
+            let kept: u128 =
+                (0..parts.len()).filter(|index| !sharing.contains(index)).map(|index| has(each, index)).sum();
+            let amount = u128::from(envelope).saturating_sub(kept);
+            let weights: u128 = sharing.iter().map(|index| u128::from(parts[*index].weight)).sum();
+            let share = |index: usize| amount * u128::from(parts[index].weight) / weights.max(1);
+            let (below, over): (Vec<usize>, Vec<usize>) =
+                sharing.iter().partition(|index| has(each, **index) <= share(**index));
+            if over.is_empty() {
+                for index in below {
+                    wanted[index] = share(index);
+                }
+                break;
+            }
+            sharing = below;
+        }
+        for (index, part) in parts.iter().enumerate() {
+            let target =
+                u64::try_from(wanted[index] / u128::from(part.pods)).unwrap_or(u64::MAX).min(self.most);
+            let whole = if target < self.step { target } else { target - target % self.step };
+            each[index] = each[index].max(whole);
+        }
+        // What rounding left goes out in whole steps, first to whom it is owed most.
+        for _ in 0..4 * parts.len() {
+            let left = envelope.saturating_sub(taken(parts, each));
+            let fits = |index: &usize| {
+                let unit = self.step.saturating_mul(parts[*index].pods);
+                unit <= left
+                    && each[*index].saturating_add(self.step) <= self.most
+                    && each[*index] >= self.step
+            };
+            let owed = |index: &usize| wanted[*index].saturating_sub(has(each, *index));
+            let Some(next) = (0..parts.len()).filter(fits).filter(|index| owed(index) > 0).max_by_key(owed)
+            else {
+                break;
+            };
+            each[next] += self.step;
+        }
+    }
+
+    fn rounded_up(&self, amount: f64) -> u64 {
+        // The last bits of a division are no reason for another step.
+        let whole = (amount - 1e-6).ceil().max(0.0) as u64;
+        whole.div_ceil(self.step).saturating_mul(self.step)
     }
 }
 
-/// Pods at which a service's part still holds what each of them asks for.
-fn most_pods(catalog: &Catalog, part: &Part) -> u64 {
-    let asked = &catalog.requests;
-    (part.cpu_millicores / asked.cpu_millicores).min(part.memory_mib / asked.memory_mib)
-}
-
-/// A whole number of steps where there is at least one.
-fn rounded_down(amount: u64, step: u64) -> u64 {
-    if amount < step { amount } else { amount - amount % step }
+fn taken(parts: &[Part], each: &[u64]) -> u64 {
+    let sum: u128 = parts.iter().zip(each).map(|(part, has)| u128::from(part.pods) * u128::from(*has)).sum();
+    u64::try_from(sum).unwrap_or(u64::MAX)
 }

@@ -21,6 +21,7 @@ fn demand(services: &[(Service, u32)], availability: &str, response_time_ms: u32
             response_time_ms,
             concurrent_users: None,
         },
+        options: SizingOptions::default(),
     }
 }
 
@@ -83,7 +84,7 @@ fn my_ai_service_s_pods_are_the_contract_s() {
     assert_eq!(total(|limits| limits.cpu_millicores), 24_000);
     assert_eq!(total(|limits| limits.gpu), 3);
     // 5 GiB over three pods is no whole number of MiB: 32 GiB but for the rounding.
-    assert_eq!(total(|limits| limits.memory_mib), 32_768 - 4 * 2);
+    assert_eq!(total(|limits| limits.memory_mib), 32_768 - 2);
 }
 
 #[test]
@@ -107,6 +108,8 @@ fn a_named_plan_that_is_too_small_is_honoured_and_says_what_is_short() {
     let short: Vec<_> = sizing.warnings.iter().map(|warning| warning.short_of.as_str()).collect();
     assert_eq!(short, ["cpu", "memory", "gpu", "availability"]);
     assert!(sizing.warnings.iter().all(|warning| warning.suggested_preset == Preset::Large));
+    let services: Vec<_> = sizing.warnings.iter().map(|warning| warning.service).collect();
+    assert_eq!(services, [Some(Service::Stt), Some(Service::Callbot), Some(Service::Callbot), None]);
 }
 
 #[test]
@@ -159,7 +162,7 @@ fn each_step_of_load_gets_the_next_plan() {
 }
 
 #[test]
-fn text_analysis_takes_the_cores_that_speech_leaves_in_the_idle_hours() {
+fn each_service_s_cpu_work_is_needed_beside_the_others() {
     let needed = |services: &[(Service, u32)]| {
         let demand = demand(services, "99%", 300);
         let calculation = calculate(catalog(), &demand);
@@ -171,11 +174,13 @@ fn text_analysis_takes_the_cores_that_speech_leaves_in_the_idle_hours() {
             .expect("CPU")
             .parse()
             .expect("a number");
-        millicores - cpu["inputs"]["containers"].as_u64().expect("containers") * 200
+        let of = |name: &str| cpu["inputs"][name].as_u64().expect(name);
+        millicores - of("containers") * of("own")
     };
-    assert_eq!(needed(&[(Service::Ta, 10)]), 10_000);
-    assert_eq!(needed(&[(Service::Ta, 10), (Service::Stt, 30)]), 10_000);
-    assert!(needed(&[(Service::Ta, 1), (Service::Stt, 60)]) > 5000);
+    let (analysis, speech) = (needed(&[(Service::Ta, 10)]), needed(&[(Service::Stt, 30)]));
+    assert_eq!(analysis, 10_000);
+    // The limits of pods stand day and night, so that no hour's work can lend another its own.
+    assert!(needed(&[(Service::Ta, 10), (Service::Stt, 30)]).abs_diff(analysis + speech) <= 1);
     assert_eq!(needed(&[(Service::Qa, 100)]), 2000);
 }
 
@@ -189,7 +194,7 @@ fn quality_assessment_counts_the_items_of_the_other_services() {
 }
 
 #[test]
-fn gpus_go_in_order_and_what_is_left_makes_more_pods() {
+fn all_gpus_are_where_the_gpu_work_is_one_a_pod() {
     let plans = |preset, services: &[(Service, u32)]| -> Vec<(&'static str, u32, u64)> {
         let mut demand = demand(services, "99%", 500);
         demand.preset = Some(preset);
@@ -197,13 +202,83 @@ fn gpus_go_in_order_and_what_is_left_makes_more_pods() {
         services.iter().map(|plan| (plan.service.as_str(), plan.replicas, plan.limits.gpu)).collect()
     };
     let large = plans(Preset::Large, &[(Service::Callbot, 10), (Service::Advisor, 10)]);
-    assert_eq!(large, [("callbot", 3, 1), ("advisor", 3, 0), ("stt", 3, 0), ("tts", 3, 1)]);
-    let alone = plans(Preset::Large, &[(Service::Advisor, 10)]);
-    assert_eq!(alone, [("advisor", 6, 1), ("stt", 3, 0)]);
-    let micro = plans(Preset::Micro, &[(Service::Tts, 5), (Service::Qa, 5)]);
-    assert_eq!(micro, [("tts", 1, 1), ("qa", 1, 0)]);
+    assert_eq!(large, [("callbot", 6, 1), ("advisor", 3, 0), ("stt", 3, 0), ("tts", 3, 0)]);
+    let agents = plans(Preset::Large, &[(Service::Advisor, 10)]);
+    assert_eq!(agents, [("advisor", 6, 1), ("stt", 3, 0)]);
+    let speech = plans(Preset::Micro, &[(Service::Tts, 5), (Service::Qa, 5)]);
+    assert_eq!(speech, [("tts", 1, 1), ("qa", 1, 0)]);
     let chat = plans(Preset::Medium, &[(Service::Chatbot, 10)]);
-    assert_eq!(chat, [("chatbot", 3, 0)]);
+    assert_eq!(chat, [("chatbot", 3, 1)]);
+    // Nothing of these needs a GPU, so that no pod has one.
+    let batch = plans(Preset::Small, &[(Service::Stt, 10), (Service::Ta, 2)]);
+    assert_eq!(batch, [("stt", 2, 0), ("ta", 2, 0)]);
+}
+
+#[test]
+fn every_gpu_stage_of_every_order_runs_where_the_tenant_s_gpus_are() {
+    for units in [1, 40, 400, 100_000] {
+        for set in 1..1_u32 << Service::ALL.len() {
+            let services = Service::ALL.into_iter().enumerate();
+            let ordered: Vec<_> = (services.filter(|(bit, _)| set & (1 << bit) != 0))
+                .map(|(_, service)| (service, units))
+                .collect();
+            let sizing = size(catalog(), &demand(&ordered, "99.9%", 250));
+            let with_gpu: Vec<Service> =
+                sizing.services.iter().filter(|plan| plan.limits.gpu > 0).map(|plan| plan.service).collect();
+            let hosts: std::collections::BTreeSet<Service> = (sizing.places.iter())
+                .filter(|(stage, _)| stage.is_on_gpu())
+                .map(|(_, place)| *place)
+                .collect();
+            assert_eq!(with_gpu, hosts.iter().copied().collect::<Vec<_>>(), "{ordered:?}");
+            let given: u64 =
+                sizing.services.iter().map(|plan| plan.limits.gpu * u64::from(plan.replicas)).sum();
+            assert_eq!(given, if hosts.is_empty() { 0 } else { sizing.resources.gpu }, "{ordered:?}");
+        }
+    }
+}
+
+#[test]
+fn a_device_carries_the_harmonic_mean_of_what_it_does_with_the_cache_and_without() {
+    let channels = |name: &str| {
+        let device = catalog().device(name);
+        (demand::tts_channels(catalog(), device) * 10.0).round() / 10.0
+    };
+    assert_eq!([channels("t4"), channels("v100"), channels("l40s")], [41.4, 124.2, 165.6]);
+}
+
+#[test]
+fn speech_recognition_s_pods_hold_its_lines_in_every_plan_that_is_chosen() {
+    for callbots in [1, 7, 42, 100, 260, 1000, 20_000] {
+        let demand = demand(&[(Service::Callbot, callbots), (Service::Chatbot, 50)], "99.9%", 250);
+        let sizing = size(catalog(), &demand);
+        for service in report(catalog(), &demand, &sizing) {
+            for stage in service.stages.iter().filter(|stage| stage.stage == Stage::Stt) {
+                let hour = &stage.mean_hour;
+                assert!(hour.utilization < 1.0, "{callbots}: {stage:?}");
+                // Channels bound the lines of few calls; there the formula for endless sources is above.
+                let blocking = hour.blocking.expect("lines block");
+                assert!(blocking <= 0.001 || callbots < 40, "{callbots}: {stage:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_chat_users_get_pods_that_fit_a_node() {
+    let sizing = size(catalog(), &demand(&[(Service::Chatbot, 100_000)], "99.9%", 300));
+    let chatbot = &sizing.services[0];
+    assert!(chatbot.replicas > 6 && chatbot.limits.gpu == 1, "{chatbot:?}");
+    assert!(chatbot.limits.memory_mib <= catalog().nodes.memory_mib, "{chatbot:?}");
+}
+
+#[test]
+fn all_of_the_time_gets_no_fewer_replicas_than_the_most_that_can_be_promised() {
+    let text = crate::catalog::EMBEDDED.replacen("pod_share = 0.999", "pod_share = 0.9", 1);
+    let catalog = Catalog::parse(&text).expect("valid");
+    let replicas = |availability: &str| {
+        size(&catalog, &demand(&[(Service::Stt, 5)], availability, 300)).services[0].replicas
+    };
+    assert_eq!([replicas("99.9999%"), replicas("100%")], [6, 6]);
 }
 
 #[test]

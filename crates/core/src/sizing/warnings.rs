@@ -1,9 +1,9 @@
 //! What a plan is expected to be short of, in words, with the way out.
 
-use super::SizingWarning;
 use super::capacity::{Fit, Shortage, fastest_response_ms};
-use crate::catalog::Catalog;
-use crate::tenant::SlaTarget;
+use super::needs::Need;
+use super::{Model, ServicePlan, SizingWarning};
+use crate::tenant::Service;
 use crate::text::Message;
 
 /// What would do instead of a plan.
@@ -15,20 +15,57 @@ enum Remedy {
     Grown,
 }
 
-/// A warning for each shortage of a plan; `enough` is the plan that the calculator would choose.
-pub(super) fn warnings(catalog: &Catalog, fit: &Fit, enough: &Fit, sla: &SlaTarget) -> Vec<SizingWarning> {
+/// A warning for each shortage of the plan that is given; `enough` is the one that the calculator would
+/// choose.
+pub(super) fn warnings(model: &Model<'_>, enough: &Fit, services: &[ServicePlan]) -> Vec<SizingWarning> {
+    let fit = &model.fit;
     let remedy = if enough.preset == fit.preset { Remedy::Grown } else { Remedy::Larger };
-    fit.shortages(sla)
+    fit.shortages(model.demand)
         .into_iter()
-        .map(|shortage| SizingWarning {
-            message: message(catalog, fit, sla, shortage, remedy).with("preset", enough.preset),
-            short_of: shortage.as_str().to_owned(),
-            suggested_preset: enough.preset,
+        .map(|shortage| {
+            let service = short_service(model, shortage, services);
+            let message = message(model, shortage, remedy).with("preset", enough.preset);
+            let message = match service {
+                Some(service) => message.with("service", service),
+                None => message.with("service", "-"),
+            };
+            SizingWarning {
+                message,
+                short_of: shortage.as_str().to_owned(),
+                service,
+                suggested_preset: enough.preset,
+            }
         })
         .collect()
 }
 
-fn message(catalog: &Catalog, fit: &Fit, sla: &SlaTarget, shortage: Shortage, remedy: Remedy) -> Message {
+/// The service that a shortage hits: whose pods get least of what they need, or whose requests are most
+/// of what the GPUs can not carry in time.
+fn short_service(model: &Model<'_>, shortage: Shortage, services: &[ServicePlan]) -> Option<Service> {
+    let worst = |need: fn(&Need) -> f64, has: fn(&ServicePlan) -> u64| {
+        let met = |(need_of, plan): &(&Need, &ServicePlan)| has(plan) as f64 / need(need_of).max(1e-9);
+        let pairs = model.fit.needs.services.iter().zip(services);
+        pairs.min_by(|left, right| met(left).total_cmp(&met(right))).map(|(need, _)| need.service)
+    };
+    match shortage {
+        Shortage::Cpu => worst(|need| need.cpu.least, |plan| plan.limits.cpu_millicores),
+        Shortage::Blocking => worst(|need| need.cpu.good, |plan| plan.limits.cpu_millicores),
+        Shortage::Memory => worst(|need| need.memory.least, |plan| plan.limits.memory_mib),
+        Shortage::Gpu | Shortage::ResponseTime => {
+            let device = model.catalog.device(&model.fit.gpu_type);
+            let load = |service: &Service| {
+                model.work.caused.get(service).map_or(0.0, |caused| caused.devices(model.catalog, device))
+            };
+            let services = model.work.caused.keys().copied();
+            services.max_by(|left, right| load(left).total_cmp(&load(right)))
+        }
+        Shortage::Storage | Shortage::Availability | Shortage::Survival => None,
+    }
+}
+
+fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy) -> Message {
+    let Model { catalog, demand, fit, .. } = model;
+    let sla = &demand.sla_target;
     let new = |larger, grown| Message::new(if remedy == Remedy::Larger { larger } else { grown });
     let (needed, plan) = (&fit.needed, &fit.resources);
     match shortage {
@@ -45,8 +82,8 @@ fn message(catalog: &Catalog, fit: &Fit, sla: &SlaTarget, shortage: Shortage, re
             .with("needed", needed.storage_text())
             .with("available", plan.storage_text()),
         Shortage::ResponseTime => {
-            let fastest = fastest_response_ms(catalog).ceil();
-            let unreachable = f64::from(sla.response_time_ms) < fastest;
+            let fastest = fastest_response_ms(catalog, demand).ceil();
+            let unreachable = f64::from(demand.response_time_ms()) < fastest;
             let message = if unreachable {
                 Message::new("sizing.response_time_unreachable").with("fastest", format!("{fastest}ms"))
             } else {
@@ -54,8 +91,13 @@ fn message(catalog: &Catalog, fit: &Fit, sla: &SlaTarget, shortage: Shortage, re
             };
             message
                 .with("expected", format!("{:.0}ms", fit.response_time_ms.ceil()))
-                .with("target", format!("{}ms", sla.response_time_ms))
+                .with("target", format!("{}ms", demand.response_time_ms()))
         }
+        Shortage::Blocking => new("sizing.short_of_blocking", "sizing.short_of_blocking_in_largest")
+            .with("needed", format!("{:.0}m", fit.needs.cpu.good.ceil()))
+            .with("available", plan.cpu_text())
+            .with("target", percent(model.work.blocking)),
+        Shortage::Survival => new("sizing.short_of_survival", "sizing.short_of_survival_in_largest"),
         Shortage::Availability => {
             let everything = sla.availability.fraction() >= 1.0;
             let message = if everything {
@@ -69,7 +111,7 @@ fn message(catalog: &Catalog, fit: &Fit, sla: &SlaTarget, shortage: Shortage, re
 }
 
 /// A share in percent, rounded down to the four decimals that availabilities have.
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     let text = format!("{:.4}", (share * 1e6 + 1e-6).floor() / 1e4);
     format!("{}%", text.trim_end_matches('0').trim_end_matches('.'))
 }

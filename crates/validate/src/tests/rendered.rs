@@ -4,7 +4,7 @@ use super::super::{Report, validate_manifest};
 use super::catalog;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
-use ecp_core::sizing::{Demand, ServicePlan, size};
+use ecp_core::sizing::{ServicePlan, SizingOptions, size};
 use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
@@ -15,21 +15,20 @@ fn tenant(preset: Preset, services: &[(Service, u32)]) -> Tenant {
         response_time_ms: 200,
         concurrent_users: Some(200),
     };
-    let service_requirements: ecp_core::tenant::ServiceRequirements = services.iter().copied().collect();
-    let demand =
-        Demand { preset: Some(preset), service_requirements: service_requirements.clone(), sla_target };
+    let spec = TenantSpec {
+        name: "내 AI 서비스".into(),
+        preset: Some(preset),
+        service_requirements: services.iter().copied().collect(),
+        sla_target,
+        description: None,
+        demo_fault: None,
+        sizing: SizingOptions::default(),
+    };
     let accepted_at = "2024-01-20T14:30:00Z".parse().unwrap();
     Tenant {
         id: TenantId::parse("my-ai-service").unwrap(),
-        spec: TenantSpec {
-            name: "내 AI 서비스".into(),
-            preset: Some(preset),
-            service_requirements,
-            sla_target,
-            description: None,
-            demo_fault: None,
-        },
-        sizing: size(catalog(), &demand),
+        sizing: size(catalog(), &spec.demand()),
+        spec,
         status: TenantStatus::Pending,
         generation: 1,
         incarnation: Default::default(),

@@ -529,6 +529,7 @@ fn tenant(name: &str, now: Timestamp, demo_fault: Option<DemoFault>) -> Tenant {
             },
             description: None,
             demo_fault,
+            sizing: ecp_core::sizing::SizingOptions::default(),
         },
         sizing: Sizing {
             preset: Preset::Medium,
@@ -539,6 +540,7 @@ fn tenant(name: &str, now: Timestamp, demo_fault: Option<DemoFault>) -> Tenant {
             operator_cost_usd: 4000,
             deployment_time: DeploymentTime { min_minutes: 15, max_minutes: 20 },
             warnings: vec![],
+            places: ecp_core::sizing::Places::new(),
         },
         status: TenantStatus::Pending,
         generation: 1,

@@ -99,7 +99,9 @@ fn whatever_an_object_names_exists() {
     assert_eq!(redis["spec"]["ports"][0]["port"], 6379);
     let config = as_json(find(&manifest, "ConfigMap", "service-config"));
     assert_eq!(config["data"]["STT_URL"], "http://stt-service");
-    assert_eq!(config["data"]["TTS_URL"], "http://tts-service");
+    for work in ["TTS_URL", "NLP_URL", "AICM_URL"] {
+        assert_eq!(config["data"][work], "http://callbot-service");
+    }
 }
 
 #[test]
@@ -189,8 +191,9 @@ fn only_the_flows_that_are_needed_pass() {
         json!({"podSelector": {}, "policyTypes": ["Ingress", "Egress"], "ingress": [], "egress": []})
     );
     assert_eq!(let_in(&manifest, "stt"), ["callbot+advisor"]);
-    assert_eq!(let_in(&manifest, "tts"), ["callbot"]);
-    assert_eq!(let_in(&manifest, "callbot"), Vec::<String>::new());
+    // The plan's GPUs are callbot's, so that everybody's synthesis and queries go there, its own too.
+    assert_eq!(let_in(&manifest, "tts"), Vec::<String>::new());
+    assert_eq!(let_in(&manifest, "callbot"), ["callbot+chatbot+advisor+tts"]);
 
     let external = |service: &str| {
         let policy = as_json(find(&manifest, "NetworkPolicy", service));
@@ -303,7 +306,7 @@ fn a_service_grows_only_into_what_the_plan_leaves() {
     roomy.resources.cpu_millicores += 2 * 1500 + 2000;
     roomy.resources.memory_mib += 8192;
     // No GPU is left for callbot, so chatbot takes what is free, and then advisor.
-    assert_eq!(most_replicas(&roomy), [3, 6, 3, 3, 3]);
+    assert_eq!(most_replicas(&roomy), [3, 6, 4, 3, 3]);
     roomy.resources.gpu += 1;
     assert_eq!(most_replicas(&roomy), [4, 5, 3, 3, 3]);
 }

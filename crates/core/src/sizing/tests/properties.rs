@@ -45,6 +45,7 @@ prop_compose! {
             preset: preset.map(|index| Preset::ALL[index]),
             service_requirements,
             sla_target: SlaTarget { availability: Availability(ppm), response_time_ms, concurrent_users },
+            options: SizingOptions::default(),
         }
     }
 }

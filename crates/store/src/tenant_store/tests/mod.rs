@@ -133,6 +133,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
             },
             description: None,
             demo_fault: None,
+            sizing: ecp_core::sizing::SizingOptions::default(),
         },
         sizing: Sizing {
             preset: Preset::Medium,
@@ -143,6 +144,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
             operator_cost_usd: 1_000,
             deployment_time: DeploymentTime { min_minutes: 15, max_minutes: 20 },
             warnings: Vec::new(),
+            places: ecp_core::sizing::Places::new(),
         },
         status: TenantStatus::Pending,
         generation: 1,

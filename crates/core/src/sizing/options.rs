@@ -1,0 +1,122 @@
+//! What a planner may ask for beyond units and SLA. Everything is optional: without it, an order means
+//! what it always meant.
+
+use crate::tenant::Service;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A share in parts per million, so that `12.5%` is kept exactly; growth may be over the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Share(pub u32);
+
+impl Share {
+    /// The share as a fraction of one.
+    pub fn fraction(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}.{:04}", self.0 / 10_000, self.0 % 10_000);
+        write!(f, "{}%", text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// Which hour of the day a tenant is sized for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SizedFor {
+    /// The mean of the working hours.
+    #[default]
+    MeanHour,
+    /// The busiest hour, by the service's share of the day's items that come in it.
+    BusyHour,
+}
+
+/// Which figure of the response time has to keep the SLA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Percentile {
+    /// The mean.
+    #[default]
+    Mean,
+    /// What 95 of 100 requests stay within.
+    P95,
+    /// What 99 of 100 requests stay within.
+    P99,
+}
+
+/// What a tenant goes on carrying its load without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Survives {
+    /// Nothing in particular.
+    #[default]
+    Nothing,
+    /// Any one GPU.
+    Device,
+    /// Any one node, on which one pod of each service is.
+    Node,
+}
+
+macro_rules! choices {
+    ($name:ident: $($variant:ident = $text:literal),+) => {
+        impl $name {
+            /// Every choice.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The spelling of requests and answers.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+choices!(SizedFor: MeanHour = "mean_hour", BusyHour = "busy_hour");
+choices!(Percentile: Mean = "mean", P95 = "p95", P99 = "p99");
+choices!(Survives: Nothing = "nothing", Device = "device", Node = "node");
+
+impl Percentile {
+    /// How many times the mean it is, on a device that is used by many: the time in the queue and on the
+    /// device is exponential, so that a share `q` stays within `ln(1 / (1 - q))` means.
+    pub fn of_mean(self) -> f64 {
+        match self {
+            Self::Mean => 1.0,
+            Self::P95 => 20.0_f64.ln(),
+            Self::P99 => 100.0_f64.ln(),
+        }
+    }
+}
+
+/// The optional inputs of a sizing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SizingOptions {
+    /// The hour that is sized for; a service whose share of the busy hour is named is always sized for
+    /// that.
+    pub sized_for: SizedFor,
+    /// Share of a day's items that come in the busiest hour, by service; else the catalog's.
+    pub busy_hour_share: BTreeMap<Service, Share>,
+    /// Share of calls that may find every line busy; else what the availability leaves.
+    pub blocking: Option<Share>,
+    /// The figure of the response time that has to keep the SLA.
+    pub percentile: Percentile,
+    /// Response time by service in milliseconds, where it is another than the tenant's.
+    pub response_time_ms: BTreeMap<Service, u32>,
+    /// What is kept free on top of what the work needs.
+    pub headroom: Share,
+    /// By how much the load is to grow before the tenant is sized again.
+    pub growth: Share,
+    /// What may be lost without missing the SLA.
+    pub survives: Survives,
+}
+
+impl SizingOptions {
+    /// True where nothing was asked for.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
