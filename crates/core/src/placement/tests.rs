@@ -88,6 +88,7 @@ fn tenant(name: &str, sizing: Sizing) -> Arc<Tenant> {
         sizing,
         status,
         generation: 1,
+        incarnation: Default::default(),
         deployment_id,
         created_at,
         updated_at,

@@ -116,7 +116,8 @@ async fn one_clock_that_is_ahead_blinds_no_alert_and_raises_none_before_its_time
     let clock = Arc::new(ManualClock::at("2024-01-20T15:00:00Z"));
     let server = TestServer::builder().clock(clock.clone()).start().await;
     server.create(&my_ai_service()).await;
-    let at = |time: &str, metrics: Value| json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": metrics});
+    let at =
+        |time: &str, metrics: Value| json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": metrics});
     send(&server, at("15:00:00", json!({"cpu": 30, "memory": 30}))).await;
     send(&server, at("15:04:00", json!({"cpu": 50, "gpu": 99}))).await;
     send(&server, at("15:00:00", json!({"cpu": 99}))).await;
