@@ -79,6 +79,9 @@ async fn reads(
 /// Metrics POST, one sample each, over 64 connections, acknowledged on disk; then in batches.
 async fn writes(peer: &Peer, duration: Duration) -> anyhow::Result<()> {
     const PATH: &str = "/api/v1/tenants/my-ai-service/monitoring";
+    /// Batches begin a week back, where raw samples are still kept, and start over before they reach the
+    /// present, however fast the machine is: nothing ahead of the clock is accepted.
+    const BATCHES_SPAN_MS: i64 = 7 * 86_400_000;
     let base = jiff::Timestamp::now().as_millisecond() - 3_600_000;
     let sample = move |number: u64| {
         let time = jiff::Timestamp::from_millisecond(base + number as i64).unwrap_or_default();
@@ -98,11 +101,12 @@ async fn writes(peer: &Peer, duration: Duration) -> anyhow::Result<()> {
         ">= 10000/s (goal 57000)",
         single.rate() >= 10_000.0,
     );
+    let batches_base = jiff::Timestamp::now().as_millisecond() - BATCHES_SPAN_MS;
     let batch = move |number: u64| {
         let mut body = String::from(r#"{"samples":["#);
         for offset in 0..1000 {
-            let time =
-                jiff::Timestamp::from_millisecond(base + (number * 1000 + offset) as i64).unwrap_or_default();
+            let at = batches_base + (number as i64 * 1000 + offset).rem_euclid(BATCHES_SPAN_MS);
+            let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
             let comma = if offset == 0 { "" } else { "," };
             let _ =
                 write!(body, r#"{comma}{{"timestamp":"{time}","metrics":{{"cpu_usage":{}}}}}"#, offset % 80);

@@ -21,6 +21,7 @@ use crate::request_context::Api;
 use crate::state::ApiState;
 use axum::extract::FromRequestParts;
 use ecp_core::access::{Access, AccessControl, Role};
+use ecp_core::damage::Damage;
 use ecp_core::ids::TenantId;
 use ecp_core::tenancy::{Caller, TenancyError};
 use ecp_core::text::Message;
@@ -56,6 +57,11 @@ impl Authentication {
     pub fn with_open_metrics(mut self, open: bool) -> Self {
         self.open_metrics |= open;
         self
+    }
+
+    /// Tokens that can not be read.
+    pub(crate) fn damage(&self) -> Vec<Damage> {
+        self.tokens.as_ref().map(|tokens| tokens.damage()).unwrap_or_default()
     }
 
     /// True where a token is needed.

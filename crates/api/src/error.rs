@@ -269,6 +269,10 @@ impl From<StoreError> for ApiError {
             StoreError::GenerationMismatch { tenant_id, actual } => {
                 conflict("api.changed_meanwhile", tenant_id).detail("generation", *actual)
             }
+            StoreError::TenantDamaged(id) => {
+                let text = Message::new("api.tenant_damaged").with("tenant_id", id);
+                Self::new(ErrorCode::DatabaseError, text).detail("tenant_id", id.as_str())
+            }
             StoreError::TenantDeleting(id) => conflict("api.tenant_deleting", id),
             StoreError::InsufficientResources { tenant_id, shortage } => {
                 Self::insufficient_resources(tenant_id, shortage)
@@ -313,7 +317,7 @@ impl From<MetricError> for ApiError {
     fn from(error: MetricError) -> Self {
         match &error {
             MetricError::TenantGone(key) => Self::tenant_not_found(key.id.as_str()),
-            MetricError::Storage(_) | MetricError::Corrupt { .. } => {
+            MetricError::Storage(_) => {
                 Self::new(ErrorCode::MonitoringUnavailable, Message::new("api.monitoring_unavailable"))
                     .caused_by(error)
             }

@@ -6,17 +6,20 @@ use crate::telemetry;
 use crate::wire;
 use axum::extract::State;
 use axum::response::Response;
+use ecp_core::damage::Damage;
 use ecp_core::ports::ClusterHealth;
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthOut {
-    /// `ok`; for readiness `starting`, `ready` or `stopping`.
+    /// `ok`; for readiness `starting`, `ready`, `degraded` (it serves, and something is wrong that the
+    /// other fields name) or `stopping`.
     #[schema(example = "ok")]
     status: &'static str,
     /// For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
@@ -25,6 +28,35 @@ pub struct HealthOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ok")]
     kubernetes: Option<String>,
+    /// For readiness: stored rows that can not be read and are set aside, by file and table. The log
+    /// names each with its tenant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    damaged: Vec<DamagedRowsOut>,
+}
+
+/// Rows of one table that can not be read.
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct DamagedRowsOut {
+    /// The database file.
+    #[schema(example = "real.db")]
+    file: String,
+    /// The table.
+    #[schema(example = "alerts")]
+    table: &'static str,
+    /// How many.
+    #[schema(example = 1)]
+    rows: usize,
+}
+
+impl DamagedRowsOut {
+    /// Counts by file and table; whose they are is for the log, since nobody needs a token here.
+    fn count(damage: impl IntoIterator<Item = Damage>) -> Vec<Self> {
+        let mut counts: BTreeMap<(String, &'static str), usize> = BTreeMap::new();
+        for one in damage {
+            *counts.entry((one.file, one.table)).or_default() += 1;
+        }
+        counts.into_iter().map(|((file, table), rows)| Self { file, table, rows }).collect()
+    }
 }
 
 /// Tell that the process lives
@@ -37,10 +69,12 @@ pub struct HealthOut {
     responses((status = 200, description = "It lives", body = HealthOut)),
 )]
 pub(crate) async fn get_health() -> Response {
-    wire::json(StatusCode::OK, &HealthOut { status: "ok", kubernetes: None })
+    wire::json(StatusCode::OK, &HealthOut { status: "ok", kubernetes: None, damaged: Vec::new() })
 }
 
 /// Tell whether traffic is welcome
+///
+/// `degraded` is welcome too: what is damaged is set aside and stops nothing else.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -57,7 +91,11 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
         ClusterHealth::Ready => "ok".to_owned(),
         ClusterHealth::Unreachable(reason) => format!("unreachable: {reason}"),
     };
-    wire::json(status, &HealthOut { status: state.readiness.as_str(), kubernetes: Some(kubernetes) })
+    let modes = [&state.demo, &state.real].into_iter().flat_map(|mode| mode.tenants.damage());
+    let damaged = DamagedRowsOut::count(modes.chain(state.authentication.damage()));
+    let is_degraded = state.readiness.is_ready() && !damaged.is_empty();
+    let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
+    wire::json(status, &HealthOut { status: text, kubernetes: Some(kubernetes), damaged })
 }
 
 /// Tell what was counted

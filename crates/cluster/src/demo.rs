@@ -32,7 +32,17 @@ pub async fn restore_demo_cluster(
             if !deployment.is_some_and(|deployment| deployment.status == ended) {
                 continue;
             }
-            let Some(objects) = objects_in_force(store, tenant).await? else { continue };
+            let objects = match objects_in_force(store, tenant).await {
+                Ok(Some(objects)) => objects,
+                Ok(None) => continue,
+                Err(StoreError::Closed) => return Err(StoreError::Closed),
+                // What is kept of this tenant can not be read; the others are not stopped by it.
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, tenant.id = %tenant.id, "a tenant is not restored");
+                    continue;
+                }
+            };
             if let Err(error) = cluster.restore(&tenant.id, &objects) {
                 tracing::warn!(%error, tenant.id = %tenant.id, "the simulated cluster does not take a tenant back");
             }

@@ -2,6 +2,7 @@
 //!
 //! Recognizing a token is the store's, asking for one the API's.
 
+use crate::damage::Damage;
 use crate::ids::TenantId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -95,6 +96,10 @@ pub trait AccessControl: Send + Sync {
     fn verify(&self, token: &str) -> Option<Access>;
     /// Whether a token that was recognized once is neither revoked nor expired by now.
     fn is_valid(&self, token_id: &str) -> bool;
+    /// Tokens that can not be read; nobody gets in by them.
+    fn damage(&self) -> Vec<Damage> {
+        Vec::new()
+    }
 }
 
 #[cfg(test)]

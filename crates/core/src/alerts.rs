@@ -58,8 +58,10 @@ pub struct Alert {
     /// For people.
     pub message: Message,
     /// Value that last changed it; for `no_samples` the seconds of silence.
+    #[serde(with = "finite")]
     pub current_value: f64,
     /// Threshold that it is over (when resolved: was over).
+    #[serde(with = "finite")]
     pub threshold: f64,
     /// When it opened.
     pub opened_at: Timestamp,
@@ -139,4 +141,20 @@ pub struct AlertEvent {
     pub change: AlertChange,
     /// The alert after it.
     pub alert: Alert,
+}
+
+/// Numbers in documents. JSON has neither infinities nor NaN: it would keep `null` for them, which does
+/// not read as a number. What is not finite is kept as the nearest number that is.
+mod finite {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        let finite = if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) };
+        serializer.serialize_f64(finite)
+    }
+
+    /// Earlier releases kept `null` where a value was too large.
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::deserialize(deserializer)?.unwrap_or(f64::MAX))
+    }
 }

@@ -6,6 +6,7 @@ use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent};
 use crate::audit::AuditEntry;
 use crate::catalog::Edition;
+use crate::damage::Damage;
 use crate::deployment::Deployment;
 use crate::ids::{AlertId, DeploymentId, Incarnation, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
@@ -60,6 +61,9 @@ pub enum StoreError {
         /// Its generation now.
         actual: u64,
     },
+    /// The tenant is there and can not be read: its row is damaged.
+    #[error("the stored tenant {0} is damaged")]
+    TenantDamaged(TenantId),
     /// The tenant is being deleted and can not be changed.
     #[error("tenant {0} is being deleted")]
     TenantDeleting(TenantId),
@@ -251,6 +255,15 @@ pub trait TenantStore: Send + Sync {
     fn exists(&self, key: &TenantKey) -> bool {
         self.tenant(&key.id).is_some_and(|tenant| tenant.incarnation == key.incarnation)
     }
+    /// Rows that can not be read. They are set aside, and nothing else is stopped by them.
+    fn damage(&self) -> Vec<Damage> {
+        Vec::new()
+    }
+    /// True where a tenant of this id is there and can not be read; its id is taken, and what belongs
+    /// to it is kept.
+    fn is_damaged(&self, _id: &TenantId) -> bool {
+        false
+    }
     /// Says that [`Self::tenants`] changed; the value counts the changes.
     fn subscribe_tenants(&self) -> watch::Receiver<u64>;
 
@@ -355,16 +368,6 @@ pub enum MetricError {
     /// The tenant is gone; nothing is kept, and nothing shows up under a later one of its id.
     #[error("tenant {0} is gone")]
     TenantGone(TenantKey),
-    /// A chunk on disk can not be read.
-    #[error("metric chunk of tenant {tenant_id} at {start_ms} can not be decoded: {reason}")]
-    Corrupt {
-        /// Whose.
-        tenant_id: TenantId,
-        /// Chunk start in milliseconds since 1970.
-        start_ms: i64,
-        /// What the decoder said.
-        reason: String,
-    },
 }
 
 /// Samples of one mode. They belong to one tenant and are never seen under another of its id.

@@ -173,7 +173,12 @@ pub async fn adopt_tenants(store: &dyn TenantStore, catalog: &Arc<Catalog>) -> R
             continue;
         }
         let Some(newest) = store.deployment(&tenant.deployment_id) else { continue };
-        let secrets = store.tenant_secrets(&tenant.id).await?;
+        let secrets = match store.tenant_secrets(&tenant.id).await {
+            Ok(secrets) => secrets,
+            // The store has said so; the others are not stopped by it.
+            Err(StoreError::TenantDamaged(_)) => continue,
+            Err(error) => return Err(error),
+        };
         store.adopt_revisions(&tenant.id, adopted(&edition, tenant, &newest, &secrets)).await?;
         count += 1;
     }

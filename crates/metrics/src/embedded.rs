@@ -22,7 +22,6 @@ use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver};
 use ecp_store::Database;
 use parking_lot::{Mutex, RwLock};
 use slot::{Registry, Slot};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize};
 use std::time::Duration;
@@ -88,6 +87,8 @@ struct Inner {
     ahead: Mutex<Vec<Arc<Slot>>>,
     /// Says that a tenant was added to them.
     ahead_changed: Notify,
+    /// Log rows that can not be read, to be set aside when the log is shortened.
+    damaged_log: Mutex<Vec<i64>>,
     /// Newest log row that is in memory.
     log_id: AtomicI64,
     /// Size of the log.
@@ -151,9 +152,9 @@ impl EmbeddedMetrics {
     ///
     /// # Errors
     /// The storage's.
-    pub async fn forget_all_but(&self, existing: &HashSet<TenantKey>) -> Result<(), MetricError> {
+    pub async fn forget_all_but(&self, stays: impl Fn(&TenantKey) -> bool) -> Result<(), MetricError> {
         for slot in self.inner.registry.all() {
-            if !existing.contains(&slot.tenant) {
+            if !stays(&slot.tenant) {
                 self.inner.remove(slot).await?;
             }
         }

@@ -11,7 +11,7 @@ use ecp_api::{ApiState, Limits, router};
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::Clock;
-use ecp_store::AccessStore;
+use ecp_store::{AccessStore, DataFolder};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +36,8 @@ impl App {
     /// A database, the catalog or the address can not be used; the text says which and why.
     pub async fn start(config: Config, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let catalog = Arc::new(catalog(&config)?);
+        let tokens: &[&str] = if config.tokens_required() { &[crate::tokens::FILE] } else { &[] };
+        let folder = DataFolder::check(&config.data_dir, &crate::mode::FILES, tokens)?;
         let demo = ModeRuntime::open(Mode::Demo, &config, &catalog, &clock).await?;
         let real = ModeRuntime::open(Mode::Real, &config, &catalog, &clock).await?;
         let limits = Limits {
@@ -59,6 +61,7 @@ impl App {
             max_sockets: config.limits.max_websockets,
             ..StreamOptions::default()
         });
+        folder.complete()?;
         let state = Arc::new(state);
         let modes = [demo, real];
         register_store_counters(&state, &modes);

@@ -14,11 +14,20 @@ use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
 use ecp_store::{Database, MIGRATIONS, SqliteStore};
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+/// The database of each mode, in the data folder.
+pub(crate) const FILES: [&str; 2] = [file(Mode::Demo), file(Mode::Real)];
+
+const fn file(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Demo => "demo.db",
+        Mode::Real => "real.db",
+    }
+}
 
 /// Everything that one mode runs on.
 pub(crate) struct ModeRuntime {
@@ -44,7 +53,7 @@ impl ModeRuntime {
         catalog: &Arc<Catalog>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let path = config.data_dir.join(format!("{}.db", mode.as_str()));
+        let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let store: Arc<dyn TenantStore> = Arc::new(SqliteStore::open(database.clone(), clock.clone())?);
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
@@ -66,8 +75,8 @@ impl ModeRuntime {
                 "tenants of an earlier release are taken to run with the present catalog; nothing is rolled out"
             );
         }
-        let existing: HashSet<_> = store.tenants().iter().map(|tenant| tenant.key()).collect();
-        metrics.forget_all_but(&existing).await?;
+        // A tenant that can not be read is there all the same.
+        metrics.forget_all_but(|key| store.exists(key) || store.is_damaged(&key.id)).await?;
         let alerts = Arc::new(AlertEngine::new(store.clone(), clock.clone()));
         alerts.restore(&metrics).await?;
         metrics.observe(alerts.clone());

@@ -61,6 +61,21 @@ pub enum OpenFault {
         #[source]
         source: rusqlite::Error,
     },
+    /// It held data and is not there any more.
+    #[error(
+        "{} is {state}, though {evidence}: put it back from a backup, or, to begin it anew without its data, make an empty file {} and start again",
+        path.display(), anew.display()
+    )]
+    Gone {
+        /// The database file.
+        path: PathBuf,
+        /// `missing` or `empty`.
+        state: &'static str,
+        /// What tells that it held data.
+        evidence: String,
+        /// The file that lets it be made anew.
+        anew: PathBuf,
+    },
     /// A folder or file could not be made, locked or read.
     #[error("{} can not be used", path.display())]
     File {

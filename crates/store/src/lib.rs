@@ -11,7 +11,7 @@ mod migrations;
 mod tenant_store;
 
 pub use access::{AccessError, AccessStore, NewToken, TokenInfo, TokenSecret};
-pub use database::Database;
+pub use database::{DamageLog, DataFolder, Database};
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
 pub use tenant_store::{ALERT_CHANGES_KEPT, SqliteStore};

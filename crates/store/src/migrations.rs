@@ -28,6 +28,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "telling tenants of one id apart",
         sql: include_str!("../migrations/0005_incarnations.sql"),
     },
+    Migration { name: "keeping what is set aside", sql: include_str!("../migrations/0006_set_aside.sql") },
 ];
 
 /// The schema of the token file.

@@ -21,6 +21,7 @@ pub(crate) use update::{__path_update_tenant, update_tenant};
 use crate::error::ApiError;
 use crate::request_context::Api;
 use ecp_core::ids::TenantId;
+use ecp_core::ports::StoreError;
 use ecp_core::tenant::{Tenant, TenantStatus};
 use http::HeaderMap;
 use http::header::IF_MATCH;
@@ -30,11 +31,18 @@ impl Api {
     /// The tenant of a path; one that the request's mode does not have, or
     /// that the caller may not see, is 404, whatever its spelling.
     pub(crate) fn find_tenant(&self, id: &str) -> Result<Arc<Tenant>, ApiError> {
-        let found = TenantId::parse(id)
-            .ok()
-            .filter(|id| self.access.may_see(id))
-            .and_then(|id| self.services().tenants.tenant(&id));
-        let tenant = found.ok_or_else(|| ApiError::tenant_not_found(id))?;
+        let store = &self.services().tenants;
+        let visible = TenantId::parse(id).ok().filter(|id| self.access.may_see(id));
+        let Some(visible) = visible else { return Err(ApiError::tenant_not_found(id)) };
+        let Some(tenant) = store.tenant(&visible) else {
+            // To say that it does not exist would not be true.
+            let damaged = store.is_damaged(&visible);
+            return Err(if damaged {
+                StoreError::TenantDamaged(visible).into()
+            } else {
+                ApiError::tenant_not_found(id)
+            });
+        };
         self.context.set_tenant(&tenant.id);
         Ok(tenant)
     }

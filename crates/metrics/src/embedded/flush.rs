@@ -9,7 +9,7 @@
 
 use super::Inner;
 use super::slot::{Flushing, Slot};
-use super::tables;
+use super::tables::{self, DamagedChunk};
 use crate::codec::{raw, rollup};
 use crate::head;
 use crate::rollup::RollupRow;
@@ -44,6 +44,8 @@ struct Rows {
     /// Raw rows by start; empty data where an unreadable row is to be dropped.
     raw: Vec<(i64, Vec<u8>)>,
     rollups: Vec<(Tier, Arc<RollupRow>, Vec<u8>)>,
+    /// Rows that are there and can not be read.
+    damaged: Vec<DamagedChunk>,
 }
 
 impl Inner {
@@ -76,10 +78,17 @@ impl Inner {
                 return Err(error);
             }
         }
+        let damaged = self.damaged_log.lock().clone();
         let deletion = move |transaction: &Transaction<'_>| {
-            tables::delete_log(transaction, log_id).map_err(database_error(FLUSHING))
+            let delete = || {
+                damaged.iter().try_for_each(|id| tables::set_log_aside(transaction, *id))?;
+                tables::delete_log(transaction, log_id)
+            };
+            delete().map_err(database_error(FLUSHING))
         };
         self.database.write(FLUSHING, deletion).await.map_err(MetricError::Storage)?;
+        // They are all of before the start, and so of what was deleted.
+        self.damaged_log.lock().clear();
         self.log_bytes.fetch_sub(log_bytes, Ordering::Relaxed);
         Ok(())
     }
@@ -148,6 +157,7 @@ impl Inner {
     }
 
     fn publish_plan(&self, plan: &Plan) {
+        plan.rows.damaged.iter().for_each(|chunk| chunk.report(self.database.damage(), &plan.slot.tenant));
         let mut state = plan.slot.state.lock();
         if state.flushing.as_ref().is_none_or(|now| !Arc::ptr_eq(now, &plan.flushing)) {
             // Its samples were displaced or forgotten meanwhile, and the write left them out.
@@ -175,6 +185,9 @@ fn write_plan(transaction: &Transaction<'_>, plan: &Plan) -> rusqlite::Result<()
     if !tables::mark_flushed(transaction, key, plan.flushing.log_id, &plan.newest)? {
         return Ok(());
     }
+    rows.damaged
+        .iter()
+        .try_for_each(|chunk| tables::set_chunk_aside(transaction, &plan.slot.tenant, chunk))?;
     for (start_ms, data) in &rows.raw {
         if data.is_empty() {
             tables::delete_chunk(transaction, key, Tier::Raw, *start_ms)?;
@@ -229,7 +242,8 @@ fn rows_of(key: i64, known: &KnownRows, samples: &[Sample], retention: &Retentio
             .filter(|(tier, row_start)| *row_start >= oldest[*tier as usize])
             .collect();
         for (tier, row_start) in &affected {
-            let read = || read_rollup(key, known, *tier, *row_start);
+            let damaged = &mut rows.damaged;
+            let read = || read_rollup(key, known, *tier, *row_start, damaged);
             rollups.entry((*tier, *row_start)).or_insert_with(read);
         }
         // Roll-ups without raw samples say that those were there once.
@@ -240,10 +254,9 @@ fn rows_of(key: i64, known: &KnownRows, samples: &[Sample], retention: &Retentio
         let before = match known.get(&(Tier::Raw, start_ms)).map(|data| raw::decode(data, MetricSet::ALL)) {
             Some(Ok(before)) => Some(before),
             Some(Err(error)) => {
-                tracing::error!(
-                    tenant.key = key, start_ms, %error,
-                    "raw samples of two hours are damaged and dropped; their roll-ups stay"
-                );
+                // Two hours of raw samples; their roll-ups stay.
+                let (tier, reason) = (Tier::Raw, error.to_string());
+                rows.damaged.push(DamagedChunk { tenant_key: key, tier, start_ms, reason });
                 rows.raw.push((start_ms, Vec::new()));
                 None
             }
@@ -273,11 +286,17 @@ fn rows_of(key: i64, known: &KnownRows, samples: &[Sample], retention: &Retentio
     rows
 }
 
-fn read_rollup(key: i64, known: &KnownRows, tier: Tier, start_ms: i64) -> RollupRow {
+fn read_rollup(
+    key: i64,
+    known: &KnownRows,
+    tier: Tier,
+    start_ms: i64,
+    damaged: &mut Vec<DamagedChunk>,
+) -> RollupRow {
     let empty = RollupRow::empty(tier, start_ms);
     let Some(data) = known.get(&(tier, start_ms)) else { return empty };
     rollup::decode(data, tier, start_ms, MetricSet::ALL).unwrap_or_else(|error| {
-        tracing::error!(tenant.key = key, start_ms, %error, "a row of roll-ups is damaged and begun anew");
+        damaged.push(DamagedChunk { tenant_key: key, tier, start_ms, reason: error.to_string() });
         empty
     })
 }

@@ -10,7 +10,7 @@ use crate::set::MetricSet;
 use ecp_core::ids::{Incarnation, TenantId, TenantKey};
 use ecp_core::metrics::to_millis;
 use ecp_core::ports::{Clock, StoreError};
-use ecp_store::{Database, database_error};
+use ecp_store::{DamageLog, Database};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::mem;
@@ -28,6 +28,7 @@ struct Loaded {
     ahead: Vec<Arc<Slot>>,
     log_id: i64,
     log_bytes: usize,
+    damaged_log: Vec<i64>,
 }
 
 impl EmbeddedMetrics {
@@ -43,8 +44,10 @@ impl EmbeddedMetrics {
         tenants: Tenants,
     ) -> Result<Self, StoreError> {
         let now_ms = to_millis(clock.now());
-        let loading = |connection: &_| load(connection, now_ms).map_err(database_error(STARTING));
-        let Loaded { registry, unflushed, ahead, log_id, log_bytes } =
+        let damage = database.damage();
+        let loading =
+            |connection: &_| load(connection, damage, now_ms).map_err(|source| database.load_fault(source));
+        let Loaded { registry, unflushed, ahead, log_id, log_bytes, damaged_log } =
             database.read_blocking(STARTING, loading)?;
         let inner = Inner {
             database,
@@ -59,6 +62,7 @@ impl EmbeddedMetrics {
             unflushed: Mutex::new(unflushed),
             ahead: Mutex::new(ahead),
             ahead_changed: Notify::new(),
+            damaged_log: Mutex::new(damaged_log),
             log_id: AtomicI64::new(log_id),
             log_bytes: AtomicUsize::new(log_bytes),
             flush_wanted: Notify::new(),
@@ -69,15 +73,13 @@ impl EmbeddedMetrics {
     }
 }
 
-fn load(connection: &rusqlite::Connection, now_ms: i64) -> rusqlite::Result<Loaded> {
+fn load(connection: &rusqlite::Connection, damage: &DamageLog, now_ms: i64) -> rusqlite::Result<Loaded> {
     let mut loaded = Loaded::default();
     let mut by_key: HashMap<i64, Arc<Slot>> = HashMap::new();
     for row in tables::tenants(connection)? {
         let Ok(id) = TenantId::parse(&row.tenant_id) else {
-            tracing::error!(
-                tenant.id = row.tenant_id,
-                "samples of something that is no tenant are left alone"
-            );
+            let reason = format!("{:?} is no tenant id", row.tenant_id);
+            damage.set_aside("sample_tenants", row.tenant_key.to_string(), None, &reason);
             continue;
         };
         let incarnation = Incarnation::begun_at(u64::try_from(row.incarnation).unwrap_or_default());
@@ -88,7 +90,14 @@ fn load(connection: &rusqlite::Connection, now_ms: i64) -> rusqlite::Result<Load
             state.own = row.own;
             state.flushed_log_id = row.flushed_log_id;
         }
-        if let Some(Ok(newest)) = row.newest.map(|data| raw::decode(&data, MetricSet::ALL)) {
+        let newest = row.newest.map(|data| raw::decode(&data, MetricSet::ALL)).transpose();
+        let newest = newest.unwrap_or_else(|error| {
+            // The newest values alone go short, until the next ones come.
+            let tenant = Some(slot.tenant.id.clone());
+            damage.set_aside("sample_tenants", row.tenant_key.to_string(), tenant, &error);
+            None
+        });
+        if let Some(newest) = newest {
             let due = slot.state.lock().take_due(&newest, now_ms).into_owned();
             slot.offer_newest(&due, now_ms);
         }
@@ -100,7 +109,8 @@ fn load(connection: &rusqlite::Connection, now_ms: i64) -> rusqlite::Result<Load
         loaded.log_id = loaded.log_id.max(log_id);
         loaded.log_bytes += data.len();
         let calls = log::decode(data).unwrap_or_else(|error| {
-            tracing::error!(log.id = log_id, %error, "a row of the sample log is damaged and left out");
+            damage.set_aside("sample_log", log_id.to_string(), None, &error);
+            loaded.damaged_log.push(log_id);
             Vec::new()
         });
         for (tenant_key, samples) in calls {

@@ -7,7 +7,7 @@
 
 use super::Inner;
 use super::slot::{Flushing, Slot};
-use super::tables;
+use super::tables::{self, DamagedChunk};
 use crate::cache::{RollupCache, RowKey};
 use crate::codec::{CodecError, raw, rollup};
 use crate::grid::{Grid, Range, no_series};
@@ -17,7 +17,8 @@ use crate::set::MetricSet;
 use crate::tier::Tier;
 use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Metric, Sample, Series, SeriesQuery};
-use ecp_core::ports::{MetricError, StoreError};
+use ecp_core::ports::MetricError;
+use ecp_store::database_error;
 use rusqlite::Connection;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -76,15 +77,6 @@ enum Found {
     KeyGone,
 }
 
-/// Why a read fails.
-#[derive(Debug, thiserror::Error)]
-enum ReadError {
-    #[error(transparent)]
-    Database(#[from] rusqlite::Error),
-    #[error("the row at {start_ms} can not be decoded")]
-    Corrupt { start_ms: i64, source: CodecError },
-}
-
 impl Inner {
     /// Averages by bucket and summaries.
     pub(super) async fn query(
@@ -103,13 +95,15 @@ impl Inner {
                 return Ok(series);
             }
             let (key, known_log_id) = (view.key, view.flushed_log_id);
-            let (inner, metrics) = (self.clone(), query.metrics.clone());
-            let reading = self
-                .database
-                .read(READING, move |connection| Ok(inner.read(connection, &range, &metrics, wanted, &view)));
+            let (inner, metrics, reader) = (self.clone(), query.metrics.clone(), slot.clone());
+            let reading = self.database.read(READING, move |connection| {
+                inner
+                    .read(connection, &reader, &range, &metrics, wanted, &view)
+                    .map_err(database_error(READING))
+            });
             match reading.await.map_err(MetricError::Storage)? {
-                Ok(Found::KeyGone) => {}
-                Ok(Found::Series { series, decoded, flushed_log_id }) => {
+                Found::KeyGone => {}
+                Found::Series { series, decoded, flushed_log_id } => {
                     let state = slot.state.lock();
                     // Rows of another moment than memory's would be wrong beside its head.
                     if state.key == Some(key) && state.flushed_log_id == flushed_log_id {
@@ -120,16 +114,6 @@ impl Inner {
                     }
                     return Ok(series);
                 }
-                Err(ReadError::Database(error)) => {
-                    return Err(MetricError::Storage(StoreError::Database {
-                        operation: READING,
-                        source: Box::new(error),
-                    }));
-                }
-                Err(ReadError::Corrupt { start_ms, source }) => {
-                    let reason = source.to_string();
-                    return Err(MetricError::Corrupt { tenant_id: tenant.id.clone(), start_ms, reason });
-                }
             }
         }
         nothing()
@@ -138,22 +122,28 @@ impl Inner {
     fn read(
         &self,
         connection: &Connection,
+        slot: &Slot,
         range: &Range,
         metrics: &[Metric],
         wanted: MetricSet,
         view: &View,
-    ) -> Result<Found, ReadError> {
+    ) -> rusqlite::Result<Found> {
         // A read is one transaction: every row is as of the same moment.
         let Some(flushed_log_id) = tables::flushed_log_id(connection, view.key)? else {
             return Ok(Found::KeyGone);
         };
         let unflushed = view.unflushed(range, flushed_log_id);
         let mut grid = Grid::new(*range, metrics);
-        let read_raw = |start_ms: i64| -> Result<Option<Vec<Sample>>, ReadError> {
+        // What can not be decoded is left out of the answer, and told.
+        let set_aside = |tier: Tier, start_ms: i64, error: CodecError| {
+            let chunk = DamagedChunk { tenant_key: view.key, tier, start_ms, reason: error.to_string() };
+            chunk.report(self.database.damage(), &slot.tenant);
+        };
+        let read_raw = |start_ms: i64| -> rusqlite::Result<Option<Vec<Sample>>> {
             let Some(data) = tables::chunk(connection, view.key, Tier::Raw, start_ms)? else {
                 return Ok(None);
             };
-            raw::decode(&data, wanted).map(Some).map_err(|source| ReadError::Corrupt { start_ms, source })
+            Ok(raw::decode(&data, wanted).map_err(|error| set_aside(Tier::Raw, start_ms, error)).ok())
         };
         let mut decoded = Vec::new();
         if range.tier == Tier::Raw {
@@ -178,8 +168,10 @@ impl Inner {
                     Some(data) => {
                         // What is cached of it stays answerable.
                         let loaded = self.cache.loaded(key).union(wanted);
-                        rollup::decode(&data, range.tier, start_ms, loaded)
-                            .map_err(|source| ReadError::Corrupt { start_ms, source })?
+                        rollup::decode(&data, range.tier, start_ms, loaded).unwrap_or_else(|error| {
+                            set_aside(range.tier, start_ms, error);
+                            RollupRow::empty(range.tier, start_ms)
+                        })
                     }
                 };
                 let row = Arc::new(row);

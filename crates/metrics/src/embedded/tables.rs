@@ -2,6 +2,7 @@
 
 use crate::tier::Tier;
 use ecp_core::ids::TenantKey;
+use ecp_store::DamageLog;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 /// A row of `sample_tenants`.
@@ -94,6 +95,60 @@ pub(super) fn for_each_log_row(
         visit(row.get(0)?, data);
     }
     Ok(())
+}
+
+/// Keeps a log row that can not be read for whoever mends it, before the log is shortened.
+pub(super) fn set_log_aside(transaction: &Transaction<'_>, id: i64) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO set_aside (source, row, reason, data)
+             SELECT 'sample_log', id, 'it can not be decoded', data FROM sample_log WHERE id = ?1",
+        )?
+        .execute([id])?;
+    Ok(())
+}
+
+/// Keeps a chunk that can not be read for whoever mends it, before another takes its place.
+pub(super) fn set_chunk_aside(
+    transaction: &Transaction<'_>,
+    tenant: &TenantKey,
+    chunk: &DamagedChunk,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO set_aside (source, row, tenant_id, reason, data)
+             SELECT 'sample_chunks', ?4, ?5, ?6, data FROM sample_chunks
+             WHERE tenant_key = ?1 AND tier = ?2 AND start_ms = ?3",
+        )?
+        .execute(params![
+            chunk.tenant_key,
+            chunk.tier.number(),
+            chunk.start_ms,
+            chunk.row(),
+            tenant.id.as_str(),
+            chunk.reason
+        ])?;
+    Ok(())
+}
+
+/// A chunk that can not be read.
+pub(super) struct DamagedChunk {
+    pub(super) tenant_key: i64,
+    pub(super) tier: Tier,
+    pub(super) start_ms: i64,
+    pub(super) reason: String,
+}
+
+impl DamagedChunk {
+    /// What tells it from the other chunks.
+    pub(super) fn row(&self) -> String {
+        format!("{}/{}/{}", self.tenant_key, self.tier.number(), self.start_ms)
+    }
+
+    /// Says that it is set aside.
+    pub(super) fn report(&self, damage: &DamageLog, tenant: &TenantKey) {
+        damage.set_aside("sample_chunks", self.row(), Some(tenant.id.clone()), &self.reason);
+    }
 }
 
 pub(super) fn delete_log(transaction: &Transaction<'_>, up_to: i64) -> rusqlite::Result<()> {

@@ -2,6 +2,7 @@
 
 mod authorization;
 mod contract;
+mod damage;
 mod deployments;
 mod durability;
 mod incarnations;

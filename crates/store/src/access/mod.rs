@@ -8,11 +8,12 @@ mod token;
 
 pub use token::{NewToken, TokenInfo, TokenSecret};
 
-use crate::database::files;
+use crate::database::{DamageLog, files};
 use crate::errors::{OpenFault, WorkError};
 use crate::migrations::{ACCESS_MIGRATIONS, migrate};
 use ecp_core::Timestamp;
 use ecp_core::access::{Access, AccessControl};
+use ecp_core::damage::Damage;
 use ecp_core::ports::{Clock, StoreError};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -54,6 +55,7 @@ pub struct AccessStore {
     connection: Mutex<Connection>,
     /// Tokens by the beginning of their fingerprint.
     known: RwLock<Known>,
+    damage: DamageLog,
     /// When the file was last looked at, in milliseconds since 1970.
     looked_ms: AtomicI64,
     clock: Arc<dyn Clock>,
@@ -76,6 +78,10 @@ impl AccessControl for AccessStore {
     fn is_valid(&self, token_id: &str) -> bool {
         Self::is_valid(self, token_id)
     }
+
+    fn damage(&self) -> Vec<Damage> {
+        self.damage.rows()
+    }
 }
 
 impl AccessStore {
@@ -87,9 +93,11 @@ impl AccessStore {
         let mut connection =
             files::open_writer(path).map_err(|source| OpenFault::from_sqlite(path, source))?;
         migrate(&mut connection, path, ACCESS_MIGRATIONS)?;
-        let known = read_known(&connection).map_err(|error| error.into_store_error("reading tokens"))?;
+        let damage = DamageLog::new(path);
+        let known =
+            read_known(&connection, &damage).map_err(|error| error.into_store_error("reading tokens"))?;
         let looked_ms = AtomicI64::new(clock.now().as_millisecond());
-        Ok(Self { connection: Mutex::new(connection), known: RwLock::new(known), looked_ms, clock })
+        Ok(Self { connection: Mutex::new(connection), known: RwLock::new(known), damage, looked_ms, clock })
     }
 
     /// Makes a token. The secret is returned this once; it can not be found out again.
@@ -113,7 +121,7 @@ impl AccessStore {
 
     /// Every token, oldest first, expired ones too.
     pub fn list_tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
-        let tokens = token::read_all(&self.connection.lock());
+        let tokens = token::read_all(&self.connection.lock(), &self.damage);
         let tokens = tokens.map_err(|error| error.into_store_error("listing tokens"))?;
         Ok(tokens.into_iter().map(|token| token.info).collect())
     }
@@ -198,18 +206,18 @@ impl AccessStore {
     }
 
     fn reload(&self, connection: &Connection) -> Result<(), WorkError> {
-        let known = read_known(connection)?;
+        let known = read_known(connection, &self.damage)?;
         *self.known.write() = known;
         Ok(())
     }
 }
 
-fn read_known(connection: &Connection) -> Result<Known, WorkError> {
+fn read_known(connection: &Connection, damage: &DamageLog) -> Result<Known, WorkError> {
     // Asked first: what is written between the two is read now and once more at the next look.
     let version = data_version(connection)?;
     let mut tokens: HashMap<_, Vec<KnownToken>> = HashMap::new();
     let mut expiries = HashMap::new();
-    for token in token::read_all(connection)? {
+    for token in token::read_all(connection, damage)? {
         expiries.insert(token.info.id.clone(), token.info.expires_at);
         tokens.entry(token.fingerprint.beginning()).or_default().push(token);
     }

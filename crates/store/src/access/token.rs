@@ -1,5 +1,6 @@
 //! One token: its secret, its fingerprint, and its row.
 
+use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::Timestamp;
 use ecp_core::access::Role;
@@ -155,14 +156,20 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Every token, oldest first.
-pub(super) fn read_all(connection: &Connection) -> Result<Vec<KnownToken>, WorkError> {
+/// Every token that can be read, oldest first; the others are set aside.
+pub(super) fn read_all(connection: &Connection, damage: &DamageLog) -> Result<Vec<KnownToken>, WorkError> {
     let mut statement =
         connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens ORDER BY created_at, rowid"))?;
     let mut rows = statement.query([])?;
     let mut tokens = Vec::new();
     while let Some(row) = rows.next()? {
-        tokens.push(from_row(row)?);
+        match from_row(row) {
+            Ok(token) => tokens.push(token),
+            Err(error) => {
+                let id = row.get_ref(0)?.as_str().unwrap_or("?").to_owned();
+                damage.set_aside("tokens", id, None, &error);
+            }
+        }
     }
     Ok(tokens)
 }

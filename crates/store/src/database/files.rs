@@ -30,7 +30,8 @@ fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().filter(|folder| !folder.as_os_str().is_empty())
 }
 
-fn private_file() -> std::fs::OpenOptions {
+/// How a file that its owner alone reads is opened or made.
+pub(super) fn private_file() -> std::fs::OpenOptions {
     let mut options = File::options();
     options.create(true).truncate(false).read(true).write(true).mode(0o600);
     options

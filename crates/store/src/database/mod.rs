@@ -4,8 +4,13 @@
 //! its own, commits with a synced log and only then answers. Readers have connections of their own
 //! and never wait for it.
 
+mod damage;
 pub(crate) mod files;
+mod folder;
 mod writer;
+
+pub use damage::DamageLog;
+pub use folder::DataFolder;
 
 use crate::errors::{OpenFault, WorkError, database_error};
 use crate::migrations::{Migration, migrate};
@@ -34,6 +39,7 @@ pub struct Database {
 
 struct Inner {
     path: PathBuf,
+    damage: DamageLog,
     queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Idle read connections; `None` once closed.
@@ -68,6 +74,7 @@ impl Database {
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
+                damage: DamageLog::new(path),
                 queue: Mutex::new(Some(queue)),
                 writer: Mutex::new(Some(writer)),
                 readers: Mutex::new(Some(Vec::new())),
@@ -76,6 +83,17 @@ impl Database {
                 jobs: AtomicU64::new(0),
             }),
         })
+    }
+
+    /// Rows of the file that can not be read.
+    pub fn damage(&self) -> &DamageLog {
+        &self.inner.damage
+    }
+
+    /// A failure of the engine while the file is loaded at start: a damaged file is told from other
+    /// failures.
+    pub fn load_fault(&self, source: rusqlite::Error) -> StoreError {
+        OpenFault::from_sqlite(&self.inner.path, source).into()
     }
 
     /// Runs `work` in the writer's next transaction and returns when it is on disk. An error or a

@@ -2,6 +2,7 @@
 
 use super::SqliteStore;
 use super::rows::{self, to_document};
+use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::ids::{AlertId, TenantId, TenantKey};
@@ -129,6 +130,7 @@ fn forget_oldest(
 /// Newest first: a page and how many there are.
 pub(super) fn page(
     connection: &Connection,
+    damage: &DamageLog,
     id: &TenantId,
     open_only: bool,
     skip: usize,
@@ -137,9 +139,11 @@ pub(super) fn page(
     let total = connection
         .prepare_cached("SELECT count(*) FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2")?
         .query_row(params![id.as_str(), !open_only], |row| rows::natural(row, 0))?;
-    let alerts = rows::documents(
+    let alerts = rows::readable(
         connection,
-        "SELECT document FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2
+        damage,
+        "alerts",
+        "SELECT document, id, tenant_id FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2
          ORDER BY number DESC LIMIT ?3 OFFSET ?4",
         params![id.as_str(), !open_only, rows::size(limit), rows::size(skip)],
     )?;
@@ -161,12 +165,15 @@ pub(super) fn opening(
 /// Changes with a number over `seq`, oldest first.
 pub(super) fn events_after(
     connection: &Connection,
+    damage: &DamageLog,
     id: &TenantId,
     seq: u64,
 ) -> Result<Vec<AlertEvent>, WorkError> {
-    rows::documents(
+    rows::readable(
         connection,
-        "SELECT document FROM alert_events WHERE tenant_id = ?1 AND seq > ?2 ORDER BY seq",
+        damage,
+        "alert_events",
+        "SELECT document, tenant_id || '/' || seq, tenant_id FROM alert_events WHERE tenant_id = ?1 AND seq > ?2 ORDER BY seq",
         params![id.as_str(), rows::number(seq)],
     )
 }

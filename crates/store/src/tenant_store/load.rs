@@ -4,7 +4,7 @@ use super::Shared;
 use super::index::Index;
 use super::work_queue::WorkQueue;
 use super::{revisions, rows};
-use crate::database::Database;
+use crate::database::{DamageLog, Database};
 use crate::errors::WorkError;
 use ecp_core::Timestamp;
 use ecp_core::alerts::Alert;
@@ -18,14 +18,20 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
 
-/// Reads one state of the database; queued work is due at `now`.
+/// The table whose damaged rows are tenants that are there and can not be read.
+pub(super) const TENANTS: &str = "tenants";
+
+/// Reads one state of the database; queued work is due at `now`. Rows that can not be read are set
+/// aside.
 pub(super) fn load(database: &Database, now: Timestamp) -> Result<Shared, StoreError> {
     const OPERATION: &str = "loading tenants";
     database.read_blocking(OPERATION, |connection| {
+        let damage = database.damage();
         let loaded = || -> Result<Shared, WorkError> {
-            let index = load_index(connection)?;
-            let (queue, queue_number) = load_queue(connection, now)?;
+            let index = load_index(connection, damage)?;
+            let (queue, queue_number) = load_queue(connection, damage, now)?;
             Ok(Shared {
+                damage: damage.clone(),
                 index: RwLock::new(index),
                 queue: Mutex::new(queue),
                 queue_number: AtomicU64::new(queue_number),
@@ -34,60 +40,95 @@ pub(super) fn load(database: &Database, now: Timestamp) -> Result<Shared, StoreE
                 work_changed: watch::Sender::new(0),
             })
         };
-        loaded().map_err(|error| error.into_store_error(OPERATION))
+        loaded().map_err(|error| match error {
+            WorkError::Sqlite(source) => database.load_fault(source),
+            other => other.into_store_error(OPERATION),
+        })
     })
 }
 
-fn load_index(connection: &Connection) -> Result<Index, WorkError> {
+fn load_index(connection: &Connection, damage: &DamageLog) -> Result<Index, WorkError> {
     let mut index = Index::default();
-    let mut tenants: Vec<Tenant> = rows::documents(connection, "SELECT document FROM tenants", [])?;
+    let sql = "SELECT document, id, id FROM tenants";
+    let mut tenants: Vec<Tenant> = rows::readable(connection, damage, TENANTS, sql, [])?;
     // In listing order each one goes to the end of the list.
     tenants.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     for tenant in tenants {
         index.put_tenant(Arc::new(tenant));
     }
-    index.editions = revisions::load_editions(connection)?;
+    index.editions = revisions::load_editions(connection, damage)?;
     for (id, catalog) in revisions::load_newest_catalogs(connection)? {
-        if let Some(entry) = index.entry_mut(&tenant_id(id)?) {
+        if let Some(entry) = tenant_id(damage, "revisions", &id).and_then(|id| index.entry_mut(&id)) {
             entry.catalog = Some(catalog);
         }
     }
-    let under_way: Vec<Deployment> =
-        rows::documents(connection, "SELECT document FROM deployments WHERE finished = 0", [])?;
+    let sql = "SELECT document, id, tenant_id FROM deployments WHERE finished = 0";
+    let under_way: Vec<Deployment> = rows::readable(connection, damage, "deployments", sql, [])?;
     for deployment in under_way {
         index.deployments.put(Arc::new(deployment));
     }
-    let open: Vec<Alert> =
-        rows::documents(connection, "SELECT document FROM alerts WHERE resolved = 0 ORDER BY number", [])?;
+    let sql = "SELECT document, id, tenant_id FROM alerts WHERE resolved = 0 ORDER BY number";
+    let open: Vec<Alert> = rows::readable(connection, damage, "alerts", sql, [])?;
     for alert in open {
         if let Some(entry) = index.entry_mut(&alert.tenant_id) {
             entry.open_alerts.push(Arc::new(alert));
         }
     }
+    load_set_aside(connection, damage)?;
     let mut sequences = connection.prepare("SELECT tenant_id, seq FROM alert_sequences")?;
     let mut found = sequences.query([])?;
     while let Some(row) = found.next()? {
-        if let Some(entry) = index.entry_mut(&tenant_id(row.get(0)?)?) {
-            entry.alert_seq.send_replace(rows::natural(row, 1)?);
+        const TABLE: &str = "alert_sequences";
+        let id: String = row.get(0)?;
+        match rows::natural(row, 1) {
+            Ok(seq) => {
+                if let Some(entry) = tenant_id(damage, TABLE, &id).and_then(|id| index.entry_mut(&id)) {
+                    entry.alert_seq.send_replace(seq);
+                }
+            }
+            Err(error) => damage.set_aside(TABLE, id.as_str(), TenantId::parse(&id).ok(), &error),
         }
     }
     Ok(index)
 }
 
-fn load_queue(connection: &Connection, now: Timestamp) -> Result<(WorkQueue, u64), WorkError> {
+fn load_queue(
+    connection: &Connection,
+    damage: &DamageLog,
+    now: Timestamp,
+) -> Result<(WorkQueue, u64), WorkError> {
+    const TABLE: &str = "work_queue";
     let mut queue = WorkQueue::default();
     let mut newest = 0;
     let mut items = connection.prepare("SELECT tenant_id, queue_number, attempts FROM work_queue")?;
     let mut found = items.query([])?;
     while let Some(row) = found.next()? {
-        let number = rows::natural(row, 1)?;
-        queue.put(&tenant_id(row.get(0)?)?, number, row.get(2)?, now);
+        let id: String = row.get(0)?;
+        let Some(id) = tenant_id(damage, TABLE, &id) else { continue };
+        let numbers = || Ok::<_, rusqlite::Error>((rows::natural(row, 1)?, row.get(2)?));
+        let (number, attempts) = numbers().unwrap_or_else(|error| {
+            // The tenant is looked at all the same; that it is queued is all that has to be known.
+            damage.set_aside(TABLE, id.as_str(), Some(id.clone()), &error);
+            (0, 0)
+        });
+        queue.put(&id, number, attempts, now);
         newest = newest.max(number);
     }
     Ok((queue, newest))
 }
 
-fn tenant_id(text: String) -> Result<TenantId, WorkError> {
-    TenantId::parse(&text)
-        .map_err(|fault| WorkError::Damaged(format!("the stored tenant id {text:?} {fault}")))
+/// What earlier runs set aside for good, until it is mended or deleted by hand.
+fn load_set_aside(connection: &Connection, damage: &DamageLog) -> Result<(), WorkError> {
+    let mut aside = connection.prepare("SELECT row, tenant_id, reason FROM set_aside")?;
+    let mut found = aside.query([])?;
+    while let Some(row) = found.next()? {
+        let (name, reason): (String, String) = (row.get(0)?, row.get(2)?);
+        damage.set_aside("set_aside", name, rows::owner(row, 1), &reason);
+    }
+    Ok(())
+}
+
+/// A tenant id of a row; one that is none sets the row aside.
+fn tenant_id(damage: &DamageLog, table: &'static str, text: &str) -> Option<TenantId> {
+    TenantId::parse(text).map_err(|fault| damage.set_aside(table, text, None, &fault)).ok()
 }

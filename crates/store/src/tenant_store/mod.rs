@@ -15,13 +15,14 @@ mod tenants;
 mod work;
 mod work_queue;
 
-use crate::database::Database;
+use crate::database::{DamageLog, Database};
 use crate::errors::WorkError;
 use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::Edition;
+use ecp_core::damage::Damage;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
 use ecp_core::manifest::{ManifestDigest, PinnedManifest};
@@ -50,6 +51,8 @@ pub struct SqliteStore {
 
 /// What the writer's thread changes after a commit.
 struct Shared {
+    /// Rows that can not be read.
+    damage: DamageLog,
     index: RwLock<Index>,
     queue: Mutex<WorkQueue>,
     /// Number of the newest queued item.
@@ -126,6 +129,14 @@ impl TenantStore for SqliteStore {
         self.shared.index.read().ordered()
     }
 
+    fn damage(&self) -> Vec<Damage> {
+        self.shared.damage.rows()
+    }
+
+    fn is_damaged(&self, id: &TenantId) -> bool {
+        self.shared.damage.has(load::TENANTS, id.as_str())
+    }
+
     fn subscribe_tenants(&self) -> watch::Receiver<u64> {
         self.shared.tenants_changed.subscribe()
     }
@@ -179,8 +190,8 @@ impl TenantStore for SqliteStore {
     }
 
     async fn tenant_secrets(&self, id: &TenantId) -> Result<TenantSecrets, StoreError> {
-        let id = id.clone();
-        self.read("reading secrets", move |connection| tenants::secrets(connection, &id)).await
+        let (id, damage) = (id.clone(), self.shared.damage.clone());
+        self.read("reading secrets", move |connection| tenants::secrets(connection, &damage, &id)).await
     }
 
     fn deployment(&self, id: &DeploymentId) -> Option<Arc<Deployment>> {
@@ -235,8 +246,11 @@ impl TenantStore for SqliteStore {
         limit: usize,
     ) -> Result<(Vec<Alert>, usize), StoreError> {
         let id = id.clone();
-        self.read("listing alerts", move |connection| alerts::page(connection, &id, open_only, skip, limit))
-            .await
+        let damage = self.shared.damage.clone();
+        self.read("listing alerts", move |connection| {
+            alerts::page(connection, &damage, &id, open_only, skip, limit)
+        })
+        .await
     }
 
     async fn alert_events_since(
@@ -244,17 +258,20 @@ impl TenantStore for SqliteStore {
         id: &TenantId,
         since: &AlertId,
     ) -> Result<Vec<AlertEvent>, StoreError> {
-        let (id, since) = (id.clone(), since.clone());
+        let (id, since, damage) = (id.clone(), since.clone(), self.shared.damage.clone());
         self.read("listing alert changes", move |connection| {
             let opening = alerts::opening(connection, &id, &since)?.unwrap_or(0);
-            alerts::events_after(connection, &id, opening)
+            alerts::events_after(connection, &damage, &id, opening)
         })
         .await
     }
 
     async fn alert_events_after(&self, id: &TenantId, seq: u64) -> Result<Vec<AlertEvent>, StoreError> {
-        let id = id.clone();
-        self.read("listing alert changes", move |connection| alerts::events_after(connection, &id, seq)).await
+        let (id, damage) = (id.clone(), self.shared.damage.clone());
+        self.read("listing alert changes", move |connection| {
+            alerts::events_after(connection, &damage, &id, seq)
+        })
+        .await
     }
 
     fn subscribe_alerts(&self, id: &TenantId) -> watch::Receiver<u64> {
@@ -268,7 +285,9 @@ impl TenantStore for SqliteStore {
     }
 
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError> {
-        self.read("listing the audit trail", move |connection| rows::audit_page(connection, &query)).await
+        let damage = self.shared.damage.clone();
+        self.read("listing the audit trail", move |connection| rows::audit_page(connection, &damage, &query))
+            .await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

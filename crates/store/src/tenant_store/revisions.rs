@@ -2,6 +2,7 @@
 
 use super::rows::{self, number, to_document};
 use super::{Shared, SqliteStore};
+use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::catalog::{CatalogDigest, Edition};
 use ecp_core::deployment::{Deployment, DeploymentStatus};
@@ -82,7 +83,8 @@ impl RevisionRows {
 impl SqliteStore {
     /// Every kept revision of a tenant.
     pub(super) async fn read_revisions(&self, id: TenantId) -> Result<Revisions, StoreError> {
-        self.read("reading revisions", move |connection| all(connection, &id)).await
+        let damage = self.shared.damage.clone();
+        self.read("reading revisions", move |connection| all(connection, &damage, &id)).await
     }
 
     /// The objects of a revision.
@@ -143,9 +145,10 @@ impl SqliteStore {
     }
 }
 
-fn all(connection: &Connection, id: &TenantId) -> Result<Revisions, WorkError> {
-    let sql = "SELECT document FROM revisions WHERE tenant_id = ?1 ORDER BY number";
-    Ok(Revisions::new(rows::documents(connection, sql, params![id.as_str()])?))
+fn all(connection: &Connection, damage: &DamageLog, id: &TenantId) -> Result<Revisions, WorkError> {
+    let sql = "SELECT document, tenant_id || '/' || number, tenant_id FROM revisions
+               WHERE tenant_id = ?1 ORDER BY number";
+    Ok(Revisions::new(rows::readable(connection, damage, "revisions", sql, params![id.as_str()])?))
 }
 
 /// Lets a revision learn what its deployment was just recorded to show.
@@ -205,6 +208,7 @@ fn forget_old(transaction: &Transaction<'_>, id: &TenantId, newest: u64) -> Resu
 /// The catalogs that revisions name.
 pub(super) fn load_editions(
     connection: &Connection,
+    damage: &DamageLog,
 ) -> Result<HashMap<CatalogDigest, Arc<Edition>>, WorkError> {
     let mut found = connection.prepare("SELECT digest, document FROM catalogs")?;
     let mut kept = found.query([])?;
@@ -214,7 +218,7 @@ pub(super) fn load_editions(
         match Edition::restore(digest.clone(), row.get(1)?) {
             Some(edition) => _ = editions.insert(digest, Arc::new(edition)),
             // What runs is healed from its own manifest; only questions about the catalog go short.
-            None => tracing::error!(catalog.digest = digest.as_str(), "a kept catalog can not be read"),
+            None => damage.set_aside("catalogs", digest.as_str(), None, &"it is not what its digest says"),
         }
     }
     Ok(editions)

@@ -1,11 +1,13 @@
 //! Documents in rows: JSON to types and back, with the row's name in the error.
 
+use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::{DeploymentId, TenantId, TenantKey};
 use ecp_core::ports::AuditQuery;
 use ecp_core::tenant::Tenant;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,9 +17,12 @@ pub(super) fn to_document<T: Serialize>(value: &T) -> Result<String, WorkError> 
     Ok(serde_json::to_string(value)?)
 }
 
-/// The first column of every row, read as documents.
-pub(super) fn documents<T: DeserializeOwned>(
+/// Rows that can be read; those that can not are set aside. `sql` selects a document, what tells its
+/// row from the others of the table, and whose it is.
+pub(super) fn readable<T: DeserializeOwned>(
     connection: &Connection,
+    damage: &DamageLog,
+    table: &'static str,
     sql: &str,
     params: impl Params,
 ) -> Result<Vec<T>, WorkError> {
@@ -25,9 +30,37 @@ pub(super) fn documents<T: DeserializeOwned>(
     let mut rows = statement.query(params)?;
     let mut values = Vec::new();
     while let Some(row) = rows.next()? {
-        values.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+        let read = || -> Result<T, WorkError> {
+            Ok(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?)
+        };
+        match read() {
+            Ok(value) => values.push(value),
+            Err(error) => damage.set_aside(table, text(row.get_ref(1)?), owner(row, 2), &reason(&error)),
+        }
     }
     Ok(values)
+}
+
+/// What a value says to people.
+fn text(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        other => format!("{:?}", other.data_type()),
+    }
+}
+
+/// Whose a row is, where the column says so.
+pub(super) fn owner(row: &Row<'_>, column: usize) -> Option<TenantId> {
+    TenantId::parse(row.get_ref(column).ok()?.as_str().ok()?).ok()
+}
+
+/// Why a row can not be read.
+fn reason(error: &WorkError) -> String {
+    match error {
+        WorkError::Document(source) => source.to_string(),
+        other => other.to_string(),
+    }
 }
 
 /// The first column of the only row, read as a document.
@@ -128,16 +161,19 @@ pub(super) fn insert_audit(transaction: &Transaction<'_>, entry: &AuditEntry) ->
 /// The audit trail, newest first: a page and how many there are.
 pub(super) fn audit_page(
     connection: &Connection,
+    damage: &DamageLog,
     query: &AuditQuery,
 ) -> Result<(Vec<AuditEntry>, usize), WorkError> {
     // A tenant's entries are found by their index; the other filters look at what is left.
-    const MATCHES: &str = "(?1 IS NULL OR tenant_id = ?1)
-        AND (?2 IS NULL OR document ->> 'actor' = ?2)
+    // One that is no JSON matches none of them, and must not fail the others.
+    const MATCHES: &str = "(?1 IS NULL OR tenant_id = ?1) AND CASE WHEN NOT json_valid(document) THEN
+        coalesce(?2, ?3, ?4, ?5, ?6, ?7) IS NULL ELSE
+            (?2 IS NULL OR document ->> 'actor' = ?2)
         AND (?3 IS NULL OR document ->> 'action' = ?3)
         AND (?4 IS NULL OR document ->> 'outcome' = ?4)
         AND (?5 IS NULL OR document ->> 'request_id' = ?5)
         AND (?6 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') >= ?6)
-        AND (?7 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') < ?7)";
+        AND (?7 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') < ?7) END";
     let tenant = query.tenant_id.as_ref().map(TenantId::as_str);
     let seconds = |time: &ecp_core::Timestamp| time.as_millisecond() as f64 / 1000.0;
     let (since, until) = (query.since.as_ref().map(seconds), query.until.as_ref().map(seconds));
@@ -146,10 +182,12 @@ pub(super) fn audit_page(
     let total = connection
         .prepare_cached(&format!("SELECT count(*) FROM audit WHERE {MATCHES}"))?
         .query_row(filter, |row| natural(row, 0))?;
-    let page = format!("SELECT document FROM audit WHERE {MATCHES} ORDER BY number DESC LIMIT ?8 OFFSET ?9");
+    let page = format!(
+        "SELECT document, number, tenant_id FROM audit WHERE {MATCHES} ORDER BY number DESC LIMIT ?8 OFFSET ?9"
+    );
     let (limit, skip) = (size(query.limit), size(query.skip));
     let filter = params![tenant, actor, action, outcome, query.request_id, since, until, limit, skip];
-    let entries = documents(connection, &page, filter)?;
+    let entries = readable(connection, damage, "audit", &page, filter)?;
     Ok((entries, total as usize))
 }
 

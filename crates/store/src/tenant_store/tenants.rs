@@ -3,6 +3,7 @@
 use super::revisions::RevisionRows;
 use super::rows::{self, to_document};
 use super::{Shared, SqliteStore};
+use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
@@ -215,7 +216,8 @@ fn insert_creation(
             documents.tenant
         ])?;
     if inserted == 0 {
-        let existing = rows::tenant(transaction, id)?;
+        // The row is there: where it does not read, it is damaged.
+        let existing = rows::tenant(transaction, id).map_err(|_| StoreError::TenantDamaged(id.clone()))?;
         let existing_status = existing.map_or(TenantStatus::Pending, |tenant| tenant.status);
         return Err(StoreError::TenantExists { tenant_id: id.clone(), existing_status }.into());
     }
@@ -247,9 +249,11 @@ fn admit(
     let Some(decide) = admission.decision() else { return Ok(()) };
     let mut accepted = shared.index.read().ordered();
     // What neighbours in this commit wrote is not in the index yet, but it is queued.
-    let neighbours: Vec<Tenant> = rows::documents(
+    let neighbours: Vec<Tenant> = rows::readable(
         transaction,
-        "SELECT document FROM tenants JOIN work_queue ON work_queue.tenant_id = tenants.id
+        &shared.damage,
+        super::load::TENANTS,
+        "SELECT document, id, id FROM tenants JOIN work_queue ON work_queue.tenant_id = tenants.id
          WHERE work_queue.queue_number > ?1",
         params![rows::number(shared.published_number.load(Ordering::Relaxed))],
     )?;
@@ -302,11 +306,19 @@ fn purge_responses(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), 
 }
 
 /// The secret values of a tenant.
-pub(super) fn secrets(connection: &Connection, id: &TenantId) -> Result<TenantSecrets, WorkError> {
-    let found = rows::document(
-        connection,
-        "SELECT document FROM secrets WHERE tenant_id = ?1",
-        params![id.as_str()],
-    )?;
-    found.ok_or_else(|| StoreError::TenantNotFound(id.clone()).into())
+pub(super) fn secrets(
+    connection: &Connection,
+    damage: &DamageLog,
+    id: &TenantId,
+) -> Result<TenantSecrets, WorkError> {
+    let found =
+        rows::document(connection, "SELECT document FROM secrets WHERE tenant_id = ?1", params![id.as_str()]);
+    match found {
+        // A reason might quote what it is about.
+        Err(WorkError::Document(_)) => {
+            damage.set_aside("secrets", id.as_str(), Some(id.clone()), &"it is no document of secrets");
+            Err(StoreError::TenantDamaged(id.clone()).into())
+        }
+        found => found?.ok_or_else(|| StoreError::TenantNotFound(id.clone()).into()),
+    }
 }

@@ -166,7 +166,7 @@ async fn samples_of_tenants_that_are_gone_are_forgotten_at_the_start() {
     for name in ["one", "two"] {
         bench.metrics().append(&tenant(name), &[cpu(NOW_MS, 1.0)]).await.expect("appends");
     }
-    bench.metrics().forget_all_but(&HashSet::from([tenant("two")])).await.expect("forgets");
+    bench.metrics().forget_all_but(|key| *key == tenant("two")).await.expect("forgets");
     assert!(!bench.metrics().has_own_samples(&tenant("one")).await.expect("answers"));
     assert!(bench.metrics().has_own_samples(&tenant("two")).await.expect("answers"));
     bench.metrics().maintain_once().await.expect("clears");
@@ -290,21 +290,75 @@ async fn a_year_of_hours_is_answered_from_its_roll_ups() {
     assert!(rows < raw_rows + 41 + 15, "{rows} rows");
 }
 
+/// Tables with rows that are set aside.
+fn damaged(bench: &Bench) -> Vec<&'static str> {
+    bench.metrics().inner.database.damage().rows().iter().map(|damage| damage.table).collect()
+}
+
 #[tokio::test]
-async fn a_damaged_chunk_is_an_error_to_readers_and_does_not_stop_the_rest() {
+async fn a_damaged_chunk_is_left_out_told_and_kept_and_does_not_stop_the_rest() {
     let bench = Bench::new();
     let id = tenant("one");
     bench.metrics().append(&id, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     tamper(&bench, "UPDATE sample_chunks SET data = substr(data, 1, length(data) - 1) WHERE tier = 0").await;
-    let query = everything(Interval::OneMinute);
-    let error = bench.metrics().query(&id, &query).await.expect_err("the chunk is damaged");
-    assert!(matches!(error, MetricError::Corrupt { .. }), "{error:?}");
+    assert_eq!(cpu_series(&bench, &id, Interval::OneMinute, 1).await.points, [], "those are lost");
+    let damage = bench.metrics().inner.database.damage().rows();
+    assert_eq!(
+        (damage.len(), damage[0].table, &damage[0].tenant_id),
+        (1, "sample_chunks", &Some(id.id.clone()))
+    );
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.average, Some(10.0));
     bench.metrics().append(&id, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.average, Some(15.0));
-    assert_eq!(cpu_series(&bench, &id, Interval::OneMinute, 1).await.points, [], "those are lost");
+    assert_eq!(cpu_series(&bench, &id, Interval::OneMinute, 1).await.points, []);
+    assert_eq!(bench.rows_of("set_aside"), 1, "what was to be replaced is kept");
+}
+
+#[tokio::test]
+async fn damaged_roll_ups_are_left_out_told_and_begun_anew() {
+    let bench = Bench::new();
+    let (id, other) = (tenant("one"), tenant("two"));
+    for id in [&id, &other] {
+        bench.metrics().append(id, &[cpu(NOW_MS - HOUR_MS, 10.0)]).await.expect("appends");
+    }
+    bench.metrics().flush().await.expect("flushes");
+    tamper(&bench, "UPDATE sample_chunks SET data = x'00' WHERE tier > 0 AND tenant_key = 1").await;
+    assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.points, []);
+    assert_eq!(cpu_series(&bench, &other, Interval::OneHour, 1).await.average, Some(10.0));
+    bench.metrics().append(&id, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench.metrics().flush().await.expect("flushes");
+    assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.maximum, Some(20.0));
+    assert_eq!(bench.rows_of("set_aside"), 2);
+    assert!(damaged(&bench).iter().all(|table| *table == "sample_chunks"));
+}
+
+#[tokio::test]
+async fn damaged_rows_of_the_log_and_of_tenants_stop_no_start() {
+    let mut bench = Bench::new();
+    let (id, other) = (tenant("one"), tenant("two"));
+    bench.metrics().append(&id, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
+    bench.metrics().flush().await.expect("flushes");
+    bench.metrics().append(&id, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
+    bench.metrics().append(&other, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    tamper(
+        &bench,
+        "UPDATE sample_log SET data = x'0102' WHERE id = (SELECT min(id) FROM sample_log);
+         UPDATE sample_tenants SET newest = x'ff' WHERE tenant_id = 'one';
+         INSERT INTO sample_tenants (tenant_id, incarnation, own, flushed_log_id) VALUES ('No Tenant', 1, 1, 0);",
+    )
+    .await;
+    bench.reopen().await;
+    let tables = damaged(&bench);
+    assert_eq!(tables, ["sample_log", "sample_tenants", "sample_tenants"]);
+    assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.maximum, Some(10.0));
+    assert_eq!(cpu_series(&bench, &other, Interval::OneHour, 1).await.maximum, Some(20.0));
+    bench.metrics().append(&id, &[cpu(NOW_MS, 30.0)]).await.expect("appends");
+    bench.metrics().flush().await.expect("flushes");
+    assert_eq!((bench.rows_of("sample_log"), bench.rows_of("set_aside")), (0, 1), "the damaged one is kept");
+    bench.reopen().await;
+    assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.maximum, Some(30.0));
 }
 
 #[tokio::test]
@@ -490,7 +544,7 @@ async fn samples_of_one_incarnation_are_never_seen_under_another() {
         bench.metrics().flush().await.expect("flushes");
         bench.reopen().await;
     }
-    bench.metrics().forget_all_but(&HashSet::from([second.clone()])).await.expect("forgets");
+    bench.metrics().forget_all_but(|key| *key == second).await.expect("forgets");
     assert_eq!(cpu_series(&bench, &first, Interval::OneHour, 1).await.average, None);
     assert_eq!(cpu_series(&bench, &second, Interval::OneHour, 1).await.average, Some(20.0));
 }

@@ -4,7 +4,7 @@ use super::*;
 use ecp_core::alerts::{AlertSubject, Severity};
 use ecp_core::text::Message;
 
-fn alert(tenant: &str, id: &str) -> Alert {
+pub(super) fn alert(tenant: &str, id: &str) -> Alert {
     Alert {
         id: AlertId::from_text(id),
         tenant_id: tenant_id(tenant),
@@ -134,9 +134,13 @@ async fn changes_of_a_tenant_that_is_gone_are_dropped_and_its_watchers_are_told(
     assert_eq!((world.count("alerts"), world.count("alert_events")), (1, 1));
     assert!(world.store.open_alerts(&tenant_id("acme")).is_empty());
     assert!(world.store.subscribe_alerts(&tenant_id("acme")).changed().await.is_err());
-    world.create("acme").await;
+    let again = world.create("acme").await;
     world.store.record_alerts(vec![opened("acme", "a2")]).await.unwrap();
-    assert_eq!(*world.store.subscribe_alerts(&tenant_id("acme")).borrow(), 1, "a new tenant counts from 1");
+    assert!(world.store.open_alerts(&again.id).is_empty(), "it was about the tenant before");
+    let (change, alert) = opened("acme", "a3");
+    let own = Alert { incarnation: again.incarnation, ..alert };
+    world.store.record_alerts(vec![(change, own)]).await.unwrap();
+    assert_eq!(*world.store.subscribe_alerts(&again.id).borrow(), 1, "a new tenant counts from 1");
 }
 
 #[tokio::test]

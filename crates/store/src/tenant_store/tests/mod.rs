@@ -4,6 +4,7 @@
 
 mod alerts;
 mod deployments;
+mod extremes;
 mod revisions;
 mod tenants;
 mod work;
