@@ -6,6 +6,7 @@
 //! [`rollout`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand, [`healing`] who
 //! changes what.
 
+mod bounds;
 mod deletion;
 mod healing;
 mod rollout;
@@ -17,12 +18,12 @@ mod view;
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
-use ecp_core::ids::TenantId;
+use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{ManifestDigest, Object};
 use ecp_core::ports::{
     Clock, Cluster, ClusterError, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore, WorkItem,
 };
-use ecp_core::revision::Revision;
+use ecp_core::revision::{Revision, Revisions};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use ecp_core::{Mode, Timestamp};
@@ -96,6 +97,8 @@ struct Shared {
     slots: Mutex<Slots>,
     /// Objects of tenants in hand, by the digest of what was pinned.
     manifests: Mutex<HashMap<TenantId, Unpinned>>,
+    /// Objects of tenants in hand while a deployment rolls them out.
+    rolling: Mutex<HashMap<TenantId, (DeploymentId, Arc<Vec<Object>>)>>,
     /// Who changes what the controller puts back.
     fights: Mutex<Fights>,
     /// Deadlines do not run while nobody watches.
@@ -148,7 +151,7 @@ impl Controller {
         options: ControllerOptions,
     ) -> Self {
         let watching_since = clock.now();
-        let (slots, manifests, fights) = Default::default();
+        let (slots, manifests, rolling, fights) = Default::default();
         let shared = Shared {
             mode,
             store,
@@ -159,6 +162,7 @@ impl Controller {
             options,
             slots,
             manifests,
+            rolling,
             fights,
             watching_since,
         };
@@ -310,7 +314,8 @@ impl Shared {
             return;
         }
         let Ok(observation) = self.cluster.observe(id) else { return };
-        let differs = view::differs_from_record(&deployment, &observation)
+        let differs = deployment.unsettled
+            || view::differs_from_record(&deployment, &observation)
             || self.has_lost(&deployment, &observation)
             || self.fights.lock().has_rested(id, self.clock.now())
             || self.differs_from_what_is_in_force(&deployment, &observation).await;
@@ -365,6 +370,7 @@ impl Shared {
 
     fn put_down(&self, item: &WorkItem) {
         self.manifests.lock().remove(&item.tenant_id);
+        self.rolling.lock().remove(&item.tenant_id);
         self.slots.lock().end(item);
     }
 
@@ -444,13 +450,34 @@ impl Shared {
         if let Some((_, objects)) = kept.filter(|(digest, _)| *digest == revision.manifest) {
             return Ok(objects);
         }
+        Ok(Arc::new(self.read_objects(id, revision).await?))
+    }
+
+    /// What the cluster may still have of earlier revisions while one is being rolled out.
+    async fn earlier_objects(
+        &self,
+        id: &TenantId,
+        revisions: &Revisions,
+        number: u64,
+    ) -> Result<Vec<Vec<Object>>, LookError> {
+        let mut earlier = Vec::new();
+        for revision in revisions.perhaps_left_before(number) {
+            match self.read_objects(id, revision).await {
+                Ok(objects) => earlier.push(objects),
+                Err(LookError::Unkept { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(earlier)
+    }
+
+    async fn read_objects(&self, id: &TenantId, revision: &Revision) -> Result<Vec<Object>, LookError> {
         let number = revision.number;
         let pinned = self.store.pinned_manifest(id, &revision.manifest).await?;
         let pinned = pinned.ok_or_else(|| LookError::Unkept { tenant_id: id.clone(), number })?;
         let secrets = self.store.tenant_secrets(id).await?;
-        let objects = pinned.objects(&secrets);
         let unreadable = |source| LookError::Unreadable { tenant_id: id.clone(), number, source };
-        Ok(Arc::new(objects.map_err(unreadable)?))
+        pinned.objects(&secrets).map_err(unreadable)
     }
 
     fn audit(&self, tenant: &Tenant, deployment: &Deployment, outcome: &str) -> AuditEntry {

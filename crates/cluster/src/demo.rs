@@ -1,9 +1,9 @@
 //! Demo mode's cluster at the start of the server: empty, then as the store says it was.
 
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes};
-use ecp_core::deployment::DeploymentStatus;
+use ecp_core::deployment::{DeploymentStatus, Phase};
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Clock, StoreError, TenantStore};
+use ecp_core::ports::{Clock, Cluster, StoreError, TenantStore};
 use ecp_core::tenant::Tenant;
 use std::sync::Arc;
 
@@ -18,18 +18,23 @@ pub fn demo_cluster(
     Arc::new(SimulatedCluster::new(nodes, speed, clock, fault_of))
 }
 
-/// Puts back every tenant whose deployment had ended, with its pods ready at once; those that were
-/// under way begin anew with the controller. Call it before the controller runs; requests may come
+/// Puts back every tenant whose deployment had ended, with its pods ready at once; where it was under
+/// way and everything was applied, its pods begin anew, and what was not applied yet the controller
+/// applies. Call it before the controller runs; requests may come
 /// before, since what a tenant's status is stands in the store.
 pub async fn restore_demo_cluster(
     cluster: &SimulatedCluster,
     store: &dyn TenantStore,
 ) -> Result<(), StoreError> {
     // Those that run come first: what failed for want of room must not take theirs.
-    for ended in [DeploymentStatus::Running, DeploymentStatus::Failed] {
+    for status in [DeploymentStatus::Running, DeploymentStatus::Failed, DeploymentStatus::Deploying] {
         for tenant in store.tenants().iter() {
             let deployment = store.deployment(&tenant.deployment_id);
-            if !deployment.is_some_and(|deployment| deployment.status == ended) {
+            let Some(deployment) = deployment.filter(|deployment| deployment.status == status) else {
+                continue;
+            };
+            let under_way = !status.is_final();
+            if under_way && deployment.phase < Phase::ScalingServices {
                 continue;
             }
             let objects = match objects_in_force(store, tenant).await {
@@ -43,7 +48,11 @@ pub async fn restore_demo_cluster(
                     continue;
                 }
             };
-            if let Err(error) = cluster.restore(&tenant.id, &objects) {
+            let restored = match under_way {
+                true => cluster.apply(&tenant.id, &objects).await.map(|_warnings| ()),
+                false => cluster.restore(&tenant.id, &objects),
+            };
+            if let Err(error) = restored {
                 tracing::warn!(%error, tenant.id = %tenant.id, "the simulated cluster does not take a tenant back");
             }
         }
@@ -51,7 +60,7 @@ pub async fn restore_demo_cluster(
     Ok(())
 }
 
-/// What was in the cluster of a tenant whose roll-out had ended.
+/// What was in the cluster of a tenant of which everything had been applied.
 async fn objects_in_force(
     store: &dyn TenantStore,
     tenant: &Tenant,

@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use parking_lot::Mutex;
 
 /// A clock that stands still until it is set.
@@ -76,9 +77,31 @@ pub(crate) fn service(name: &str) -> Object {
 }
 
 pub(crate) fn quota(storage: &str) -> Object {
+    named_quota(&[("requests.storage", storage)])
+}
+
+pub(crate) fn named_quota(hard: &[(&str, &str)]) -> Object {
     let mut quota = ResourceQuota { metadata: named("quota"), ..Default::default() };
-    quota.spec.get_or_insert_default().hard = Some([amount("requests.storage", storage)].into());
+    quota.spec.get_or_insert_default().hard =
+        Some(hard.iter().map(|(resource, text)| amount(resource, text)).collect());
     Object::ResourceQuota(quota)
+}
+
+/// A Deployment whose pods are replaced in place and take so many millicores each.
+pub(crate) fn sized_deployment(name: &str, replicas: i32, millicores: u64, gpu: u32) -> Object {
+    let Object::Deployment(mut sized) = deployment(name, "a", replicas, gpu) else {
+        unreachable!("it is one")
+    };
+    let spec = sized.spec.get_or_insert_default();
+    let strategy = spec.strategy.get_or_insert_default();
+    strategy.rolling_update.get_or_insert_default().max_surge = Some(IntOrString::Int(0));
+    for container in &mut spec.template.spec.get_or_insert_default().containers {
+        let resources = container.resources.get_or_insert_default();
+        let cpu = [amount("cpu", &format!("{millicores}m"))];
+        resources.limits.get_or_insert_default().extend(cpu.clone());
+        resources.requests.get_or_insert_default().extend(cpu);
+    }
+    Object::Deployment(sized)
 }
 
 pub(crate) fn deployment(name: &str, image: &str, replicas: i32, gpu: u32) -> Object {

@@ -192,6 +192,11 @@ pub struct Deployment {
     /// an earlier release accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// The cluster may have what a roll-out applied and what is not in force: a wider quota, objects
+    /// that it began. Written before any of it is applied and taken back when none of it is left, so
+    /// that no crash leaves it there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsettled: bool,
     /// What ran before it, as a release wrote it that kept no revisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<TenantSpec>,
@@ -251,6 +256,7 @@ impl Deployment {
             rollback: None,
             cause: Cause::Request,
             actor: None,
+            unsettled: false,
             last_good: None,
             status,
             phase: Phase::Queued,

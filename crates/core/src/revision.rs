@@ -223,6 +223,16 @@ impl Revisions {
         earlier.find(|revision| revision.seen_running_whole_at.is_some())
     }
 
+    /// Those before `number` of which pods may still be there: the last that was seen running whole
+    /// took the place of all before it.
+    pub fn perhaps_left_before(&self, number: u64) -> impl Iterator<Item = &Revision> {
+        let since = self.last_whole_before(number).map_or(0, |whole| whole.number);
+        let places = since..number;
+        self.0
+            .iter()
+            .filter(move |revision| places.contains(&revision.number) && revision.reach > Reach::Accepted)
+    }
+
     /// Those of which the cluster may have objects: what is in force, and what came since.
     pub fn perhaps_in_cluster(&self) -> impl Iterator<Item = &Revision> {
         let since = self.in_force().map_or(0, |revision| revision.number);

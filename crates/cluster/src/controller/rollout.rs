@@ -1,5 +1,6 @@
 //! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
 
+use super::bounds;
 use super::healing::{FIGHT_TIME, Found, MOST_HEALS};
 use super::view::{View, news, pods_ready, stalled};
 use super::{LookEnd, LookError, Shared};
@@ -8,7 +9,7 @@ use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{
     Deployment, DeploymentKind, DeploymentStatus, Failure, LogLevel, Phase, ResourceState,
 };
-use ecp_core::ids::DeploymentId;
+use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Admission, ClusterError, ObjectState, StoreError, TenantChange};
 use ecp_core::revision::{Cause, NewRevision, Revision, Revisions};
@@ -78,8 +79,8 @@ struct Look<'a> {
     tenant: Arc<Tenant>,
     /// What is to be there now.
     objects: Arc<Vec<Object>>,
-    /// What is to be there in the end: an update rolls out without the quota, since pods that go and
-    /// pods that come count together, and those that come would wait for ever for those that go.
+    /// What is to be there in the end: an update rolls out with a wider quota, since pods that go and
+    /// pods that come count together, and those that come might wait for ever for those that go.
     whole: Arc<Vec<Object>>,
     /// What the tenant was and is to be; `objects` are of one of these.
     revisions: Revisions,
@@ -109,10 +110,12 @@ impl Shared {
             let unpinned = (revision.manifest.clone(), whole.clone());
             self.manifests.lock().insert(tenant.id.clone(), unpinned);
         }
-        let lifts_quota = recorded.kind == DeploymentKind::Update
-            && !recorded.status.is_final()
-            && recorded.phase < Phase::Verifying;
-        let objects = if lifts_quota { Arc::new(without_quota(&whole)) } else { whole.clone() };
+        let widens_quota =
+            recorded.kind == DeploymentKind::Update && !is_final && recorded.phase < Phase::Verifying;
+        let objects = match widens_quota {
+            true => self.rolling_objects(&tenant.id, &revisions, recorded, &whole).await?,
+            false => whole.clone(),
+        };
         let deployment = recorded.clone();
         let mut look = Look { shared: self, tenant, objects, whole, revisions, deployment };
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
@@ -125,11 +128,36 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// What is to be there while a revision takes the place of earlier ones; worked out once a
+    /// deployment.
+    async fn rolling_objects(
+        &self,
+        id: &TenantId,
+        revisions: &Revisions,
+        deployment: &Deployment,
+        whole: &[Object],
+    ) -> Result<Arc<Vec<Object>>, LookError> {
+        let kept = self.rolling.lock().get(id).cloned();
+        if let Some((_, objects)) = kept.filter(|(deployment_id, _)| *deployment_id == deployment.id) {
+            return Ok(objects);
+        }
+        let earlier = self.earlier_objects(id, revisions, deployment.generation).await?;
+        let earlier: Vec<&[Object]> = earlier.iter().map(Vec::as_slice).collect();
+        let objects = Arc::new(bounds::while_rolling_out(whole, &earlier));
+        self.rolling.lock().insert(id.clone(), (deployment.id.clone(), objects.clone()));
+        Ok(objects)
+    }
+}
+
 impl Look<'_> {
     /// Brings a deployment that has not ended further.
     async fn roll_out(&mut self) -> Result<LookEnd, LookError> {
         if self.deployment.phase == Phase::Queued {
             self.shared.supersede(&self.tenant, &self.deployment).await?;
+            // Whatever comes of this one, what the other left is cleared away.
+            let replaced = self.deployment.replaces.as_ref().and_then(|id| self.shared.store.deployment(id));
+            self.deployment.unsettled = replaced.is_some_and(|replaced| replaced.unsettled);
             if let Some(refused) = self.refused_beforehand().await? {
                 return self.fail("MANIFEST_INVALID", refused).await;
             }
@@ -137,6 +165,12 @@ impl Look<'_> {
             let life = Duration::from_secs(u64::from(time.max_minutes) * 60);
             self.deployment.estimated_completion = Some(self.now() + self.shared.scaled(life));
             self.deployment.status = DeploymentStatus::Deploying;
+            if self.deployment.kind == DeploymentKind::Update {
+                self.deployment.unsettled = true;
+            }
+        }
+        if self.deployment.phase == Phase::Verifying {
+            self.bring_quota_back().await?;
         }
         if self.deployment.phase < Phase::ScalingServices && !self.apply_in_steps().await? {
             return Ok(LookEnd::Again);
@@ -169,7 +203,7 @@ impl Look<'_> {
     /// are applied again, silently: the cluster may have lost since what they made.
     async fn apply_in_steps(&mut self) -> Result<bool, LookError> {
         if self.deployment.kind == DeploymentKind::Update {
-            // What goes, the quota too, makes room for what comes.
+            // What goes makes room for what comes.
             self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
         }
         for step in &STEPS {
@@ -320,14 +354,10 @@ impl Look<'_> {
     /// Looks once more at what seems complete, and ends the deployment if it still is.
     async fn verify(&mut self) -> Result<LookEnd, LookError> {
         if self.deployment.phase < Phase::Verifying {
-            self.objects = self.whole.clone();
-            if !self.observe()?.missing.is_empty() {
-                let whole = self.whole.clone();
-                self.apply(&whole).await?;
-            }
             self.deployment.advance(Phase::Verifying, VERIFYING);
             self.note(LogLevel::Info, Message::new("deployment.verifying"));
             self.record(TenantStatus::Pending).await?;
+            self.bring_quota_back().await?;
         }
         let view = self.observe()?;
         if !view.is_complete() {
@@ -339,8 +369,34 @@ impl Look<'_> {
         Ok(LookEnd::Done)
     }
 
+    /// Makes the quota again what the manifest says. Nobody else changed it, so this is no healing;
+    /// the next record of the deployment says that it is back.
+    async fn bring_quota_back(&mut self) -> Result<(), LookError> {
+        self.objects = self.whole.clone();
+        if self.deployment.unsettled {
+            self.apply(&bounds::quotas(&self.whole)).await?;
+            self.deployment.unsettled = false;
+        }
+        Ok(())
+    }
+
+    /// Makes everything what is in force after a roll-out that left something else: its own doing, so
+    /// this is no healing either.
+    async fn clear_away(&mut self) -> Result<(), LookError> {
+        let whole = self.whole.clone();
+        self.apply(&bounds::quotas(&whole)).await?;
+        self.shared.cluster.prune(&self.tenant.id, &whole).await?;
+        self.apply_each(&whole).await?;
+        self.deployment.unsettled = false;
+        self.record(self.tenant.status).await?;
+        Ok(())
+    }
+
     /// Keeps a tenant whose deployment has ended as it should be.
     async fn keep(&mut self) -> Result<LookEnd, LookError> {
+        if self.deployment.unsettled {
+            self.clear_away().await?;
+        }
         let (view, found) = self.put_right().await?;
         if self.stays_at().is_some() {
             return self.keep_earlier(&view, &found).await;
@@ -461,7 +517,7 @@ impl Look<'_> {
         }
         self.record_outcome(TenantStatus::Failed, "failed").await?;
         // What was begun of the new one gives way to what is in force, now and not at some later look.
-        Ok(if stays_at.is_some() { LookEnd::Again } else { LookEnd::Done })
+        Ok(if self.deployment.unsettled { LookEnd::Again } else { LookEnd::Done })
     }
 
     /// Makes an earlier revision the tenant's newest, to the letter, and ends this deployment as
@@ -546,8 +602,4 @@ impl Look<'_> {
     fn now(&self) -> ecp_core::Timestamp {
         self.shared.clock.now()
     }
-}
-
-fn without_quota(objects: &[Object]) -> Vec<Object> {
-    objects.iter().filter(|object| !matches!(object, Object::ResourceQuota(_))).cloned().collect()
 }

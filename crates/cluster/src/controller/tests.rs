@@ -5,7 +5,9 @@
 mod bench;
 mod failures;
 mod healing;
+mod invariants;
 mod lifecycle;
+mod quotas;
 mod restarts;
 mod rollbacks;
 

@@ -16,6 +16,7 @@ use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
 use ecp_core::tenant::{Availability, DemoFault, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
 use ecp_core::text::Message;
 use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use tokio::sync::{Notify, broadcast, watch};
 
@@ -60,6 +61,9 @@ pub(super) enum Refused {
     Applying,
 }
 
+/// Objects by tenant, kind and name.
+pub(super) type Live = BTreeMap<(TenantId, &'static str, String), Object>;
+
 /// The simulated cluster behind a connection that can be disturbed.
 pub(super) struct Line {
     pub(super) simulated: Arc<SimulatedCluster>,
@@ -81,6 +85,8 @@ pub(super) struct Line {
     pub(super) drift_asked: Mutex<Vec<TenantId>>,
     /// What was applied, by `Kind name`, since somebody cleared it.
     pub(super) applied: Mutex<Vec<String>>,
+    /// Every object as it was applied last, by tenant, kind and name.
+    pub(super) live: Mutex<Live>,
     /// Applies until the process dies in the middle of one: before it reaches the cluster, or
     /// (odd numbers) after.
     pub(super) dies_after: AtomicUsize,
@@ -103,6 +109,7 @@ impl Line {
             drifts: Mutex::default(),
             drift_asked: Mutex::default(),
             applied: Mutex::default(),
+            live: Mutex::default(),
             dies_after: AtomicUsize::new(usize::MAX),
             died: Notify::new(),
             applying: AtomicUsize::new(0),
@@ -178,6 +185,8 @@ impl Cluster for Line {
         if let Some(drifts) = self.drifts.lock().get_mut(tenant_id) {
             drifts.retain(|drift| !names.contains(&(drift.kind.clone(), drift.name.clone())));
         }
+        let key = |object: &Object| (tenant_id.clone(), object.kind(), object.name().to_owned());
+        self.live.lock().extend(objects.iter().map(|object| (key(object), object.clone())));
         self.applied.lock().extend(names.iter().map(|(kind, name)| format!("{kind} {name}")));
         self.applying.fetch_sub(1, Ordering::SeqCst);
         self.mortal_point().await;
@@ -201,10 +210,15 @@ impl Cluster for Line {
     }
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
         self.check()?;
+        let kept = |kind: &str, name: &str| {
+            keep.is_empty() || keep.iter().any(|object| object.kind() == kind && object.name() == name)
+        };
+        self.live.lock().retain(|(id, kind, name), _| id != tenant_id || kept(kind, name));
         self.simulated.prune(tenant_id, keep).await
     }
     async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
         self.check()?;
+        self.live.lock().retain(|(id, ..), _| id != tenant_id);
         self.simulated.delete(tenant_id, force).await
     }
     fn drift(&self, tenant_id: &TenantId, _: &[Object]) -> Result<Vec<Drift>, ClusterError> {
@@ -254,6 +268,8 @@ pub(super) struct Bench {
     pub(super) options: ControllerOptions,
     /// Most tenants that were looked at side by side.
     pub(super) most_looks: usize,
+    /// Calls that were accepted: whose, what for, under which request id.
+    pub(super) calls: Mutex<Vec<(TenantId, &'static str, String)>>,
     process: Option<Process>,
 }
 
@@ -273,6 +289,7 @@ impl Bench {
             catalog: Arc::new(Catalog::embedded()),
             options: ControllerOptions::default(),
             most_looks: 0,
+            calls: Mutex::default(),
             process: None,
         };
         bench.start().await;
@@ -308,8 +325,10 @@ impl Bench {
     pub(super) async fn crash_and_restart(&mut self) {
         let process = self.process.take().unwrap();
         process.database.close();
+        let live = std::mem::take(&mut *process.line.live.lock());
         drop(process);
         self.start().await;
+        *self.line().live.lock() = live;
     }
 
     /// What runs.
@@ -398,7 +417,7 @@ impl Bench {
         let deployment_id = deployment.id.clone();
         let secrets = TenantSecrets::generate(ecp_core::manifest::SECRET_KEYS);
         let new = NewTenant {
-            audit: accepted(&tenant, "tenant.create"),
+            audit: self.accepted(&tenant, "tenant.create"),
             revision: NewRevision::render(&self.edition(), &tenant, &secrets, Cause::Request),
             tenant,
             deployment,
@@ -431,11 +450,32 @@ impl Bench {
                 Some(NewRevision::render(&self.edition(), &tenant, &secrets, Cause::Request))
             }
         };
-        let audit = accepted(&tenant, "tenant.change");
+        let action = match kind {
+            DeploymentKind::Delete { .. } => "tenant.delete",
+            _ => "tenant.update",
+        };
+        let audit = self.accepted(&tenant, action);
         let admission = Admission::default();
         let change = TenantChange { tenant, deployment, revision, audit, admission };
         self.store().change_tenant(change).await.unwrap();
         deployment_id
+    }
+
+    /// The entry that an accepted call brings along; the call is remembered.
+    fn accepted(&self, tenant: &Tenant, action: &'static str) -> AuditEntry {
+        let mut calls = self.calls.lock();
+        let request_id = format!("call-{}", calls.len());
+        calls.push((tenant.id.clone(), action, request_id.clone()));
+        AuditEntry {
+            timestamp: tenant.updated_at,
+            actor: "anonymous".to_owned(),
+            action: action.to_owned(),
+            tenant_id: tenant.id.clone(),
+            request_id: Some(request_id),
+            before: None,
+            after: None,
+            outcome: "accepted".to_owned(),
+        }
     }
 
     pub(super) fn tenant(&self, name: &str) -> Tenant {
@@ -484,19 +524,6 @@ pub(super) fn changed(mut tenant: Tenant, services: &[(Service, u32)]) -> (Tenan
 
 pub(super) fn removal(tenant: Tenant, force: bool) -> (Tenant, DeploymentKind) {
     (tenant, DeploymentKind::Delete { force })
-}
-
-fn accepted(tenant: &Tenant, action: &str) -> AuditEntry {
-    AuditEntry {
-        timestamp: tenant.updated_at,
-        actor: "anonymous".to_owned(),
-        action: action.to_owned(),
-        tenant_id: tenant.id.clone(),
-        request_id: None,
-        before: None,
-        after: None,
-        outcome: "accepted".to_owned(),
-    }
 }
 
 fn deployment(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {
