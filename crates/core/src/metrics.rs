@@ -108,6 +108,27 @@ impl fmt::Display for Metric {
     }
 }
 
+/// Where samples come from. What is done with them is decided by this, never guessed from their values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SampleSource {
+    /// A client sent them.
+    Client,
+    /// We read them from the cluster.
+    Collector,
+    /// Demo mode made them up.
+    Synthetic,
+}
+
+impl SampleSource {
+    /// True where somebody measured them: they displace what was made up.
+    pub fn is_measured(self) -> bool {
+        match self {
+            Self::Client | Self::Collector => true,
+            Self::Synthetic => false,
+        }
+    }
+}
+
 /// What one tenant measured at one moment. A value that was not sent is absent (`NaN` inside).
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {

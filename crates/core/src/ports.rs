@@ -10,7 +10,7 @@ use crate::damage::Damage;
 use crate::deployment::Deployment;
 use crate::ids::{AlertId, DeploymentId, Incarnation, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
-use crate::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
+use crate::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use crate::placement::{Places, Shortage};
 use crate::quantity::Resources;
 use crate::revision::{NewRevision, Revisions};
@@ -374,12 +374,18 @@ pub enum MetricError {
 #[async_trait]
 pub trait MetricStore: Send + Sync {
     /// Stores a batch, all or none; returns when it is on disk. The same timestamp again replaces
-    /// the metrics that the sample has and keeps the others. The first samples that a client sends
-    /// displace all synthetic ones.
-    async fn append(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError>;
-    /// Stores samples that demo mode made up; ignored once the tenant sends its own.
-    async fn append_synthetic(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError>;
-    /// True once a client has sent samples of its own.
+    /// the metrics that the sample has and keeps the others. The first samples that were measured
+    /// displace all synthetic ones, and from then on those are ignored.
+    async fn append(
+        &self,
+        key: &TenantKey,
+        source: SampleSource,
+        samples: &[Sample],
+    ) -> Result<(), MetricError>;
+    /// When the newest value of a metric that a client sent was measured, in milliseconds since 1970,
+    /// from memory; it may be forgotten with a restart.
+    fn told_by_clients(&self, key: &TenantKey, metric: Metric) -> Option<i64>;
+    /// True once samples were measured.
     async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError>;
     /// Averages by bucket and summaries.
     async fn query(&self, key: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError>;
@@ -395,8 +401,8 @@ pub trait MetricStore: Send + Sync {
 /// before it is acknowledged. Must be quick: it runs on the path of the request.
 #[async_trait]
 pub trait SampleObserver: Send + Sync {
-    /// A batch was stored; `synthetic` says that demo mode made it up.
-    fn samples_stored(&self, key: &TenantKey, samples: &[Sample], synthetic: bool);
+    /// A batch was stored.
+    fn samples_stored(&self, key: &TenantKey, source: SampleSource, samples: &[Sample]);
     /// True where nothing that the tenant's samples led to waits to be recorded.
     fn is_settled(&self, _key: &TenantKey) -> bool {
         true

@@ -15,7 +15,7 @@ use ecp_core::Timestamp;
 use ecp_core::alerts::rules::{Rules, SILENCE_SECONDS, advance, end, end_silence};
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject};
 use ecp_core::ids::{TenantId, TenantKey};
-use ecp_core::metrics::{CURRENT_MS, Sample, to_millis};
+use ecp_core::metrics::{CURRENT_MS, Sample, SampleSource, to_millis};
 use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver, StoreError, TenantStore};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -351,7 +351,8 @@ impl SampleObserver for AlertEngine {
         let _ = tokio::time::timeout(LONGEST_SETTLING, recorded).await;
     }
 
-    fn samples_stored(&self, key: &TenantKey, samples: &[Sample], synthetic: bool) {
+    fn samples_stored(&self, key: &TenantKey, source: SampleSource, samples: &[Sample]) {
+        let synthetic = !source.is_measured();
         // Samples of a tenant that is gone must not be judged as those of the next one of its id.
         let is_this = |tenant: &Arc<Tenant>| {
             tenant.incarnation == key.incarnation && tenant.status != TenantStatus::Deleting

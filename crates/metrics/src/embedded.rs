@@ -17,7 +17,7 @@ mod tables;
 use crate::cache::RollupCache;
 use async_trait::async_trait;
 use ecp_core::ids::TenantKey;
-use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery, to_millis};
+use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery, to_millis};
 use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver};
 use ecp_store::Database;
 use parking_lot::{Mutex, RwLock};
@@ -164,14 +164,22 @@ impl EmbeddedMetrics {
 
 #[async_trait]
 impl MetricStore for EmbeddedMetrics {
-    async fn append(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError> {
-        self.inner.append(self.inner.registry.get_or_add(key), samples, false).await?;
-        self.inner.settle(key).await;
+    async fn append(
+        &self,
+        key: &TenantKey,
+        source: SampleSource,
+        samples: &[Sample],
+    ) -> Result<(), MetricError> {
+        self.inner.append(self.inner.registry.get_or_add(key), source, samples).await?;
+        if source.is_measured() {
+            // Who sent them may ask at once what came of them.
+            self.inner.settle(key).await;
+        }
         Ok(())
     }
 
-    async fn append_synthetic(&self, key: &TenantKey, samples: &[Sample]) -> Result<(), MetricError> {
-        self.inner.append(self.inner.registry.get_or_add(key), samples, true).await
+    fn told_by_clients(&self, key: &TenantKey, metric: Metric) -> Option<i64> {
+        self.inner.registry.get(key)?.state.lock().told_by_clients(metric)
     }
 
     async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError> {

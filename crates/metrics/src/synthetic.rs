@@ -11,7 +11,7 @@ pub use load::load_at;
 use crate::tier::floor;
 use ecp_core::Timestamp;
 use ecp_core::ids::TenantId;
-use ecp_core::metrics::{Sample, to_millis};
+use ecp_core::metrics::{Sample, SampleSource, to_millis};
 use ecp_core::ports::{Clock, MetricError, MetricStore, TenantStore};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use load::SAMPLE_SPACING_MS;
@@ -114,7 +114,7 @@ async fn feed_tenant(
         .filter_map(|time_ms| Timestamp::from_millisecond(time_ms).ok())
         .map(|at| load_at(tenant, hot, at))
         .collect();
-    match metrics.append_synthetic(&key, &samples).await {
+    match metrics.append(&key, SampleSource::Synthetic, &samples).await {
         // It was removed while its samples were on their way.
         Err(MetricError::TenantGone(_)) => Ok(()),
         appended => appended,

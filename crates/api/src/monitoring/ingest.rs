@@ -15,7 +15,7 @@ use crate::request_context::PathText;
 use crate::wire;
 use axum::response::Response;
 use ecp_core::Timestamp;
-use ecp_core::metrics::{LARGEST_VALUE, Metric, Retention, Sample, to_millis};
+use ecp_core::metrics::{LARGEST_VALUE, Metric, Retention, Sample, SampleSource, to_millis};
 use ecp_core::text::Message;
 use http::StatusCode;
 use serde::Serialize;
@@ -158,7 +158,7 @@ pub(crate) async fn send_metrics(
             samples
         }
     };
-    metrics.append(&tenant.key(), &samples).await?;
+    metrics.append(&tenant.key(), SampleSource::Client, &samples).await?;
     api.state.telemetry.samples_accepted(api.mode, samples.len());
     let body = AcceptedOut { tenant_id: tenant.id.as_str(), accepted: samples.len() };
     Ok(wire::json(StatusCode::CREATED, &body))

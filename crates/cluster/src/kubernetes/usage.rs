@@ -6,7 +6,7 @@ use super::watches::OURS;
 use ecp_core::catalog::Catalog;
 use ecp_core::ids::{TenantId, TenantKey};
 use ecp_core::manifest;
-use ecp_core::metrics::{Interval, Metric, Sample, Series, SeriesQuery};
+use ecp_core::metrics::{Metric, Sample, SampleSource};
 use ecp_core::ports::{MetricError, MetricStore, TenantStore};
 use ecp_core::quantity::parse_quantity;
 use ecp_core::tenant::TenantStatus;
@@ -21,13 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two rounds; the metrics server itself looks every 15 seconds.
 const ROUND: Duration = Duration::from_secs(15);
-/// A client that sent CPU or memory within this time knows better. Since the store answers by whole
-/// minutes, its word may count for up to a minute longer, never shorter.
+/// A client that sent CPU or memory within this time knows better.
 const CLIENTS_WORD_MS: i64 = 120_000;
 /// What clients and the collector both tell.
 const TOLD: [Metric; 2] = [Metric::CpuUsage, Metric::MemoryUsage];
-/// Percent by which averages of the same samples may differ in their last digits.
-const SAME: f64 = 1e-6;
 
 /// Use of one tenant's pods.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -46,7 +43,6 @@ pub(super) async fn run(
 ) {
     let kind = GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics");
     let calls = api(&client, &ApiResource::from_gvk_with_plural(&kind, "pods"), None);
-    let mut collected: HashMap<TenantKey, Vec<Sample>> = HashMap::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -66,54 +62,26 @@ pub(super) async fn run(
             }
             let now = ecp_core::Timestamp::now().as_millisecond();
             let key = tenant.key();
-            let own = collected.entry(key.clone()).or_default();
             let limits = manifest::limits(&catalog, &tenant.sizing);
             let sample = sample_of(now, usage, limits);
-            if let Err(error) = keep(&*metrics, &key, sample, own).await {
+            if let Err(error) = keep(&*metrics, &key, sample).await {
                 tracing::warn!(%error, tenant.id = %tenant_id, "use of pods can not be kept");
             }
         }
-        collected.retain(|tenant, _| store.exists(tenant));
     }
 }
 
-/// Stores a sample, unless a client speaks for the tenant. `own` is what was stored here lately.
-async fn keep(
-    metrics: &dyn MetricStore,
-    tenant: &TenantKey,
-    sample: Sample,
-    own: &mut Vec<Sample>,
-) -> Result<(), MetricError> {
-    let now = sample.timestamp_ms;
-    let query = SeriesQuery {
-        metrics: TOLD.to_vec(),
-        start_ms: now - CLIENTS_WORD_MS,
-        // A client's clock may be ahead.
-        end_ms: now + CLIENTS_WORD_MS,
-        interval: Interval::OneMinute,
-    };
-    let minute = Interval::OneMinute.millis();
-    own.retain(|kept| now - kept.timestamp_ms <= CLIENTS_WORD_MS + minute);
-    if client_speaks(&metrics.query(tenant, &query).await?, own) {
-        return Ok(());
+/// Stores a sample, unless a client speaks for the tenant; true where it was stored.
+async fn keep(metrics: &dyn MetricStore, tenant: &TenantKey, sample: Sample) -> Result<bool, MetricError> {
+    // A client's clock may be ahead.
+    let oldest = sample.timestamp_ms - CLIENTS_WORD_MS;
+    let speaks =
+        |metric: &Metric| metrics.told_by_clients(tenant, *metric).is_some_and(|told| told >= oldest);
+    if TOLD.iter().any(speaks) {
+        return Ok(false);
     }
-    metrics.append(tenant, &[sample]).await?;
-    own.push(sample);
-    Ok(())
-}
-
-/// True where the series hold more than the collector's own samples. The newest sample alone would
-/// not tell: a client's may lie before it, or lack what an earlier one had.
-fn client_speaks(series: &[Series], own: &[Sample]) -> bool {
-    series.iter().any(|one| {
-        one.points.iter().any(|(start, average)| {
-            let minute = *start..*start + Interval::OneMinute.millis();
-            let in_minute = own.iter().filter(|sample| minute.contains(&sample.timestamp_ms));
-            let values: Vec<f64> = in_minute.filter_map(|sample| sample.get(one.metric)).collect();
-            let own_average = values.iter().sum::<f64>() / values.len() as f64;
-            values.is_empty() || (own_average - average).abs() > SAME
-        })
-    })
+    metrics.append(tenant, SampleSource::Collector, &[sample]).await?;
+    Ok(true)
 }
 
 fn by_tenant(pods: &[DynamicObject]) -> HashMap<TenantId, Usage> {

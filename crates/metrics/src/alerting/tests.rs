@@ -36,7 +36,11 @@ async fn an_alert_opens_moves_and_resolves_as_samples_arrive() {
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
     for (second, value) in [(0, 80.0), (5, 85.2), (10, 90.0), (15, 96.0), (20, 70.0), (25, 70.0)] {
-        engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + second * SECOND_MS, value)], false);
+        engine.samples_stored(
+            &tenant.key(),
+            SampleSource::Client,
+            &[cpu(NOW_MS + second * SECOND_MS, value)],
+        );
     }
     use AlertChange::{Opened, Raised, Resolved};
     use Severity::{Critical, Warning};
@@ -54,9 +58,9 @@ async fn what_is_newest_is_judged_for_each_metric_by_itself() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 30.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 30.0)]);
     let memory = sample(NOW_MS - MINUTE_MS, Metric::MemoryUsage, 97.0);
-    engine.samples_stored(&tenant.key(), &[memory], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[memory]);
     let opened = (AlertChange::Opened, Severity::Critical, 97.0);
     assert_eq!(recorded(&engine, &tenant).await, [opened], "older than the other metric's, and its newest");
 }
@@ -67,8 +71,9 @@ async fn a_sample_that_is_ahead_is_judged_in_its_time_and_puts_nothing_off() {
     let tenant = world.add_tenant("one", Running).await;
     let engine = Arc::new(engine(&world));
     world.metrics.observe(engine.clone());
-    let append =
-        async |sample: Sample| world.metrics.append(&tenant.key(), &[sample]).await.expect("appends");
+    let append = async |sample: Sample| {
+        world.metrics.append(&tenant.key(), SampleSource::Client, &[sample]).await.expect("appends")
+    };
     append(cpu(NOW_MS + 240 * SECOND_MS, 99.0)).await;
     append(cpu(NOW_MS, 30.0)).await;
     assert_eq!(recorded(&engine, &tenant).await, [], "its time has not come");
@@ -88,9 +93,9 @@ async fn after_the_clock_was_set_back_the_present_is_judged_at_once() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 50.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 50.0)]);
     world.clock.set(NOW_MS - 60 * MINUTE_MS);
-    engine.samples_stored(&tenant.key(), &[cpu(world.clock.now_ms(), 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(world.clock.now_ms(), 97.0)]);
     assert_eq!(recorded(&engine, &tenant).await, [(AlertChange::Opened, Severity::Critical, 97.0)]);
 }
 
@@ -102,12 +107,12 @@ async fn an_alert_whose_metric_is_no_longer_sent_ends_after_five_minutes() {
     let at = |second: i64| world.clock.set(NOW_MS + second * SECOND_MS);
     let now = || world.clock.now_ms();
     engine.check_silence(world.clock.now());
-    engine.samples_stored(&tenant.key(), &[cpu(now(), 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(now(), 97.0)]);
     at(200);
     // Late, and of the last minutes: the metric is still sent.
-    engine.samples_stored(&tenant.key(), &[cpu(now() - 210 * SECOND_MS, 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(now() - 210 * SECOND_MS, 97.0)]);
     at(400);
-    engine.samples_stored(&tenant.key(), &[sample(now(), Metric::GpuUsage, 10.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[sample(now(), Metric::GpuUsage, 10.0)]);
     at(500);
     engine.check_silence(world.clock.now());
     assert_eq!(recorded(&engine, &tenant).await.len(), 1);
@@ -118,7 +123,7 @@ async fn an_alert_whose_metric_is_no_longer_sent_ends_after_five_minutes() {
     assert_eq!(changes[1..], [(AlertChange::Resolved, Severity::Critical, 97.0)]);
     let events = world.store.alert_events_after(&tenant.id, 1).await.expect("answers");
     assert_eq!(events[0].alert.message.key, "alert.metric_unsent");
-    engine.samples_stored(&tenant.key(), &[cpu(now(), 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(now(), 97.0)]);
     assert_eq!(recorded(&engine, &tenant).await.len(), 3, "it can open again");
 }
 
@@ -128,7 +133,7 @@ async fn where_nothing_comes_at_all_the_alert_about_that_says_so() {
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
     engine.check_silence(world.clock.now());
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 97.0)]);
     world.clock.set(NOW_MS + 301 * SECOND_MS);
     engine.check_silence(world.clock.now());
     engine.record_waiting().await.expect("records");
@@ -143,16 +148,16 @@ async fn samples_and_changes_of_a_tenant_that_is_gone_are_not_the_next_one_s() {
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
     // Decided, and not recorded before the tenant goes and its id is taken again within the second.
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 97.0)]);
     world.delete_tenant(&tenant).await;
     let again = world.add_tenant("one", Running).await;
     assert_ne!(again.key(), tenant.key());
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 98.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 98.0)]);
     engine.record_waiting().await.expect("records");
     assert!(world.store.open_alerts(&tenant.id).is_empty());
     assert_eq!(recorded(&engine, &again).await, []);
     world.store.clear_alerts(&tenant.key()).await.expect("clears nothing");
-    let late = world.metrics.append(&tenant.key(), &[cpu(NOW_MS, 97.0)]).await;
+    let late = world.metrics.append(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 97.0)]).await;
     assert!(matches!(late, Err(MetricError::TenantGone(_))), "{late:?}");
     assert!(world.metrics.subscribe(&again.key()).borrow().is_none());
 }
@@ -167,7 +172,7 @@ async fn each_subject_has_an_alert_of_its_own() {
         timestamp_ms: NOW_MS,
         values: [81.0, 96.0, 81.0, 1e9, 1e9, quota_bytes * 0.86, 1e6, 201.0, 1.1],
     };
-    engine.samples_stored(&tenant.key(), &[sample], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[sample]);
     engine.record_waiting().await.expect("records");
     let mut open = world.store.open_alerts(&tenant.id);
     open.sort_by_key(|alert| alert.subject);
@@ -182,11 +187,11 @@ async fn a_late_sample_neither_opens_nor_resolves() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 50.0)], false);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS - 1, 99.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 50.0)]);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS - 1, 99.0)]);
     assert_eq!(recorded(&engine, &tenant).await, []);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 99.0)], false);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS - 1, 1.0), cpu(NOW_MS - 2, 1.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 99.0)]);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS - 1, 1.0), cpu(NOW_MS - 2, 1.0)]);
     assert_eq!(recorded(&engine, &tenant).await.len(), 1, "the newest sample was replaced, and that counts");
 }
 
@@ -196,18 +201,22 @@ async fn a_batch_is_judged_in_order_of_time_and_history_only_by_its_newest() {
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
     let batch = [cpu(NOW_MS, 50.0), cpu(NOW_MS - 10 * MINUTE_MS, 96.0), cpu(NOW_MS - 20 * MINUTE_MS, 85.0)];
-    engine.samples_stored(&tenant.key(), &batch, false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &batch);
     let changes: Vec<AlertChange> =
         recorded(&engine, &tenant).await.into_iter().map(|(change, ..)| change).collect();
     assert_eq!(changes, [AlertChange::Opened, AlertChange::Raised, AlertChange::Resolved]);
 
     let other = world.add_tenant("two", Running).await;
     let history = [cpu(NOW_MS - 180 * MINUTE_MS, 99.0), cpu(NOW_MS - 120 * MINUTE_MS, 85.0)];
-    engine.samples_stored(&other.key(), &history, false);
+    engine.samples_stored(&other.key(), SampleSource::Client, &history);
     assert_eq!(recorded(&engine, &other).await, [(AlertChange::Opened, Severity::Warning, 85.0)]);
 
     let third = world.add_tenant("three", Running).await;
-    engine.samples_stored(&third.key(), &[cpu(NOW_MS - MINUTE_MS, 99.0), cpu(NOW_MS, 50.0)], true);
+    engine.samples_stored(
+        &third.key(),
+        SampleSource::Synthetic,
+        &[cpu(NOW_MS - MINUTE_MS, 99.0), cpu(NOW_MS, 50.0)],
+    );
     assert_eq!(recorded(&engine, &third).await, [], "made-up history is no reason for an alert");
 }
 
@@ -221,16 +230,16 @@ async fn silence_of_a_running_tenant_is_alerted_once_and_ends_with_a_sample() {
         engine.check_silence(world.clock.now());
     };
     check(0);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 50.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 50.0)]);
     check(300);
     assert_eq!(recorded(&engine, &tenant).await, []);
     check(301);
     check(400);
     assert_eq!(recorded(&engine, &tenant).await, [(AlertChange::Opened, Severity::Warning, 301.0)]);
     // History that is filled in does not say that the tenant is heard again.
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS - 60 * MINUTE_MS, 50.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS - 60 * MINUTE_MS, 50.0)]);
     assert_eq!(recorded(&engine, &tenant).await.len(), 1);
-    engine.samples_stored(&tenant.key(), &[cpu(world.clock.now_ms(), 50.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(world.clock.now_ms(), 50.0)]);
     assert_eq!(recorded(&engine, &tenant).await[1].0, AlertChange::Resolved);
     check(700);
     assert_eq!(recorded(&engine, &tenant).await.len(), 2);
@@ -269,11 +278,11 @@ async fn open_alerts_are_taken_up_after_a_restart_and_not_repeated() {
     let tenant = world.add_tenant("one", Running).await;
     let other = world.add_tenant("two", Running).await;
     let before = engine(&world);
-    world.metrics.append(&tenant.key(), &[cpu(NOW_MS, 85.0)]).await.expect("appends");
-    before.samples_stored(&tenant.key(), &[cpu(NOW_MS, 85.0)], false);
+    world.metrics.append(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 85.0)]).await.expect("appends");
+    before.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 85.0)]);
     let opened = recorded(&before, &tenant).await;
     // This one was stored, and then the process ended.
-    world.metrics.append(&other.key(), &[cpu(NOW_MS, 97.0)]).await.expect("appends");
+    world.metrics.append(&other.key(), SampleSource::Client, &[cpu(NOW_MS, 97.0)]).await.expect("appends");
     drop(before);
 
     let world = world.reopen();
@@ -281,10 +290,10 @@ async fn open_alerts_are_taken_up_after_a_restart_and_not_repeated() {
     engine.restore(&world.metrics).await.expect("restores");
     assert_eq!(recorded(&engine, &tenant).await, opened);
     assert_eq!(recorded(&engine, &other).await, [(AlertChange::Opened, Severity::Critical, 97.0)]);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS - 1, 10.0)], false);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + 1, 90.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS - 1, 10.0)]);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + 1, 90.0)]);
     assert_eq!(recorded(&engine, &tenant).await, opened);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + 2, 10.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + 2, 10.0)]);
     let events = world.store.alert_events_after(&tenant.id, 0).await.expect("answers");
     assert_eq!(events.len(), 1);
     engine.record_waiting().await.expect("records");
@@ -297,8 +306,12 @@ async fn alerts_about_made_up_load_go_with_it() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
     let synthetic = engine(&world);
-    world.metrics.append_synthetic(&tenant.key(), &[cpu(NOW_MS, 85.0)]).await.expect("appends");
-    synthetic.samples_stored(&tenant.key(), &[cpu(NOW_MS, 85.0)], true);
+    world
+        .metrics
+        .append(&tenant.key(), SampleSource::Synthetic, &[cpu(NOW_MS, 85.0)])
+        .await
+        .expect("appends");
+    synthetic.samples_stored(&tenant.key(), SampleSource::Synthetic, &[cpu(NOW_MS, 85.0)]);
     assert_eq!(recorded(&synthetic, &tenant).await.len(), 1);
     drop(synthetic);
 
@@ -306,13 +319,13 @@ async fn alerts_about_made_up_load_go_with_it() {
     let engine = engine(&world);
     engine.restore(&world.metrics).await.expect("restores");
     // Older than the made-up sample, and yet the newest one now.
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS - 1, 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS - 1, 97.0)]);
     engine.record_waiting().await.expect("records");
     let open = world.store.open_alerts(&tenant.id);
     assert_eq!((open.len(), open[0].severity), (1, Severity::Critical));
     let (_, total) = world.store.alerts(&tenant.id, false, 0, 9).await.expect("answers");
     assert_eq!(total, 1, "the alert about made-up load is gone");
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 98.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 98.0)]);
     assert_eq!(engine.waiting.lock().len(), 0);
 }
 
@@ -321,14 +334,14 @@ async fn a_tenant_that_comes_again_has_no_alerts_of_the_one_before() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + MINUTE_MS, 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + MINUTE_MS, 97.0)]);
     engine.record_waiting().await.expect("records");
     world.delete_tenant(&tenant).await;
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + MINUTE_MS, 10.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + MINUTE_MS, 10.0)]);
     assert_eq!(engine.waiting.lock().len(), 0, "there is nobody to alert");
     world.clock.set(NOW_MS + 1);
     let again = world.add_tenant("one", Running).await;
-    engine.samples_stored(&again.key(), &[cpu(NOW_MS, 97.0)], false);
+    engine.samples_stored(&again.key(), SampleSource::Client, &[cpu(NOW_MS, 97.0)]);
     assert_eq!(recorded(&engine, &again).await, [(AlertChange::Opened, Severity::Critical, 97.0)]);
     world.delete_tenant(&again).await;
     engine.check_silence(world.clock.now());
@@ -341,9 +354,9 @@ async fn a_change_that_can_not_be_recorded_is_recorded_later_in_its_order() {
     let tenant = world.add_tenant("one", Running).await;
     let engine = engine(&world);
     world.tamper("ALTER TABLE alerts RENAME TO away").await;
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS, 85.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 85.0)]);
     engine.record_waiting().await.expect_err("there is no table");
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + 1, 10.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + 1, 10.0)]);
     engine.record_waiting().await.expect_err("there still is none");
     world.tamper("ALTER TABLE away RENAME TO alerts").await;
     let changes: Vec<AlertChange> =
@@ -359,11 +372,11 @@ async fn where_too_many_changes_wait_the_state_stays_and_the_next_sample_decides
     let engine = engine(&world);
     for index in 0..WAITING_LIMIT as i64 + 100 {
         let value = if index % 2 == 0 { 85.0 } else { 10.0 };
-        engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + index, value)], false);
+        engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + index, value)]);
     }
     assert_eq!(engine.waiting.lock().len(), WAITING_LIMIT);
     engine.waiting.lock().clear();
-    engine.samples_stored(&tenant.key(), &[cpu(NOW_MS + 20_000, 97.0)], false);
+    engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS + 20_000, 97.0)]);
     let opened = engine.waiting.lock().pop_front();
     assert!(matches!(opened, Some(Item::Change(AlertChange::Opened, _))), "the last one kept had resolved");
 }
@@ -378,7 +391,7 @@ async fn a_running_engine_records_what_the_metric_store_accepts() {
     let (runner, stop) = (engine.clone(), cancel.clone());
     let running = tokio::spawn(async move { runner.run(stop).await });
     let mut newest = world.store.subscribe_alerts(&tenant.id);
-    world.metrics.append(&tenant.key(), &[cpu(NOW_MS, 85.0)]).await.expect("appends");
+    world.metrics.append(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 85.0)]).await.expect("appends");
     newest.wait_for(|seq| *seq == 1).await.expect("the store is open");
     assert_eq!(world.store.open_alerts(&tenant.id).len(), 1);
     cancel.cancel();

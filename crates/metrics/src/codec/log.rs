@@ -5,7 +5,7 @@
 
 use super::{CodecError, frame};
 use crate::set::MetricSet;
-use ecp_core::metrics::{Metric, Sample};
+use ecp_core::metrics::{Metric, Sample, SampleSource};
 
 const FORMAT: u8 = 0x01;
 
@@ -23,9 +23,10 @@ impl LogWriter {
     }
 
     /// Appends the samples of one call.
-    pub(crate) fn push(&mut self, tenant_key: i64, samples: &[Sample]) {
+    pub(crate) fn push(&mut self, tenant_key: i64, source: SampleSource, samples: &[Sample]) {
+        debug_assert!(samples.len() <= COUNT as usize, "a call is far smaller");
         self.frame.extend_from_slice(&tenant_key.to_le_bytes());
-        self.frame.extend_from_slice(&(samples.len() as u32).to_le_bytes());
+        self.frame.extend_from_slice(&(samples.len() as u32 | number(source) << COUNT_BITS).to_le_bytes());
         for sample in samples {
             let mut present = MetricSet::default();
             let at = self.frame.len();
@@ -47,14 +48,36 @@ impl LogWriter {
     }
 }
 
-/// Decodes a log row: each call's tenant key and samples, in order.
-pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(i64, Vec<Sample>)>, CodecError> {
+/// Bits of the word that counts the samples of a call; above them is their source. Rows of releases that
+/// kept no source read as a client's.
+const COUNT_BITS: u32 = 30;
+const COUNT: u32 = (1 << COUNT_BITS) - 1;
+
+fn number(source: SampleSource) -> u32 {
+    match source {
+        SampleSource::Client => 0,
+        SampleSource::Collector => 1,
+        SampleSource::Synthetic => 2,
+    }
+}
+
+/// The samples of one call: tenant key and source.
+pub(crate) type Call = (i64, SampleSource, Vec<Sample>);
+
+/// Decodes a log row: each call, in order.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Call>, CodecError> {
     let mut reader = frame::open(bytes, FORMAT)?;
     let mut calls = Vec::new();
     while !reader.is_empty() {
         let tenant_key = reader.i64()?;
         let mut samples = Vec::new();
-        for _ in 0..reader.u32()? {
+        let word = reader.u32()?;
+        let sources = [SampleSource::Client, SampleSource::Collector, SampleSource::Synthetic];
+        let source = sources
+            .into_iter()
+            .find(|source| number(*source) == word >> COUNT_BITS)
+            .ok_or(CodecError::Inconsistent("samples have a source that is not known"))?;
+        for _ in 0..word & COUNT {
             let present = MetricSet::from_bits(reader.u16()?)
                 .ok_or(CodecError::Inconsistent("a sample has metrics that are not known"))?;
             let mut sample = Sample::empty(reader.i64()?);
@@ -63,7 +86,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<(i64, Vec<Sample>)>, CodecError
             }
             samples.push(sample);
         }
-        calls.push((tenant_key, samples));
+        calls.push((tenant_key, source, samples));
     }
     Ok(calls)
 }
@@ -74,20 +97,25 @@ mod tests {
     use crate::testing::{arbitrary_samples, same_samples};
     use proptest::prelude::*;
 
+    fn source() -> impl Strategy<Value = SampleSource> {
+        use SampleSource::{Client, Collector, Synthetic};
+        prop::sample::select(vec![Client, Collector, Synthetic])
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn calls_come_back_in_order(calls in prop::collection::vec((any::<i64>(), arbitrary_samples(0..9)), 0..9)) {
+        fn calls_come_back_in_order(calls in prop::collection::vec((any::<i64>(), source(), arbitrary_samples(0..9)), 0..9)) {
             let mut writer = LogWriter::with_samples(4);
-            for (key, samples) in &calls {
-                writer.push(*key, samples);
+            for (key, source, samples) in &calls {
+                writer.push(*key, *source, samples);
             }
             let decoded = decode(&writer.finish()).expect("decodes");
             prop_assert_eq!(decoded.len(), calls.len());
             for (decoded, call) in decoded.iter().zip(&calls) {
-                prop_assert_eq!(decoded.0, call.0);
-                prop_assert!(same_samples(&decoded.1, &call.1));
+                prop_assert_eq!((decoded.0, decoded.1), (call.0, call.1));
+                prop_assert!(same_samples(&decoded.2, &call.2));
             }
         }
 

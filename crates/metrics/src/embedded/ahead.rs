@@ -5,6 +5,7 @@
 
 use super::Inner;
 use super::slot::Slot;
+use ecp_core::metrics::SampleSource;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -49,12 +50,14 @@ impl Inner {
         let slots = self.ahead.lock().clone();
         for slot in slots {
             let mut state = slot.state.lock();
-            let (due, synthetic) = (state.take_due(&[], now_ms).into_owned(), !state.own);
+            let due = state.take_due(&[], now_ms).into_owned();
+            // Nobody asks whether it was a client or our collector that was ahead.
+            let source = if state.own { SampleSource::Client } else { SampleSource::Synthetic };
             drop(state);
             if !due.is_empty() {
                 slot.offer_newest(&due, now_ms);
                 let observers = self.observers.read();
-                observers.iter().for_each(|seen| seen.samples_stored(&slot.tenant, &due, synthetic));
+                observers.iter().for_each(|seen| seen.samples_stored(&slot.tenant, source, &due));
             }
         }
         self.ahead.lock().retain(|slot| slot.state.lock().next_due().is_some());

@@ -8,7 +8,7 @@ use super::slot::Slot;
 use super::tables;
 use super::{Inner, Tenants};
 use crate::codec::log::LogWriter;
-use ecp_core::metrics::Sample;
+use ecp_core::metrics::{Sample, SampleSource};
 use ecp_core::ports::{MetricError, StoreError};
 use ecp_store::database_error;
 use parking_lot::Mutex;
@@ -81,7 +81,7 @@ struct Call {
 }
 
 enum CallKind {
-    Append { samples: Range<usize>, synthetic: bool },
+    Append { samples: Range<usize>, source: SampleSource },
     Remove,
 }
 
@@ -130,8 +130,8 @@ impl Inner {
     pub(super) async fn append(
         self: &Arc<Self>,
         slot: Arc<Slot>,
+        source: SampleSource,
         samples: &[Sample],
-        synthetic: bool,
     ) -> Result<(), MetricError> {
         if samples.is_empty() {
             return Ok(());
@@ -148,7 +148,7 @@ impl Inner {
             let start = queue.group.samples.len();
             queue.group.samples.extend_from_slice(samples);
             let samples = start..queue.group.samples.len();
-            let call = Call { slot: slot.clone(), kind: CallKind::Append { samples, synthetic } };
+            let call = Call { slot: slot.clone(), kind: CallKind::Append { samples, source } };
             self.enqueue(&mut queue, call, permits)
         };
         match answered(answer).await? {
@@ -257,7 +257,7 @@ impl Inner {
         for (call, effect) in group.calls.iter().zip(effects) {
             let slot = &call.slot;
             match (&call.kind, effect) {
-                (CallKind::Append { samples, synthetic }, Effect::Stored { key, own, fresh }) => {
+                (CallKind::Append { samples, source }, Effect::Stored { key, own, fresh }) => {
                     let samples = &group.samples[samples.clone()];
                     let mut state = slot.state.lock();
                     if *fresh {
@@ -266,6 +266,7 @@ impl Inner {
                         slot.forget_newest();
                     }
                     crate::head::add(&mut state.head, samples);
+                    state.note_source(*source, samples);
                     state.head_log_id = *log_id;
                     if !mem::replace(&mut state.listed, true) {
                         unflushed.push(slot.clone());
@@ -279,7 +280,7 @@ impl Inner {
                     if !due.is_empty() {
                         slot.offer_newest(&due, now_ms);
                         for observer in observers.iter() {
-                            observer.samples_stored(&slot.tenant, &due, *synthetic);
+                            observer.samples_stored(&slot.tenant, *source, &due);
                         }
                     }
                 }
@@ -346,24 +347,24 @@ fn write_group(
                     changed.insert(identity, (None, false));
                     Effect::Removed
                 }
-                (CallKind::Append { synthetic: true, .. }, Some(_)) if own => Effect::Ignored,
+                (CallKind::Append { source, .. }, Some(_)) if own && !source.is_measured() => Effect::Ignored,
                 // Who has a key exists, or its removal comes after this call.
                 (CallKind::Append { .. }, None) if !tenants(&call.slot.tenant) => Effect::TenantGone,
-                (CallKind::Append { synthetic, samples }, key) => {
+                (CallKind::Append { source, samples }, key) => {
                     let effect = match key {
-                        Some(key) if own != *synthetic => Effect::Stored { key, own, fresh: false },
+                        Some(key) if own == source.is_measured() => Effect::Stored { key, own, fresh: false },
                         other => {
                             if let Some(displaced) = other {
                                 tables::drop_tenant(transaction, displaced)?;
                             }
-                            let own = !*synthetic;
+                            let own = source.is_measured();
                             let key = tables::add_tenant(transaction, &call.slot.tenant, own)?;
                             changed.insert(identity, (Some(key), own));
                             Effect::Stored { key, own, fresh: true }
                         }
                     };
                     if let Effect::Stored { key, .. } = effect {
-                        log.push(key, &group.samples[samples.clone()]);
+                        log.push(key, *source, &group.samples[samples.clone()]);
                         logged = true;
                     }
                     effect

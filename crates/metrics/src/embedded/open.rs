@@ -113,7 +113,7 @@ fn load(connection: &rusqlite::Connection, damage: &DamageLog, now_ms: i64) -> r
             loaded.damaged_log.push(log_id);
             Vec::new()
         });
-        for (tenant_key, samples) in calls {
+        for (tenant_key, source, samples) in calls {
             // Keys that are gone belonged to samples that were displaced or forgotten.
             let Some(slot) = by_key.get(&tenant_key) else { continue };
             let mut state = slot.state.lock();
@@ -121,6 +121,7 @@ fn load(connection: &rusqlite::Connection, damage: &DamageLog, now_ms: i64) -> r
                 continue;
             }
             head::add(&mut state.head, &samples);
+            state.note_source(source, &samples);
             state.head_log_id = log_id;
             if !mem::replace(&mut state.listed, true) {
                 loaded.unflushed.push(slot.clone());

@@ -2,7 +2,7 @@
 
 use crate::head;
 use ecp_core::ids::TenantKey;
-use ecp_core::metrics::{Latest, Sample};
+use ecp_core::metrics::{Latest, Metric, Sample, SampleSource};
 use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -40,6 +40,8 @@ pub(super) struct SlotState {
     /// Samples that are ahead of the clock: nobody is shown them before their time. Sorted, and at
     /// most one a second, so that they are bounded by how far ahead a sample may be.
     ahead: Vec<Sample>,
+    /// When the newest value of each metric that a client sent was measured, by [`Metric::index`].
+    told: [Option<i64>; Metric::ALL.len()],
 }
 
 /// Samples on their way into chunks; still in the log until all of a flush is done.
@@ -53,6 +55,25 @@ impl SlotState {
     pub(super) fn restart(&mut self, key: Option<i64>, own: bool) {
         let listed = self.listed;
         *self = Self { key, own, listed, ..Self::default() };
+    }
+
+    /// Remembers what clients told.
+    pub(super) fn note_source(&mut self, source: SampleSource, samples: &[Sample]) {
+        if source != SampleSource::Client {
+            return;
+        }
+        for sample in samples {
+            for (told, value) in self.told.iter_mut().zip(sample.values) {
+                if !value.is_nan() {
+                    *told = (*told).max(Some(sample.timestamp_ms));
+                }
+            }
+        }
+    }
+
+    /// When the newest value of a metric that a client sent was measured.
+    pub(super) fn told_by_clients(&self, metric: Metric) -> Option<i64> {
+        self.told[metric.index()]
     }
 
     /// When the next sample that is ahead is due, in milliseconds since 1970.

@@ -64,7 +64,7 @@ async fn a_tenant_with_samples_of_its_own_gets_none() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;
     let own = Sample { timestamp_ms: NOW_MS - 5 * MINUTE_MS, values: [12.0; 9] };
-    world.metrics.append(&tenant.key(), &[own]).await.expect("appends");
+    world.metrics.append(&tenant.key(), SampleSource::Client, &[own]).await.expect("appends");
     load(&world).feed(false).await;
     let own_minute = own.timestamp_ms - own.timestamp_ms % MINUTE_MS;
     assert_eq!(minutes(&world, &tenant).await, [(own_minute, 12.0)]);

@@ -12,9 +12,12 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A value as its column holds it.
-pub(super) fn to_document<T: Serialize>(value: &T) -> Result<String, WorkError> {
-    Ok(serde_json::to_string(value)?)
+/// A value as its column holds it. Whatever is written must be readable: builds with assertions read it
+/// at once.
+pub(super) fn to_document<T: Serialize + DeserializeOwned>(value: &T) -> Result<String, WorkError> {
+    let document = serde_json::to_string(value)?;
+    debug_assert!(serde_json::from_str::<T>(&document).is_ok(), "{}", std::any::type_name::<T>());
+    Ok(document)
 }
 
 /// Rows that can be read; those that can not are set aside. `sql` selects a document, what tells its

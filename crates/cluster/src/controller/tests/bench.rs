@@ -6,7 +6,7 @@ use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster, restore_d
 use async_trait::async_trait;
 use ecp_core::deployment::Phase;
 use ecp_core::ids::{DeploymentId, TenantKey};
-use ecp_core::metrics::{Latest, Retention, Sample, Series, SeriesQuery};
+use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use ecp_core::ports::{
     Admission, AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
 };
@@ -28,11 +28,11 @@ pub(super) struct Metrics {
 
 #[async_trait]
 impl MetricStore for Metrics {
-    async fn append(&self, _: &TenantKey, _: &[Sample]) -> Result<(), MetricError> {
+    async fn append(&self, _: &TenantKey, _: SampleSource, _: &[Sample]) -> Result<(), MetricError> {
         Ok(())
     }
-    async fn append_synthetic(&self, _: &TenantKey, _: &[Sample]) -> Result<(), MetricError> {
-        Ok(())
+    fn told_by_clients(&self, _: &TenantKey, _: Metric) -> Option<i64> {
+        None
     }
     async fn has_own_samples(&self, _: &TenantKey) -> Result<bool, MetricError> {
         Ok(false)

@@ -139,11 +139,19 @@ async fn play(steps: &[Step]) -> Result<(), TestCaseError> {
     for step in steps {
         match step {
             Step::Append { tenant, samples, synthetic: false } => {
-                bench.metrics().append(&names[*tenant], samples).await.expect("appends");
+                bench
+                    .metrics()
+                    .append(&names[*tenant], SampleSource::Client, samples)
+                    .await
+                    .expect("appends");
                 models[*tenant].append(samples, false);
             }
             Step::Append { tenant, samples, synthetic: true } => {
-                bench.metrics().append_synthetic(&names[*tenant], samples).await.expect("appends");
+                bench
+                    .metrics()
+                    .append(&names[*tenant], SampleSource::Synthetic, samples)
+                    .await
+                    .expect("appends");
                 models[*tenant].append(samples, true);
             }
             Step::Remove { tenant } => {

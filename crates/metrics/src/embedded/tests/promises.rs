@@ -25,7 +25,8 @@ struct Recorder(Mutex<Vec<(String, Vec<i64>, bool)>>);
 
 #[async_trait::async_trait]
 impl SampleObserver for Recorder {
-    fn samples_stored(&self, key: &TenantKey, samples: &[Sample], synthetic: bool) {
+    fn samples_stored(&self, key: &TenantKey, source: SampleSource, samples: &[Sample]) {
+        let synthetic = !source.is_measured();
         let times = samples.iter().map(|sample| sample.timestamp_ms).collect();
         self.0.lock().push((key.id.to_string(), times, synthetic));
     }
@@ -38,7 +39,9 @@ async fn appends_that_wait_together_share_a_commit() {
     let appends: Vec<_> = (0..200)
         .map(|index| {
             let metrics = bench.metrics().clone();
-            tokio::spawn(async move { metrics.append(&tenant("one"), &[cpu(NOW_MS - index, 1.0)]).await })
+            tokio::spawn(async move {
+                metrics.append(&tenant("one"), SampleSource::Client, &[cpu(NOW_MS - index, 1.0)]).await
+            })
         })
         .collect();
     for append in appends {
@@ -55,10 +58,10 @@ async fn observers_see_what_is_accepted_in_its_order() {
     let recorder = Arc::new(Recorder::default());
     bench.metrics().observe(recorder.clone());
     let metrics = bench.metrics();
-    metrics.append_synthetic(&tenant("one"), &[cpu(1, 1.0)]).await.expect("appends");
-    metrics.append(&tenant("one"), &[cpu(3, 1.0), cpu(2, 1.0)]).await.expect("appends");
-    metrics.append_synthetic(&tenant("one"), &[cpu(4, 1.0)]).await.expect("is ignored");
-    metrics.append(&tenant("one"), &[]).await.expect("is nothing");
+    metrics.append(&tenant("one"), SampleSource::Synthetic, &[cpu(1, 1.0)]).await.expect("appends");
+    metrics.append(&tenant("one"), SampleSource::Client, &[cpu(3, 1.0), cpu(2, 1.0)]).await.expect("appends");
+    metrics.append(&tenant("one"), SampleSource::Synthetic, &[cpu(4, 1.0)]).await.expect("is ignored");
+    metrics.append(&tenant("one"), SampleSource::Client, &[]).await.expect("is nothing");
     let seen = recorder.0.lock().clone();
     assert_eq!(seen, [("one".to_owned(), vec![1], true), ("one".to_owned(), vec![3, 2], false)]);
 }
@@ -70,7 +73,9 @@ async fn a_write_that_fails_is_every_caller_s_error_and_leaves_nothing() {
     let appends: Vec<_> = (0..5)
         .map(|index| {
             let metrics = bench.metrics().clone();
-            tokio::spawn(async move { metrics.append(&tenant("one"), &[cpu(NOW_MS - index, 1.0)]).await })
+            tokio::spawn(async move {
+                metrics.append(&tenant("one"), SampleSource::Client, &[cpu(NOW_MS - index, 1.0)]).await
+            })
         })
         .collect();
     for append in appends {
@@ -80,7 +85,11 @@ async fn a_write_that_fails_is_every_caller_s_error_and_leaves_nothing() {
     assert_eq!(bench.metrics().subscribe(&tenant("one")).borrow().map(|_| ()), None);
     assert_eq!(cpu_series(&bench, &tenant("one"), Interval::OneMinute, 1).await.points, []);
     tamper(&bench, "ALTER TABLE away RENAME TO sample_log").await;
-    bench.metrics().append(&tenant("one"), &[cpu(NOW_MS, 7.0)]).await.expect("appends again");
+    bench
+        .metrics()
+        .append(&tenant("one"), SampleSource::Client, &[cpu(NOW_MS, 7.0)])
+        .await
+        .expect("appends again");
     bench.reopen().await;
     assert_eq!(cpu_series(&bench, &tenant("one"), Interval::OneMinute, 1).await.maximum, Some(7.0));
 }
@@ -88,9 +97,9 @@ async fn a_write_that_fails_is_every_caller_s_error_and_leaves_nothing() {
 #[tokio::test]
 async fn a_closed_database_is_an_error_and_not_a_wait() {
     let bench = Bench::new();
-    bench.metrics().append(&tenant("one"), &[cpu(NOW_MS, 1.0)]).await.expect("appends");
+    bench.metrics().append(&tenant("one"), SampleSource::Client, &[cpu(NOW_MS, 1.0)]).await.expect("appends");
     bench.metrics().inner.database.close();
-    let refused = bench.metrics().append(&tenant("one"), &[cpu(NOW_MS, 1.0)]).await;
+    let refused = bench.metrics().append(&tenant("one"), SampleSource::Client, &[cpu(NOW_MS, 1.0)]).await;
     assert!(matches!(refused, Err(MetricError::Storage(StoreError::Closed))), "{refused:?}");
     let refused = bench.metrics().remove_tenant(&tenant("one")).await;
     assert!(matches!(refused, Err(MetricError::Storage(StoreError::Closed))), "{refused:?}");
@@ -106,7 +115,7 @@ async fn a_batch_larger_than_the_queue_goes_through() {
     let samples: Vec<Sample> = (0..100).map(|index| cpu(NOW_MS - index, 1.0)).collect();
     for _ in 0..3 {
         // The second and third find a log over its limit, and flush it themselves.
-        metrics.append(&tenant("one"), &samples).await.expect("appends");
+        metrics.append(&tenant("one"), SampleSource::Client, &samples).await.expect("appends");
     }
     let series = metrics.query(&tenant("one"), &everything(Interval::OneHour)).await.expect("answers");
     assert_eq!(series[0].points.len(), 1);
@@ -117,10 +126,22 @@ async fn a_batch_larger_than_the_queue_goes_through() {
 async fn own_samples_displace_synthetic_ones_wherever_they_are() {
     let mut bench = Bench::new();
     let id = tenant("one");
-    bench.metrics().append_synthetic(&id, &[cpu(NOW_MS - 3 * HOUR_MS, 90.0)]).await.expect("appends");
+    bench
+        .metrics()
+        .append(&id, SampleSource::Synthetic, &[cpu(NOW_MS - 3 * HOUR_MS, 90.0)])
+        .await
+        .expect("appends");
     bench.metrics().flush().await.expect("flushes");
-    bench.metrics().append_synthetic(&id, &[cpu(NOW_MS - HOUR_MS, 91.0)]).await.expect("appends");
-    bench.metrics().append(&id, &[cpu(NOW_MS - 2 * HOUR_MS, 10.0)]).await.expect("appends");
+    bench
+        .metrics()
+        .append(&id, SampleSource::Synthetic, &[cpu(NOW_MS - HOUR_MS, 91.0)])
+        .await
+        .expect("appends");
+    bench
+        .metrics()
+        .append(&id, SampleSource::Client, &[cpu(NOW_MS - 2 * HOUR_MS, 10.0)])
+        .await
+        .expect("appends");
     for _ in 0..2 {
         for interval in Interval::ALL {
             let series = cpu_series(&bench, &id, interval, 1).await;
@@ -140,10 +161,10 @@ async fn own_samples_displace_synthetic_ones_wherever_they_are() {
 async fn a_tenant_that_comes_again_starts_with_nothing() {
     let mut bench = Bench::new();
     let id = tenant("one");
-    bench.metrics().append(&id, &[cpu(NOW_MS - HOUR_MS, 90.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS - HOUR_MS, 90.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     cpu_series(&bench, &id, Interval::FiveMinutes, 1).await;
-    bench.metrics().append(&id, &[cpu(NOW_MS, 90.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 90.0)]).await.expect("appends");
     let latest = bench.metrics().subscribe(&id);
     let version = latest.borrow().expect("there is one").version;
     bench.metrics().remove_tenant(&id).await.expect("removes");
@@ -151,7 +172,7 @@ async fn a_tenant_that_comes_again_starts_with_nothing() {
     assert_eq!(cpu_series(&bench, &id, Interval::FiveMinutes, 1).await.points, []);
     bench.reopen().await;
     assert!(!bench.metrics().has_own_samples(&id).await.expect("answers"));
-    bench.metrics().append_synthetic(&id, &[cpu(NOW_MS, 5.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Synthetic, &[cpu(NOW_MS, 5.0)]).await.expect("appends");
     bench.metrics().maintain_once().await.expect("clears");
     for interval in Interval::ALL {
         assert_eq!(cpu_series(&bench, &id, interval, 1).await.maximum, Some(5.0));
@@ -164,7 +185,11 @@ async fn a_tenant_that_comes_again_starts_with_nothing() {
 async fn samples_of_tenants_that_are_gone_are_forgotten_at_the_start() {
     let bench = Bench::new();
     for name in ["one", "two"] {
-        bench.metrics().append(&tenant(name), &[cpu(NOW_MS, 1.0)]).await.expect("appends");
+        bench
+            .metrics()
+            .append(&tenant(name), SampleSource::Client, &[cpu(NOW_MS, 1.0)])
+            .await
+            .expect("appends");
     }
     bench.metrics().forget_all_but(|key| *key == tenant("two")).await.expect("forgets");
     assert!(!bench.metrics().has_own_samples(&tenant("one")).await.expect("answers"));
@@ -179,12 +204,16 @@ async fn live_views_see_the_newest_sample_alone_and_still_know_it_after_a_restar
     let id = tenant("one");
     let mut latest = bench.metrics().subscribe(&id);
     assert!(latest.borrow().is_none());
-    bench.metrics().append(&id, &[cpu(NOW_MS, 1.0), cpu(NOW_MS - 1, 9.0)]).await.expect("appends");
+    bench
+        .metrics()
+        .append(&id, SampleSource::Client, &[cpu(NOW_MS, 1.0), cpu(NOW_MS - 1, 9.0)])
+        .await
+        .expect("appends");
     let seen = latest.borrow_and_update().expect("there is one");
     assert_eq!((seen.version, seen.timestamp_ms()), (1, Some(NOW_MS)));
-    bench.metrics().append(&id, &[cpu(NOW_MS - 5, 2.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS - 5, 2.0)]).await.expect("appends");
     assert!(!latest.has_changed().expect("open"), "a late sample is not the newest");
-    bench.metrics().append(&id, &[cpu(NOW_MS, 3.0)]).await.expect("replaces");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 3.0)]).await.expect("replaces");
     let seen = latest.borrow_and_update().expect("there is one");
     let cpu_value = |latest: &Latest| latest.get(Metric::CpuUsage).map(|reading| reading.value);
     assert_eq!((seen.version, cpu_value(&seen)), (2, Some(3.0)));
@@ -200,7 +229,7 @@ async fn samples_after_the_end_of_a_range_are_in_no_average() {
     let bench = Bench::new();
     let id = tenant("one");
     let future = [cpu(NOW_MS - 1000, 10.0), cpu(NOW_MS, 20.0), cpu(NOW_MS + 1000, 99.0)];
-    bench.metrics().append(&id, &future).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &future).await.expect("appends");
     for _ in 0..2 {
         for interval in Interval::ALL {
             let series = cpu_series(&bench, &id, interval, 1).await;
@@ -215,7 +244,11 @@ async fn samples_after_the_end_of_a_range_are_in_no_average() {
 async fn each_resolution_is_kept_for_its_own_time() {
     let bench = Bench::new();
     let id = tenant("one");
-    bench.metrics().append(&id, &[cpu(NOW_MS, 10.0), cpu(NOW_MS - MINUTE_MS, 20.0)]).await.expect("appends");
+    bench
+        .metrics()
+        .append(&id, SampleSource::Client, &[cpu(NOW_MS, 10.0), cpu(NOW_MS - MINUTE_MS, 20.0)])
+        .await
+        .expect("appends");
     bench.metrics().maintain_once().await.expect("flushes");
     for (days, kept) in
         [(0, [true; 3]), (9, [false, true, true]), (42, [false, false, true]), (431, [false; 3])]
@@ -238,9 +271,13 @@ async fn a_sample_older_than_raw_samples_are_kept_goes_to_the_roll_ups_once() {
     let mut bench = Bench::new();
     let id = tenant("one");
     let old_ms = NOW_MS - 20 * DAY_MS;
-    bench.metrics().append(&id, &[cpu(old_ms, 10.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(old_ms, 10.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
-    bench.metrics().append(&id, &[cpu(old_ms + 1, 40.0), cpu(old_ms + 2, 40.0)]).await.expect("appends");
+    bench
+        .metrics()
+        .append(&id, SampleSource::Client, &[cpu(old_ms + 1, 40.0), cpu(old_ms + 2, 40.0)])
+        .await
+        .expect("appends");
     for round in 0..3 {
         for interval in [Interval::FiveMinutes, Interval::OneHour] {
             let series = cpu_series(&bench, &id, interval, 30).await;
@@ -260,13 +297,13 @@ async fn a_sample_older_than_raw_samples_are_kept_goes_to_the_roll_ups_once() {
 async fn late_samples_add_to_roll_ups_whose_raw_samples_are_gone() {
     let bench = Bench::new();
     let id = tenant("one");
-    bench.metrics().append(&id, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     bench.clock.set(NOW_MS + 9 * DAY_MS);
     bench.metrics().maintain_once().await.expect("ages");
     // The same would be true had the retention been longer in between.
     bench.clock.set(NOW_MS + DAY_MS);
-    bench.metrics().append(&id, &[cpu(NOW_MS + 1, 20.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS + 1, 20.0)]).await.expect("appends");
     for _ in 0..2 {
         assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 2).await.average, Some(15.0));
         bench.metrics().flush().await.expect("flushes");
@@ -279,7 +316,7 @@ async fn a_year_of_hours_is_answered_from_its_roll_ups() {
     let id = tenant("one");
     let samples: Vec<Sample> =
         (0..8760).map(|hour| cpu(NOW_MS - hour * HOUR_MS, (hour % 100) as f64)).collect();
-    bench.metrics().append(&id, &samples).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &samples).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     for _ in 0..2 {
         let series = cpu_series(&bench, &id, Interval::OneHour, 365).await;
@@ -299,7 +336,7 @@ fn damaged(bench: &Bench) -> Vec<&'static str> {
 async fn a_damaged_chunk_is_left_out_told_and_kept_and_does_not_stop_the_rest() {
     let bench = Bench::new();
     let id = tenant("one");
-    bench.metrics().append(&id, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     tamper(&bench, "UPDATE sample_chunks SET data = substr(data, 1, length(data) - 1) WHERE tier = 0").await;
     assert_eq!(cpu_series(&bench, &id, Interval::OneMinute, 1).await.points, [], "those are lost");
@@ -309,7 +346,7 @@ async fn a_damaged_chunk_is_left_out_told_and_kept_and_does_not_stop_the_rest() 
         (1, "sample_chunks", &Some(id.id.clone()))
     );
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.average, Some(10.0));
-    bench.metrics().append(&id, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.average, Some(15.0));
     assert_eq!(cpu_series(&bench, &id, Interval::OneMinute, 1).await.points, []);
@@ -321,13 +358,17 @@ async fn damaged_roll_ups_are_left_out_told_and_begun_anew() {
     let bench = Bench::new();
     let (id, other) = (tenant("one"), tenant("two"));
     for id in [&id, &other] {
-        bench.metrics().append(id, &[cpu(NOW_MS - HOUR_MS, 10.0)]).await.expect("appends");
+        bench
+            .metrics()
+            .append(id, SampleSource::Client, &[cpu(NOW_MS - HOUR_MS, 10.0)])
+            .await
+            .expect("appends");
     }
     bench.metrics().flush().await.expect("flushes");
     tamper(&bench, "UPDATE sample_chunks SET data = x'00' WHERE tier > 0 AND tenant_key = 1").await;
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.points, []);
     assert_eq!(cpu_series(&bench, &other, Interval::OneHour, 1).await.average, Some(10.0));
-    bench.metrics().append(&id, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.maximum, Some(20.0));
     assert_eq!(bench.rows_of("set_aside"), 2);
@@ -338,10 +379,10 @@ async fn damaged_roll_ups_are_left_out_told_and_begun_anew() {
 async fn damaged_rows_of_the_log_and_of_tenants_stop_no_start() {
     let mut bench = Bench::new();
     let (id, other) = (tenant("one"), tenant("two"));
-    bench.metrics().append(&id, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
-    bench.metrics().append(&id, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
-    bench.metrics().append(&other, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
+    bench.metrics().append(&other, SampleSource::Client, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
     tamper(
         &bench,
         "UPDATE sample_log SET data = x'0102' WHERE id = (SELECT min(id) FROM sample_log);
@@ -354,7 +395,7 @@ async fn damaged_rows_of_the_log_and_of_tenants_stop_no_start() {
     assert_eq!(tables, ["sample_log", "sample_tenants", "sample_tenants"]);
     assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.maximum, Some(10.0));
     assert_eq!(cpu_series(&bench, &other, Interval::OneHour, 1).await.maximum, Some(20.0));
-    bench.metrics().append(&id, &[cpu(NOW_MS, 30.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 30.0)]).await.expect("appends");
     bench.metrics().flush().await.expect("flushes");
     assert_eq!((bench.rows_of("sample_log"), bench.rows_of("set_aside")), (0, 1), "the damaged one is kept");
     bench.reopen().await;
@@ -365,10 +406,10 @@ async fn damaged_rows_of_the_log_and_of_tenants_stop_no_start() {
 async fn a_flush_that_fails_loses_nothing_and_is_done_later() {
     let mut bench = Bench::new();
     let id = tenant("one");
-    bench.metrics().append(&id, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS - 1, 10.0)]).await.expect("appends");
     tamper(&bench, "ALTER TABLE sample_chunks RENAME TO away").await;
     bench.metrics().flush().await.expect_err("there is no table");
-    bench.metrics().append(&id, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
     tamper(&bench, "ALTER TABLE away RENAME TO sample_chunks").await;
     for _ in 0..2 {
         assert_eq!(cpu_series(&bench, &id, Interval::OneHour, 1).await.average, Some(15.0));
@@ -383,11 +424,19 @@ async fn log_rows_are_never_numbered_twice() {
     let mut bench = Bench::new();
     let id = tenant("one");
     for second in 0..3 {
-        bench.metrics().append(&id, &[cpu(NOW_MS - second * 1000, 10.0)]).await.expect("appends");
+        bench
+            .metrics()
+            .append(&id, SampleSource::Client, &[cpu(NOW_MS - second * 1000, 10.0)])
+            .await
+            .expect("appends");
         bench.metrics().flush().await.expect("flushes");
         bench.reopen().await;
         // Were its number that of a row flushed before, a restart would leave this one out.
-        bench.metrics().append(&id, &[cpu(NOW_MS - HOUR_MS - second, 20.0)]).await.expect("appends");
+        bench
+            .metrics()
+            .append(&id, SampleSource::Client, &[cpu(NOW_MS - HOUR_MS - second, 20.0)])
+            .await
+            .expect("appends");
         bench.reopen().await;
         let series = cpu_series(&bench, &id, Interval::OneHour, 1).await;
         assert_eq!(series.points.len(), 2);
@@ -407,7 +456,10 @@ async fn a_query_during_flushes_counts_every_sample_once() {
                 sent.store(index + 1, Ordering::SeqCst);
                 // Raw samples of that age are not kept, so that counting twice could not be hidden.
                 let time_ms = NOW_MS - 20 * DAY_MS + index as i64;
-                metrics.append(&id, &[cpu(time_ms, index as f64)]).await.expect("appends");
+                metrics
+                    .append(&id, SampleSource::Client, &[cpu(time_ms, index as f64)])
+                    .await
+                    .expect("appends");
                 stored.store(index + 1, Ordering::SeqCst);
             }
         }
@@ -454,7 +506,11 @@ async fn collectors_of_one_moment_complete_each_other_and_a_correction_counts_on
     for way in 0..4_u8 {
         bench.metrics().remove_tenant(&id).await.expect("removes");
         for (metric, value) in parts {
-            bench.metrics().append(&id, &[sample(metric, value)]).await.expect("appends");
+            bench
+                .metrics()
+                .append(&id, SampleSource::Client, &[sample(metric, value)])
+                .await
+                .expect("appends");
             if way & 1 == 1 {
                 bench.metrics().flush().await.expect("flushes");
             }
@@ -485,9 +541,9 @@ async fn what_is_ahead_is_stored_at_once_and_shown_in_its_time_also_after_a_rest
         latest.and_then(|latest| latest.get(Metric::CpuUsage)).map(|reading| reading.value)
     };
     let ahead_ms = NOW_MS + 4 * MINUTE_MS;
-    bench.metrics().append(&id, &[cpu(ahead_ms, 50.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(ahead_ms, 50.0)]).await.expect("appends");
     assert_eq!(shown(&bench), None);
-    bench.metrics().append(&id, &[cpu(NOW_MS, 99.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS, 99.0)]).await.expect("appends");
     for round in 0..3 {
         assert_eq!(shown(&bench), Some(99.0), "round {round}");
         if round == 1 {
@@ -508,7 +564,7 @@ async fn a_flood_from_a_clock_that_is_ahead_is_kept_by_the_second() {
     let bench = Bench::new();
     let id = tenant("one");
     let samples: Vec<Sample> = (1..=10_000).map(|index| cpu(NOW_MS + index * 30, 1.0)).collect();
-    bench.metrics().append(&id, &samples).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &samples).await.expect("appends");
     let slot = bench.metrics().inner.registry.get(&id).expect("it is there");
     assert!(slot.newest().len() <= 301, "{}", slot.newest().len());
 }
@@ -521,7 +577,7 @@ async fn what_is_ahead_is_shown_by_itself_when_its_time_comes() {
     let stop = cancel.clone();
     let running = tokio::spawn(async move { metrics.maintain(stop).await });
     let mut latest = bench.metrics().subscribe(&id);
-    bench.metrics().append(&id, &[cpu(NOW_MS + 1000, 50.0)]).await.expect("appends");
+    bench.metrics().append(&id, SampleSource::Client, &[cpu(NOW_MS + 1000, 50.0)]).await.expect("appends");
     bench.clock.set(NOW_MS + 1000);
     latest.wait_for(Option::is_some).await.expect("the store is open");
     cancel.cancel();
@@ -533,9 +589,13 @@ async fn samples_of_one_incarnation_are_never_seen_under_another() {
     let mut bench = Bench::new();
     let first = tenant("one");
     let second = TenantKey { incarnation: Incarnation::begun_at(4), ..first.clone() };
-    bench.metrics().append(&first, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
-    bench.metrics().append(&second, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
-    bench.metrics().append(&first, &[cpu(NOW_MS - 1, 10.0)]).await.expect("late ones of the first");
+    bench.metrics().append(&first, SampleSource::Client, &[cpu(NOW_MS, 10.0)]).await.expect("appends");
+    bench.metrics().append(&second, SampleSource::Client, &[cpu(NOW_MS, 20.0)]).await.expect("appends");
+    bench
+        .metrics()
+        .append(&first, SampleSource::Client, &[cpu(NOW_MS - 1, 10.0)])
+        .await
+        .expect("late ones of the first");
     for round in 0..3 {
         for (tenant, value) in [(&first, 10.0), (&second, 20.0)] {
             let series = cpu_series(&bench, tenant, Interval::OneHour, 1).await;
@@ -559,17 +619,42 @@ async fn samples_of_a_tenant_that_is_gone_are_refused_and_leave_nothing() {
     let options = MetricsOptions::default();
     let metrics = EmbeddedMetrics::open(database, TestClock::at(NOW_MS), options, tenants).expect("loads");
     let id = tenant("one");
-    metrics.append(&id, &[cpu(NOW_MS, 1.0)]).await.expect("appends");
+    metrics.append(&id, SampleSource::Client, &[cpu(NOW_MS, 1.0)]).await.expect("appends");
     alive.store(false, Ordering::SeqCst);
-    metrics.append(&id, &[cpu(NOW_MS, 2.0)]).await.expect("its removal comes later and takes them along");
+    metrics
+        .append(&id, SampleSource::Client, &[cpu(NOW_MS, 2.0)])
+        .await
+        .expect("its removal comes later and takes them along");
     metrics.remove_tenant(&id).await.expect("removes");
     for _ in 0..2 {
-        let late = metrics.append(&id, &[cpu(NOW_MS, 3.0)]).await;
+        let late = metrics.append(&id, SampleSource::Client, &[cpu(NOW_MS, 3.0)]).await;
         assert!(matches!(late, Err(MetricError::TenantGone(_))), "{late:?}");
-        let late = metrics.append_synthetic(&id, &[cpu(NOW_MS, 3.0)]).await;
+        let late = metrics.append(&id, SampleSource::Synthetic, &[cpu(NOW_MS, 3.0)]).await;
         assert!(matches!(late, Err(MetricError::TenantGone(_))), "{late:?}");
         metrics.maintain_once().await.expect("clears");
     }
     assert!(!metrics.has_own_samples(&id).await.expect("answers"));
     assert!(metrics.inner.registry.get(&id).is_none(), "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn what_clients_told_is_known_by_its_source_and_not_by_its_values() {
+    let mut bench = Bench::new();
+    let id = tenant("one");
+    let append = async |bench: &Bench, source, at, value| {
+        bench.metrics().append(&id, source, &[cpu(at, value)]).await.expect("appends");
+    };
+    append(&bench, SampleSource::Synthetic, NOW_MS - 3, 40.0).await;
+    append(&bench, SampleSource::Collector, NOW_MS - 2, 40.0).await;
+    let told = |bench: &Bench, metric| bench.metrics().told_by_clients(&id, metric);
+    assert_eq!(told(&bench, Metric::CpuUsage), None);
+    let own = bench.metrics().has_own_samples(&id).await.expect("answers");
+    assert!(own, "what the collector measured displaces what was made up");
+    append(&bench, SampleSource::Client, NOW_MS - 1, 40.0).await;
+    append(&bench, SampleSource::Collector, NOW_MS, 40.0).await;
+    for _ in 0..2 {
+        assert_eq!(told(&bench, Metric::CpuUsage), Some(NOW_MS - 1));
+        assert_eq!(told(&bench, Metric::GpuUsage), None);
+        bench.reopen().await;
+    }
 }

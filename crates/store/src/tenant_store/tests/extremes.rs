@@ -64,6 +64,11 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
+/// What a trail says of a state; `null` there is no state.
+fn state() -> impl Strategy<Value = Option<Value>> {
+    prop::option::of(json_value()).prop_map(|state| state.filter(|value| !value.is_null()))
+}
+
 fn message() -> impl Strategy<Value = Message> {
     prop::collection::vec((text(), text()), 0..3).prop_map(|values| {
         let values = values.into_iter().map(|(name, value)| (name.into(), value)).collect();
@@ -82,7 +87,7 @@ prop_compose! {
         (created_at, updated_at) in (time(), time()),
         secrets in prop::collection::btree_map(text(), text(), 0..3),
         (actor, action, outcome, request_id) in (text(), text(), text(), prop::option::of(text())),
-        (before, after) in (prop::option::of(json_value()), prop::option::of(json_value())),
+        (before, after) in (state(), state()),
         (caller, key, response) in (text(), text(), json_value()),
     ) -> NewTenant {
         let mut new = new_tenant("acme", start());
