@@ -104,6 +104,14 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	"iterate_alerts": with(func(ctx context.Context, c *Client, in alertArguments) (any, error) {
 		return collect(c.AllAlerts(ctx, in.TenantID, &in.AlertFilter))
 	}),
+	"get_overview": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
+		return c.GetOverviewContext(ctx)
+	}),
+	"get_capacity": with(func(ctx context.Context, c *Client, in struct {
+		Body CalculateResourcesRequest `json:"body"`
+	}) (any, error) {
+		return c.GetCapacityContext(ctx, &in.Body)
+	}),
 	"get_system_metrics": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
 		return c.GetSystemMetricsContext(ctx)
 	}),
@@ -113,19 +121,21 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 		Monitoring *bool  `json:"include_monitoring"`
 		Ingress    *bool  `json:"include_ingress"`
 		Namespace  string `json:"namespace"`
+		Redact     *bool  `json:"redact"`
 	}) (any, error) {
-		return c.GetManifestContext(ctx, in.TenantID, &ManifestQuery{in.Format, in.Monitoring, in.Ingress, in.Namespace})
+		return c.GetManifestContext(ctx, in.TenantID,
+			&ManifestQuery{in.Format, in.Monitoring, in.Ingress, in.Namespace, in.Redact})
 	}),
 	"validate_manifest": with(func(ctx context.Context, c *Client, in struct {
 		Body ValidateManifestRequest `json:"body"`
 	}) (any, error) {
 		return c.ValidateManifestContext(ctx, &in.Body)
 	}),
-	"get_deployment_status": with(func(ctx context.Context, c *Client, in tenantArguments) (any, error) {
-		return c.GetDeploymentStatusContext(ctx, in.TenantID)
+	"get_deployment_status": with(func(ctx context.Context, c *Client, in deploymentArguments) (any, error) {
+		return c.GetDeploymentContext(ctx, in.TenantID, in.DeploymentID)
 	}),
-	"wait_until_running": with(func(ctx context.Context, c *Client, in tenantArguments) (any, error) {
-		return c.WaitUntilRunning(ctx, in.TenantID, &WaitOptions{Poll: 20 * time.Millisecond})
+	"wait_until_running": with(func(ctx context.Context, c *Client, in deploymentArguments) (any, error) {
+		return c.WaitUntilRunning(ctx, in.TenantID, &WaitOptions{DeploymentID: in.DeploymentID, Poll: 20 * time.Millisecond})
 	}),
 	"list_audit_entries": with(func(ctx context.Context, c *Client, in auditArguments) (any, error) {
 		return c.ListAuditEntriesContext(ctx, in.filter())
@@ -142,15 +152,23 @@ type tenantArguments struct {
 	TenantID string `json:"tenant_id"`
 }
 
+type deploymentArguments struct {
+	tenantArguments
+	DeploymentID string `json:"deployment_id"`
+}
+
 type listArguments struct {
 	Preset string `json:"preset"`
 	Status string `json:"status"`
+	Search string `json:"q"`
+	Sort   string `json:"sort"`
+	Expand string `json:"expand"`
 	Skip   int    `json:"skip"`
 	Limit  int    `json:"limit"`
 }
 
 func (a listArguments) tenants() *TenantFilter {
-	return &TenantFilter{a.Preset, a.Status, a.Skip, a.Limit}
+	return &TenantFilter{a.Preset, a.Status, a.Search, a.Sort, []string{a.Expand}, a.Skip, a.Limit}
 }
 
 // The filter's fields are spelled as the API's parameters but for the case of their letters.

@@ -193,10 +193,18 @@ func newDeploymentFailedError(status *DeploymentStatus) *DeploymentFailedError {
 		Reason:       "the deployment is " + status.Status,
 		Deployment:   status,
 	}
-	if status.Failure != nil {
+	last := ""
+	if len(status.Logs) > 0 {
+		last = status.Logs[len(status.Logs)-1].Message
+	}
+	switch {
+	case status.Failure != nil && status.Status == "rolled_back" && last != "":
+		// The last line says to what.
+		failed.Code, failed.Reason = status.Failure.Code, status.Failure.Message+"; "+last
+	case status.Failure != nil:
 		failed.Code, failed.Reason = status.Failure.Code, status.Failure.Message
-	} else if len(status.Logs) > 0 {
-		failed.Reason = status.Logs[len(status.Logs)-1].Message
+	case last != "":
+		failed.Reason = last
 	}
 	return failed
 }

@@ -17,6 +17,8 @@ type ManifestQuery struct {
 	IncludeIngress *bool
 	// Another namespace than ecp-ai-<tenant_id>.
 	Namespace string
+	// Without the values of Secrets; false where it is nil.
+	Redact *bool
 }
 
 // GetManifest answers the manifest of a tenant as YAML.
@@ -33,6 +35,7 @@ func (c *Client) GetManifestContext(ctx context.Context, tenantID string, parame
 	parameters = orZero(parameters)
 	query := new(query).text("format", parameters.Format).text("namespace", parameters.Namespace)
 	query.flag("include_monitoring", parameters.IncludeMonitoring).flag("include_ingress", parameters.IncludeIngress)
+	query.flag("redact", parameters.Redact)
 	return sendText(ctx, c, get(path, query).with(options))
 }
 
@@ -57,9 +60,15 @@ func (c *Client) GetDeploymentStatus(tenantID string) (*DeploymentStatus, error)
 
 // GetDeploymentStatusContext is GetDeploymentStatus with a context and options.
 func (c *Client) GetDeploymentStatusContext(ctx context.Context, tenantID string, options ...CallOption) (*DeploymentStatus, error) {
+	return c.GetDeploymentContext(ctx, tenantID, "", options...)
+}
+
+// GetDeploymentContext reads the state of one of a tenant's roll-outs, also where another has taken its place; of the
+// newest where the id is empty.
+func (c *Client) GetDeploymentContext(ctx context.Context, tenantID, deploymentID string, options ...CallOption) (*DeploymentStatus, error) {
 	path, err := tenantPath(tenantID, "/deployment-status")
 	if err != nil {
 		return nil, err
 	}
-	return sendJSON[DeploymentStatus](ctx, c, get(path, nil).with(options))
+	return sendJSON[DeploymentStatus](ctx, c, get(path, new(query).text("deployment_id", deploymentID)).with(options))
 }

@@ -12,6 +12,8 @@ type TenantRequest struct {
 	Name string `json:"name"`
 	// micro, small, medium, large; left out, the calculator chooses.
 	Preset string `json:"preset,omitempty"`
+	// calculator has the calculator choose whatever Preset says; as Tenant answers.
+	PresetChosenBy string `json:"preset_chosen_by,omitempty"`
 	// Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
 	ServiceRequirements map[string]int `json:"service_requirements"`
 	// What is promised; by default the catalog's (99.9%, 300ms).
@@ -29,6 +31,8 @@ type TenantUpdate struct {
 	Name *string `json:"name,omitempty"`
 	// micro, small, medium, large.
 	Preset *string `json:"preset,omitempty"`
+	// calculator has the calculator choose, now and on every later change, whatever Preset says; as Tenant answers.
+	PresetChosenBy *string `json:"preset_chosen_by,omitempty"`
 	// Units by service; 0 removes the service.
 	ServiceRequirements map[string]int `json:"service_requirements,omitempty"`
 	// What is promised.
@@ -77,6 +81,8 @@ type Tenant struct {
 	Name string `json:"name"`
 	// micro, small, medium, large.
 	Preset string `json:"preset"`
+	// request where the plan was named, calculator where it was chosen and is chosen again on every change.
+	PresetChosenBy string `json:"preset_chosen_by"`
 	// True in demo mode.
 	IsDemo bool `json:"is_demo"`
 	// pending, running, failed, deleting.
@@ -185,6 +191,14 @@ type TenantSummary struct {
 	CreatedAt time.Time `json:"created_at"`
 	// Free text; empty where none was given.
 	Description string `json:"description,omitempty"`
+	// Newest values, where Expand names metrics.
+	Metrics *LiveMetrics `json:"metrics,omitempty"`
+	// Open alerts, where Expand names alerts.
+	Alerts *LiveAlerts `json:"alerts,omitempty"`
+	// What it pays and costs, where Expand names cost.
+	Cost *LiveCost `json:"cost,omitempty"`
+	// Why the newest roll-out failed, where Expand names failure and it did.
+	Failure *Failure `json:"failure,omitempty"`
 }
 
 // TenantList is a page of tenants.

@@ -22,7 +22,7 @@ var subscribing = map[string]any{
 // sending calls each other operation with everything that it takes.
 var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 	"list_tenants": func(ctx context.Context, c *Client, o ...CallOption) error {
-		_, err := c.ListTenantsContext(ctx, &TenantFilter{Preset: "micro", Status: "running", Skip: 1, Limit: 2}, o...)
+		_, err := c.ListTenantsContext(ctx, &TenantFilter{"micro", "running", "x", "-cost", []string{"cost"}, 1, 2}, o...)
 		return err
 	},
 	"create_tenant": func(ctx context.Context, c *Client, o ...CallOption) error {
@@ -69,12 +69,20 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.ListAlertsContext(ctx, "a b", &AlertFilter{"open", 1, 2}, o...)
 		return err
 	},
+	"get_overview": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetOverviewContext(ctx, o...)
+		return err
+	},
+	"get_capacity": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetCapacityContext(ctx, &CalculateResourcesRequest{}, o...)
+		return err
+	},
 	"get_system_metrics": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.GetSystemMetricsContext(ctx, o...)
 		return err
 	},
 	"get_manifest": func(ctx context.Context, c *Client, o ...CallOption) error {
-		_, err := c.GetManifestContext(ctx, "a b", &ManifestQuery{"json", Ptr(false), Ptr(true), "other"}, o...)
+		_, err := c.GetManifestContext(ctx, "a b", &ManifestQuery{"json", Ptr(false), Ptr(true), "other", Ptr(true)}, o...)
 		return err
 	},
 	"validate_manifest": func(ctx context.Context, c *Client, o ...CallOption) error {
@@ -82,7 +90,7 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		return err
 	},
 	"get_deployment_status": func(ctx context.Context, c *Client, o ...CallOption) error {
-		_, err := c.GetDeploymentStatusContext(ctx, "a b", o...)
+		_, err := c.GetDeploymentContext(ctx, "a b", "dep-1", o...)
 		return err
 	},
 	"list_audit_entries": func(ctx context.Context, c *Client, o ...CallOption) error {

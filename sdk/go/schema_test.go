@@ -29,7 +29,9 @@ var models = map[string]any{
 	"SystemMetricsOut": SystemMetrics{}, "TenantListOut": TenantList{}, "TenantOut": Tenant{},
 	"TenantServiceOut": TenantService{}, "TenantSummaryOut": TenantSummary{}, "TimeRangeOut": TimeRange{},
 	"UpdateTenantIn": TenantUpdate{}, "UtilizationOut": Utilization{}, "ValidateManifestIn": ValidateManifestRequest{},
-	"ValidationOut": Validation{}, "WarningOut": Warning{},
+	"ValidationOut": Validation{}, "WarningOut": Warning{}, "OverviewOut": Overview{}, "TotalsOut": Totals{},
+	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "HeadroomOut": Headroom{},
+	"WithoutNodeOut": WithoutNode{}, "LiveMetricsOut": LiveMetrics{}, "LiveAlertsOut": LiveAlerts{}, "LiveCostOut": LiveCost{},
 }
 
 type document struct {

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 )
 
 // Presets, for TenantRequest.Preset and TenantFilter.Preset.
@@ -30,6 +31,12 @@ const (
 type TenantFilter struct {
 	Preset string
 	Status string
+	// Only tenants whose id or name contains this.
+	Search string
+	// name, status, created_at, gpu, cost, cpu_usage, gpu_usage or response_time; "-" before it for descending.
+	Sort string
+	// What is added to each tenant: metrics, alerts, cost, failure.
+	Expand []string
 	// Entries to leave out first.
 	Skip int
 	// Entries of a page at most, 1–1,000; 100 where it is 0.
@@ -45,6 +52,7 @@ func (c *Client) ListTenants(filter *TenantFilter) (*TenantList, error) {
 func (c *Client) ListTenantsContext(ctx context.Context, filter *TenantFilter, options ...CallOption) (*TenantList, error) {
 	filter = orZero(filter)
 	parameters := new(query).text("preset", filter.Preset).text("status", filter.Status)
+	parameters.text("q", filter.Search).text("sort", filter.Sort).text("expand", strings.Join(filter.Expand, ","))
 	parameters.number("skip", filter.Skip).number("limit", filter.Limit)
 	return sendJSON[TenantList](ctx, c, get("/tenants/", parameters).with(options))
 }

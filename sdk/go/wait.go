@@ -11,6 +11,9 @@ import (
 
 // WaitOptions is what WaitUntilRunning accepts.
 type WaitOptions struct {
+	// The roll-out to wait for, as a creation or an update answered it; where it is empty, the one that is the tenant's
+	// newest when the wait begins.
+	DeploymentID string
 	// Time of the whole wait; 30 minutes where it is 0.
 	Timeout time.Duration
 	// Pause between looks; 1 s where it is 0.
@@ -19,8 +22,9 @@ type WaitOptions struct {
 	OnProgress func(*DeploymentStatus)
 }
 
-// WaitUntilRunning waits until the tenant runs, over restarts of the server. It fails with a DeploymentFailedError,
-// which has the reason, where the roll-out does, and with a TimeoutError where it takes too long.
+// WaitUntilRunning waits until a roll-out of the tenant has ended and runs, over restarts of the server. It fails with a
+// DeploymentFailedError, which has the reason, where that roll-out fails, is taken back or is replaced by a newer one,
+// and with a TimeoutError where it takes too long.
 func (c *Client) WaitUntilRunning(ctx context.Context, tenantID string, options *WaitOptions) (*DeploymentStatus, error) {
 	wait := *orZero(options)
 	if wait.Timeout <= 0 {
@@ -33,8 +37,9 @@ func (c *Client) WaitUntilRunning(ctx context.Context, tenantID string, options 
 	defer cancel()
 	seen := ""
 	for {
-		status, err := c.lookAt(limited, tenantID)
+		status, err := c.lookAt(limited, tenantID, wait.DeploymentID)
 		if err == nil && status != nil {
+			wait.DeploymentID = status.DeploymentID
 			state := fmt.Sprintf("%s %s %s %d %%", status.DeploymentID, status.Status, status.Phase, status.Progress)
 			if state != seen && wait.OnProgress != nil {
 				wait.OnProgress(status)
@@ -64,8 +69,8 @@ func (c *Client) WaitUntilRunning(ctx context.Context, tenantID string, options 
 }
 
 // lookAt answers the state, or nothing while the server can not be asked.
-func (c *Client) lookAt(ctx context.Context, tenantID string) (*DeploymentStatus, error) {
-	status, err := c.GetDeploymentStatusContext(ctx, tenantID)
+func (c *Client) lookAt(ctx context.Context, tenantID, deploymentID string) (*DeploymentStatus, error) {
+	status, err := c.GetDeploymentContext(ctx, tenantID, deploymentID)
 	var late *TimeoutError
 	if ctx.Err() == nil && (isTransient(err) || errors.As(err, &late)) {
 		return nil, nil

@@ -166,7 +166,7 @@ pub(crate) fn require_role(access: &Access, required: Role) -> Result<(), ApiErr
 }
 
 /// Refuses a token with a list of tenants with 403: what is asked for is of the cluster as a whole.
-fn require_everything(access: &Access) -> Result<(), ApiError> {
+pub(crate) fn require_everything(access: &Access) -> Result<(), ApiError> {
     if access.sees_everything() {
         return Ok(());
     }

@@ -1,14 +1,18 @@
-//! `GET /api/v1/tenants/{tenant_id}/deployment-status`: the newest roll-out of a tenant.
+//! `GET /api/v1/tenants/{tenant_id}/deployment-status`: the newest roll-out of a tenant, or another one.
 
 use crate::auth::Reader;
 use crate::error::ApiError;
+use crate::openapi::ErrorOut;
+use crate::query::QueryReader;
 use crate::request_context::PathText;
 use crate::wire;
 use axum::response::Response;
-use ecp_core::deployment::{Deployment, LogLevel, ResourceState};
+use ecp_core::deployment::{Deployment, Failure, LogLevel, ResourceState};
+use ecp_core::ids::DeploymentId;
 use ecp_core::text::Language;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use serde::Serialize;
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 /// A roll-out as it stands.
@@ -97,9 +101,17 @@ pub struct LogLineOut {
 pub struct FailureOut<'a> {
     /// An error code of the API.
     #[schema(example = "DEPLOYMENT_FAILED")]
-    code: &'a str,
+    #[schema(value_type = String)]
+    code: Cow<'a, str>,
     /// What went wrong and how to fix it.
     message: String,
+}
+
+impl FailureOut<'static> {
+    /// A failure in a language.
+    pub(crate) fn owned(failure: &Failure, language: Language) -> Self {
+        Self { code: Cow::Owned(failure.code.clone()), message: failure.message.render(language) }
+    }
 }
 
 impl<'a> DeploymentStatusOut<'a> {
@@ -123,33 +135,44 @@ impl<'a> DeploymentStatusOut<'a> {
             pending_resources: ResourceStateOut::list(&deployment.pending_resources, language),
             estimated_completion: deployment.estimated_completion.map(wire::timestamp_text),
             logs: logs.collect(),
-            failure: deployment
-                .failure
-                .as_ref()
-                .map(|failure| FailureOut { code: &failure.code, message: failure.message.render(language) }),
+            failure: deployment.failure.as_ref().map(|failure| FailureOut {
+                code: Cow::Borrowed(&failure.code),
+                message: failure.message.render(language),
+            }),
         }
     }
 }
 
 /// Get the deployment status
 ///
-/// The newest roll-out of the tenant, or its deletion.
+/// The newest roll-out of the tenant, or its deletion; with `deployment_id`, that one, which tells who waits
+/// for it how it ended even where another has taken its place.
 #[utoipa::path(
     get,
     path = "/api/v1/tenants/{tenant_id}/deployment-status",
     tag = "manifests",
-    params(("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service")),
-    responses((status = 200, description = "The roll-out", body = DeploymentStatusOut)),
+    params(
+        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("deployment_id" = Option<String>, Query, description = "One of the tenant's roll-outs (default: the newest)"),
+    ),
+    responses(
+        (status = 200, description = "The roll-out", body = DeploymentStatusOut),
+        (status = 404, description = "TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where the tenant has no such roll-out", body = ErrorOut),
+    ),
 )]
 pub(crate) async fn get_deployment_status(
     Reader(api): Reader,
     PathText(tenant_id): PathText,
+    uri: Uri,
 ) -> Result<Response, ApiError> {
+    let query = QueryReader::new(&uri);
+    let asked = query.text("deployment_id").map(DeploymentId::from_text);
+    query.finish(&api.context)?;
     let tenant = api.find_tenant(&tenant_id)?;
-    let deployment = api
-        .services()
-        .tenants
-        .deployment(&tenant.deployment_id)
-        .ok_or_else(|| ApiError::deployment_not_found(tenant.deployment_id.as_str()))?;
+    let id = asked.as_ref().unwrap_or(&tenant.deployment_id);
+    let deployment = api.services().tenants.deployment(id);
+    let deployment = deployment
+        .filter(|deployment| deployment.tenant_id == tenant.id)
+        .ok_or_else(|| ApiError::deployment_not_found(id.as_str()))?;
     Ok(wire::json(StatusCode::OK, &DeploymentStatusOut::new(&deployment, api.language())))
 }

@@ -185,7 +185,10 @@ impl ApiError {
         for shortfall in short.into_iter().flatten().filter_map(Value::as_object_mut) {
             shortfall.retain(|name, _| matches!(name.as_str(), "resource" | "requested"));
         }
-        self.0.details.remove("nodes_left_out");
+        if self.0.details.remove("nodes_left_out").is_some() {
+            let id = self.0.details.get("tenant_id").and_then(Value::as_str).unwrap_or_default();
+            self.0.message = Message::new("api.insufficient_resources_for_scope").with("tenant_id", id);
+        }
         self
     }
 
@@ -362,30 +365,13 @@ impl From<TenancyError> for ApiError {
 impl ApiError {
     /// What is short, by how much, and why nodes were left out.
     fn insufficient_resources(id: &TenantId, shortage: &Shortage) -> Self {
-        let short = shortage.short.iter().map(|shortfall| {
-            json!({
-                "resource": shortfall.resource,
-                "requested": shortfall.requested,
-                "available": shortfall.available,
-                "missing": shortfall.missing,
-            })
-        });
-        let left_out = shortage.left_out.iter().map(|left_out| {
-            json!({
-                "reason": left_out.reason.code(),
-                "detail": left_out.reason.detail(),
-                "count": left_out.count,
-                "nodes": left_out.nodes,
-            })
-        });
         let message = Message::new("api.insufficient_resources")
             .with("tenant_id", id)
             .with("missing", shortage.summary())
             .with("left_out", shortage.left_out_summary());
-        Self::new(ErrorCode::InsufficientResources, message)
-            .detail("tenant_id", id.as_str())
-            .detail("short", short.collect::<Vec<_>>())
-            .detail("nodes_left_out", left_out.collect::<Vec<_>>())
+        let error = Self::new(ErrorCode::InsufficientResources, message).detail("tenant_id", id.as_str());
+        let Value::Object(details) = shortage_details(shortage) else { return error };
+        details.into_iter().fold(error, |error, (name, value)| error.detail(&name, value))
     }
 
     /// The `If-Match` of the request names another generation than the tenant's.
@@ -398,6 +384,27 @@ impl ApiError {
         .detail("tenant_id", id.as_str())
         .detail("generation", actual)
     }
+}
+
+/// What is short and why nodes were left out, as the details of a refusal and the capacity call say it.
+pub(crate) fn shortage_details(shortage: &Shortage) -> Value {
+    let short = shortage.short.iter().map(|shortfall| {
+        json!({
+            "resource": shortfall.resource,
+            "requested": shortfall.requested,
+            "available": shortfall.available,
+            "missing": shortfall.missing,
+        })
+    });
+    let left_out = shortage.left_out.iter().map(|left_out| {
+        json!({
+            "reason": left_out.reason.code(),
+            "detail": left_out.reason.detail(),
+            "count": left_out.count,
+            "nodes": left_out.nodes,
+        })
+    });
+    json!({ "short": short.collect::<Vec<_>>(), "nodes_left_out": left_out.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

@@ -2,7 +2,10 @@
 
 mod closed_sets;
 
-use crate::{alerts, audit, deployments, health, manifests, monitoring, sizing, streams, system, tenants};
+use crate::{
+    alerts, audit, capacity, deployments, health, manifests, monitoring, overview, sizing, streams, system,
+    tenants,
+};
 use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,6 +28,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
     servers((url = "/", description = "This server")),
     tags(
         (name = "tenants", description = "Tenants: create, list, change, delete, size"),
+        (name = "overview", description = "Everything at a glance, and what still fits"),
         (name = "monitoring", description = "Samples, series, alerts, the cluster as a whole"),
         (name = "manifests", description = "Kubernetes manifests and their roll-out"),
         (name = "streams", description = "WebSockets: live samples, deployments and alerts"),
@@ -42,6 +46,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
         monitoring::send_metrics,
         alerts::list_alerts,
         system::get_system_metrics,
+        overview::get_overview,
+        capacity::get_capacity,
         manifests::get_manifest,
         manifests::validate_manifest,
         deployments::get_deployment_status,

@@ -81,6 +81,27 @@ impl QueryReader {
         found
     }
 
+    /// Any of a closed set of spellings: the parameter may repeat, and hold several separated by commas.
+    pub fn choices<T: Copy>(
+        &self,
+        name: &'static str,
+        kind: &'static str,
+        all: &[T],
+        spelling: impl Fn(T) -> &'static str,
+    ) -> Vec<T> {
+        let mut chosen = Vec::new();
+        let texts: Vec<&str> = self.all(name).flat_map(|text| text.split(',')).map(str::trim).collect();
+        for text in texts.into_iter().filter(|text| !text.is_empty()) {
+            match all.iter().copied().find(|choice| spelling(*choice) == text) {
+                Some(choice) => chosen.push(choice),
+                None => {
+                    self.fault(name, unknown_choice(kind, text, all.iter().map(|choice| spelling(*choice))));
+                }
+            }
+        }
+        chosen
+    }
+
     /// `skip` from 0 and `limit` 1–1000, as every list takes them.
     pub fn page(&self) -> Page {
         /// `skip` is a count of things in memory; nothing holds more.

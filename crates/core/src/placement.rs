@@ -5,9 +5,11 @@
 //! to come. The pods are put first-fit, the largest first. Pure: who asks, and when, is
 //! [`crate::tenancy`]'s; what nodes and pods there are is the cluster's.
 
+mod headroom;
 mod room;
 mod shortage;
 
+pub use headroom::{Headroom, MOST_TRIED, headroom, without_largest_node};
 pub use shortage::{LeftOut, LeftOutReason, Shortage, Shortfall};
 
 use crate::catalog::{Catalog, KubernetesSettings, TolerationSettings};
@@ -89,6 +91,8 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// Why it takes no new pods at all; none where it does.
     pub absence: Option<Absence>,
+    /// Its device type, such as `v100`, where it has GPUs.
+    pub gpu_type: Option<String>,
     /// What pods can ask of it, all together.
     pub allocatable: ContainerResources,
     /// Pods that it can run.
@@ -175,6 +179,38 @@ pub struct Places {
     /// A selector's label that no node has is passed over: the simulated nodes have none of those
     /// that an operator gave the real ones.
     pub known_labels_only: bool,
+}
+
+/// Whole GPUs of one device type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gpus {
+    /// On nodes that tenants' pods could go to.
+    pub total: u64,
+    /// Requested there, by whoever's pods.
+    pub requested: u64,
+}
+
+impl Places {
+    /// GPUs by device type, on nodes that tenants' pods could go to.
+    pub fn gpus(&self, settings: &KubernetesSettings) -> BTreeMap<&str, Gpus> {
+        let mut requested: Vec<u64> = self.nodes.iter().map(|place| place.taken.gpu).collect();
+        for pod in self.tenants.values().flatten() {
+            if let Some(taken) = pod.node.and_then(|node| requested.get_mut(node)) {
+                *taken += pod.requests.gpu;
+            }
+        }
+        let mut by_type: BTreeMap<&str, Gpus> = BTreeMap::new();
+        for (place, requested) in self.nodes.iter().zip(requested) {
+            if let Some(gpu_type) = place.node.gpu_type.as_deref()
+                && place.node.is_for_tenants(settings)
+            {
+                let gpus = by_type.entry(gpu_type).or_default();
+                gpus.total += place.node.allocatable.gpu;
+                gpus.requested += requested;
+            }
+        }
+        by_type
+    }
 }
 
 /// What keeps a tenant's pods to some nodes, from the catalog; the renderer writes the same into

@@ -486,8 +486,6 @@ pub struct Capacity {
     pub used: Resources,
     /// The part of `used` that our tenants' pods requested; the rest is not ours to plan with.
     pub used_by_tenants: Resources,
-    /// Whole GPUs allocatable by device type.
-    pub gpu_by_type: Vec<(String, u64)>,
     /// The same, node by node.
     pub places: Places,
 }

@@ -5,6 +5,7 @@
 
 mod alerts;
 mod audit;
+mod capacity;
 mod cluster;
 mod completions;
 mod connection;
@@ -14,6 +15,7 @@ mod input;
 mod manifest;
 mod metrics;
 mod output;
+mod overview;
 mod rollout;
 mod serve;
 mod server;
@@ -67,6 +69,10 @@ enum Command {
     Alerts(Single<alerts::Alerts>),
     /// Lists who changed what.
     Audit(Single<audit::Audit>),
+    /// Shows everything at a glance, and what somebody should look at now.
+    Overview(Single<overview::Overview>),
+    /// Says how many more tenants of a demand fit, and what runs out first.
+    Capacity(Single<capacity::Capacity>),
     /// Shows what the cluster has and what is used.
     Cluster(Single<cluster::Cluster>),
     /// Asks the server how it is.
@@ -166,6 +172,12 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Audit(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Overview(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Capacity(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
         Command::Cluster(Single { options, command }) => {

@@ -10,6 +10,7 @@ import type {
   AuditFilter,
   ChangeOptions,
   CreateOptions,
+  DeploymentOptions,
   DeleteOptions,
   ManifestQuery,
   MonitoringQuery,
@@ -243,15 +244,31 @@ export class ECPClient {
     return this.#get('/monitoring/system', {}, options);
   }
 
+  /** Everything at a glance, and what somebody should look at now, worst first. */
+  getOverview(options?: RequestOptions): Promise<models.Overview> {
+    return this.#get('/overview', {}, options);
+  }
+
+  /** How many more tenants of this demand would be admitted, and what runs out first. */
+  getCapacity(request: models.CalculateResourcesRequest, options?: RequestOptions): Promise<models.Capacity> {
+    return this.#json({ method: 'POST', path: '/capacity', body: request, repeatable: true, options });
+  }
+
   // Manifests and deployments
 
   /** The manifest as text: YAML, or JSON where `format` says so. */
   async getManifest(tenantId: string, query: ManifestQuery = {}, options?: RequestOptions): Promise<string> {
-    const { format, includeMonitoring, includeIngress, namespace } = query;
+    const { format, includeMonitoring, includeIngress, namespace, redact } = query;
     const answer = await send(this.#transport, this.#base, {
       method: 'GET',
       path: tenantPath(tenantId, 'manifest'),
-      query: { format, include_monitoring: includeMonitoring, include_ingress: includeIngress, namespace },
+      query: {
+        format,
+        include_monitoring: includeMonitoring,
+        include_ingress: includeIngress,
+        namespace,
+        redact,
+      },
       repeatable: true,
       options,
     });
@@ -271,20 +288,29 @@ export class ECPClient {
     });
   }
 
-  getDeploymentStatus(tenantId: string, options?: RequestOptions): Promise<models.DeploymentStatus> {
-    return this.#get(tenantPath(tenantId, 'deployment-status'), {}, options);
+  /** Where the newest roll-out or deletion of a tenant stands, or the one that `deploymentId` names. */
+  getDeploymentStatus(
+    tenantId: string,
+    { deploymentId, ...options }: DeploymentOptions = {},
+  ): Promise<models.DeploymentStatus> {
+    return this.#get(tenantPath(tenantId, 'deployment-status'), { deployment_id: deploymentId }, options);
   }
 
-  /** Waits until the tenant runs; rejects with `DeploymentFailedError` and its reason where the roll-out fails. */
+  /**
+   * Waits until a roll-out of the tenant has ended and runs; rejects with `DeploymentFailedError` and its reason where
+   * that roll-out fails, is taken back or is replaced by a newer one.
+   */
   async waitUntilRunning(tenantId: string, options: WaitOptions = {}): Promise<models.DeploymentStatus> {
     const { timeoutMs = DEFAULT_WAIT_MS, pollMs = 1_000, signal } = options;
     const limit = AbortSignal.timeout(timeoutMs ?? DEFAULT_WAIT_MS);
     const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
     let shown = '';
+    let deploymentId = options.deploymentId;
     try {
       for (;;) {
-        const status = await this.#lookAt(tenantId, either);
+        const status = await this.#lookAt(tenantId, deploymentId, either);
         if (status !== undefined) {
+          deploymentId = status.deployment_id;
           const state = `${status.deployment_id} ${status.status} ${status.phase} ${status.progress}`;
           if (state !== shown) options.onProgress?.(status);
           shown = state;
@@ -306,9 +332,13 @@ export class ECPClient {
   }
 
   /** The state, or nothing while the server can not be asked: a wait outlives its restarts. */
-  async #lookAt(tenantId: string, signal: AbortSignal): Promise<models.DeploymentStatus | undefined> {
+  async #lookAt(
+    tenantId: string,
+    deploymentId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<models.DeploymentStatus | undefined> {
     try {
-      return await this.getDeploymentStatus(tenantId, { signal });
+      return await this.getDeploymentStatus(tenantId, { deploymentId, signal });
     } catch (error) {
       if (isTransient(error) || error instanceof ECPTimeoutError) return undefined;
       throw error;

@@ -75,8 +75,11 @@ export class DeploymentFailedError extends ECPError {
 
   constructor(deployment: components['schemas']['DeploymentStatusOut']) {
     const failure = deployment.failure;
-    const reason =
-      failure?.message ?? deployment.logs.at(-1)?.message ?? `the deployment is ${deployment.status}`;
+    const last = deployment.logs.at(-1)?.message;
+    // The last line of one that was taken back says to what.
+    const taken =
+      deployment.status === 'rolled_back' && failure && last ? `${failure.message}; ${last}` : null;
+    const reason = taken ?? failure?.message ?? last ?? `the deployment is ${deployment.status}`;
     super(`${deployment.tenant_id}: ${reason}`, {
       code: (failure?.code as ErrorCode | undefined) ?? 'DEPLOYMENT_FAILED',
       details: { deployment_id: deployment.deployment_id, status: deployment.status },

@@ -14,7 +14,15 @@ export interface PageOptions {
 export interface TenantFilter {
   preset?: 'micro' | 'small' | 'medium' | 'large' | undefined;
   status?: 'pending' | 'running' | 'failed' | 'deleting' | undefined;
+  /** Only tenants whose id or name contains this. */
+  q?: string | undefined;
+  sort?: TenantSort | `-${TenantSort}` | undefined;
+  /** What is added to each tenant. */
+  expand?: TenantExpansion | TenantExpansion[] | undefined;
 }
+export type TenantSort =
+  'name' | 'status' | 'created_at' | 'gpu' | 'cost' | 'cpu_usage' | 'gpu_usage' | 'response_time';
+export type TenantExpansion = 'metrics' | 'alerts' | 'cost' | 'failure';
 export interface AlertFilter {
   status?: 'open' | 'resolved' | 'all' | undefined;
 }
@@ -44,6 +52,12 @@ export interface ManifestQuery {
   includeMonitoring?: boolean | undefined;
   includeIngress?: boolean | undefined;
   namespace?: string | undefined;
+  /** Without the values of Secrets. */
+  redact?: boolean | undefined;
+}
+export interface DeploymentOptions extends RequestOptions {
+  /** One of the tenant's roll-outs; the newest where left out. */
+  deploymentId?: string | undefined;
 }
 export interface CreateOptions extends RequestOptions {
   /** Makes the call safe to repeat: the same request under the same key is carried out once. */
@@ -72,6 +86,11 @@ export interface AlertSubscribeOptions extends SubscribeOptions {
   since?: string | undefined;
 }
 export interface WaitOptions {
+  /**
+   * The roll-out to wait for, as a creation or an update answered it; where left out, the one that is the tenant's
+   * newest when the wait begins.
+   */
+  deploymentId?: string | undefined;
   /** Time of the whole wait, in milliseconds. 30 minutes where left out. */
   timeoutMs?: number | undefined;
   /** Pause between looks, in milliseconds. 1,000 where left out. */

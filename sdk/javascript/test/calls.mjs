@@ -21,7 +21,7 @@ const orPreview = (client, name, dryRun) =>
 /** What each call takes, and how it is made; `options` are those of every call. */
 const calls = {
   list_tenants: [
-    ['preset', 'status', ...page],
+    ['preset', 'status', 'q', 'sort', 'expand', ...page],
     (client, query, options) => client.listTenants(query, options),
   ],
   create_tenant: [
@@ -66,9 +66,11 @@ const calls = {
     ['tenant_id', 'status', ...page],
     (client, { tenant_id, ...query }, options) => client.listAlerts(tenant_id, query, options),
   ],
+  get_overview: [[], (client, args, options) => client.getOverview(options)],
+  get_capacity: [['body'], (client, args, options) => client.getCapacity(args.body, options)],
   get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],
   get_manifest: [
-    ['tenant_id', 'format', 'include_monitoring', 'include_ingress', 'namespace'],
+    ['tenant_id', 'format', 'include_monitoring', 'include_ingress', 'namespace', 'redact'],
     (client, { tenant_id, include_monitoring, include_ingress, ...query }, options) =>
       client.getManifest(
         tenant_id,
@@ -78,8 +80,9 @@ const calls = {
   ],
   validate_manifest: [['body'], (client, args, options) => client.validateManifest(args.body, options)],
   get_deployment_status: [
-    ['tenant_id'],
-    (client, args, options) => client.getDeploymentStatus(args.tenant_id, options),
+    ['tenant_id', 'deployment_id'],
+    (client, args, options) =>
+      client.getDeploymentStatus(args.tenant_id, { deploymentId: args.deployment_id, ...options }),
   ],
   list_audit_entries: [
     [...auditFilter, ...page],
@@ -93,8 +96,13 @@ const calls = {
 /** What clients build from the operations. */
 const built = {
   wait_until_running: [
-    ['tenant_id'],
-    (client, args) => client.waitUntilRunning(args.tenant_id, { timeoutMs: 60_000, pollMs: 20 }),
+    ['tenant_id', 'deployment_id'],
+    (client, args) =>
+      client.waitUntilRunning(args.tenant_id, {
+        deploymentId: args.deployment_id,
+        timeoutMs: 60_000,
+        pollMs: 20,
+      }),
   ],
   iterate_tenants: [
     ['preset', 'status', 'limit'],

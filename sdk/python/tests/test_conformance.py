@@ -145,7 +145,7 @@ def translate(call: str, args: dict[str, Any]) -> tuple[str, list[Any], dict[str
     audit = call.endswith("audit_entries")
     if "tenant_id" in left and not audit:
         positional.append(left.pop("tenant_id"))
-    if "deployment_id" in left:
+    if call == "watch_deployment":
         positional.append(left.pop("deployment_id"))
     if audit and "request_id" in left:
         left["of_request"] = left.pop("request_id")

@@ -4,7 +4,6 @@
 
 use crate::auth::Reader;
 use crate::error::ApiError;
-use crate::fields::unknown_choice;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
@@ -145,19 +144,8 @@ fn read_query(reader: &QueryReader, now: Timestamp) -> SeriesQuery {
 
 /// The metrics that are asked for, each once, in the order of [`Metric::ALL`]; none means all.
 fn metrics(reader: &QueryReader) -> Vec<Metric> {
-    let mut wanted = Vec::new();
-    let mut unknown = Vec::new();
-    let names = || METRIC_TYPES.iter().map(|(name, _)| *name);
-    for name in reader.all("metric_type").flat_map(|text| text.split(',')).map(str::trim) {
-        match METRIC_TYPES.iter().find(|(candidate, _)| *candidate == name) {
-            Some((_, metrics)) => wanted.extend_from_slice(metrics),
-            None if name.is_empty() => {}
-            None => unknown.push(unknown_choice("api.unknown_metric", name, names())),
-        }
-    }
-    for reason in unknown {
-        reader.fault("metric_type", reason);
-    }
+    let chosen = reader.choices("metric_type", "api.unknown_metric", &METRIC_TYPES, |(name, _)| name);
+    let mut wanted: Vec<Metric> = chosen.into_iter().flat_map(|(_, metrics)| metrics).copied().collect();
     if wanted.is_empty() {
         return Metric::ALL.to_vec();
     }

@@ -1,6 +1,9 @@
 //! `GET /api/v1/tenants/`: a page of the tenants of one mode.
 
+use super::live::{Expand, Expanded, LiveAlertsOut, LiveCostOut, LiveMetricsOut};
+use super::order::Order;
 use crate::auth::Reader;
+use crate::deployments::FailureOut;
 use crate::error::ApiError;
 use crate::query::QueryReader;
 use crate::wire::{self, PaginationOut};
@@ -8,6 +11,7 @@ use axum::response::Response;
 use ecp_core::tenant::{Preset, Tenant, TenantStatus};
 use http::{StatusCode, Uri};
 use serde::Serialize;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// One tenant of the list.
@@ -57,10 +61,23 @@ pub struct TenantSummaryOut<'a> {
     /// Free text; `null` where none was given.
     #[schema(example = "글로벌 콜센터 AI 서비스")]
     description: Option<&'a str>,
+    /// Newest values; with `expand=metrics`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metrics: Option<LiveMetricsOut>,
+    /// Open alerts; with `expand=alerts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alerts: Option<LiveAlertsOut>,
+    /// What it pays and costs; with `expand=cost`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost: Option<LiveCostOut>,
+    /// Why the newest roll-out failed, `null` where it did not; with `expand=failure`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<FailureOut>)]
+    failure: Option<Option<FailureOut<'a>>>,
 }
 
 impl<'a> TenantSummaryOut<'a> {
-    fn new(tenant: &'a Tenant, is_demo: bool) -> Self {
+    fn new(tenant: &'a Tenant, is_demo: bool, expanded: Expanded) -> Self {
         let (spec, sizing) = (&tenant.spec, &tenant.sizing);
         Self {
             tenant_id: tenant.id.as_str(),
@@ -78,6 +95,10 @@ impl<'a> TenantSummaryOut<'a> {
             sla_response_time: format!("{}ms", spec.sla_target.response_time_ms),
             created_at: wire::timestamp_text(tenant.created_at),
             description: spec.description.as_deref(),
+            metrics: expanded.metrics,
+            alerts: expanded.alerts,
+            cost: expanded.cost,
+            failure: expanded.failure,
         }
     }
 }
@@ -85,7 +106,7 @@ impl<'a> TenantSummaryOut<'a> {
 /// A page of tenants, with counts over everything that the filters match.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TenantListOut<'a> {
-    /// Ordered by `created_at`, then id.
+    /// Ordered as asked, else by `created_at`, then id.
     tenants: Vec<TenantSummaryOut<'a>>,
     /// Tenants that the filters match.
     #[schema(example = 1)]
@@ -102,7 +123,7 @@ pub struct TenantListOut<'a> {
 
 /// List tenants
 ///
-/// Ordered by `created_at`, then id.
+/// Ordered by `created_at`, then id, unless `sort` says otherwise.
 #[utoipa::path(
     get,
     path = "/api/v1/tenants/",
@@ -112,6 +133,9 @@ pub struct TenantListOut<'a> {
         ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
         ("preset" = Option<String>, Query, description = "Only tenants of this preset: micro, small, medium, large"),
         ("status" = Option<String>, Query, description = "Only tenants of this status: pending, running, failed, deleting"),
+        ("q" = Option<String>, Query, description = "Only tenants whose id or name contains this, in upper or lower case"),
+        ("sort" = Option<String>, Query, description = "name, status (failed, pending, deleting, running), created_at, gpu, cost, cpu_usage, gpu_usage or response_time; `-` before it for descending. Tenants without a value come last"),
+        ("expand" = Option<String>, Query, description = "metrics, alerts, cost, failure; repeated or comma-separated. Each adds an object of that name to every row"),
     ),
     responses((status = 200, description = "A page of tenants", body = TenantListOut)),
 )]
@@ -120,27 +144,34 @@ pub(crate) async fn list_tenants(Reader(api): Reader, uri: Uri) -> Result<Respon
     let page = query.page();
     let preset = query.choice("preset", "api.unknown_preset", &Preset::ALL, Preset::as_str);
     let status = query.choice("status", "api.unknown_status", &TenantStatus::ALL, TenantStatus::as_str);
+    let contains = query.text("q").map(str::to_lowercase);
+    let order = query.choice("sort", "api.unknown_sort", &Order::ALL, Order::as_str);
+    let expand = query.choices("expand", "api.unknown_expand", &Expand::ALL, Expand::as_str);
     query.finish(&api.context)?;
 
-    let tenants = api.services().tenants.tenants();
+    let services = api.services();
+    let tenants = services.tenants.tenants();
     let is_demo = api.mode.is_demo();
-    let (mut total_count, mut active_count) = (0, 0);
-    let mut entries = Vec::with_capacity(page.limit.min(tenants.len()));
-    for tenant in tenants.iter() {
-        if !api.access.may_see(&tenant.id)
-            || preset.is_some_and(|preset| preset != tenant.sizing.preset)
-            || status.is_some_and(|status| status != tenant.status)
-        {
-            continue;
-        }
-        if total_count >= page.skip && entries.len() < page.limit {
-            entries.push(TenantSummaryOut::new(tenant, is_demo));
-        }
-        total_count += 1;
-        active_count += usize::from(tenant.status == TenantStatus::Running);
+    let matches = |tenant: &Tenant| {
+        api.access.may_see(&tenant.id)
+            && preset.is_none_or(|preset| preset == tenant.sizing.preset)
+            && status.is_none_or(|status| status == tenant.status)
+            && contains.as_deref().is_none_or(|text| {
+                tenant.id.as_str().contains(text) || tenant.spec.name.to_lowercase().contains(text)
+            })
+    };
+    let mut found: Vec<Arc<Tenant>> = tenants.iter().filter(|tenant| matches(tenant)).cloned().collect();
+    if let Some(order) = order {
+        order.apply(&mut found, services);
     }
+    let total_count = found.len();
+    let active_count = found.iter().filter(|tenant| tenant.status == TenantStatus::Running).count();
+    let entries = found.iter().skip(page.skip).take(page.limit).map(|tenant| {
+        let expanded = Expanded::new(services, tenant, &expand, api.language());
+        TenantSummaryOut::new(tenant, is_demo, expanded)
+    });
     let body = TenantListOut {
-        tenants: entries,
+        tenants: entries.collect(),
         total_count,
         demo_count: if is_demo { total_count } else { 0 },
         active_count,

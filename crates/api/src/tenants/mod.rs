@@ -9,6 +9,8 @@ mod detail;
 mod expectation;
 pub(crate) mod input;
 mod list;
+pub(crate) mod live;
+mod order;
 mod preview;
 mod update;
 

@@ -10,7 +10,7 @@ use ecp_core::ports::Capacity;
 use ecp_core::quantity::{Resources, parse_quantity};
 use ecp_core::sizing::ContainerResources;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ops::{Add, AddAssign};
 use std::sync::Arc;
 
@@ -95,8 +95,6 @@ pub(crate) struct NodeFacts {
     /// What pods are placed by.
     node: Arc<Node>,
     allocatable: Amounts,
-    /// Type of its GPUs, as the catalog spells it where it knows it (`v100`); none without GPUs.
-    gpu_type: Option<String>,
 }
 
 impl NodeFacts {
@@ -131,11 +129,11 @@ impl NodeFacts {
                 labels: labels.map(|(key, value)| (key.clone(), text(value))).collect(),
                 taints: list(&node["spec"]["taints"]).iter().filter_map(taint).collect(),
                 absence,
+                gpu_type: (allocatable.gpu > 0).then(|| gpu_type(&node["metadata"]["labels"])),
                 allocatable: allocatable.rounded_down(),
                 max_pods,
             }),
             allocatable,
-            gpu_type: (allocatable.gpu > 0).then(|| gpu_type(&node["metadata"]["labels"])),
         }
     }
 }
@@ -222,7 +220,6 @@ pub(crate) fn capacity<'a>(
     let mut facts: Vec<&NodeFacts> = nodes.collect();
     facts.sort_by(|a, b| a.node.name.cmp(&b.node.name));
     let mut total = Amounts::default();
-    let mut gpu_by_type: BTreeMap<String, u64> = BTreeMap::new();
     let mut by_name: HashMap<&str, (usize, bool)> = HashMap::new();
     let mut degraded = facts.is_empty();
     for (place, node) in facts.iter().enumerate() {
@@ -231,9 +228,6 @@ pub(crate) fn capacity<'a>(
         degraded |= node.node.absence.is_some();
         if counts {
             total += node.allocatable;
-            if let Some(gpu_type) = &node.gpu_type {
-                *gpu_by_type.entry(gpu_type.clone()).or_default() += node.allocatable.gpu;
-            }
         }
     }
     let place_of = |pod: &PodRequests| pod.node.as_deref().and_then(|node| by_name.get(node)).copied();
@@ -274,7 +268,6 @@ pub(crate) fn capacity<'a>(
         total: Resources { storage_gb, ..total.rounded_down().into() },
         used: used.rounded_up().into(),
         used_by_tenants: used_by_tenants.rounded_up().into(),
-        gpu_by_type: gpu_by_type.into_iter().collect(),
         places,
     }
 }

@@ -79,7 +79,6 @@ impl SimulatedNodes {
 /// One node.
 struct Node {
     facts: Arc<placement::Node>,
-    gpu_type: Option<String>,
     used: ContainerResources,
     /// When each image is, or was, there.
     images: HashMap<Arc<str>, u64>,
@@ -119,13 +118,13 @@ impl Nodes {
                 let facts = placement::Node {
                     name: format!("{}-{number}", pool.name),
                     labels,
+                    gpu_type: pool.gpu_type.clone().filter(|_| pool.gpu > 0),
                     allocatable,
                     max_pods: u64::MAX,
                     ..placement::Node::default()
                 };
                 Node {
                     facts: Arc::new(facts),
-                    gpu_type: pool.gpu_type.clone().filter(|_| pool.gpu > 0),
                     used: ContainerResources::default(),
                     images: HashMap::new(),
                     pulls_until: 0,
@@ -195,17 +194,6 @@ impl Nodes {
         let place =
             |node: &Node| Place { node: node.facts.clone(), taken: ContainerResources::default(), pods: 0 };
         self.nodes.iter().map(place).collect()
-    }
-
-    /// GPUs by type, by name of type.
-    pub(super) fn gpu_by_type(&self) -> Vec<(String, u64)> {
-        let mut by_type = BTreeMap::new();
-        for node in &self.nodes {
-            if let Some(gpu_type) = &node.gpu_type {
-                *by_type.entry(gpu_type.clone()).or_default() += node.facts.allocatable.gpu;
-            }
-        }
-        by_type.into_iter().collect()
     }
 
     fn sum(&self, part: impl Fn(&Node) -> &ContainerResources) -> Resources {
@@ -307,7 +295,10 @@ mod tests {
         assert_eq!((total.cpu_millicores, total.memory_mib), (4_000_000, 16 * 1024 * 1024));
         assert_eq!((total.gpu, total.storage_gb), (256, 1_000_000));
         let by_type = [("l40s".to_owned(), 64), ("t4".to_owned(), 64), ("v100".to_owned(), 128)];
-        assert_eq!(nodes.gpu_by_type(), by_type);
+        let places = placement::Places { nodes: nodes.places(), ..placement::Places::default() };
+        let settings = ecp_core::catalog::Catalog::embedded().kubernetes;
+        let gpus = places.gpus(&settings).into_iter().map(|(name, gpus)| (name.to_owned(), gpus.total));
+        assert_eq!(gpus.collect::<Vec<_>>(), by_type);
         assert_eq!(SimulatedNodes::default().faults(), Vec::<String>::new());
     }
 

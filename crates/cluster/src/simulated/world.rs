@@ -211,7 +211,6 @@ impl World {
             total: self.nodes.total(),
             used,
             used_by_tenants: used,
-            gpu_by_type: self.nodes.gpu_by_type(),
             places: Places { nodes: self.nodes.places(), tenants, known_labels_only: true },
         }
     }

@@ -109,13 +109,15 @@ fn failure(subject: &str, last: &Value) -> Failure {
 }
 
 impl Client {
-    /// Where a tenant's roll-out stands.
+    /// Where one of a tenant's roll-outs stands; the newest where none is named.
     pub(super) async fn deployment_status(
         &self,
         connection: &Connection,
         tenant_id: &str,
+        deployment_id: Option<&str>,
     ) -> Result<Value, CallFailure> {
-        connection.json(&Call::get(tenant_path(tenant_id, "/deployment-status"))).await
+        let call = Call::get(tenant_path(tenant_id, "/deployment-status"));
+        connection.json(&call.query("deployment_id", deployment_id)).await
     }
 
     /// Follows a roll-out or deletion to its end, frame by frame.
@@ -136,7 +138,7 @@ impl Client {
         outcome(deployment_id, &last)
     }
 
-    /// Waits for the end of one roll-out of a tenant, and answers with where the tenant stands then. A
+    /// Waits for the end of one roll-out of a tenant, and answers with where it stands then. A
     /// roll-out that was taken back or that a newer one replaced has failed, whatever runs now.
     pub(super) async fn wait_for_rollout(
         &self,
@@ -147,7 +149,7 @@ impl Client {
     ) -> Result<Value, Failure> {
         let last = self.until_ended(connection, tenant_id, deployment_id, limit, |_| Ok(())).await?;
         outcome(tenant_id, &last)?;
-        Ok(self.deployment_status(connection, tenant_id).await?)
+        Ok(self.deployment_status(connection, tenant_id, Some(deployment_id)).await?)
     }
 
     /// Follows a roll-out to its end and answers with the last frame; a bar shows it where there is a

@@ -12,15 +12,15 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct Status {
     /// Tenant whose newest roll-out or deletion it is.
-    #[arg(required_unless_present = "deployment", conflicts_with = "deployment")]
+    #[arg(required_unless_present = "deployment")]
     tenant_id: Option<String>,
-    /// A roll-out or deletion by its own id (dep-… or del-…); needs --watch.
-    #[arg(long, requires = "watch", value_name = "ID")]
+    /// Another of its roll-outs, by id (dep-…); with --watch, any roll-out or deletion (del-…).
+    #[arg(long, value_name = "ID")]
     deployment: Option<String>,
     /// Follows it to its end: a bar on a terminal, a line for each step elsewhere.
     #[arg(short, long)]
     watch: bool,
-    /// Waits for the end of the tenant's newest roll-out, then prints where it stands.
+    /// Waits for its end, then prints where it stands.
     #[arg(long, conflicts_with = "watch")]
     wait: bool,
     /// Seconds to watch or wait at most.
@@ -31,21 +31,25 @@ pub(super) struct Status {
 impl Status {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         let connection = client.options.connect()?;
+        if self.watch
+            && let Some(id) = &self.deployment
+        {
+            return client.watch_rollout(&connection, id, self.wait_timeout).await;
+        }
         let Some(tenant_id) = self.tenant_id else {
-            let id = self.deployment.unwrap_or_default();
-            return client.watch_rollout(&connection, &id, self.wait_timeout).await;
+            let what = "name the tenant, too, or follow the roll-out with --watch";
+            return Err(Failure::Input(what.to_owned()));
         };
-        if self.wait {
-            let newest = client.deployment_status(&connection, &tenant_id).await?;
-            let id = text_of(&newest["deployment_id"]);
-            let state = client.wait_for_rollout(&connection, &tenant_id, &id, self.wait_timeout).await?;
-            return client.output.value(&state, rollout::table);
-        }
-        let state = client.deployment_status(&connection, &tenant_id).await?;
+        let state = client.deployment_status(&connection, &tenant_id, self.deployment.as_deref()).await?;
+        let id = text_of(&state["deployment_id"]);
         if self.watch {
-            let id = text_of(&state["deployment_id"]);
             return client.watch_rollout(&connection, &id, self.wait_timeout).await;
         }
+        let state = if self.wait {
+            client.wait_for_rollout(&connection, &tenant_id, &id, self.wait_timeout).await?
+        } else {
+            state
+        };
         client.output.value(&state, rollout::table)
     }
 }

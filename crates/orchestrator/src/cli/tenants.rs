@@ -40,6 +40,15 @@ pub(super) struct List {
     /// Only those with this status: pending, running, failed, deleting.
     #[arg(long)]
     status: Option<String>,
+    /// Only those whose id or name contains this.
+    #[arg(short = 'q', long, value_name = "TEXT")]
+    search: Option<String>,
+    /// name, status, created_at, gpu, cost, cpu_usage, gpu_usage or response_time; - before it for descending.
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
+    sort_by: Option<String>,
+    /// With newest values, open alerts, cost and failure of each.
+    #[arg(long)]
+    wide: bool,
     /// Which part of the list.
     #[command(flatten)]
     page: Page,
@@ -171,10 +180,14 @@ impl List {
             Call::get("/api/v1/tenants/")
                 .query("preset", self.preset.as_ref())
                 .query("status", self.status.as_ref())
+                .query("q", self.search.as_ref())
+                .query("sort", self.sort_by.as_ref())
+                .query("expand", self.wide.then_some("metrics,alerts,cost,failure"))
                 .query("skip", skip)
         };
         let list = self.page.read(&connection, "tenants", call).await?;
-        client.output.value(&list, |list| table(list, &connection.place()))
+        let shown = if self.wide { wide_table } else { table };
+        client.output.value(&list, |list| shown(list, &connection.place()))
     }
 }
 
@@ -199,10 +212,48 @@ fn table(list: &Value, place: &str) -> String {
             text("created_at"),
         ]);
     }
+    format!("{table}\n\n{}", footer(list, place))
+}
+
+/// How many of how many are shown, and where.
+fn footer(list: &Value, place: &str) -> String {
     let shown = entries(list, "tenants").len();
     let total = list["total_count"].as_u64().unwrap_or(0);
     let more = if list["pagination"]["has_more"] == true { "; --all shows the rest" } else { "" };
-    format!("{table}\n\n{shown} of {total} tenants, {place}{more}")
+    format!("{shown} of {total} tenants, {place}{more}")
+}
+
+/// With what is measured, paid and wrong now.
+fn wide_table(list: &Value, place: &str) -> String {
+    let mut table = Table::new([
+        "TENANT", "STATUS", "PLAN", "GPU", "CPU%", "GPU%", "RESPONSE", "SLA", "ALERTS", "PRICE", "OPERATOR",
+        "FAILURE",
+    ]);
+    for tenant in entries(list, "tenants") {
+        let measured = |name: &str, unit: &str| {
+            tenant["metrics"][name].as_f64().map_or("-".to_owned(), |value| format!("{value:.0}{unit}"))
+        };
+        let dollars = |name: &str| format!("${}", text_of(&tenant["cost"][name]));
+        table.row([
+            Cell::from(text_of(&tenant["tenant_id"])),
+            Cell::status(&text_of(&tenant["status"])),
+            Cell::from(text_of(&tenant["preset"])),
+            Cell::from(text_of(&tenant["gpu_limit"])),
+            Cell::from(measured("cpu", "")),
+            Cell::from(measured("gpu", "")),
+            Cell::from(measured("response_time", "ms")),
+            Cell::from(text_of(&tenant["sla_response_time"])),
+            Cell::from(format!(
+                "{} ({} critical)",
+                text_of(&tenant["alerts"]["open"]),
+                text_of(&tenant["alerts"]["critical"])
+            )),
+            Cell::from(dollars("list_price_usd")),
+            Cell::from(dollars("operator_cost_usd")),
+            Cell::from(text_of(&tenant["failure"]["message"])),
+        ]);
+    }
+    format!("{table}\n\n{}", footer(list, place))
 }
 
 fn detail(tenant: &Value) -> String {

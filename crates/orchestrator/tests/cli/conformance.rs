@@ -313,9 +313,14 @@ fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String) {
             flags.extend([
                 ("preset", "--preset"),
                 ("status", "--status"),
+                ("q", "--search"),
+                ("sort", "--sort-by"),
                 ("skip", "--skip"),
                 ("limit", "--limit"),
             ]);
+            if take("expand").is_some() {
+                say("--wide");
+            }
         }
         "create_tenant" => {
             say("tenants create -f -");
@@ -325,13 +330,21 @@ fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String) {
         "update_tenant" => say(&format!("tenants update {tenant} -f -")),
         "delete_tenant" => say(&format!("tenants delete {tenant}")),
         "calculate_resources" => say("size -f - --remote"),
+        "get_overview" => say("overview"),
+        "get_capacity" => say("capacity -f -"),
         "validate_manifest" => say("validate -f - --remote"),
         "get_manifest" => {
             say(&format!("manifest {tenant}"));
             flags.extend([("format", "--format"), ("namespace", "--namespace")]);
         }
-        "get_deployment_status" => say(&format!("status {tenant}")),
-        "wait_until_running" => say(&format!("status {tenant} --wait")),
+        "get_deployment_status" => {
+            say(&format!("status {tenant}"));
+            flags.push(("deployment_id", "--deployment"));
+        }
+        "wait_until_running" => {
+            say(&format!("status {tenant} --wait"));
+            flags.push(("deployment_id", "--deployment"));
+        }
         "get_monitoring" => {
             say(&format!("metrics get {tenant}"));
             flags.extend([

@@ -23,6 +23,8 @@ enum Outside {
     NotFound(&'static str),
     /// A refusal, whether or not the tenant exists.
     Forbidden,
+    /// A refusal of every token with a list of tenants: it is of the cluster as a whole.
+    WholeCluster,
 }
 
 /// What is expected of one operation.
@@ -43,7 +45,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 22] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -54,6 +56,8 @@ const RULES: [Rule; 20] = [
     rule(Method::POST, "/api/v1/tenants/{tenant_id}/monitoring", OPERATOR, TENANT, 422),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/alerts", VIEWER, TENANT, 200),
     rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
+    rule(Method::GET, "/api/v1/overview", VIEWER, Outside::NamesNone, 200),
+    rule(Method::POST, "/api/v1/capacity", VIEWER, Outside::WholeCluster, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/manifest", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployment-status", VIEWER, TENANT, 200),
@@ -87,7 +91,9 @@ impl Rule {
         if self.method != Method::GET {
             let body = match self.path {
                 "/api/v1/tenants/" => my_ai_service(),
-                "/api/v1/tenants/calculate-resources" => json!({"service_requirements": {"callbot": 1}}),
+                "/api/v1/tenants/calculate-resources" | "/api/v1/capacity" => {
+                    json!({"service_requirements": {"callbot": 1}})
+                }
                 "/api/v1/tenants/validate-manifest" => {
                     json!({"tenant_id": "my-ai-service", "manifest_content": "kind: Namespace"})
                 }
@@ -194,11 +200,13 @@ async fn every_operation_asks_for_its_role_and_its_tenant() {
                 let reply = world.send(rule, &client).await;
                 let expected = if rule.role.is_some_and(|needed| role < needed) {
                     (403, Some("FORBIDDEN"))
+                } else if rule.outside == Outside::WholeCluster && tenants.is_some() {
+                    (403, Some("FORBIDDEN"))
                 } else if inside {
                     (rule.allowed, None)
                 } else {
                     match rule.outside {
-                        Outside::NamesNone => (rule.allowed, None),
+                        Outside::NamesNone | Outside::WholeCluster => (rule.allowed, None),
                         Outside::NotFound(code) => (404, Some(code)),
                         Outside::Forbidden => (403, Some("FORBIDDEN")),
                     }
@@ -278,12 +286,15 @@ async fn a_listed_token_learns_no_figure_of_the_cluster_as_a_whole() {
             let reply = reply.expect(409).json();
             assert_eq!(reply["error"]["code"], "INSUFFICIENT_RESOURCES", "{reply}");
             let short = reply["error"]["details"]["short"].as_array().expect("what is short");
-            assert!(short.iter().all(|shortfall| shortfall["requested"].is_number()), "{reply}");
+            assert!(short.iter().all(|shortfall| shortfall["requested"].is_string()), "{reply}");
             let told = |shortfall: &&Value| {
                 ["available", "missing"].into_iter().any(|name| shortfall.get(name).is_some())
             };
             shown[index] += short.iter().filter(told).count();
             shown[index] += usize::from(reply["error"]["details"].get("nodes_left_out").is_some());
+            // What is missing and which nodes were left out stands in the text, too.
+            let text = reply["error"]["message"].as_str().expect("a text");
+            shown[index] += usize::from(text.bytes().any(|byte| byte.is_ascii_digit()));
         }
     }
     assert!(shown[0] > 0 && shown[1] == 0, "{shown:?}");

@@ -9,6 +9,7 @@ mod incarnations;
 mod limits;
 mod manifests;
 mod monitoring;
+mod overview;
 mod requests;
 mod sites;
 mod sizing;

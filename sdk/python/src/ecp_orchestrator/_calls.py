@@ -119,6 +119,10 @@ def delete_tenant(
     )
 
 
+def get_capacity(request: Mapping[str, Any]) -> Call:
+    return Call("POST", "/capacity", body=request, repeatable=True)
+
+
 def calculate_resources(request: Mapping[str, Any]) -> Call:
     return Call("POST", "/tenants/calculate-resources", body=request, repeatable=True)
 

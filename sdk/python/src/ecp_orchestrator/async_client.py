@@ -83,12 +83,27 @@ class AsyncECPClient:
         *,
         preset: Optional[str] = None,
         status: Optional[str] = None,
+        q: Optional[str] = None,
+        sort: Optional[str] = None,
+        expand: Union[str, Sequence[str], None] = None,
         skip: Optional[int] = None,
         limit: Optional[int] = None,
         **options: Unpack[RequestOptions],
     ) -> models.TenantList:
-        """Lists tenants, oldest first."""
-        call = calls.get("/tenants/", preset=preset, status=status, skip=skip, limit=limit)
+        """Lists tenants, oldest first unless `sort` says otherwise (`-cost` for descending).
+
+        `q` searches id and name; `expand` names what is added to each: metrics, alerts, cost, failure.
+        """
+        call = calls.get(
+            "/tenants/",
+            preset=preset,
+            status=status,
+            q=q,
+            sort=sort,
+            expand=expand,
+            skip=skip,
+            limit=limit,
+        )
         return await self._json(call, options)
 
     def iterate_tenants(
@@ -96,11 +111,15 @@ class AsyncECPClient:
         *,
         preset: Optional[str] = None,
         status: Optional[str] = None,
+        q: Optional[str] = None,
+        sort: Optional[str] = None,
+        expand: Union[str, Sequence[str], None] = None,
         limit: int = 100,
         **options: Unpack[RequestOptions],
     ) -> AsyncIterator[models.TenantSummary]:
         """All tenants, page by page. `limit` is the size of a page."""
-        return self._pages(calls.get("/tenants/", preset=preset, status=status), "tenants", limit, options)
+        call = calls.get("/tenants/", preset=preset, status=status, q=q, sort=sort, expand=expand)
+        return self._pages(call, "tenants", limit, options)
 
     async def create_tenant(
         self,
@@ -251,6 +270,18 @@ class AsyncECPClient:
         """What the cluster has, and how much of it is used."""
         return await self._json(calls.get("/monitoring/system"), options)
 
+    async def get_overview(self, **options: Unpack[RequestOptions]) -> models.Overview:
+        """Everything at a glance, and what somebody should look at now, worst first."""
+        return await self._json(calls.get("/overview"), options)
+
+    async def get_capacity(
+        self,
+        request: Union[models.CalculateResourcesRequest, Mapping[str, Any]],
+        **options: Unpack[RequestOptions],
+    ) -> models.Capacity:
+        """How many more tenants of this demand would be admitted, and what runs out first."""
+        return await self._json(calls.get_capacity(request), options)
+
     # Manifests and deployments
 
     async def get_manifest(
@@ -261,6 +292,7 @@ class AsyncECPClient:
         include_monitoring: Optional[bool] = None,
         include_ingress: Optional[bool] = None,
         namespace: Optional[str] = None,
+        redact: Optional[bool] = None,
         **options: Unpack[RequestOptions],
     ) -> str:
         """The manifest as text: YAML, or JSON where `format` says so."""
@@ -270,6 +302,7 @@ class AsyncECPClient:
             include_monitoring=include_monitoring,
             include_ingress=include_ingress,
             namespace=namespace,
+            redact=redact,
         )
         return await self._transport.text(call, options)
 
@@ -283,23 +316,31 @@ class AsyncECPClient:
         return await self._json(calls.validate_manifest(manifest_content, tenant_id), options)
 
     async def get_deployment_status(
-        self, tenant_id: str, **options: Unpack[RequestOptions]
+        self,
+        tenant_id: str,
+        *,
+        deployment_id: Optional[str] = None,
+        **options: Unpack[RequestOptions],
     ) -> models.DeploymentStatus:
-        """Where the newest roll-out or deletion of a tenant stands."""
-        return await self._json(calls.get(calls.tenant_path(tenant_id, "/deployment-status")), options)
+        """Where the newest roll-out or deletion of a tenant stands, or the one that is named."""
+        path = calls.tenant_path(tenant_id, "/deployment-status")
+        return await self._json(calls.get(path, deployment_id=deployment_id), options)
 
     async def wait_until_running(
         self,
         tenant_id: str,
         *,
+        deployment_id: Optional[str] = None,
         timeout: float = 1800.0,
         poll: float = 1.0,
         on_progress: Optional[Callable[[models.DeploymentStatus], None]] = None,
     ) -> models.DeploymentStatus:
-        """Waits until a tenant runs; a server that restarts meanwhile is waited for.
+        """Waits until a roll-out has ended and runs; a server that restarts meanwhile is waited for.
 
-        Raises `DeploymentFailedError` with the reason where the roll-out fails, `ECPTimeoutError` after
-        `timeout` seconds. `poll` is the pause between looks; `on_progress` sees each state that differs.
+        The roll-out is the one named, as a creation or an update answered it, or the one that is the
+        tenant's newest when the wait begins. Raises `DeploymentFailedError` with the reason where that one
+        fails, is taken back or is replaced by a newer one, `ECPTimeoutError` after `timeout` seconds. `poll`
+        is the pause between looks; `on_progress` sees each state that differs.
         """
         until = time.monotonic() + timeout
         shown: Optional[tuple[Any, ...]] = None
@@ -307,13 +348,14 @@ class AsyncECPClient:
             try:
                 left = max(until - time.monotonic(), 0.001)
                 status = await self.get_deployment_status(
-                    tenant_id, timeout=min(left, self._settings.timeout)
+                    tenant_id, deployment_id=deployment_id, timeout=min(left, self._settings.timeout)
                 )
             except ECPError as error:
                 if not (error.is_transient or isinstance(error, ECPTimeoutError)):
                     raise
             else:
-                state = (status["deployment_id"], status["status"], status["phase"], status["progress"])
+                deployment_id = status["deployment_id"]
+                state = (deployment_id, status["status"], status["phase"], status["progress"])
                 if state != shown and on_progress is not None:
                     on_progress(status)
                 shown = state

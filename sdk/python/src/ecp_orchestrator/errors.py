@@ -143,7 +143,10 @@ class DeploymentFailedError(ECPError):
     def __init__(self, deployment: DeploymentStatus) -> None:
         failure = deployment.get("failure")
         logs = deployment.get("logs") or []
-        if failure:
+        if failure and logs and deployment["status"] == "rolled_back":
+            # The last line says to what.
+            reason = f"{failure['message']}; {logs[-1]['message']}"
+        elif failure:
             reason = failure["message"]
         elif logs:
             reason = logs[-1]["message"]

@@ -11,6 +11,7 @@ from ._generated import AuditEntryOut as AuditEntry
 from ._generated import AuditListOut as AuditList
 from ._generated import CalculateResourcesIn as CalculateResourcesRequest
 from ._generated import CalculationOut as Calculation
+from ._generated import CapacityOut as Capacity
 from ._generated import CreatedTenantOut as CreatedTenant
 from ._generated import CreateTenantIn as TenantRequest
 from ._generated import DeletionOut as Deletion
@@ -19,6 +20,7 @@ from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
 from ._generated import MetricsIn as Metrics
 from ._generated import MonitoringOut as Monitoring
+from ._generated import OverviewOut as Overview
 from ._generated import PreviewOut as Preview
 from ._generated import SampleIn as Sample
 from ._generated import SendMetricsIn as MetricsRequest
@@ -39,6 +41,7 @@ __all__ = [
     "AuditList",
     "CalculateResourcesRequest",
     "Calculation",
+    "Capacity",
     "CreatedTenant",
     "Deletion",
     "DeploymentFrame",
@@ -49,6 +52,7 @@ __all__ = [
     "MetricsRequest",
     "Monitoring",
     "MonitoringFrame",
+    "Overview",
     "Preview",
     "Sample",
     "SystemMetrics",

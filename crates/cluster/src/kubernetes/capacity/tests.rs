@@ -53,6 +53,13 @@ fn sums_with(settings: &KubernetesSettings, nodes: &[Value], pods: &[Value]) -> 
     )
 }
 
+/// GPUs by type.
+fn totals(capacity: &Capacity) -> Vec<(String, u64)> {
+    let settings = Catalog::embedded().kubernetes;
+    let gpus = capacity.places.gpus(&settings);
+    gpus.into_iter().map(|(name, gpus)| (name.to_owned(), gpus.total)).collect()
+}
+
 fn resources(cpu_millicores: u64, memory_mib: u64, gpu: u64) -> Resources {
     Resources { cpu_millicores, memory_mib, gpu, storage_gb: 0 }
 }
@@ -63,7 +70,7 @@ fn a_recorded_node_gives_what_it_says() {
         serde_json::from_str(include_str!("../fixtures/nodes.jsonl").trim()).expect("a recorded node");
     let sums = sums(&[recorded], &[]);
     assert_eq!((sums.status.as_str(), sums.total), ("healthy", resources(256_000, 1 << 20, 0)));
-    assert_eq!((sums.used, sums.gpu_by_type), (resources(0, 0, 0), vec![]));
+    assert_eq!((sums.used, totals(&sums)), (resources(0, 0, 0), vec![]));
 }
 
 #[test]
@@ -80,7 +87,7 @@ fn gpus_are_counted_by_the_type_that_the_node_s_labels_name() {
     ];
     let sums = sums(&nodes, &[]);
     let by_type = [("a100", 8), ("l40", 1), ("t4", 2), ("unknown", 3), ("v100", 12)];
-    assert_eq!(sums.gpu_by_type, by_type.map(|(name, count)| (name.to_owned(), count)));
+    assert_eq!(totals(&sums), by_type.map(|(name, count)| (name.to_owned(), count)));
     assert_eq!(sums.total, resources(7 * 8000, 7 * 16 * 1024, 26));
 }
 
@@ -88,8 +95,8 @@ fn gpus_are_counted_by_the_type_that_the_node_s_labels_name() {
 fn a_device_of_another_name_is_no_gpu_unless_it_is_configured() {
     let mut node = node("a");
     node["status"]["allocatable"]["amd.com/gpu"] = json!("4");
-    assert_eq!(NodeFacts::of(&node, GPU).gpu_type, None);
-    assert_eq!(NodeFacts::of(&node, "amd.com/gpu").gpu_type.as_deref(), Some("unknown"));
+    assert_eq!(NodeFacts::of(&node, GPU).node.gpu_type, None);
+    assert_eq!(NodeFacts::of(&node, "amd.com/gpu").node.gpu_type.as_deref(), Some("unknown"));
 }
 
 #[test]
@@ -105,7 +112,7 @@ fn nodes_that_take_no_pods_are_left_out_with_what_others_run_there() {
 
     let one_left = sums(&[silent.clone(), cordoned, node("good")], &[]);
     assert_eq!((one_left.status.as_str(), one_left.total), ("degraded", resources(8000, 16 * 1024, 0)));
-    assert_eq!(one_left.gpu_by_type, vec![]);
+    assert_eq!(totals(&one_left), vec![]);
     // A node that runs the cluster itself is no trouble, and what it runs is not held against the rest.
     let with_control = sums(&[control, node("good")], &[others]);
     assert_eq!((with_control.status.as_str(), with_control.used), ("healthy", resources(0, 0, 0)));
@@ -129,7 +136,7 @@ fn a_node_whose_taint_no_tenant_tolerates_is_none_of_theirs() {
     // It is in good health all the same.
     let left_out = sums(&nodes, &[]);
     assert_eq!((left_out.status.as_str(), left_out.total), ("healthy", resources(8000, 16 * 1024, 0)));
-    assert_eq!(left_out.gpu_by_type, vec![]);
+    assert_eq!(totals(&left_out), vec![]);
     let mut settings = Catalog::embedded().kubernetes;
     settings.nodes.gpu_tolerations =
         vec![TolerationSettings { key: "dedicated".into(), value: Some("db".into()), effect: None }];

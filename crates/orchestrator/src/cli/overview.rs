@@ -1,0 +1,64 @@
+//! `ecp overview`: everything at a glance, and what somebody should look at now.
+
+use super::Client;
+use super::connection::Call;
+use super::failure::Failure;
+use super::output::{entries, text_of};
+use super::table::{Cell, Table};
+use clap::Args;
+use serde_json::Value;
+
+/// All tenants of the mode.
+#[derive(Args)]
+pub(super) struct Overview {}
+
+impl Overview {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        let answer = connection.json(&Call::get("/api/v1/overview")).await?;
+        client.output.value(&answer, |answer| table(answer, &connection.place()))
+    }
+}
+
+fn table(answer: &Value, place: &str) -> String {
+    let total = |name: &str| text_of(&answer["totals"][name]);
+    let mut text = format!(
+        "{} tenants: {} running, {} pending, {} failed, {} deleting\n\
+         {} open alerts, {} critical; {} over their SLA\n\
+         {} GPUs ordered, ${}/month paid, ${}/month for the operator",
+        total("tenants"),
+        total("running"),
+        total("pending"),
+        total("failed"),
+        total("deleting"),
+        total("open_alerts"),
+        total("critical_alerts"),
+        total("sla_misses"),
+        total("gpu"),
+        total("list_price_usd"),
+        total("operator_cost_usd"),
+    );
+    if !entries(answer, "gpu").is_empty() {
+        let mut gpu = Table::new(["GPU", "TOTAL", "PROMISED", "REQUESTED", "USED"]);
+        for device in entries(answer, "gpu") {
+            gpu.row(
+                ["gpu_type", "total", "promised", "requested", "used"].map(|name| text_of(&device[name])),
+            );
+        }
+        text += &format!("\n\n{gpu}");
+    }
+    let attention = entries(answer, "attention");
+    if attention.is_empty() {
+        return text + &format!("\n\nNothing needs attention, {place}");
+    }
+    let mut table = Table::new(["ATTENTION", "TENANT", "SINCE", "MESSAGE"]);
+    for entry in attention {
+        table.row([
+            Cell::status(&text_of(&entry["kind"])),
+            Cell::from(text_of(&entry["tenant_id"])),
+            Cell::from(text_of(&entry["since"])),
+            Cell::from(text_of(&entry["message"])),
+        ]);
+    }
+    text + &format!("\n\n{table}\n\n{} entries, {place}", attention.len())
+}

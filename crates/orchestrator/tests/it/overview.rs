@@ -1,0 +1,124 @@
+//! What people look at in the morning: the overview, lists in order, what still fits.
+
+use ecp_testkit::{Client, TestServer};
+use serde_json::{Value, json};
+
+async fn create(client: &Client, id: &str, name: &str, more: Value) {
+    let mut body = json!({"tenant_id": id, "name": name, "service_requirements": {"chatbot": 5}});
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    client.post("/api/v1/tenants/", &body).await.expect(201);
+}
+
+fn ids(list: &Value) -> Vec<&str> {
+    let tenants = list["tenants"].as_array().expect("tenants");
+    tenants.iter().map(|tenant| tenant["tenant_id"].as_str().expect("an id")).collect()
+}
+
+async fn list(client: &Client, query: &str) -> Value {
+    client.get(&format!("/api/v1/tenants/?{query}")).await.expect(200).json()
+}
+
+/// Three tenants: one that idles, one that is overloaded, one whose image is not there.
+async fn three() -> TestServer {
+    let server = TestServer::start().await;
+    let tenant = |id: &str, name: &str, preset: &str| json!({"tenant_id": id, "name": name, "preset": preset, "service_requirements": {"chatbot": 5}});
+    server.deploy(&tenant("zeta", "Alpha", "large")).await;
+    server.deploy(&tenant("beta", "중간 Beta", "micro")).await;
+    let mut broken = tenant("broken", "Gamma", "small");
+    broken["demo_fault"] = json!("image-not-found");
+    server.deploy(&broken).await;
+    let measured = [("zeta", 10.0, 50.0), ("beta", 99.0, 400.0)];
+    for (id, cpu, response_time) in measured {
+        let sample = json!({"metrics": {"cpu": cpu, "response_time": response_time}});
+        server.client().post(&format!("/api/v1/tenants/{id}/monitoring"), &sample).await.expect(201);
+    }
+    server
+}
+
+#[tokio::test]
+async fn a_list_is_searched_sorted_and_expanded() {
+    let server = three().await;
+    let client = server.client();
+    assert_eq!(ids(&list(client, "q=BETA").await), ["beta"]);
+    assert_eq!(ids(&list(client, "q=gam").await), ["broken"], "the name counts, too");
+    assert_eq!(ids(&list(client, "sort=name").await), ["zeta", "broken", "beta"]);
+    assert_eq!(ids(&list(client, "sort=-name").await), ["beta", "broken", "zeta"]);
+    assert_eq!(ids(&list(client, "sort=status").await)[0], "broken", "what failed comes first");
+    assert_eq!(ids(&list(client, "sort=-gpu&limit=1").await), ["zeta"]);
+    assert_eq!(ids(&list(client, "sort=cost").await), ["beta", "broken", "zeta"]);
+    assert_eq!(ids(&list(client, "sort=cpu_usage&q=eta").await), ["zeta", "beta"]);
+    assert_eq!(ids(&list(client, "sort=-response_time&q=eta").await), ["beta", "zeta"]);
+
+    let plain = list(client, "").await;
+    assert_eq!(plain["tenants"][0].get("metrics"), None);
+    let all = list(client, "expand=metrics,alerts&expand=cost,failure&sort=name").await;
+    let [zeta, broken, beta] = all["tenants"].as_array().expect("tenants").as_slice() else {
+        panic!("{all}")
+    };
+    assert_eq!((&zeta["metrics"]["cpu"], &zeta["failure"]), (&json!(10.0), &Value::Null), "{zeta}");
+    assert!(zeta["metrics"]["timestamp"].is_string() && zeta["cost"]["list_price_usd"] == 450, "{zeta}");
+    assert_eq!(
+        zeta["cost"]["margin_usd"],
+        json!(450 - zeta["cost"]["operator_cost_usd"].as_i64().expect("a cost"))
+    );
+    assert!(
+        broken["failure"]["message"].as_str().is_some_and(|text| text.contains("ImagePullBackOff")),
+        "{broken}"
+    );
+    assert!(beta["alerts"]["critical"].as_u64().is_some_and(|count| count >= 1), "{beta}");
+
+    for wrong in ["sort=prize", "expand=metrics,costs", "sort=--name"] {
+        let reply = client.get(&format!("/api/v1/tenants/?{wrong}")).await.expect(422);
+        assert!(reply.text.contains("sort") || reply.text.contains("expand"), "{}", reply.text);
+    }
+}
+
+#[tokio::test]
+async fn the_overview_says_what_to_look_at_worst_first() {
+    let server = three().await;
+    let client = server.client();
+    let overview = client.get("/api/v1/overview").await.expect(200).json();
+    assert_eq!((&overview["totals"]["tenants"], &overview["totals"]["running"]), (&json!(3), &json!(2)));
+    assert_eq!(overview["totals"]["failed"], 1);
+    let attention = overview["attention"].as_array().expect("entries");
+    assert_eq!(
+        (&attention[0]["kind"], &attention[0]["tenant_id"]),
+        (&json!("tenant_failed"), &json!("broken"))
+    );
+    assert!(attention[0]["message"].as_str().is_some_and(|text| text.contains("ImagePullBackOff")));
+    assert_eq!(
+        (&attention[1]["kind"], &attention[1]["tenant_id"]),
+        (&json!("critical_alert"), &json!("beta"))
+    );
+    let kinds: Vec<&str> = attention.iter().map(|entry| entry["kind"].as_str().expect("a kind")).collect();
+    let order = ["tenant_failed", "critical_alert", "sla_miss", "warning"];
+    let place = |kind: &&str| order.iter().position(|known| known == kind).expect("a known kind");
+    assert!(kinds.is_sorted_by_key(place), "{kinds:?}");
+    let gpu = overview["gpu"].as_array().expect("GPUs");
+    let v100 = gpu.iter().find(|entry| entry["gpu_type"] == "v100").expect("V100s");
+    assert_eq!((&v100["total"], &v100["promised"]), (&json!(128), &json!(6)), "{v100}");
+    assert_eq!(client.real().get("/api/v1/overview").await.expect(200).json()["totals"]["tenants"], 0);
+}
+
+#[tokio::test]
+async fn as_many_fit_as_the_capacity_call_says() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let demand = json!({"preset": "large", "service_requirements": {"callbot": 10}});
+    let answer = client.post("/api/v1/capacity", &demand).await.expect(200).json();
+    let more = answer["now"]["more"].as_u64().expect("a number");
+    assert!(more > 0, "{answer}");
+    assert_eq!((&answer["now"]["runs_out"], &answer["now"]["at_least"]), (&json!("gpu"), &json!(false)));
+    let lost = &answer["without_largest_node"];
+    assert!(lost["more"].as_u64().is_some_and(|fewer| fewer < more), "{answer}");
+    for number in 0..more {
+        create(client, &format!("fits-{number}"), "a", demand.clone()).await;
+    }
+    let body = json!({"tenant_id": "one-more", "name": "a", "preset": "large", "service_requirements": {"callbot": 10}});
+    let refused = client.post("/api/v1/tenants/", &body).await.expect(409);
+    assert_eq!(refused.error_code(), "INSUFFICIENT_RESOURCES");
+    let full = client.post("/api/v1/capacity", &demand).await.expect(200).json();
+    assert_eq!(full["now"]["more"], 0, "{full}");
+    assert_eq!(full["now"]["shortage"]["short"], refused.json()["error"]["details"]["short"]);
+    client.post("/api/v1/capacity", &json!({"service_requirements": {"callbto": 1}})).await.expect(422);
+}
