@@ -197,6 +197,11 @@ impl ApiError {
         self.0.code
     }
 
+    /// What a caller reads, in a language.
+    pub fn message(&self, language: Language) -> String {
+        self.0.message.render(language)
+    }
+
     /// Its HTTP status.
     pub fn status(&self) -> StatusCode {
         self.0.status

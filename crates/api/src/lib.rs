@@ -9,6 +9,7 @@ mod audit;
 pub mod auth;
 mod body;
 mod capacity;
+mod catalog;
 mod deployments;
 mod docs;
 pub mod error;

@@ -14,7 +14,7 @@ use axum::response::Response;
 use ecp_core::Mode;
 use ecp_core::access::{Access, Role};
 use ecp_core::ids::{TenantId, is_dns_1123_label};
-use ecp_core::manifest::{RenderOptions, render};
+use ecp_core::manifest::RenderOptions;
 use ecp_core::ports::Cluster;
 use ecp_core::text::{Language, Message};
 use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Position, Report, Unreadable};
@@ -88,8 +88,7 @@ pub(crate) async fn get_manifest(
     query.finish(&api.context)?;
 
     let tenant = api.find_tenant(&tenant_id)?;
-    let secrets = api.services().tenants.tenant_secrets(&tenant.id).await?;
-    let manifest = render(&api.state.catalog, &tenant, &secrets, &options);
+    let manifest = api.services().tenancy.manifest(&tenant, &options).await?;
     let (text, content_type) = match format {
         Format::Yaml => (manifest.to_yaml(), HeaderValue::from_static("application/yaml")),
         Format::Json => (manifest.to_json(), wire::APPLICATION_JSON),

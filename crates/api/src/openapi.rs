@@ -3,8 +3,7 @@
 mod closed_sets;
 
 use crate::{
-    alerts, audit, capacity, deployments, health, manifests, monitoring, overview, sizing, streams, system,
-    tenants,
+    alerts, audit, capacity, catalog, deployments, health, manifests, monitoring, overview, sizing, streams, system, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -33,6 +32,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         (name = "manifests", description = "Kubernetes manifests and their roll-out"),
         (name = "streams", description = "WebSockets: live samples, deployments and alerts"),
         (name = "audit", description = "Who changed what"),
+        (name = "catalog", description = "What a changed catalog changes, and rolling it out"),
         (name = "server", description = "The process itself"),
     ),
     paths(
@@ -52,6 +52,9 @@ use utoipa::{Modify, OpenApi, ToSchema};
         manifests::validate_manifest,
         deployments::get_deployment_status,
         audit::list_audit_entries,
+        catalog::get_catalog_diff,
+        catalog::compare_catalog,
+        catalog::roll_out_catalog,
         streams::watch_monitoring,
         streams::watch_deployment,
         streams::watch_alerts,

@@ -5,8 +5,7 @@ use crate::request_context::context_of;
 use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
-    alerts, audit, capacity, deployments, docs, health, manifests, monitoring, overview, sizing, streams,
-    system, tenants,
+    alerts, audit, capacity, catalog, deployments, docs, health, manifests, monitoring, overview, sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -18,7 +17,7 @@ use std::sync::Arc;
 /// Every route of the API, with everything that requests have in common around it.
 pub fn router(state: Arc<ApiState>) -> Router {
     let tenant = get(tenants::get_tenant).put(tenants::update_tenant).delete(tenants::delete_tenant);
-    let resources: [(&str, MethodRouter<Arc<ApiState>>); 21] = [
+    let resources: Vec<(&str, MethodRouter<Arc<ApiState>>)> = vec![
         ("/api/v1/tenants", get(tenants::list_tenants).post(tenants::create_tenant)),
         ("/api/v1/tenants/calculate-resources", post(sizing::calculate_resources)),
         ("/api/v1/tenants/validate-manifest", post(manifests::validate_manifest)),
@@ -34,6 +33,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/overview", get(overview::get_overview)),
         ("/api/v1/capacity", post(capacity::get_capacity)),
         ("/api/v1/audit", get(audit::list_audit_entries)),
+        ("/api/v1/catalog/diff", get(catalog::get_catalog_diff).post(catalog::compare_catalog)),
+        ("/api/v1/catalog/rollout", post(catalog::roll_out_catalog)),
         ("/ws/monitoring/{tenant_id}", get(streams::watch_monitoring)),
         ("/ws/deployment/{deployment_id}", get(streams::watch_deployment)),
         ("/ws/alerts/{tenant_id}", get(streams::watch_alerts)),

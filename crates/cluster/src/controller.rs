@@ -16,7 +16,6 @@ mod tests;
 mod view;
 
 use ecp_core::audit::AuditEntry;
-use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{ManifestDigest, Object};
@@ -90,8 +89,6 @@ struct Shared {
     store: Arc<dyn TenantStore>,
     metrics: Arc<dyn MetricStore>,
     cluster: Arc<dyn Cluster>,
-    /// The catalog of this start.
-    edition: Arc<Edition>,
     clock: Arc<dyn Clock>,
     options: ControllerOptions,
     slots: Mutex<Slots>,
@@ -146,7 +143,6 @@ impl Controller {
         store: Arc<dyn TenantStore>,
         metrics: Arc<dyn MetricStore>,
         cluster: Arc<dyn Cluster>,
-        catalog: Arc<Catalog>,
         clock: Arc<dyn Clock>,
         options: ControllerOptions,
     ) -> Self {
@@ -157,7 +153,6 @@ impl Controller {
             store,
             metrics,
             cluster,
-            edition: Arc::new(Edition::of(catalog)),
             clock,
             options,
             slots,

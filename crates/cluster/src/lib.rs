@@ -3,6 +3,7 @@
 //! The simulated cluster serves demo mode; [`NotConfigured`] stands where real mode has none. What
 //! tenants should look like is the domain's to say; what is on disk is the store's.
 
+mod catalog_rollout;
 mod controller;
 mod demo;
 mod kubernetes;
@@ -12,6 +13,7 @@ mod simulated;
 #[cfg(test)]
 mod testing;
 
+pub use catalog_rollout::{CatalogRollout, CatalogRolloutOptions};
 pub use controller::{Controller, ControllerOptions};
 pub use demo::{demo_cluster, restore_demo_cluster};
 pub use kubernetes::{ConnectError, KubernetesCluster, KubernetesSource};

@@ -7,6 +7,7 @@ pub mod access;
 pub mod alerts;
 pub mod audit;
 pub mod catalog;
+pub mod catalog_change;
 pub mod damage;
 pub mod deployment;
 pub mod ids;

@@ -37,7 +37,7 @@ pub use object::{Object, Workload};
 pub use pinned::{ManifestDigest, PinnedManifest};
 
 /// What the caller of the manifest call can choose.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenderOptions {
     /// With ServiceMonitor and PrometheusRule.
     pub include_monitoring: bool,
@@ -47,6 +47,13 @@ pub struct RenderOptions {
     pub namespace: Option<String>,
     /// Secret values are replaced by a fixed text.
     pub redact_secrets: bool,
+}
+
+impl RenderOptions {
+    /// True of what the controller applies, secret values aside.
+    pub fn is_as_applied(&self) -> bool {
+        *self == Self { redact_secrets: self.redact_secrets, ..Self::default() }
+    }
 }
 
 impl Default for RenderOptions {

@@ -1,8 +1,14 @@
-//! What a request does to a tenant: create, change, delete, through the ports.
+//! What a request does to a tenant: create, change, delete, through the ports. Rolling out the
+//! present catalog is in [`catalog`].
+
+mod catalog;
+
+pub use catalog::CATALOG_ACTOR;
 
 use crate::Timestamp;
 use crate::audit::AuditEntry;
 use crate::catalog::{Catalog, Edition};
+use crate::catalog_change;
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{self, ImmutableField, PinnedManifest};
@@ -11,7 +17,7 @@ use crate::ports::{
     Admission, Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, Refusal,
     StoreError, TenantChange, TenantStore,
 };
-use crate::revision::{Cause, NewRevision, Revisions};
+use crate::revision::{Cause, NewRevision};
 use crate::sizing::{self, DeploymentTime, Sizing};
 use crate::tenant::{
     Availability, DemoFault, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
@@ -27,7 +33,7 @@ use tokio::sync::Mutex;
 pub struct Caller {
     /// Token name, or `anonymous`.
     pub actor: String,
-    /// Request id.
+    /// Request id; empty where no request asked.
     pub request_id: String,
 }
 
@@ -135,6 +141,8 @@ pub struct Tenancy {
     /// Held from reading a tenant until its change is on disk, so that changes follow each other where
     /// the store would refuse the second one.
     changing: Mutex<()>,
+    /// What rolls the catalog out to all tenants, and who asks for it.
+    catalog: catalog::Shared,
 }
 
 impl Tenancy {
@@ -147,7 +155,8 @@ impl Tenancy {
         time_scale: f64,
     ) -> Self {
         let edition = Arc::new(Edition::of(catalog));
-        Self { edition, store, cluster, clock, time_scale, changing: Mutex::new(()) }
+        let (changing, shared) = (Mutex::new(()), catalog::Shared::default());
+        Self { edition, store, cluster, clock, time_scale, changing, catalog: shared }
     }
 
     /// Accepts a tenant; when this returns, it is on disk. `respond` makes the response body that
@@ -198,7 +207,7 @@ impl Tenancy {
     ) -> Result<Arc<Tenant>, TenancyError> {
         let _changing = self.changing.lock().await;
         let now = self.now();
-        let (before, planned) = self.plan_update(id, patch, if_match, now).await?;
+        let (before, planned) = self.plan_update(id, patch, if_match, Cause::Request, now).await?;
         let Some((tenant, revision)) = planned else { return Ok(before) };
         let deployment = self
             .deployment_of(&tenant, DeploymentKind::Update, now)
@@ -224,7 +233,7 @@ impl Tenancy {
     ) -> Result<Deletion, TenancyError> {
         let _changing = self.changing.lock().await;
         let before = self.existing(id)?;
-        let estimated_time = sizing::deletion_time(self.catalog(), &before.sizing);
+        let estimated_time = sizing::deletion_time(self.figures(), &before.sizing);
         if before.status == TenantStatus::Deleting {
             if force {
                 self.hurry_deletion(&before).await?;
@@ -269,7 +278,7 @@ impl Tenancy {
         patch: TenantPatch,
         if_match: Option<u64>,
     ) -> Result<Preview, TenancyError> {
-        let (before, planned) = self.plan_update(id, patch, if_match, self.now()).await?;
+        let (before, planned) = self.plan_update(id, patch, if_match, Cause::Request, self.now()).await?;
         if let Some((after, _)) = &planned {
             self.try_admission(id, &self.readmission(&before, after)?)?;
         }
@@ -300,7 +309,7 @@ impl Tenancy {
             None => TenantSecrets::generate(manifest::SECRET_KEYS),
         };
         let rendered = |tenant: &Tenant| {
-            manifest::render(self.catalog(), tenant, &secrets, &manifest::RenderOptions::default()).objects
+            manifest::render(self.figures(), tenant, &secrets, &manifest::RenderOptions::default()).objects
         };
         let old = match &before {
             Some(before) => self.objects_in_force(&before.id, &secrets).await?,
@@ -317,7 +326,7 @@ impl Tenancy {
         if let Some(existing) = self.store.tenant(&id) {
             return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
         }
-        let tenant = planned_tenant(self.catalog(), id, spec, now);
+        let tenant = planned_tenant(self.figures(), id, spec, now);
         self.cluster.check_namespace(&tenant.id)?;
         Ok(tenant)
     }
@@ -328,6 +337,7 @@ impl Tenancy {
         id: &TenantId,
         patch: TenantPatch,
         if_match: Option<u64>,
+        cause: Cause,
         now: Timestamp,
     ) -> Result<(Arc<Tenant>, Option<(Tenant, NewRevision)>), TenancyError> {
         let before = self.existing(id)?;
@@ -339,7 +349,7 @@ impl Tenancy {
         if spec.service_requirements.is_empty() {
             return Err(TenancyError::NoServices(id.clone()));
         }
-        let sizing = size(self.catalog(), &spec);
+        let sizing = size(self.figures(), &spec);
         let tenant = Tenant {
             spec,
             sizing,
@@ -351,35 +361,20 @@ impl Tenancy {
         };
         let secrets = self.store.tenant_secrets(id).await?;
         let revisions = self.store.revisions(id).await?;
-        let pinned = PinnedManifest::render(self.catalog(), &tenant, &secrets);
+        let pinned = PinnedManifest::render(self.figures(), &tenant, &secrets);
         let same = tenant.spec == before.spec && tenant.sizing == before.sizing;
         let rendered_alike = revisions.newest().is_some_and(|newest| newest.manifest == pinned.digest);
-        if same && rendered_alike && before.status != TenantStatus::Failed {
+        // Who changes a failed tenant to the same again tries again; a catalog does not.
+        let is_retry = before.status == TenantStatus::Failed && cause == Cause::Request;
+        if same && rendered_alike && !is_retry {
             return Ok((before, None));
         }
-        self.check_in_place(id, &revisions, &pinned).await?;
-        let revision = NewRevision::pin(&self.edition, &tenant, pinned, Cause::Request);
-        Ok((before, Some((tenant, revision))))
-    }
-
-    /// Refuses what a cluster would not change in the objects that are there, or may be.
-    async fn check_in_place(
-        &self,
-        id: &TenantId,
-        revisions: &Revisions,
-        wanted: &PinnedManifest,
-    ) -> Result<(), TenancyError> {
-        let unreadable = |source| TenancyError::Pinned { tenant_id: id.clone(), source };
-        let after = wanted.redacted().map_err(unreadable)?;
-        for revision in revisions.perhaps_in_cluster().filter(|revision| revision.manifest != wanted.digest) {
-            let Some(pinned) = self.store.pinned_manifest(id, &revision.manifest).await? else { continue };
-            let before = pinned.redacted().map_err(unreadable)?;
-            let fields = manifest::changed_in_vain(&before, &after);
-            if !fields.is_empty() {
-                return Err(TenancyError::NotInPlace { tenant_id: id.clone(), fields });
-            }
+        let fields = catalog_change::immutable(&*self.store, id, &revisions, &pinned).await?;
+        if !fields.is_empty() {
+            return Err(TenancyError::NotInPlace { tenant_id: id.clone(), fields });
         }
-        Ok(())
+        let revision = NewRevision::pin(&self.edition, &tenant, pinned, cause);
+        Ok((before, Some((tenant, revision))))
     }
 
     /// What is to be in the cluster now.
@@ -396,7 +391,7 @@ impl Tenancy {
         pinned.objects(secrets).map_err(|source| TenancyError::Pinned { tenant_id: id.clone(), source })
     }
 
-    fn catalog(&self) -> &Catalog {
+    fn figures(&self) -> &Catalog {
         &self.edition.catalog
     }
 
@@ -426,7 +421,7 @@ impl Tenancy {
     /// The same for a tenant that has room already: it keeps what it has, however short the cluster
     /// is. The cluster must answer all the same.
     fn readmission(&self, before: &Tenant, after: &Tenant) -> Result<Admission, ClusterError> {
-        if placement::needs_more(self.catalog(), &before.sizing, &after.sizing) {
+        if placement::needs_more(self.figures(), &before.sizing, &after.sizing) {
             return self.admission(after);
         }
         self.cluster.capacity()?;
@@ -441,7 +436,7 @@ impl Tenancy {
 
     fn deployment_of(&self, tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {
         let time = match kind {
-            DeploymentKind::Delete { .. } => sizing::deletion_time(self.catalog(), &tenant.sizing),
+            DeploymentKind::Delete { .. } => sizing::deletion_time(self.figures(), &tenant.sizing),
             DeploymentKind::Create | DeploymentKind::Update => tenant.sizing.deployment_time,
         };
         let seconds = f64::from(time.max_minutes) * 60.0 / self.time_scale;
@@ -477,7 +472,7 @@ impl Tenancy {
             actor: caller.actor.clone(),
             action: action.to_owned(),
             tenant_id: after.id.clone(),
-            request_id: Some(caller.request_id.clone()),
+            request_id: Some(caller.request_id.clone()).filter(|id| !id.is_empty()),
             before: before.map(state),
             after: Some(state(after)),
             outcome: "accepted".to_owned(),

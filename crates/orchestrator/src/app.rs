@@ -47,20 +47,14 @@ impl App {
         };
         let rate_limit =
             config.requests_per_second().map(|limit| RateLimit::new(limit, config.rate_limit.burst));
-        let state = ApiState::new(
-            demo.services(&catalog, &clock),
-            real.services(&catalog, &clock),
-            catalog,
-            clock.clone(),
-            limits,
-        )
-        .with_authentication(authentication(&config, &clock)?)
-        .with_sites(config.sites())
-        .with_rate_limit(rate_limit)
-        .with_stream_options(StreamOptions {
-            max_sockets: config.limits.max_websockets,
-            ..StreamOptions::default()
-        });
+        let state = ApiState::new(demo.services(), real.services(), catalog, clock.clone(), limits)
+            .with_authentication(authentication(&config, &clock)?)
+            .with_sites(config.sites())
+            .with_rate_limit(rate_limit)
+            .with_stream_options(StreamOptions {
+                max_sockets: config.limits.max_websockets,
+                ..StreamOptions::default()
+            });
         folder.complete()?;
         let state = Arc::new(state);
         let modes = [demo, real];

@@ -129,6 +129,22 @@ pub struct Controller {
     pub progress_deadline_seconds: u64,
     /// Whether a failed update brings back what ran before.
     pub rollback_on_failure: bool,
+    /// Whether a changed catalog is rolled out without being asked for.
+    pub catalog_rollout: CatalogRollout,
+    /// Tenants at once to which it is rolled out.
+    pub catalog_rollout_at_once: usize,
+    /// Tenants that failed after which it is rolled out to no further one.
+    pub catalog_rollout_stop_after: usize,
+}
+
+/// Whether a changed catalog is rolled out without being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatalogRollout {
+    /// At the start with it, a few tenants at a time.
+    Automatic,
+    /// Where somebody asks for it, or changes the tenant.
+    Manual,
 }
 
 /// Demo mode.
@@ -233,6 +249,14 @@ impl Config {
             "retention: must be 1 <= raw_days <= five_minutes_days <= one_hour_days",
         );
         demand(self.controller.max_concurrent > 0, "controller.max_concurrent: must be 1 or more");
+        demand(
+            self.controller.catalog_rollout_at_once > 0,
+            "controller.catalog_rollout_at_once: must be 1 or more",
+        );
+        demand(
+            self.controller.catalog_rollout_stop_after > 0,
+            "controller.catalog_rollout_stop_after: must be 1 or more",
+        );
         demand(
             self.controller.progress_deadline_seconds > 0,
             "controller.progress_deadline_seconds: must be 1 or more",

@@ -4,8 +4,8 @@ use crate::config::Config;
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
-    Controller, ControllerOptions, DemoSpeed, KubernetesCluster, KubernetesSource, NotConfigured,
-    SimulatedNodes, demo_cluster, restore_demo_cluster,
+    CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoSpeed, KubernetesCluster,
+    KubernetesSource, NotConfigured, SimulatedNodes, demo_cluster, restore_demo_cluster,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -39,10 +39,11 @@ pub(crate) struct ModeRuntime {
     cluster: Arc<dyn Cluster>,
     alerts: Arc<AlertEngine>,
     controller: Controller,
+    tenancy: Arc<Tenancy>,
+    catalog_rollout: Arc<CatalogRollout>,
     simulated: Option<Arc<ecp_cluster::SimulatedCluster>>,
     kubernetes: Option<Arc<KubernetesCluster>>,
     load: Option<Arc<SyntheticLoad>>,
-    time_scale: f64,
 }
 
 impl ModeRuntime {
@@ -104,7 +105,6 @@ impl ModeRuntime {
             store.clone(),
             shared_metrics.clone(),
             cluster.clone(),
-            catalog.clone(),
             clock.clone(),
             ControllerOptions {
                 max_concurrent: config.controller.max_concurrent,
@@ -114,6 +114,23 @@ impl ModeRuntime {
                 ..ControllerOptions::default()
             },
         );
+        let tenancy = Arc::new(Tenancy::new(
+            catalog.clone(),
+            store.clone(),
+            cluster.clone(),
+            clock.clone(),
+            time_scale,
+        ));
+        let catalog_rollout = Arc::new(CatalogRollout::new(
+            mode,
+            tenancy.clone(),
+            store.clone(),
+            CatalogRolloutOptions {
+                automatic: config.controller.catalog_rollout == crate::config::CatalogRollout::Automatic,
+                at_once: config.controller.catalog_rollout_at_once,
+                stop_after: config.controller.catalog_rollout_stop_after,
+            },
+        ));
         let load = (mode.is_demo() && config.demo.load)
             .then(|| {
                 SyntheticLoad::new(store.clone(), shared_metrics, clock.clone(), crate::seeds::busiest())
@@ -128,25 +145,19 @@ impl ModeRuntime {
             cluster,
             alerts,
             controller,
+            tenancy,
+            catalog_rollout,
             simulated,
             kubernetes,
             load,
-            time_scale,
         })
     }
 
     /// What requests of this mode need.
-    pub fn services(&self, catalog: &Arc<Catalog>, clock: &Arc<dyn Clock>) -> ModeServices {
-        let tenancy = Tenancy::new(
-            catalog.clone(),
-            self.store.clone(),
-            self.cluster.clone(),
-            clock.clone(),
-            self.time_scale,
-        );
+    pub fn services(&self) -> ModeServices {
         ModeServices::new(
             self.mode,
-            Arc::new(tenancy),
+            self.tenancy.clone(),
             self.store.clone(),
             Arc::new(self.metrics.clone()),
             self.cluster.clone(),
@@ -159,6 +170,8 @@ impl ModeRuntime {
         tasks.spawn(async move { metrics.maintain(cancel).await });
         let (alerts, cancel) = (self.alerts.clone(), stop.clone());
         tasks.spawn(async move { alerts.run(cancel).await });
+        let (rollout, cancel) = (self.catalog_rollout.clone(), stop.clone());
+        tasks.spawn(async move { rollout.run(cancel).await });
         let (controller, cancel) = (self.controller.clone(), stop.clone());
         match self.simulated.clone() {
             Some(cluster) => {

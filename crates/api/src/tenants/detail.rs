@@ -298,7 +298,10 @@ impl Api {
     pub(super) fn detail_response(&self, tenant: &Arc<Tenant>) -> Response {
         let (services, language) = (self.services(), self.language());
         let serialize = || {
-            let out = TenantOut::new(&self.state.catalog, tenant, self.mode.is_demo(), language);
+            // The one that it runs with, which is not the present one where that was changed since.
+            let kept = services.tenants.edition_of(&tenant.id);
+            let catalog = kept.as_ref().map_or(&self.state.catalog, |edition| &edition.catalog);
+            let out = TenantOut::new(catalog, tenant, self.mode.is_demo(), language);
             // Every key is a text and every number finite, so serializing can not fail.
             serde_json::to_vec(&out).expect("a tenant serializes")
         };

@@ -3,6 +3,7 @@
 use crate::request_context::Api;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
+use ecp_core::manifest::ObjectChange;
 use ecp_core::quantity::Resources;
 use ecp_core::tenancy::Preview;
 use ecp_core::tenant::Tenant;
@@ -45,6 +46,17 @@ pub struct ObjectChangeOut {
     /// Fields that change, as JSON pointers; never their values.
     #[schema(example = json!(["/spec/replicas"]))]
     fields: Vec<String>,
+}
+
+impl From<&ObjectChange> for ObjectChangeOut {
+    fn from(change: &ObjectChange) -> Self {
+        Self {
+            kind: change.kind,
+            name: change.name.clone(),
+            action: change.action.as_str(),
+            fields: change.fields.clone(),
+        }
+    }
 }
 
 /// The plan before and after; absent where there is none.
@@ -118,16 +130,7 @@ impl Api {
         PreviewOut {
             dry_run: true,
             tenant_id,
-            objects: preview
-                .objects
-                .iter()
-                .map(|change| ObjectChangeOut {
-                    kind: change.kind,
-                    name: change.name.clone(),
-                    action: change.action.as_str(),
-                    fields: change.fields.clone(),
-                })
-                .collect(),
+            objects: preview.objects.iter().map(ObjectChangeOut::from).collect(),
             quota: QuotaChangeOut {
                 before: before.map(|tenant| (&plan(tenant)).into()),
                 after: after.map(|tenant| (&plan(tenant)).into()),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod bench;
+mod catalogs;
 mod failures;
 mod healing;
 mod invariants;

@@ -45,7 +45,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 22] = [
+const RULES: [Rule; 25] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -62,6 +62,9 @@ const RULES: [Rule; 22] = [
     rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployment-status", VIEWER, TENANT, 200),
     rule(Method::GET, "/api/v1/audit", ADMIN, Outside::Forbidden, 200),
+    rule(Method::GET, "/api/v1/catalog/diff", VIEWER, Outside::NamesNone, 200),
+    rule(Method::POST, "/api/v1/catalog/diff", OPERATOR, Outside::NamesNone, 200),
+    rule(Method::POST, "/api/v1/catalog/rollout", OPERATOR, TENANT, 200),
     rule(Method::GET, "/ws/monitoring/{tenant_id}", VIEWER, TENANT, 426),
     rule(Method::GET, "/ws/deployment/{deployment_id}", VIEWER, DEPLOYMENT, 426),
     rule(Method::GET, "/ws/alerts/{tenant_id}", VIEWER, TENANT, 426),
@@ -97,6 +100,8 @@ impl Rule {
                 "/api/v1/tenants/validate-manifest" => {
                     json!({"tenant_id": "my-ai-service", "manifest_content": "kind: Namespace"})
                 }
+                "/api/v1/catalog/diff" => json!({"catalog": ecp_core::catalog::EMBEDDED}),
+                "/api/v1/catalog/rollout" => json!({"tenants": ["my-ai-service"]}),
                 _ => json!({}),
             };
             request = request.header("if-match", "\"0\"").json(&body);

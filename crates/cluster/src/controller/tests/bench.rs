@@ -4,6 +4,7 @@ use super::super::*;
 use crate::testing::ManualClock;
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster, restore_demo_cluster};
 use async_trait::async_trait;
+use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::Phase;
 use ecp_core::ids::{DeploymentId, TenantKey};
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
@@ -75,6 +76,8 @@ pub(super) struct Line {
     pub(super) refused_beforehand: Mutex<Option<&'static str>>,
     /// One object, by kind and name, is refused at this point.
     pub(super) refused_object: Mutex<Option<(Refused, &'static str, &'static str)>>,
+    /// Objects that say this are refused beforehand.
+    pub(super) refused_text: Mutex<Option<&'static str>>,
     /// The namespace is somebody else's.
     pub(super) foreign: AtomicBool,
     /// What applying warns of.
@@ -104,6 +107,7 @@ impl Line {
             refused_kind: Mutex::new(None),
             refused_beforehand: Mutex::new(None),
             refused_object: Mutex::new(None),
+            refused_text: Mutex::new(None),
             foreign: AtomicBool::new(false),
             warning: Mutex::new(None),
             drifts: Mutex::default(),
@@ -196,7 +200,11 @@ impl Cluster for Line {
         self.check()?;
         let refused = *self.refused_beforehand.lock();
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let said = *self.refused_text.lock();
         let asked = objects.iter().enumerate().filter(|(_, object)| {
+            if said.is_some_and(|said| object.to_string().contains(said)) {
+                return true;
+            }
             let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
             Some(kind.as_str()) == refused || self.refuses(Refused::Beforehand, &kind, &name)
         });
@@ -249,7 +257,7 @@ impl Cluster for Line {
 
 /// What lives as long as the process.
 pub(super) struct Process {
-    database: Database,
+    pub(super) database: Database,
     pub(super) store: Arc<SqliteStore>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) line: Arc<Line>,
@@ -300,22 +308,14 @@ impl Bench {
         let database = Database::open(&self.folder.path().join("demo.db"), MIGRATIONS).unwrap();
         let clock: Arc<dyn Clock> = self.clock.clone();
         let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).unwrap());
-        let catalog = self.catalog.clone();
         let speed = DemoSpeed::new(1.0).unwrap();
         let simulated = demo_cluster(store.clone(), clock.clone(), &self.nodes, speed);
         restore_demo_cluster(&simulated, &*store).await.unwrap();
         let line = Arc::new(Line::to(simulated));
         let metrics = Arc::new(Metrics::default());
         let options = ControllerOptions { max_concurrent: self.max_concurrent, ..self.options.clone() };
-        let controller = Controller::new(
-            Mode::Demo,
-            store.clone(),
-            metrics.clone(),
-            line.clone(),
-            catalog,
-            clock.clone(),
-            options,
-        );
+        let controller =
+            Controller::new(Mode::Demo, store.clone(), metrics.clone(), line.clone(), clock.clone(), options);
         let changes = line.changes();
         controller.look_around().await;
         self.process = Some(Process { database, store, metrics, line, controller, changes });

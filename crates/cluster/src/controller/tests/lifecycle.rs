@@ -240,7 +240,6 @@ async fn running_it_takes_work_by_itself_and_stops_when_told() {
         store.clone(),
         bench.process().metrics.clone(),
         cluster.clone(),
-        Arc::new(Catalog::embedded()),
         clock,
         options,
     );
