@@ -10,13 +10,15 @@ use crate::tenants::ObjectChangeOut;
 use crate::wire;
 use axum::response::Response;
 use ecp_core::catalog::{Catalog, Edition};
-use ecp_core::catalog_change::{self, TenantDifference};
+use ecp_core::catalog_change::{self, Differences, TenantDifference};
+use ecp_core::ids::TenantId;
 use ecp_core::manifest::ImmutableField;
 use ecp_core::tenancy::TenancyError;
 use ecp_core::text::{Language, Message};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -34,6 +36,8 @@ pub struct CatalogDiffOut {
     rollout: Option<CatalogRolloutOut>,
     /// Tenants of which something would change.
     tenants: Vec<TenantDiffOut>,
+    /// Tenants of which it can not be told, because what is kept of them can not be read.
+    unreadable: Vec<String>,
     /// Tenants of which nothing would.
     #[schema(example = 12)]
     unchanged: usize,
@@ -148,16 +152,15 @@ pub struct CatalogIn {
 pub(crate) async fn get_catalog_diff(Reader(api): Reader) -> Result<Response, ApiError> {
     let tenancy = &api.services().tenancy;
     let status = tenancy.catalog_status();
-    let visible = |ids: &[ecp_core::ids::TenantId]| {
-        ids.iter().filter(|id| api.access.may_see(id)).map(ToString::to_string).collect()
-    };
+    let visible =
+        |ids: &[TenantId]| ids.iter().filter(|id| api.access.may_see(id)).map(ToString::to_string).collect();
     let rollout = CatalogRolloutOut {
         mode: if status.automatic { "automatic" } else { "manual" },
         state: status.state.as_str(),
         under_way: visible(&status.under_way),
         failed: visible(&status.failed),
     };
-    let differences = tenancy.catalog_differences().await?;
+    let differences = tenancy.catalog_differences().await;
     Ok(diff_response(&api, tenancy.edition(), &differences, Some(rollout)))
 }
 
@@ -204,32 +207,50 @@ pub(crate) async fn compare_catalog(Writer(api): Writer, body: JsonBody) -> Resu
     };
     let edition = Arc::new(Edition::of(Arc::new(catalog)));
     let services = api.services();
-    let differences = catalog_change::differences(&*services.tenants, &edition).await?;
+    let differences = catalog_change::differences(&*services.tenants, &edition).await;
     Ok(diff_response(&api, &edition, &differences, None))
 }
 
 fn diff_response(
     api: &Api,
     edition: &Edition,
-    differences: &[TenantDifference],
+    differences: &Differences,
     rollout: Option<CatalogRolloutOut>,
 ) -> Response {
     let services = api.services();
-    let tenants: Vec<TenantDiffOut> = differences
-        .iter()
-        .filter(|difference| api.access.may_see(&difference.tenant_id))
-        .map(|difference| TenantDiffOut::new(difference, api.language()))
-        .collect();
     let all = services.tenants.tenants();
-    let visible = all.iter().filter(|tenant| api.access.may_see(&tenant.id)).count();
+    let visible: HashSet<&TenantId> =
+        all.iter().map(|tenant| &tenant.id).filter(|id| api.access.may_see(id)).collect();
     let body = CatalogDiffOut {
-        catalog: edition.digest.as_str().to_owned(),
         present: edition.digest == services.tenancy.edition().digest,
         rollout,
-        unchanged: visible.saturating_sub(tenants.len()),
-        tenants,
+        ..CatalogDiffOut::new(edition, differences, &visible, api.language())
     };
     wire::json(StatusCode::OK, &body)
+}
+
+impl CatalogDiffOut {
+    /// What an edition would change of these tenants.
+    pub(crate) fn new(
+        edition: &Edition,
+        differences: &Differences,
+        tenants: &HashSet<&TenantId>,
+        language: Language,
+    ) -> Self {
+        let shown = |id: &TenantId| tenants.contains(id);
+        let found = differences.found.iter().filter(|difference| shown(&difference.tenant_id));
+        let unreadable = differences.unreadable.iter().filter(|id| shown(id));
+        let found: Vec<_> = found.map(|difference| TenantDiffOut::new(difference, language)).collect();
+        let unreadable: Vec<_> = unreadable.map(ToString::to_string).collect();
+        Self {
+            catalog: edition.digest.as_str().to_owned(),
+            present: false,
+            rollout: None,
+            unchanged: tenants.len().saturating_sub(found.len() + unreadable.len()),
+            tenants: found,
+            unreadable,
+        }
+    }
 }
 
 /// To which tenants.

@@ -114,6 +114,13 @@ impl FailureOut<'static> {
     }
 }
 
+impl<'a> FailureOut<'a> {
+    /// The same, as long as the failure is there.
+    pub(crate) fn new(failure: &'a Failure, language: Language) -> Self {
+        Self { code: Cow::Borrowed(&failure.code), message: failure.message.render(language) }
+    }
+}
+
 impl<'a> DeploymentStatusOut<'a> {
     fn new(deployment: &'a Deployment, language: Language) -> Self {
         let logs = deployment.logs.iter().map(|line| LogLineOut {
@@ -135,10 +142,7 @@ impl<'a> DeploymentStatusOut<'a> {
             pending_resources: ResourceStateOut::list(&deployment.pending_resources, language),
             estimated_completion: deployment.estimated_completion.map(wire::timestamp_text),
             logs: logs.collect(),
-            failure: deployment.failure.as_ref().map(|failure| FailureOut {
-                code: Cow::Borrowed(&failure.code),
-                message: failure.message.render(language),
-            }),
+            failure: deployment.failure.as_ref().map(|failure| FailureOut::new(failure, language)),
         }
     }
 }

@@ -357,6 +357,17 @@ impl From<TenancyError> for ApiError {
                 .detail("tenant_id", tenant_id.as_str())
                 .detail("immutable", fields)
             }
+            TenancyError::NothingToReturnTo { tenant_id } => Self::new(
+                ErrorCode::Conflict,
+                Message::new("api.nothing_to_return_to").with("tenant_id", &tenant_id),
+            )
+            .detail("tenant_id", tenant_id.as_str()),
+            TenancyError::NeverRan { tenant_id, deployment_id } => Self::new(
+                ErrorCode::Conflict,
+                Message::new("api.never_ran").with("deployment_id", &deployment_id),
+            )
+            .detail("tenant_id", tenant_id.as_str())
+            .detail("deployment_id", deployment_id.as_str()),
             error @ TenancyError::Pinned { .. } => {
                 Self::new(ErrorCode::DatabaseError, Message::new("api.database_failed")).caused_by(error)
             }

@@ -6,6 +6,7 @@ use crate::telemetry;
 use crate::wire;
 use axum::extract::State;
 use axum::response::Response;
+use ecp_core::catalog_change::CatalogStatus;
 use ecp_core::damage::Damage;
 use ecp_core::ports::ClusterHealth;
 use http::header::CONTENT_TYPE;
@@ -32,6 +33,11 @@ pub struct HealthOut {
     /// names each with its tenant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     damaged: Vec<DamagedRowsOut>,
+    /// For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
+    /// not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ok")]
+    catalog: Option<String>,
 }
 
 /// Rows of one table that can not be read.
@@ -69,7 +75,8 @@ impl DamagedRowsOut {
     responses((status = 200, description = "It lives", body = HealthOut)),
 )]
 pub(crate) async fn get_health() -> Response {
-    wire::json(StatusCode::OK, &HealthOut { status: "ok", kubernetes: None, damaged: Vec::new() })
+    let body = HealthOut { status: "ok", kubernetes: None, damaged: Vec::new(), catalog: None };
+    wire::json(StatusCode::OK, &body)
 }
 
 /// Tell whether traffic is welcome
@@ -95,7 +102,23 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
     let damaged = DamagedRowsOut::count(modes.chain(state.authentication.damage()));
     let is_degraded = state.readiness.is_ready() && !damaged.is_empty();
     let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
-    wire::json(status, &HealthOut { status: text, kubernetes: Some(kubernetes), damaged })
+    let catalog = Some(catalog_text(&state.real.tenancy.catalog_status()));
+    wire::json(status, &HealthOut { status: text, kubernetes: Some(kubernetes), damaged, catalog })
+}
+
+fn catalog_text(status: &CatalogStatus) -> String {
+    if status.behind.is_empty() {
+        return "ok".to_owned();
+    }
+    let failed = match status.failed.len() {
+        0 => String::new(),
+        count => format!(", {count} failed"),
+    };
+    format!(
+        "{} tenants run with another catalog; roll-out {}{failed}",
+        status.behind.len(),
+        status.state.as_str()
+    )
 }
 
 /// Tell what was counted

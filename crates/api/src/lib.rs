@@ -15,6 +15,7 @@ mod docs;
 pub mod error;
 mod fields;
 mod health;
+mod history;
 mod manifests;
 mod monitoring;
 pub mod offline;

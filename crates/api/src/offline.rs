@@ -3,14 +3,17 @@
 //! The same readers, the same domain calls and the same JSON as the operations of those names; there is
 //! no store to look into and no cluster to ask.
 
+use crate::catalog::CatalogDiffOut;
 use crate::error::ApiError;
 use crate::fields::Faults;
 use crate::manifests::{ValidationOut, manifest_invalid};
 use crate::sizing::CalculationOut;
 use crate::tenants::input::{read_creation, read_demand};
-use ecp_core::catalog::Catalog;
+use ecp_core::catalog::{Catalog, Edition};
+use ecp_core::catalog_change;
 use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
+use ecp_core::ports::TenantStore;
 use ecp_core::sizing::calculate;
 use ecp_core::tenancy::planned_tenant;
 use ecp_core::tenant::TenantSecrets;
@@ -18,6 +21,7 @@ use ecp_core::text::{Language, Message};
 use ecp_core::{Mode, Timestamp};
 use ecp_validate::MAX_MANIFEST_BYTES;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// An answer, and the members of the request that nothing reads.
 #[derive(Debug)]
@@ -40,6 +44,15 @@ pub fn size(catalog: &Catalog, body: &Value, language: Language) -> Result<Answe
     let calculation = calculate(catalog, &demand);
     let value = to_value(&CalculationOut::new(catalog, &demand, &calculation, language));
     Ok(Answer { value: (value, calculation.explanation), unknown })
+}
+
+/// What a catalog would change of the tenants of a store, as `compare_catalog` answers.
+pub async fn catalog_diff(store: &dyn TenantStore, catalog: Catalog, language: Language) -> Value {
+    let edition = Edition::of(Arc::new(catalog));
+    let differences = catalog_change::differences(store, &edition).await;
+    let all = store.tenants();
+    let ids = all.iter().map(|tenant| &tenant.id).collect();
+    to_value(&CatalogDiffOut::new(&edition, &differences, &ids, language))
 }
 
 /// The manifest of the tenant that a creation's body describes. Secret values are redacted: the real

@@ -3,7 +3,8 @@
 mod closed_sets;
 
 use crate::{
-    alerts, audit, capacity, catalog, deployments, health, manifests, monitoring, overview, sizing, streams, system, tenants,
+    alerts, audit, capacity, catalog, deployments, health, history, manifests, monitoring, overview, sizing,
+    streams, system, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -51,6 +52,8 @@ use utoipa::{Modify, OpenApi, ToSchema};
         manifests::get_manifest,
         manifests::validate_manifest,
         deployments::get_deployment_status,
+        history::list_deployments,
+        history::roll_back_tenant,
         audit::list_audit_entries,
         catalog::get_catalog_diff,
         catalog::compare_catalog,

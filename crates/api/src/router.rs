@@ -5,7 +5,8 @@ use crate::request_context::context_of;
 use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
-    alerts, audit, capacity, catalog, deployments, docs, health, manifests, monitoring, overview, sizing, streams, system, tenants,
+    alerts, audit, capacity, catalog, deployments, docs, health, history, manifests, monitoring, overview,
+    sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -24,6 +25,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/tenants/{tenant_id}", tenant),
         ("/api/v1/tenants/{tenant_id}/manifest", get(manifests::get_manifest)),
         ("/api/v1/tenants/{tenant_id}/deployment-status", get(deployments::get_deployment_status)),
+        ("/api/v1/tenants/{tenant_id}/deployments", get(history::list_deployments)),
+        ("/api/v1/tenants/{tenant_id}/rollback", post(history::roll_back_tenant)),
         (
             "/api/v1/tenants/{tenant_id}/monitoring",
             get(monitoring::get_monitoring).post(monitoring::send_metrics),

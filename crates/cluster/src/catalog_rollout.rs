@@ -13,6 +13,7 @@ use ecp_core::ids::TenantId;
 use ecp_core::ports::{StoreError, TenantStore};
 use ecp_core::tenancy::{CATALOG_ACTOR, Caller, Tenancy, TenancyError};
 use ecp_core::tenant::{Tenant, TenantStatus};
+use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub struct CatalogRollout {
     tenancy: Arc<Tenancy>,
     store: Arc<dyn TenantStore>,
     options: CatalogRolloutOptions,
+    /// Tenants of which it was said that what is kept of them can not be read.
+    unreadable: Mutex<HashSet<TenantId>>,
 }
 
 /// What is known of a tenant from an earlier look; it holds as long as nothing rolls.
@@ -74,7 +77,7 @@ impl CatalogRollout {
         store: Arc<dyn TenantStore>,
         options: CatalogRolloutOptions,
     ) -> Self {
-        Self { mode, tenancy, store, options }
+        Self { mode, tenancy, store, options, unreadable: Mutex::default() }
     }
 
     /// Works until told to stop.
@@ -143,7 +146,17 @@ impl CatalogRollout {
         let there: HashSet<&TenantId> = tenants.iter().map(|tenant| &tenant.id).collect();
         memory.known.retain(|id, _| there.contains(id));
         for tenant in tenants.iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
-            let standing = self.standing_of(memory, tenant, since).await?;
+            let standing = match self.standing_of(memory, tenant, since).await {
+                Ok(standing) => standing,
+                Err(error @ TenancyError::Store(StoreError::Closed)) => return Err(error),
+                Err(error) => {
+                    if self.unreadable.lock().insert(tenant.id.clone()) {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(error, tenant.id = %tenant.id, "it can not be told what the catalog changes of a tenant");
+                    }
+                    continue;
+                }
+            };
             if let Some(difference) = &standing.difference {
                 status.behind.push(tenant.id.clone());
                 if !difference.is_in_place() {

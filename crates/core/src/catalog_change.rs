@@ -146,18 +146,24 @@ pub async fn difference(
 }
 
 /// What a catalog would change of every tenant.
-///
-/// # Errors
-/// As [`difference`].
-pub async fn differences(
-    store: &dyn TenantStore,
-    edition: &Edition,
-) -> Result<Vec<TenantDifference>, TenancyError> {
-    let mut found = Vec::new();
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// Of tenants of which something would change.
+    pub found: Vec<TenantDifference>,
+    /// Tenants of which it can not be told, because what is kept of them can not be read.
+    pub unreadable: Vec<TenantId>,
+}
+
+/// What a catalog would change of every tenant. One that can not be read stops no other.
+pub async fn differences(store: &dyn TenantStore, edition: &Edition) -> Differences {
+    let mut differences = Differences::default();
     for tenant in store.tenants().iter() {
-        found.extend(difference(store, edition, tenant).await?);
+        match difference(store, edition, tenant).await {
+            Ok(found) => differences.found.extend(found),
+            Err(_) => differences.unreadable.push(tenant.id.clone()),
+        }
     }
-    Ok(found)
+    differences
 }
 
 /// Where a tenant stands towards a catalog, with what came of attempts since a time.

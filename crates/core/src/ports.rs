@@ -305,6 +305,13 @@ pub trait TenantStore: Send + Sync {
     /// The deployment's state now and each later one. Slow readers see the newest; the events
     /// inside it let them send what they missed.
     fn subscribe_deployment(&self, id: &DeploymentId) -> Option<watch::Receiver<Arc<Deployment>>>;
+    /// Deployments of a tenant, newest first, without logs, events and objects: page and total count.
+    async fn deployments(
+        &self,
+        id: &TenantId,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(Vec<Deployment>, usize), StoreError>;
     /// Writes what the controller found. An update of a deployment that is no longer the tenant's
     /// newest is kept for the deployment and leaves the tenant alone.
     async fn record_progress(&self, update: ProgressUpdate) -> Result<(), StoreError>;

@@ -11,7 +11,7 @@ use crate::ids::DeploymentId;
 use crate::manifest::{ManifestDigest, PinnedManifest};
 use crate::ports::{StoreError, TenantStore};
 use crate::sizing::Sizing;
-use crate::tenant::{Tenant, TenantSecrets, TenantSpec};
+use crate::tenant::{Tenant, TenantSecrets, TenantSpec, TenantStatus};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -233,10 +233,42 @@ impl Revisions {
             .filter(move |revision| places.contains(&revision.number) && revision.reach > Reach::Accepted)
     }
 
+    /// The one before `number`.
+    pub fn before(&self, number: u64) -> Option<&Revision> {
+        self.0.iter().rev().find(|revision| revision.number < number)
+    }
+
+    /// The last that was seen running whole and is not what runs now: what somebody goes back to who
+    /// says no more.
+    pub fn last_other_whole(&self) -> Option<&Revision> {
+        let newest = self.newest()?;
+        let runs = newest.seen_running_whole_at.is_some();
+        let same =
+            |earlier: &&Revision| runs && earlier.spec == newest.spec && earlier.manifest == newest.manifest;
+        let mut whole =
+            self.0.iter().rev().filter(|revision| {
+                revision.number < newest.number && revision.seen_running_whole_at.is_some()
+            });
+        whole.find(|earlier| !same(earlier))
+    }
+
     /// Those of which the cluster may have objects: what is in force, and what came since.
     pub fn perhaps_in_cluster(&self) -> impl Iterator<Item = &Revision> {
         let since = self.in_force().map_or(0, |revision| revision.number);
         self.0.iter().filter(move |revision| revision.number >= since && revision.reach > Reach::Accepted)
+    }
+}
+
+/// The tenant as an earlier revision of it has it, as its next generation.
+pub fn returned_to(good: &Revision, tenant: &Tenant, now: Timestamp) -> Tenant {
+    Tenant {
+        sizing: good.sizing.clone(),
+        spec: good.spec.clone(),
+        status: TenantStatus::Pending,
+        generation: tenant.generation + 1,
+        deployment_id: DeploymentId::generate(),
+        updated_at: now,
+        ..tenant.clone()
     }
 }
 

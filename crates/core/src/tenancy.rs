@@ -1,7 +1,8 @@
 //! What a request does to a tenant: create, change, delete, through the ports. Rolling out the
-//! present catalog is in [`catalog`].
+//! present catalog is in [`catalog`], going back in [`rollback`].
 
 mod catalog;
+mod rollback;
 
 pub use catalog::CATALOG_ACTOR;
 
@@ -115,6 +116,20 @@ pub enum TenancyError {
         tenant_id: TenantId,
         /// What would have to change.
         fields: Vec<ImmutableField>,
+    },
+    /// No revision was seen running whole that is not what runs now.
+    #[error("tenant {tenant_id} has nothing to go back to")]
+    NothingToReturnTo {
+        /// The tenant.
+        tenant_id: TenantId,
+    },
+    /// The revision that is to be gone back to was never seen running whole.
+    #[error("deployment {deployment_id} of tenant {tenant_id} never ran whole")]
+    NeverRan {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// The deployment.
+        deployment_id: DeploymentId,
     },
     /// The kept objects of a revision can not be read.
     #[error("the kept objects of tenant {tenant_id} can not be read")]

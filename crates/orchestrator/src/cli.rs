@@ -6,11 +6,13 @@
 mod alerts;
 mod audit;
 mod capacity;
+mod catalog;
 mod cluster;
 mod completions;
 mod connection;
 mod contexts;
 mod failure;
+mod history;
 mod input;
 mod manifest;
 mod metrics;
@@ -86,8 +88,9 @@ enum Command {
     Tokens(tokens::Command),
     /// Prints the commented defaults of the server's configuration file.
     Config,
-    /// Prints the embedded catalog, to be changed and given back with `catalog = "FILE"`.
-    Catalog,
+    /// Prints the embedded catalog, to be changed and given back with `catalog = "FILE"`; says what a
+    /// changed one would change, and rolls it out.
+    Catalog(OptionalGroup<catalog::Command>),
     /// Prints the OpenAPI document of the API.
     Openapi,
     /// Prints the completions of a shell.
@@ -103,6 +106,15 @@ struct Group<C: Subcommand> {
     options: ClientOptions,
     #[command(subcommand)]
     command: C,
+}
+
+/// A client's command that does something without any of its subcommands, too.
+#[derive(Args)]
+struct OptionalGroup<C: Subcommand> {
+    #[command(flatten)]
+    options: ClientOptions,
+    #[command(subcommand)]
+    command: Option<C>,
 }
 
 /// A client's command without.
@@ -146,7 +158,12 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Serve(serve) => plain(serve.run()),
         Command::Openapi => plain(output::print(&ecp_api::openapi_json())),
         Command::Config => plain(output::print(DEFAULTS)),
-        Command::Catalog => plain(output::print(ecp_core::catalog::EMBEDDED)),
+        Command::Catalog(OptionalGroup { command: None, .. }) => {
+            plain(output::print(ecp_core::catalog::EMBEDDED))
+        }
+        Command::Catalog(OptionalGroup { options, command: Some(command) }) => {
+            client(options, async |client| command.run(client).await)
+        }
         Command::Tokens(command) => plain(tokens::run(command).and_then(|text| output::print(&text))),
         Command::Completions(completions) => plain(completions.run()),
         Command::Man(man) => plain(man.run()),

@@ -295,7 +295,7 @@ impl CachedDetail {
 
 impl Api {
     /// The detail of a tenant, with its `ETag`.
-    pub(super) fn detail_response(&self, tenant: &Arc<Tenant>) -> Response {
+    pub(crate) fn detail_response(&self, tenant: &Arc<Tenant>) -> Response {
         let (services, language) = (self.services(), self.language());
         let serialize = || {
             // The one that it runs with, which is not the present one where that was changed since.

@@ -16,7 +16,7 @@ mod update;
 
 pub(crate) use create::{__path_create_tenant, SlaTargetIn, create_tenant};
 pub(crate) use delete::{__path_delete_tenant, delete_tenant};
-pub(crate) use detail::{__path_get_tenant, DetailCache, TenantServiceOut, get_tenant};
+pub(crate) use detail::{__path_get_tenant, DetailCache, TenantOut, TenantServiceOut, get_tenant};
 pub(crate) use list::{__path_list_tenants, list_tenants};
 pub(crate) use preview::ObjectChangeOut;
 pub(crate) use update::{__path_update_tenant, update_tenant};
@@ -57,7 +57,7 @@ impl Api {
 /// against a change meanwhile to the domain. Of a tenant that is being deleted every tag that it ever
 /// had will do: deleting it again finds the same deletion, and changing it is refused anyway. A tag of
 /// an earlier tenant of its id never does.
-fn if_match(headers: &HeaderMap, tenant: &Tenant) -> Result<Option<u64>, ApiError> {
+pub(crate) fn if_match(headers: &HeaderMap, tenant: &Tenant) -> Result<Option<u64>, ApiError> {
     let is_deleting = tenant.status == TenantStatus::Deleting;
     let oldest = if is_deleting { tenant.incarnation.first_generation() } else { tenant.generation };
     let mut present = None;

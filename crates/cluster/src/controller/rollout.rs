@@ -9,10 +9,10 @@ use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{
     Deployment, DeploymentKind, DeploymentStatus, Failure, LogLevel, Phase, ResourceState,
 };
-use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Admission, ClusterError, ObjectState, StoreError, TenantChange};
-use ecp_core::revision::{Cause, NewRevision, Revision, Revisions};
+use ecp_core::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
@@ -524,15 +524,7 @@ impl Look<'_> {
     /// rolled back.
     async fn roll_back(&mut self, failure: Failure, good: &Revision) -> Result<LookEnd, LookError> {
         let now = self.now();
-        let tenant = Tenant {
-            sizing: good.sizing.clone(),
-            spec: good.spec.clone(),
-            status: TenantStatus::Pending,
-            generation: self.tenant.generation + 1,
-            deployment_id: DeploymentId::generate(),
-            updated_at: now,
-            ..(*self.tenant).clone()
-        };
+        let tenant = returned_to(good, &self.tenant, now);
         let (id, newer) = (tenant.id.clone(), tenant.deployment_id.clone());
         let kind = DeploymentKind::Update;
         let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)

@@ -2,7 +2,7 @@
 
 use super::{Caller, Tenancy, TenancyError, TenantPatch};
 use crate::catalog::Edition;
-use crate::catalog_change::{self, CatalogOrder, CatalogStatus, TenantDifference};
+use crate::catalog_change::{self, CatalogOrder, CatalogStatus, Differences};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::TenantId;
 use crate::manifest::{self, Manifest, RenderOptions};
@@ -50,7 +50,7 @@ impl Tenancy {
     }
 
     /// What the present catalog would change of every tenant.
-    pub async fn catalog_differences(&self) -> Result<Vec<TenantDifference>, TenancyError> {
+    pub async fn catalog_differences(&self) -> Differences {
         catalog_change::differences(&*self.store, &self.edition).await
     }
 

@@ -3,6 +3,7 @@
 use super::Client;
 use super::connection::{Call, Connection, parse_seconds, tenant_path};
 use super::failure::{CallFailure, Failure};
+use super::history::{History, Rollback};
 use super::input::{TenantFlags, require_something};
 use super::output::{Format, entries, pairs_of, text_of};
 use super::rollout;
@@ -29,6 +30,10 @@ pub(super) enum Command {
     Update(Update),
     /// Deletes a tenant and all it has.
     Delete(Delete),
+    /// Lists what was done to a tenant: who, when, what changed, how it ended.
+    History(History),
+    /// Goes back to what ran before.
+    Rollback(Rollback),
 }
 
 /// Which tenants to list.
@@ -169,6 +174,8 @@ impl Command {
             Self::Create(create) => create.run(client).await,
             Self::Update(update) => update.run(client).await,
             Self::Delete(delete) => delete.run(client).await,
+            Self::History(history) => history.run(client).await,
+            Self::Rollback(rollback) => rollback.run(client).await,
         }
     }
 }
@@ -256,7 +263,7 @@ fn wide_table(list: &Value, place: &str) -> String {
     format!("{table}\n\n{}", footer(list, place))
 }
 
-fn detail(tenant: &Value) -> String {
+pub(super) fn detail(tenant: &Value) -> String {
     let status = text_of(&tenant["status"]);
     let style = status_style(&status);
     let mut lines = vec![

@@ -337,6 +337,13 @@ fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String) {
             say(&format!("manifest {tenant}"));
             flags.extend([("format", "--format"), ("namespace", "--namespace")]);
         }
+        "list_deployments" | "iterate_deployments" => {
+            say(&format!("tenants history {tenant}"));
+            flags.extend([("skip", "--skip"), ("limit", "--limit")]);
+        }
+        "roll_back_tenant" => say(&format!("tenants rollback {tenant}")),
+        "get_catalog_diff" => say("catalog diff"),
+        "roll_out_catalog" => say("catalog rollout"),
         "get_deployment_status" => {
             say(&format!("status {tenant}"));
             flags.push(("deployment_id", "--deployment"));
@@ -404,6 +411,17 @@ fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String) {
             if let Some(tenant) = body["tenant_id"].as_str() {
                 words.extend(["--tenant".to_owned(), tenant.to_owned()]);
             }
+        }
+        "roll_back_tenant" => {
+            let body: Value = serde_json::from_str(&body).expect("a body");
+            if let Some(id) = body["deployment_id"].as_str() {
+                words.extend(["--to".to_owned(), id.to_owned()]);
+            }
+        }
+        "roll_out_catalog" => {
+            let body: Value = serde_json::from_str(&body).expect("a body");
+            let tenants = body["tenants"].as_array().into_iter().flatten();
+            words.extend(tenants.map(|tenant| tenant.as_str().expect("an id").to_owned()));
         }
         _ => input.push_str(&body),
     }

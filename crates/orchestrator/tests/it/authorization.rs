@@ -45,7 +45,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 25] = [
+const RULES: [Rule; 27] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -61,6 +61,8 @@ const RULES: [Rule; 25] = [
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/manifest", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployment-status", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployments", VIEWER, TENANT, 200),
+    rule(Method::POST, "/api/v1/tenants/{tenant_id}/rollback", OPERATOR, TENANT, 412),
     rule(Method::GET, "/api/v1/audit", ADMIN, Outside::Forbidden, 200),
     rule(Method::GET, "/api/v1/catalog/diff", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/catalog/diff", OPERATOR, Outside::NamesNone, 200),
@@ -234,7 +236,11 @@ async fn a_tenant_outside_the_list_answers_exactly_like_one_that_does_not_exist(
         let mut hidden = world.send(rule, &client).await.json();
         let path = rule.path.replace("{tenant_id}", "another");
         let request = client.request(rule.method.clone(), &path).header("if-match", "\"0\"");
-        let mut unknown = client.send(request.json(&json!({}))).await.expect(404).json();
+        let body = match rule.path {
+            "/api/v1/catalog/rollout" => json!({"tenants": ["another"]}),
+            _ => json!({}),
+        };
+        let mut unknown = client.send(request.json(&body)).await.expect(404).json();
         for body in [&mut hidden, &mut unknown] {
             body["error"]["timestamp"].take();
             body["error"]["request_id"].take();

@@ -5,6 +5,7 @@ mod contract;
 mod damage;
 mod deployments;
 mod durability;
+mod history;
 mod incarnations;
 mod limits;
 mod manifests;

@@ -50,6 +50,23 @@ struct Inner {
 }
 
 impl Database {
+    /// Copies the file as it stands, with what its log has, to a path that does not exist. Nothing of the
+    /// original is changed; it is refused while a process has it.
+    pub fn copy_unused(path: &Path, target: &Path) -> Result<(), StoreError> {
+        let _unused = files::take_lock(path)?;
+        let log = |path: &Path| {
+            let mut name = path.as_os_str().to_owned();
+            name.push("-wal");
+            PathBuf::from(name)
+        };
+        for (from, to) in [(path.to_owned(), target.to_owned()), (log(path), log(target))] {
+            if from.exists() {
+                std::fs::copy(&from, &to).map_err(OpenFault::file(&from))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens or makes the file, takes its lock and runs the migrations that it lacks. Fails with
     /// [`StoreError::SchemaTooNew`], or with an [`OpenFault`] as the source.
     pub fn open(path: &Path, migrations: &'static [Migration]) -> Result<Self, StoreError> {

@@ -202,6 +202,19 @@ impl TenantStore for SqliteStore {
         self.watch_deployment(id)
     }
 
+    async fn deployments(
+        &self,
+        id: &TenantId,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(Vec<Deployment>, usize), StoreError> {
+        let (id, damage) = (id.clone(), self.shared.damage.clone());
+        self.read("listing deployments", move |connection| {
+            progress::page(connection, &damage, &id, skip, limit)
+        })
+        .await
+    }
+
     async fn record_progress(&self, update: ProgressUpdate) -> Result<(), StoreError> {
         self.keep_progress(update).await
     }

@@ -3,12 +3,13 @@
 use super::revisions;
 use super::rows::{self, to_document};
 use super::{Shared, SqliteStore};
+use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::deployment::{Deployment, DeploymentKind};
-use ecp_core::ids::DeploymentId;
+use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::{ProgressUpdate, StoreError};
 use ecp_core::tenant::{Tenant, TenantStatus};
-use rusqlite::{Transaction, params};
+use rusqlite::{Connection, Transaction, params};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -68,6 +69,30 @@ impl SqliteStore {
         index.entry(&deployment.tenant_id)?;
         Some(index.deployments.put_read(Arc::new(deployment)))
     }
+}
+
+/// Deployments of a tenant, newest first: a page and how many there are.
+pub(super) fn page(
+    connection: &Connection,
+    damage: &DamageLog,
+    id: &TenantId,
+    skip: usize,
+    limit: usize,
+) -> Result<(Vec<Deployment>, usize), WorkError> {
+    let total = connection
+        .prepare_cached("SELECT count(*) FROM deployments WHERE tenant_id = ?1")?
+        .query_row(params![id.as_str()], |row| rows::natural(row, 0))?;
+    // A page is of documents that can be large, and nobody reads their logs there.
+    let sql = "SELECT CASE WHEN json_valid(document) THEN
+                   json_replace(document, '$.logs', json('[]'), '$.events', json('[]'),
+                       '$.created_resources', json('[]'), '$.pending_resources', json('[]'))
+                   ELSE document END, id, tenant_id
+               FROM deployments WHERE tenant_id = ?1
+               ORDER BY CASE WHEN json_valid(document) THEN document ->> 'generation' END DESC
+               LIMIT ?2 OFFSET ?3";
+    let place = params![id.as_str(), rows::size(limit), rows::size(skip)];
+    let page = rows::readable(connection, damage, "deployments", sql, place)?;
+    Ok((page, total as usize))
 }
 
 fn publish(shared: &Shared, deployment: Arc<Deployment>, tenant: Option<Arc<Tenant>>) {

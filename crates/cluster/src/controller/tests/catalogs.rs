@@ -37,6 +37,7 @@ async fn running(names: &[&str]) -> Bench {
             },
             description: None,
             demo_fault: None,
+            sizing: Default::default(),
         };
         let (tenancy, caller) = (tenancy(&bench), caller());
         let created = tenancy.create_tenant(&caller, id(name), spec, None, |_| serde_json::Value::Null).await;
@@ -67,7 +68,7 @@ async fn restart_with(bench: &mut Bench, catalog: Arc<Catalog>) {
 }
 
 async fn outstanding(bench: &Bench) -> Vec<TenantDifference> {
-    differences(bench.store(), &bench.edition()).await.unwrap()
+    differences(bench.store(), &bench.edition()).await.found
 }
 
 async fn newest(bench: &Bench, name: &str) -> Revision {

@@ -4,7 +4,7 @@ use super::bench::Refused;
 use super::*;
 use ecp_core::ids::DeploymentId;
 use ecp_core::revision::Cause;
-use ecp_core::tenancy::{Caller, Tenancy, TenantPatch};
+use ecp_core::tenancy::{Caller, Tenancy, TenancyError, TenantPatch};
 use ecp_core::tenant::DemoFault;
 use std::collections::BTreeMap;
 
@@ -246,4 +246,38 @@ async fn a_failed_creation_says_that_there_is_nothing_to_go_back_to_where_a_roll
     let failed = bench.deployment(&deployment_id);
     assert_eq!(failed.status, DeploymentStatus::Failed);
     assert!(failed.logs.iter().any(|line| line.message.key == "deployment.nothing_to_return_to"));
+}
+
+#[tokio::test]
+async fn by_hand_a_rollback_goes_to_the_last_that_ran_and_is_not_what_runs_now() {
+    let mut bench = running().await;
+    let caller = Caller { actor: "operator".to_owned(), request_id: "req-1".to_owned() };
+    let back = async |bench: &mut Bench, to: Option<&DeploymentId>| {
+        let rolled = tenancy(bench).roll_back_tenant(&caller, &id("acme"), to, None).await;
+        bench.run_to_rest().await;
+        rolled.map(|tenant| tenant.spec.clone())
+    };
+    let first = bench.tenant("acme");
+    let refused = back(&mut bench, None).await;
+    assert!(matches!(refused, Err(TenancyError::NothingToReturnTo { .. })), "{refused:?}");
+    let second = update(&mut bench, Outcome::Runs, 5, false).await;
+    let second_spec = bench.tenant("acme").spec;
+    let failed = update(&mut bench, Outcome::Crashes, 5, false).await;
+    assert_eq!(bench.status("acme"), TenantStatus::Failed);
+
+    assert_eq!(back(&mut bench, None).await.unwrap(), second_spec, "what failed gives way to what ran");
+    assert_eq!(bench.status("acme"), TenantStatus::Running);
+    let newest = bench.newest("acme");
+    assert_eq!((newest.cause, newest.actor.as_deref()), (Cause::Rollback, Some("operator")));
+    assert_eq!(back(&mut bench, None).await.unwrap(), first.spec, "and that to what ran before it");
+    assert_eq!(back(&mut bench, Some(&second)).await.unwrap(), second_spec);
+    let refused = back(&mut bench, Some(&failed)).await;
+    assert!(matches!(refused, Err(TenancyError::NeverRan { .. })), "{refused:?}");
+    let unknown = DeploymentId::from_text("dep-unknown");
+    assert!(back(&mut bench, Some(&unknown)).await.is_err());
+    // What runs already is not rolled out again.
+    let commits = bench.commits();
+    let present = bench.tenant("acme").deployment_id;
+    assert_eq!(back(&mut bench, Some(&present)).await.unwrap(), second_spec);
+    assert_eq!(bench.commits(), commits);
 }

@@ -1,0 +1,92 @@
+//! `ecp tenants history` and `ecp tenants rollback`: what was done to a tenant, and going back.
+
+use super::Client;
+use super::connection::{Call, parse_seconds, tenant_path};
+use super::failure::Failure;
+use super::output::{entries, text_of};
+use super::rollout;
+use super::table::{Cell, Table};
+use super::tenants::{Page, detail};
+use clap::Args;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Whose deployments.
+#[derive(Args)]
+pub(super) struct History {
+    /// The tenant's id.
+    tenant_id: String,
+    /// Which part of the list.
+    #[command(flatten)]
+    page: Page,
+}
+
+/// Where to go back to.
+#[derive(Args)]
+pub(super) struct Rollback {
+    /// The tenant's id.
+    tenant_id: String,
+    /// Deployment that ran, as `history` lists it [default: the last that ran and is not what runs now].
+    #[arg(long, value_name = "ID")]
+    to: Option<String>,
+    /// Only if the tenant is still at this generation.
+    #[arg(long, value_name = "N")]
+    if_generation: Option<u64>,
+    /// Waits for the end of the roll-out.
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait at most.
+    #[arg(long, default_value = "1800", value_parser = parse_seconds, value_name = "SECONDS")]
+    wait_timeout: Duration,
+}
+
+impl History {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        let path = tenant_path(&self.tenant_id, "/deployments");
+        let call = |skip: Option<usize>| Call::get(path.clone()).query("skip", skip);
+        let list = self.page.read(&connection, "deployments", call).await?;
+        client.output.value(&list, |list| table(list, &connection.place()))
+    }
+}
+
+impl Rollback {
+    pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        let body = self.to.map_or_else(|| json!({}), |id| json!({ "deployment_id": id }));
+        let call = Call::post(tenant_path(&self.tenant_id, "/rollback"), body)
+            .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")));
+        let answer = connection.json(&call).await?;
+        if self.wait {
+            let (deployment_id, limit) = (text_of(&answer["deployment_id"]), self.wait_timeout);
+            let state = client.wait_for_rollout(&connection, &self.tenant_id, &deployment_id, limit).await?;
+            return client.output.value(&state, rollout::table);
+        }
+        client.output.value(&answer, detail)
+    }
+}
+
+fn table(list: &Value, place: &str) -> String {
+    let mut table = Table::new(["DEPLOYMENT", "WHEN", "WHO", "WHY", "STATUS", "RAN", "CHANGED"]);
+    for entry in entries(list, "deployments") {
+        let text = |name: &str| Cell::from(text_of(&entry[name]));
+        let why = match (text_of(&entry["kind"]), text_of(&entry["cause"])) {
+            (kind, cause) if cause == "request" => kind,
+            (_, cause) => cause,
+        };
+        let changed: Vec<String> =
+            entries(entry, "changes").iter().map(|change| text_of(&change["field"])).collect();
+        table.row([
+            text("deployment_id"),
+            text("created_at"),
+            text("actor"),
+            Cell::from(why),
+            Cell::status(&text_of(&entry["status"])),
+            Cell::from(if entry["ran_whole_at"].is_string() { "yes" } else { "no" }),
+            Cell::from(changed.join(", ")),
+        ]);
+    }
+    let shown = entries(list, "deployments").len();
+    let total = list["total_count"].as_u64().unwrap_or(0);
+    format!("{table}\n\n{shown} of {total} deployments, {place}; -o yaml shows what was before and after")
+}
