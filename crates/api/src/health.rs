@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthOut {
-    /// `ok`; for readiness `starting`, `ready`, `degraded` (it serves, and something is wrong that the
+    /// `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
     /// other fields name) or `stopping`.
     #[schema(example = "ok")]
     status: &'static str,
@@ -29,6 +29,11 @@ pub struct HealthOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ok")]
     kubernetes: Option<String>,
+    /// For readiness: why a mode's database can not be written, where that is so; it is tried again until
+    /// it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "real: database or disk is full")]
+    storage: Option<String>,
     /// For readiness: stored rows that can not be read and are set aside, by file and table. The log
     /// names each with its tenant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -75,7 +80,8 @@ impl DamagedRowsOut {
     responses((status = 200, description = "It lives", body = HealthOut)),
 )]
 pub(crate) async fn get_health() -> Response {
-    let body = HealthOut { status: "ok", kubernetes: None, damaged: Vec::new(), catalog: None };
+    let body =
+        HealthOut { status: "ok", kubernetes: None, storage: None, damaged: Vec::new(), catalog: None };
     wire::json(StatusCode::OK, &body)
 }
 
@@ -88,11 +94,18 @@ pub(crate) async fn get_health() -> Response {
     tag = "server",
     responses(
         (status = 200, description = "Traffic is welcome", body = HealthOut),
-        (status = 503, description = "The server starts or stops", body = HealthOut),
+        (status = 503, description = "The server starts or stops, or can not write", body = HealthOut),
     ),
 )]
 pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Response {
-    let status = if state.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let failing = [&state.demo, &state.real].into_iter().filter_map(|services| {
+        let reason = services.tenants.write_failure()?;
+        Some(format!("{}: {reason}", services.mode.as_str()))
+    });
+    let failing: Vec<String> = failing.collect();
+    let storage = (!failing.is_empty()).then(|| failing.join("; "));
+    let is_welcome = state.readiness.is_ready() && storage.is_none();
+    let status = if is_welcome { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let kubernetes = match state.real.cluster.health() {
         ClusterHealth::NotConfigured => "not_configured".to_owned(),
         ClusterHealth::Ready => "ok".to_owned(),
@@ -100,10 +113,10 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
     };
     let modes = [&state.demo, &state.real].into_iter().flat_map(|mode| mode.tenants.damage());
     let damaged = DamagedRowsOut::count(modes.chain(state.authentication.damage()));
-    let is_degraded = state.readiness.is_ready() && !damaged.is_empty();
+    let is_degraded = state.readiness.is_ready() && (!damaged.is_empty() || storage.is_some());
     let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
     let catalog = Some(catalog_text(&state.real.tenancy.catalog_status()));
-    wire::json(status, &HealthOut { status: text, kubernetes: Some(kubernetes), damaged, catalog })
+    wire::json(status, &HealthOut { status: text, kubernetes: Some(kubernetes), storage, damaged, catalog })
 }
 
 fn catalog_text(status: &CatalogStatus) -> String {

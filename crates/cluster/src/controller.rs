@@ -7,14 +7,17 @@
 //! changes what.
 
 mod bounds;
+mod deadlines;
 mod deletion;
 mod healing;
+mod pause;
 mod rollout;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod view;
 
+use deadlines::Deadlines;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
 use ecp_core::ids::{DeploymentId, TenantId};
@@ -28,6 +31,7 @@ use ecp_core::text::Message;
 use ecp_core::{Mode, Timestamp};
 use healing::Fights;
 use parking_lot::Mutex;
+use pause::Pause;
 use slots::{Job, Slots};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -43,6 +47,9 @@ const LEASE_BATCH: usize = 256;
 const QUEUE_PAUSE: Duration = Duration::from_millis(500);
 /// However fast the cluster lives, a machine that is busy gets this long in its own time.
 const SHORTEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often it is noted whether the cluster is seen.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
 
 /// How the controller works.
 #[derive(Clone, Debug)]
@@ -98,8 +105,10 @@ struct Shared {
     rolling: Mutex<HashMap<TenantId, (DeploymentId, Arc<Vec<Object>>)>>,
     /// Who changes what the controller puts back.
     fights: Mutex<Fights>,
-    /// Deadlines do not run while nobody watches.
-    watching_since: Timestamp,
+    /// Deadlines run while the cluster is seen.
+    deadlines: Mutex<Deadlines>,
+    /// Whether the store fails.
+    pause: Mutex<Pause>,
 }
 
 /// Objects, and the digest under which they are pinned.
@@ -146,8 +155,8 @@ impl Controller {
         clock: Arc<dyn Clock>,
         options: ControllerOptions,
     ) -> Self {
-        let watching_since = clock.now();
         let (slots, manifests, rolling, fights) = Default::default();
+        let (deadlines, pause) = Default::default();
         let shared = Shared {
             mode,
             store,
@@ -159,7 +168,8 @@ impl Controller {
             manifests,
             rolling,
             fights,
-            watching_since,
+            deadlines,
+            pause,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -169,12 +179,20 @@ impl Controller {
         let shared = &self.shared;
         let mut work = shared.store.subscribe_work();
         let mut changes = shared.cluster.changes();
+        let mut watch = tokio::time::interval(WATCH_EVERY);
+        watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut resync = tokio::time::interval(shared.options.resync);
         resync.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looks = JoinSet::new();
         let mut queue_due = Some(Instant::now());
         tracing::info!(mode = shared.mode.as_str(), "the controller works");
         loop {
+            // While the store fails nothing is begun, whatever there is to do.
+            let pause = shared.pause.lock().left(shared.clock.steady());
+            if let Some(left) = pause {
+                let until = Instant::now() + left;
+                queue_due = Some(queue_due.map_or(until, |due| due.max(until)));
+            }
             if queue_due.is_some_and(|due| due <= Instant::now()) {
                 queue_due = self.lease_due().await.map(|after| Instant::now() + after);
             }
@@ -223,6 +241,7 @@ impl Controller {
                     Err(RecvError::Closed) => break,
                 },
                 _ = resync.tick() => self.look_around().await,
+                _ = watch.tick() => { shared.watch(); }
                 () = until_due => {}
             }
         }
@@ -233,7 +252,7 @@ impl Controller {
     /// Takes in hand what is due, and says after how long to ask again.
     async fn lease_due(&self) -> Option<Duration> {
         let shared = &self.shared;
-        let now = shared.clock.now();
+        let now = shared.clock.steady();
         let due = async {
             loop {
                 let items = shared.store.lease_work(now, LEASE_BATCH).await?;
@@ -254,7 +273,7 @@ impl Controller {
             }
             Err(StoreError::Closed) => None,
             Err(error) => {
-                tracing::error!(%error, mode = shared.mode.as_str(), "the work queue can not be read");
+                shared.store_failed(&error);
                 Some(QUEUE_PAUSE)
             }
         }
@@ -273,6 +292,9 @@ impl Controller {
 
     fn start_looks(&self, looks: &mut JoinSet<bool>) {
         while looks.len() < self.shared.options.max_concurrent.max(1) {
+            if self.shared.is_paused() {
+                return;
+            }
             let Some(job) = self.shared.slots.lock().take() else { return };
             looks.spawn(self.shared.clone().look(job));
         }
@@ -312,10 +334,10 @@ impl Shared {
         let differs = deployment.unsettled
             || view::differs_from_record(&deployment, &observation)
             || self.has_lost(&deployment, &observation)
-            || self.fights.lock().has_rested(id, self.clock.now())
+            || self.fights.lock().has_rested(id, self.clock.steady())
             || self.differs_from_what_is_in_force(&deployment, &observation).await;
-        if differs && let Err(error) = self.store.queue_work(id).await {
-            tracing::error!(%error, tenant.id = %id, "a tenant that differs can not be queued");
+        if differs && !self.is_paused() {
+            self.told(self.store.queue_work(id).await);
         }
     }
 
@@ -328,10 +350,10 @@ impl Shared {
             Ok(LookEnd::Waiting) => self.slots.lock().answered(id),
             Ok(LookEnd::Again) => _ = self.slots.lock().mark(id),
             Ok(LookEnd::Done) => {
-                match self.store.finish_work(&job.item).await {
-                    Ok(()) => self.put_down(&job.item),
-                    Err(error) => {
-                        tracing::error!(%error, tenant.id = %id, "finished work can not be put away")
+                if self.told(self.store.finish_work(&job.item).await) {
+                    self.deadlines.lock().forget(id);
+                    if self.put_down(&job.item) {
+                        self.queue_if_different(id).await;
                     }
                 }
                 return true;
@@ -363,10 +385,51 @@ impl Shared {
         self.store.deployment(&tenant.deployment_id)
     }
 
-    fn put_down(&self, item: &WorkItem) {
+    /// Lets a tenant go; true where something happened since the last look at it began.
+    fn put_down(&self, item: &WorkItem) -> bool {
         self.manifests.lock().remove(&item.tenant_id);
         self.rolling.lock().remove(&item.tenant_id);
-        self.slots.lock().end(item);
+        self.slots.lock().end(item)
+    }
+
+    /// True while nothing is to be begun, because the store fails.
+    fn is_paused(&self) -> bool {
+        self.pause.lock().is_on(self.clock.steady())
+    }
+
+    /// Notes whether the store took a write; true where it did.
+    fn told(&self, written: Result<(), StoreError>) -> bool {
+        match written {
+            Ok(()) => {
+                if self.pause.lock().succeeded() {
+                    tracing::info!(mode = self.mode.as_str(), "the store takes writes again");
+                }
+                true
+            }
+            Err(error) => {
+                self.store_failed(&error);
+                false
+            }
+        }
+    }
+
+    /// Holds everything back for a while after a failure of the store, and says so once an outage.
+    fn store_failed(&self, error: &StoreError) {
+        // A refusal is no failure: the tenant went, or changed, meanwhile.
+        let StoreError::Database { .. } = error else {
+            if !matches!(error, StoreError::Closed) {
+                tracing::debug!(%error, mode = self.mode.as_str(), "the store refused a write");
+            }
+            return;
+        };
+        if self.pause.lock().failed(self.clock.steady()) {
+            let error = error as &dyn std::error::Error;
+            tracing::error!(
+                error,
+                mode = self.mode.as_str(),
+                "the store fails; the controller waits and tries again at longer and longer intervals"
+            );
+        }
     }
 
     /// Puts a tenant off after a failure; the durable queue brings it back.
@@ -374,16 +437,21 @@ impl Shared {
         let id = &item.tenant_id;
         let attempts = item.attempts.saturating_add(1);
         let wait = backoff(&self.options, id, attempts);
-        tracing::warn!(%error, tenant.id = %id, attempts, wait_ms = wait.as_millis() as u64, "trying again later");
-        let now = self.clock.now();
-        if let LookError::Cluster(error) = error
-            && let Err(error) = self.tell_waiting(id, error, attempts, wait, now).await
-        {
-            tracing::error!(%error, tenant.id = %id, "progress can not be recorded");
+        if let LookError::Store(error @ StoreError::Database { .. }) = error {
+            // The lease is kept, so that nothing is due before the store takes writes again.
+            self.store_failed(error);
+            self.slots.lock().mark(id);
+            return;
         }
-        match self.store.retry_work(item, attempts, now + wait).await {
-            Ok(()) => self.put_down(item),
-            Err(error) => tracing::error!(%error, tenant.id = %id, "work can not be put off"),
+        tracing::warn!(%error, tenant.id = %id, attempts, wait_ms = wait.as_millis() as u64, "trying again later");
+        if let LookError::Cluster(error) = error
+            && !self.told(self.tell_waiting(id, error, attempts, wait, self.clock.now()).await)
+        {
+            self.slots.lock().mark(id);
+            return;
+        }
+        if self.told(self.store.retry_work(item, attempts, self.clock.steady() + wait).await) {
+            self.put_down(item);
         }
     }
 
@@ -500,13 +568,6 @@ impl Shared {
     /// Life time on the clock of the machine.
     fn scaled(&self, life: Duration) -> Duration {
         Duration::try_from_secs_f64(life.as_secs_f64() / self.options.time_scale).unwrap_or(life)
-    }
-
-    /// True when nothing visible happened for too long.
-    fn is_overdue(&self, deployment: &Deployment) -> bool {
-        let deadline = self.scaled(self.options.progress_deadline).max(SHORTEST_DEADLINE);
-        let since = deployment.last_change().max(self.watching_since);
-        Duration::try_from(self.clock.now().duration_since(since)).is_ok_and(|quiet| quiet > deadline)
     }
 }
 

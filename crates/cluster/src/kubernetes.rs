@@ -74,11 +74,18 @@ impl KubernetesCluster {
 
     /// Watches and probes the cluster until told to stop.
     pub async fn run(&self, stop: CancellationToken) {
-        tokio::join!(
-            watches::run(self.client.clone(), self.index.clone(), stop.clone()),
-            events::run(self.client.clone(), self.index.clone(), stop.clone()),
-            self.probe(stop),
-        );
+        let watching = async {
+            tokio::join!(
+                watches::run(self.client.clone(), self.index.clone(), stop.clone()),
+                events::run(self.client.clone(), self.index.clone(), stop.clone()),
+                self.probe(stop.clone()),
+            );
+        };
+        // Whatever is under way: an API server that hangs is not waited for.
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = watching => {}
+        }
     }
 
     /// Collects what running pods use, where the cluster has the metrics API, until told to stop.

@@ -10,6 +10,7 @@ mod kubernetes;
 mod not_configured;
 mod reasons;
 mod simulated;
+mod stoppable;
 #[cfg(test)]
 mod testing;
 
@@ -19,3 +20,4 @@ pub use demo::{demo_cluster, restore_demo_cluster};
 pub use kubernetes::{ConnectError, KubernetesCluster, KubernetesSource};
 pub use not_configured::NotConfigured;
 pub use simulated::{DemoSpeed, DemoSpeedFault, FaultOf, NodePool, SimulatedCluster, SimulatedNodes};
+pub use stoppable::Stoppable;

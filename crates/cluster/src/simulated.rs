@@ -53,7 +53,7 @@ impl SimulatedCluster {
     pub fn new(nodes: &SimulatedNodes, speed: DemoSpeed, clock: Arc<dyn Clock>, fault_of: FaultOf) -> Self {
         Self {
             world: Mutex::new(World::new(nodes)),
-            life: LifeTime::from(clock.now(), speed),
+            life: LifeTime::from(clock.steady(), speed),
             clock,
             fault_of,
             changes: broadcast::Sender::new(CHANGES_KEPT),
@@ -68,7 +68,7 @@ impl SimulatedCluster {
             let rest = async {
                 match self.next_event_at() {
                     Some(due) => {
-                        let until = due.duration_since(self.clock.now());
+                        let until = due.duration_since(self.clock.steady());
                         tokio::time::sleep(Duration::try_from(until).unwrap_or_default()).await;
                     }
                     None => std::future::pending().await,
@@ -107,7 +107,7 @@ impl SimulatedCluster {
     fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world.lock();
         let before = world.next_event();
-        world.advance(self.life.at(self.clock.now()));
+        world.advance(self.life.at(self.clock.steady()));
         let result = act(&mut world);
         let changed = world.take_changed();
         let timers_changed = world.next_event() != before;

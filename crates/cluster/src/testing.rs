@@ -14,27 +14,45 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use parking_lot::Mutex;
 
 /// A clock that stands still until it is set.
-pub(crate) struct ManualClock(Mutex<Timestamp>);
+pub(crate) struct ManualClock(Mutex<Times>);
+
+#[derive(Clone, Copy)]
+struct Times {
+    now: Timestamp,
+    steady: Timestamp,
+}
 
 impl ManualClock {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new("2026-11-23T00:00:00Z".parse().expect("a timestamp")))
+        let now = "2026-11-23T00:00:00Z".parse().expect("a timestamp");
+        Self(Mutex::new(Times { now, steady: now }))
     }
 
     pub(crate) fn set(&self, now: Timestamp) {
-        let mut time = self.0.lock();
-        *time = now.max(*time);
+        let mut times = self.0.lock();
+        times.steady = now.max(times.steady);
+        times.now = now.max(times.now);
+    }
+
+    /// Somebody sets the clock.
+    pub(crate) fn step_to(&self, now: Timestamp) {
+        self.0.lock().now = now;
     }
 
     pub(crate) fn pass_seconds(&self, seconds: u64) {
-        let mut time = self.0.lock();
-        *time += std::time::Duration::from_secs(seconds);
+        let mut times = self.0.lock();
+        times.now += std::time::Duration::from_secs(seconds);
+        times.steady += std::time::Duration::from_secs(seconds);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock()
+        self.0.lock().now
+    }
+
+    fn steady(&self) -> Timestamp {
+        self.0.lock().steady
     }
 }
 

@@ -5,6 +5,7 @@ use crate::ids::{DeploymentId, TenantId};
 use crate::revision::Cause;
 use crate::tenant::TenantSpec;
 use crate::text::Message;
+use crate::watched::Watched;
 use serde::{Deserialize, Serialize};
 
 /// Log lines kept for each deployment; older ones give way.
@@ -197,6 +198,10 @@ pub struct Deployment {
     /// that no crash leaves it there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsettled: bool,
+    /// How long nothing visible had happened when this was recorded, in time during which the cluster
+    /// was seen.
+    #[serde(default, skip_serializing_if = "Watched::is_zero")]
+    pub quiet: Watched,
     /// What ran before it, as a release wrote it that kept no revisions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_good: Option<TenantSpec>,
@@ -257,6 +262,7 @@ impl Deployment {
             cause: Cause::Request,
             actor: None,
             unsettled: false,
+            quiet: Watched::default(),
             last_good: None,
             status,
             phase: Phase::Queued,
@@ -354,6 +360,7 @@ impl Deployment {
 
     /// Appends an event with today's state, for a change that is not worth a log line.
     pub fn announce(&mut self, now: Timestamp, message: Message) {
+        self.quiet = Watched::default();
         self.events.push(DeploymentEvent {
             seq: self.events.last().map_or(1, |event| event.seq + 1),
             timestamp: now,
@@ -364,11 +371,6 @@ impl Deployment {
         });
         let surplus = self.events.len().saturating_sub(EVENTS_KEPT);
         self.events.drain(..surplus);
-    }
-
-    /// When something last changed visibly.
-    pub fn last_change(&self) -> Timestamp {
-        self.events.last().map_or(self.created_at, |event| event.timestamp)
     }
 }
 

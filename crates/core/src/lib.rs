@@ -21,6 +21,7 @@ pub mod sizing;
 pub mod tenancy;
 pub mod tenant;
 pub mod text;
+pub mod watched;
 
 /// The clock's type everywhere: UTC, printed as RFC 3339 with `Z`.
 pub use jiff::Timestamp;

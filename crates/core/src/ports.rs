@@ -17,13 +17,19 @@ use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
 use crate::text::Message;
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 use tokio::sync::{broadcast, watch};
 
 /// Tells the time; tests set it.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+    /// A time that only goes on, however the clock is set: what is due and what is overdue is told by
+    /// it. It need not be right, and does not go on while the machine is suspended.
+    fn steady(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// The machine's clock.
@@ -33,6 +39,12 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    fn steady(&self) -> Timestamp {
+        static START: LazyLock<(Instant, Timestamp)> = LazyLock::new(|| (Instant::now(), Timestamp::now()));
+        let (instant, time) = &*START;
+        time.checked_add(instant.elapsed()).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -255,6 +267,11 @@ pub trait TenantStore: Send + Sync {
     fn exists(&self, key: &TenantKey) -> bool {
         self.tenant(&key.id).is_some_and(|tenant| tenant.incarnation == key.incarnation)
     }
+    /// Why writes fail, from the first that does until one succeeds again: a full disk, a file that can
+    /// not be written.
+    fn write_failure(&self) -> Option<String> {
+        None
+    }
     /// Rows that can not be read. They are set aside, and nothing else is stopped by them.
     fn damage(&self) -> Vec<Damage> {
         Vec::new()
@@ -316,13 +333,16 @@ pub trait TenantStore: Send + Sync {
     /// newest is kept for the deployment and leaves the tenant alone.
     async fn record_progress(&self, update: ProgressUpdate) -> Result<(), StoreError>;
 
-    /// Leases up to `limit` items that are due. Leases do not survive a restart: every item is due
+    /// Leases up to `limit` items that are due; due times are by [`Clock::steady`]. Leases do not survive a restart: every item is due
     /// again then.
     async fn lease_work(&self, now: Timestamp, limit: usize) -> Result<Vec<WorkItem>, StoreError>;
     /// Ends a lease: the item is done, unless it was queued anew meanwhile.
     async fn finish_work(&self, item: &WorkItem) -> Result<(), StoreError>;
     /// Ends a lease: the item is due again at `due`, with `attempts` failed tries so far.
     async fn retry_work(&self, item: &WorkItem, attempts: u32, due: Timestamp) -> Result<(), StoreError>;
+    /// Says that a deletion is to be a forced one, with the entry of who asked, and queues the tenant:
+    /// one transaction that leaves the deletion's progress as it is. False where it is forced already.
+    async fn hurry_deletion(&self, id: &TenantId, audit: AuditEntry) -> Result<bool, StoreError>;
     /// Queues a tenant now (healing, timers).
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError>;
     /// When the next item is due; wakes the controller together with [`Self::subscribe_work`].

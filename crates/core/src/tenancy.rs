@@ -15,8 +15,8 @@ use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{self, ImmutableField, PinnedManifest};
 use crate::placement;
 use crate::ports::{
-    Admission, Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, ProgressUpdate, Refusal,
-    StoreError, TenantChange, TenantStore,
+    Admission, Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, Refusal, StoreError,
+    TenantChange, TenantStore,
 };
 use crate::revision::{Cause, NewRevision};
 use crate::sizing::{self, DeploymentTime, Sizing};
@@ -251,7 +251,12 @@ impl Tenancy {
         let estimated_time = sizing::deletion_time(self.figures(), &before.sizing);
         if before.status == TenantStatus::Deleting {
             if force {
-                self.hurry_deletion(&before).await?;
+                let audit = self.audit(caller, "tenant.delete", Some(&before), &before, self.now());
+                let after = audit.after.clone().map(|mut after| {
+                    after["force"] = true.into();
+                    after
+                });
+                self.store.hurry_deletion(id, AuditEntry { after, ..audit }).await?;
             }
             return Ok(Deletion { deletion_id: before.deployment_id.clone(), estimated_time });
         }
@@ -408,17 +413,6 @@ impl Tenancy {
 
     fn figures(&self) -> &Catalog {
         &self.edition.catalog
-    }
-
-    async fn hurry_deletion(&self, tenant: &Tenant) -> Result<(), TenancyError> {
-        let Some(deployment) = self.store.deployment(&tenant.deployment_id) else { return Ok(()) };
-        if deployment.kind == (DeploymentKind::Delete { force: true }) {
-            return Ok(());
-        }
-        let deployment = Deployment { kind: DeploymentKind::Delete { force: true }, ..(*deployment).clone() };
-        let update = ProgressUpdate { deployment, tenant_status: TenantStatus::Deleting, audit: None };
-        self.store.record_progress(update).await?;
-        Ok(self.store.queue_work(&tenant.id).await?)
     }
 
     fn existing(&self, id: &TenantId) -> Result<Arc<Tenant>, TenancyError> {

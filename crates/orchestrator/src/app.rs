@@ -19,6 +19,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// For what is being asked of a cluster after SIGTERM; the rest of the ten seconds is for ending what
+/// waited for it.
+const CALLS_GRACE: Duration = Duration::from_secs(3);
+
 /// A started server. [`App::stop`] ends it; dropped without, its tasks go on.
 pub struct App {
     address: SocketAddr,
@@ -27,6 +31,9 @@ pub struct App {
     server: JoinHandle<usize>,
     tasks: TaskTracker,
     background: CancellationToken,
+    /// The controllers.
+    workers: TaskTracker,
+    working: CancellationToken,
 }
 
 impl App {
@@ -69,13 +76,15 @@ impl App {
             ..ServeOptions::new(unreadable_responses(clock), state.telemetry.clone())
         };
         let (tasks, background) = (TaskTracker::new(), CancellationToken::new());
+        let (workers, working) = (TaskTracker::new(), CancellationToken::new());
         for runtime in &modes {
             runtime.run(&tasks, &background);
+            runtime.run_controller(&workers, &working);
         }
         let stopping = state.stopping.clone();
         let server = tokio::spawn(serve(listener, router(state.clone()), options, stopping));
         state.readiness.set_ready();
-        Ok(Self { address, state, modes, server, tasks, background })
+        Ok(Self { address, state, modes, server, tasks, background, workers, working })
     }
 
     /// Where it listens.
@@ -91,7 +100,24 @@ impl App {
     pub async fn stop(self) -> anyhow::Result<()> {
         self.state.readiness.set_stopping();
         self.state.stopping.cancel();
-        let cut = self.server.await.context("the listener's task failed")?;
+        // What is accepted from here on is on disk, and for the next start to roll out.
+        self.working.cancel();
+        self.workers.close();
+        let settled = async {
+            let cut = self.server.await.context("the listener's task failed");
+            self.workers.wait().await;
+            cut
+        };
+        tokio::pin!(settled);
+        let cut = tokio::select! {
+            cut = &mut settled => cut?,
+            // A cluster that hangs is not waited for, by requests neither.
+            () = tokio::time::sleep(CALLS_GRACE) => {
+                self.modes.iter().for_each(ModeRuntime::stop_calls);
+                settled.await?
+            }
+        };
+        self.modes.iter().for_each(ModeRuntime::stop_calls);
         if cut > 0 {
             tracing::warn!(connections = cut, "connections were cut");
         }

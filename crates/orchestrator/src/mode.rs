@@ -5,7 +5,7 @@ use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
     CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoSpeed, KubernetesCluster,
-    KubernetesSource, NotConfigured, SimulatedNodes, demo_cluster, restore_demo_cluster,
+    KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster, restore_demo_cluster,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -37,6 +37,8 @@ pub(crate) struct ModeRuntime {
     store: Arc<dyn TenantStore>,
     metrics: EmbeddedMetrics,
     cluster: Arc<dyn Cluster>,
+    /// Cuts calls to the cluster short.
+    calls: CancellationToken,
     alerts: Arc<AlertEngine>,
     controller: Controller,
     tenancy: Arc<Tenancy>,
@@ -100,6 +102,8 @@ impl ModeRuntime {
                 None => Arc::new(NotConfigured::default()),
             },
         };
+        let calls = CancellationToken::new();
+        let cluster: Arc<dyn Cluster> = Arc::new(Stoppable::new(cluster, calls.clone()));
         let controller = Controller::new(
             mode,
             store.clone(),
@@ -143,6 +147,7 @@ impl ModeRuntime {
             store,
             metrics,
             cluster,
+            calls,
             alerts,
             controller,
             tenancy,
@@ -164,21 +169,21 @@ impl ModeRuntime {
         )
     }
 
-    /// Starts the mode's tasks; they end when `stop` is cancelled.
-    pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let (metrics, cancel) = (self.metrics.clone(), stop.clone());
-        tasks.spawn(async move { metrics.maintain(cancel).await });
-        let (alerts, cancel) = (self.alerts.clone(), stop.clone());
-        tasks.spawn(async move { alerts.run(cancel).await });
-        let (rollout, cancel) = (self.catalog_rollout.clone(), stop.clone());
-        tasks.spawn(async move { rollout.run(cancel).await });
+    /// Cuts short whatever is being asked of the cluster, now and from now on.
+    pub fn stop_calls(&self) {
+        self.calls.cancel();
+    }
+
+    /// Starts the mode's controller, which ends when `stop` is cancelled and what it has in hand is done.
+    pub fn run_controller(&self, workers: &TaskTracker, stop: &CancellationToken) {
         let (controller, cancel) = (self.controller.clone(), stop.clone());
         match self.simulated.clone() {
             Some(cluster) => {
                 let store = self.store.clone();
-                tasks.spawn(async move {
+                workers.spawn(async move {
                     // In the background: with thousands of tenants it takes longer than a start may.
-                    if let Err(error) = restore_demo_cluster(&cluster, &*store).await {
+                    let restoring = restore_demo_cluster(&cluster, &*store);
+                    if let Some(Err(error)) = cancel.run_until_cancelled(restoring).await {
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(error, "the simulated cluster is not as it was; it is deployed anew");
                     }
@@ -186,9 +191,21 @@ impl ModeRuntime {
                 });
             }
             None => {
-                tasks.spawn(async move { controller.run(cancel).await });
+                workers.spawn(async move { controller.run(cancel).await });
             }
         }
+    }
+
+    /// Starts the mode's other tasks; they end when `stop` is cancelled.
+    pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
+        let (database, cancel) = (self.database.clone(), stop.clone());
+        tasks.spawn(async move { database.keep_probing(cancel).await });
+        let (metrics, cancel) = (self.metrics.clone(), stop.clone());
+        tasks.spawn(async move { metrics.maintain(cancel).await });
+        let (alerts, cancel) = (self.alerts.clone(), stop.clone());
+        tasks.spawn(async move { alerts.run(cancel).await });
+        let (rollout, cancel) = (self.catalog_rollout.clone(), stop.clone());
+        tasks.spawn(async move { rollout.run(cancel).await });
         if let Some(cluster) = self.kubernetes.clone() {
             let (watching, cancel) = (cluster.clone(), stop.clone());
             tasks.spawn(async move { watching.run(cancel).await });

@@ -133,7 +133,7 @@ impl Shared {
             return false;
         }
         let lost = view::lost_before_ready(deployment, observation);
-        let (fights, now) = (self.fights.lock(), self.clock.now());
+        let (fights, now) = (self.fights.lock(), self.clock.steady());
         lost.iter().any(|object| !fights.rests(&deployment.tenant_id, object, now))
     }
 
@@ -162,7 +162,7 @@ impl Shared {
             false => Vec::new(),
         };
         let view = is_earlier.then(|| View::of(&objects, observation)).unwrap_or_default();
-        let (fights, now) = (self.fights.lock(), self.clock.now());
+        let (fights, now) = (self.fights.lock(), self.clock.steady());
         drifts.iter().any(|drift| !fights.rests(id, &name_of(drift), now))
             || view.missing.iter().any(|object| !fights.rests(id, object, now))
             || view.surplus

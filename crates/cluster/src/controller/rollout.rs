@@ -196,6 +196,10 @@ impl Look<'_> {
         if self.shared.is_overdue(&self.deployment) {
             return self.fail_for_standstill(&view).await;
         }
+        if let Some(quiet) = self.shared.quiet_to_record(&self.deployment) {
+            self.deployment.quiet = quiet;
+            self.record(TenantStatus::Pending).await?;
+        }
         Ok(LookEnd::Waiting)
     }
 
@@ -265,7 +269,7 @@ impl Look<'_> {
     async fn put_right(&mut self) -> Result<(View, Found), LookError> {
         let view = self.observe()?;
         let drifts = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
-        let (id, now) = (&self.tenant.id, self.now());
+        let (id, now) = (&self.tenant.id, self.shared.clock.steady());
         let mut found = Found { missing: view.missing.clone(), drifts, ..Found::default() };
         self.shared.fights.lock().hold_back(id, &mut found, now);
         if found.is_to_be_put_back() {

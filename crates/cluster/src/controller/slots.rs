@@ -114,15 +114,16 @@ impl Slots {
         }
     }
 
-    /// A lease ended; the tenant is put down, unless there is newer work for it.
-    pub(super) fn end(&mut self, item: &WorkItem) {
+    /// A lease ended; the tenant is put down, unless there is newer work for it. True where it was
+    /// put down although something happened since the last look began: nothing else remembers that.
+    pub(super) fn end(&mut self, item: &WorkItem) -> bool {
         let newer = self.slots.get(&item.tenant_id).is_some_and(|slot| slot.item.lease != item.lease);
         if newer {
             self.mark(&item.tenant_id);
             self.rest(&item.tenant_id);
-        } else {
-            self.slots.remove(&item.tenant_id);
+            return false;
         }
+        self.slots.remove(&item.tenant_id).is_some_and(|slot| slot.marked)
     }
 
     /// How many are in hand.
@@ -165,6 +166,19 @@ mod tests {
         assert_eq!((newer.item.lease, newer.fresh), (2, true));
         slots.end(&newer.item);
         assert_eq!(slots.len(), 0);
+    }
+
+    #[test]
+    fn what_happens_while_a_lease_ends_is_told() {
+        let mut slots = Slots::default();
+        slots.lease(item(1));
+        let job = slots.take().expect("a job");
+        assert!(!slots.end(&job.item), "nothing happened");
+        slots.lease(item(2));
+        let job = slots.take().expect("a job");
+        assert!(slots.mark(&job.item.tenant_id), "it is in hand until its lease has ended");
+        assert!(slots.end(&job.item));
+        assert!(slots.take().is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod bench;
 mod catalogs;
+mod deadlines;
 mod failures;
 mod healing;
 mod invariants;
@@ -11,6 +12,7 @@ mod lifecycle;
 mod quotas;
 mod restarts;
 mod rollbacks;
+mod storage;
 
 use super::*;
 use bench::{Bench, changed, id, removal};

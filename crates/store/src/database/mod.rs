@@ -7,6 +7,7 @@
 mod damage;
 pub(crate) mod files;
 mod folder;
+mod health;
 mod writer;
 
 pub use damage::DamageLog;
@@ -15,6 +16,7 @@ pub use folder::DataFolder;
 use crate::errors::{OpenFault, WorkError, database_error};
 use crate::migrations::{Migration, migrate};
 use ecp_core::ports::StoreError;
+use health::Health;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use std::fs::File;
@@ -22,11 +24,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 use writer::{Job, TypedJob, write_until_closed};
 
 /// Jobs that may wait for the writer; a caller beyond them waits for a place.
 const QUEUE_LENGTH: usize = 1024;
+/// Between two tries to write while writes fail.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Reads at a time, and connections kept open between them.
 const READERS: usize = 4;
 
@@ -40,6 +46,7 @@ pub struct Database {
 struct Inner {
     path: PathBuf,
     damage: DamageLog,
+    health: Arc<Health>,
     queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Idle read connections; `None` once closed.
@@ -79,12 +86,14 @@ impl Database {
         let (queue, jobs_in) = mpsc::channel(QUEUE_LENGTH);
         let commits = Arc::new(AtomicU64::new(0));
         let counter = commits.clone();
+        let health = Arc::new(Health::new(path));
+        let told = health.clone();
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
                 // The lock goes last, after the connection is closed.
                 let lock: File = lock;
-                write_until_closed(connection, jobs_in, &counter);
+                write_until_closed(connection, jobs_in, &counter, &told);
                 drop(lock);
             })
             .map_err(OpenFault::file(path))?;
@@ -92,6 +101,7 @@ impl Database {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
                 damage: DamageLog::new(path),
+                health,
                 queue: Mutex::new(Some(queue)),
                 writer: Mutex::new(Some(writer)),
                 readers: Mutex::new(Some(Vec::new())),
@@ -182,6 +192,44 @@ impl Database {
         copying.await.unwrap_or_else(|error| {
             Err(WorkError::Panicked(error.to_string()).into_store_error("backing up"))
         })
+    }
+
+    /// Why writes fail, from the first that does until one succeeds again.
+    pub fn write_failure(&self) -> Option<String> {
+        self.inner.health.failure()
+    }
+
+    /// While writes fail, tries one again and again, until told to stop: what waits for the database
+    /// to be well is not what finds out that it is.
+    pub async fn keep_probing(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PROBE_EVERY) => {}
+            }
+            if self.write_failure().is_some() && self.probe().await.is_ok() {
+                self.inner.health.succeeded();
+            }
+        }
+    }
+
+    /// Writes a page, and leaves everything as it is.
+    async fn probe(&self) -> Result<(), StoreError> {
+        const OPERATION: &str = "trying a write";
+        self.write(OPERATION, |transaction| {
+            let same = || -> rusqlite::Result<()> {
+                let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+                transaction.pragma_update(None, "user_version", version)?;
+                // As much as a document or two: a disk with room for a page alone is still full.
+                transaction.execute_batch(
+                    "CREATE TABLE write_probe (data BLOB NOT NULL) STRICT;
+                     INSERT INTO write_probe (data) VALUES (randomblob(65536));",
+                )?;
+                transaction.execute_batch("DROP TABLE write_probe;")
+            };
+            same().map_err(|error| WorkError::from(error).into_store_error(OPERATION))
+        })
+        .await
     }
 
     /// Commits since the start; with [`Self::jobs`] it shows how many writers share one.

@@ -345,3 +345,49 @@ async fn a_log_that_was_torn_anywhere_opens_with_the_commits_before_the_tear() {
     }
     assert!(found.is_sorted() && found.first() == Some(&0) && found.last() == Some(&12), "{found:?}");
 }
+
+/// Lets the file have at most so many pages; none for those that it has.
+async fn limit(database: &Database, pages: Option<i64>) {
+    let limit = move |transaction: &Transaction<'_>| {
+        let now: i64 = transaction.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let limit = pages.unwrap_or(now);
+        transaction.pragma_update_and_check(None, "max_page_count", limit, |_| Ok(())).unwrap();
+        Ok(())
+    };
+    database.write("limiting", limit).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_until_there_is_room_and_a_refusal_is_not() {
+    let folder = TempDir::new().unwrap();
+    let database = open(&folder);
+    database.write("inserting", |transaction| insert(transaction, 1)).await.unwrap();
+    database.write("inserting", |transaction| insert(transaction, 1)).await.unwrap_err();
+    assert_eq!(database.write_failure(), None, "a number that is there already is no fault of the disk");
+
+    let stop = CancellationToken::new();
+    let probing = tokio::spawn({
+        let (database, stop) = (database.clone(), stop.clone());
+        async move { database.keep_probing(stop).await }
+    });
+    limit(&database, None).await;
+    let mut n = 2;
+    while database.write("inserting", move |transaction| insert(transaction, n)).await.is_ok() {
+        n += 1;
+        assert!(n < 100_000, "the file has a limit");
+    }
+    assert!(database.write_failure().unwrap().contains("full"), "{:?}", database.write_failure());
+    tokio::time::sleep(PROBE_EVERY * 2).await;
+    assert!(database.write_failure().is_some(), "still full, and tried");
+    assert_eq!(numbers(&database).await.len() as i64, n - 1, "all that was answered is there");
+
+    limit(&database, Some(1_000_000)).await;
+    let deadline = std::time::Instant::now() + PROBE_EVERY * 20;
+    while database.write_failure().is_some() {
+        assert!(std::time::Instant::now() < deadline, "it never recovers");
+        tokio::time::sleep(PROBE_EVERY / 10).await;
+    }
+    database.write("inserting", move |transaction| insert(transaction, n)).await.unwrap();
+    stop.cancel();
+    probing.await.unwrap();
+}

@@ -1,5 +1,6 @@
 //! The writer's thread: one transaction for all jobs that wait, each in a savepoint of its own.
 
+use super::health::{Health, storage_fault};
 use crate::errors::WorkError;
 use ecp_core::ports::StoreError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -15,6 +16,8 @@ const JOBS_IN_A_COMMIT: usize = 256;
 pub(super) trait Job: Send {
     /// Runs in a savepoint; `false` rolls it back.
     fn run(&mut self, transaction: &Transaction<'_>) -> bool;
+    /// What its own failure says of the storage.
+    fn storage_fault(&self) -> Option<String>;
     /// The group was committed, or failed with this text.
     fn finish(self: Box<Self>, committed: Result<(), &str>);
 }
@@ -55,6 +58,10 @@ where
         let good = result.is_ok();
         self.result = Some(result);
         good
+    }
+
+    fn storage_fault(&self) -> Option<String> {
+        self.result.as_ref().and_then(|result| result.as_ref().err()).and_then(storage_fault)
     }
 
     fn finish(self: Box<Self>, committed: Result<(), &str>) {
@@ -99,6 +106,7 @@ pub(super) fn write_until_closed(
     mut connection: Connection,
     mut queue: mpsc::Receiver<Box<dyn Job>>,
     commits: &AtomicU64,
+    health: &Health,
 ) {
     let mut group: Vec<Box<dyn Job>> = Vec::with_capacity(JOBS_IN_A_COMMIT);
     while let Some(first) = queue.blocking_recv() {
@@ -114,7 +122,13 @@ pub(super) fn write_until_closed(
             Ok(()) => {
                 commits.fetch_add(1, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(error, jobs = group.len(), "a group of writes failed"),
+            Err(error) => {
+                tracing::debug!(error, jobs = group.len(), "a group of writes failed");
+                health.failed(error);
+            }
+        }
+        if let Some(fault) = group.iter().find_map(|job| job.storage_fault()) {
+            health.failed(&fault);
         }
         for job in group.drain(..) {
             job.finish(outcome.as_ref().copied().map_err(String::as_str));

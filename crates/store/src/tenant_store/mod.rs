@@ -82,7 +82,7 @@ impl SqliteStore {
     /// Loads what is kept in memory. The database must have been opened with
     /// [`crate::MIGRATIONS`]; work that was leased when it was last closed is due again.
     pub fn open(database: Database, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let shared = load::load(&database, clock.now())?;
+        let shared = load::load(&database, clock.steady())?;
         Ok(Self { database, clock, shared: Arc::new(shared) })
     }
 
@@ -127,6 +127,10 @@ impl TenantStore for SqliteStore {
 
     fn tenants(&self) -> Arc<Vec<Arc<Tenant>>> {
         self.shared.index.read().ordered()
+    }
+
+    fn write_failure(&self) -> Option<String> {
+        self.database.write_failure()
     }
 
     fn damage(&self) -> Vec<Damage> {
@@ -229,6 +233,10 @@ impl TenantStore for SqliteStore {
 
     async fn retry_work(&self, item: &WorkItem, attempts: u32, due: Timestamp) -> Result<(), StoreError> {
         self.put_back(item.clone(), attempts, due).await
+    }
+
+    async fn hurry_deletion(&self, id: &TenantId, audit: AuditEntry) -> Result<bool, StoreError> {
+        self.force_deletion(id.clone(), audit).await
     }
 
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError> {

@@ -2,9 +2,11 @@
 
 use super::revisions;
 use super::rows::{self, to_document};
+use super::tenants::queue;
 use super::{Shared, SqliteStore};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
+use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::{ProgressUpdate, StoreError};
@@ -38,6 +40,39 @@ impl SqliteStore {
         )
         .await
         .map(|_kept| ())
+    }
+
+    /// Makes a deletion a forced one and queues its tenant; false where it is one already. Progress is
+    /// left as it is on disk, however old the state is that the caller saw.
+    pub(super) async fn force_deletion(&self, id: TenantId, audit: AuditEntry) -> Result<bool, StoreError> {
+        let (due, queued) = (self.clock.steady(), id.clone());
+        self.write(
+            "hurrying a deletion",
+            move |transaction, shared| {
+                let tenant = rows::tenant(transaction, &id)?;
+                let tenant = tenant.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
+                let deletion = rows::deployment(transaction, &tenant.deployment_id)?;
+                let mut deletion =
+                    deletion.ok_or_else(|| StoreError::DeploymentNotFound(tenant.deployment_id.clone()))?;
+                if deletion.kind != (DeploymentKind::Delete { force: false }) {
+                    return Ok(None);
+                }
+                deletion.kind = DeploymentKind::Delete { force: true };
+                update_deployment(transaction, &deletion, &to_document(&deletion)?)?;
+                rows::insert_audit(transaction, &audit)?;
+                let number = shared.next_queue_number();
+                queue(transaction, &id, number)?;
+                Ok(Some((Arc::new(deletion), number)))
+            },
+            move |shared, hurried| {
+                let Some((deletion, number)) = hurried else { return };
+                shared.index.write().deployments.put(deletion.clone());
+                shared.queue.lock().put(&queued, *number, 0, due);
+                shared.tell_work_changed();
+            },
+        )
+        .await
+        .map(|hurried| hurried.is_some())
     }
 
     /// From memory, or from disk where it is finished and was not asked for lately.

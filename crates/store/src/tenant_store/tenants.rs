@@ -27,7 +27,7 @@ struct Accepted {
 }
 
 impl Accepted {
-    fn publish(&self, shared: &Shared, now: Timestamp) {
+    fn publish(&self, shared: &Shared, due: Timestamp) {
         let mut index = shared.index.write();
         index.put_tenant(self.tenant.clone());
         index.deployments.put(self.deployment.clone());
@@ -36,7 +36,7 @@ impl Accepted {
             revision.publish(shared, &self.tenant.id);
         }
         shared.published_number.fetch_max(self.queue_number, Ordering::Relaxed);
-        shared.queue.lock().put(&self.tenant.id, self.queue_number, 0, now);
+        shared.queue.lock().put(&self.tenant.id, self.queue_number, 0, due);
         shared.tell_tenants_changed();
         shared.tell_work_changed();
     }
@@ -52,7 +52,7 @@ impl SqliteStore {
     /// Tenant, deployment, secrets, work item, audit entry and idempotency key: one transaction.
     pub(super) async fn accept_creation(&self, mut new: NewTenant) -> Result<Created, StoreError> {
         const OPERATION: &str = "creating a tenant";
-        let now = self.clock.now();
+        let (now, due) = (self.clock.now(), self.clock.steady());
         let mut documents = CreationDocuments::of(&new).map_err(|error| error.into_store_error(OPERATION))?;
         let outcome = self.write(
             OPERATION,
@@ -79,7 +79,7 @@ impl SqliteStore {
             },
             move |shared, outcome| {
                 if let Outcome::New(accepted) = &**outcome {
-                    accepted.publish(shared, now);
+                    accepted.publish(shared, due);
                 }
             },
         );
@@ -92,7 +92,7 @@ impl SqliteStore {
     /// A change, or the start of a deletion.
     pub(super) async fn accept_change(&self, change: TenantChange) -> Result<Arc<Tenant>, StoreError> {
         const OPERATION: &str = "changing a tenant";
-        let now = self.clock.now();
+        let due = self.clock.steady();
         let prepare = || {
             let revision = change.revision.clone().map(RevisionRows::of).transpose()?.map(Arc::new);
             Ok((to_document(&change.tenant)?, to_document(&change.deployment)?, revision))
@@ -128,7 +128,7 @@ impl SqliteStore {
                     queue_number,
                 }))
             },
-            move |shared, accepted| accepted.publish(shared, now),
+            move |shared, accepted| accepted.publish(shared, due),
         );
         Ok(accepted.await?.tenant.clone())
     }
@@ -267,7 +267,11 @@ fn admit(
 }
 
 /// Queues a tenant that was just created or changed: now, with no failed tries.
-fn queue(transaction: &Transaction<'_>, id: &TenantId, queue_number: u64) -> Result<(), WorkError> {
+pub(super) fn queue(
+    transaction: &Transaction<'_>,
+    id: &TenantId,
+    queue_number: u64,
+) -> Result<(), WorkError> {
     transaction
         .prepare_cached(
             "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)

@@ -72,7 +72,7 @@ impl SqliteStore {
 
     /// Queues a tenant now; failed tries in a row keep counting.
     pub(super) async fn queue_anew(&self, id: TenantId) -> Result<(), StoreError> {
-        let now = self.clock.now();
+        let now = self.clock.steady();
         if self.shared.queue.lock().is_pending(&id, now) {
             return Ok(());
         }

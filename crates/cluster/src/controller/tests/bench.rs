@@ -241,7 +241,10 @@ impl Cluster for Line {
         self.simulated.check_namespace(tenant_id)
     }
     fn health(&self) -> ClusterHealth {
-        self.simulated.health()
+        match self.check() {
+            Ok(()) => self.simulated.health(),
+            Err(error) => ClusterHealth::Unreachable(error.to_string()),
+        }
     }
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
         self.check()?;
@@ -344,9 +347,22 @@ impl Bench {
         &self.process().store
     }
 
+    /// The file.
+    pub(super) fn database(&self) -> &Database {
+        &self.process().database
+    }
+
     /// Transactions so far.
     pub(super) fn commits(&self) -> u64 {
         self.process().database.commits()
+    }
+
+    /// Lets time pass, second by second, while the controller watches.
+    pub(super) fn watch_seconds(&self, seconds: u64) {
+        for _ in 0..seconds {
+            self.clock.pass_seconds(1);
+            self.process().controller.shared.watch();
+        }
     }
 
     /// Lets the controller do what it can do now; false where the process died meanwhile.
@@ -363,7 +379,9 @@ impl Bench {
             }
             process.controller.cluster_changed(tenants).await;
             process.controller.work_changed();
-            process.controller.lease_due().await;
+            if !process.controller.shared.is_paused() {
+                process.controller.lease_due().await;
+            }
             let mut looks = JoinSet::new();
             process.controller.start_looks(&mut looks);
             self.most_looks = self.most_looks.max(looks.len());

@@ -128,7 +128,7 @@ async fn a_deployment_that_stands_still_fails_at_its_deadline_and_recovers_when_
     let deployment_id = bench.create("acme", None).await;
     assert!(bench.settle().await);
     for (seconds, expected) in [(599, DeploymentStatus::Deploying), (2, DeploymentStatus::Failed)] {
-        bench.clock.pass_seconds(seconds);
+        bench.watch_seconds(seconds);
         bench.process().controller.look_around().await;
         assert!(bench.settle().await);
         assert_eq!(bench.deployment(&deployment_id).status, expected);

@@ -1,0 +1,88 @@
+//! A cluster whose calls end when the process stops, however long the API server takes.
+//!
+//! Everything that the orchestrator asks of a cluster goes through the port, so this one place is
+//! enough. A call that is cut short is like one that a crash cut short: what is on disk is enough to
+//! go on after the next start.
+
+use async_trait::async_trait;
+use ecp_core::ids::TenantId;
+use ecp_core::manifest::Object;
+use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
+use ecp_core::text::Message;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+/// Another cluster, until told to stop.
+pub struct Stoppable {
+    inner: Arc<dyn Cluster>,
+    stop: CancellationToken,
+}
+
+impl Stoppable {
+    /// Cuts the calls of `inner` short once `stop` is cancelled.
+    pub fn new(inner: Arc<dyn Cluster>, stop: CancellationToken) -> Self {
+        Self { inner, stop }
+    }
+
+    async fn until_stopped<T>(
+        &self,
+        call: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
+        tokio::select! {
+            // What is answered already is not thrown away.
+            biased;
+            answer = call => answer,
+            () = self.stop.cancelled() => {
+                Err(ClusterError::Unreachable("the orchestrator is stopping".to_owned()))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Cluster for Stoppable {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        self.until_stopped(self.inner.apply(tenant_id, objects)).await
+    }
+
+    async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.until_stopped(self.inner.dry_run(objects)).await
+    }
+
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
+        self.until_stopped(self.inner.prune(tenant_id, keep)).await
+    }
+
+    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
+        self.until_stopped(self.inner.delete(tenant_id, force)).await
+    }
+
+    fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+        self.inner.drift(tenant_id, wanted)
+    }
+
+    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
+        self.inner.may_have_drifted(tenant_id)
+    }
+
+    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
+        self.inner.check_namespace(tenant_id)
+    }
+
+    fn health(&self) -> ClusterHealth {
+        self.inner.health()
+    }
+
+    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
+        self.inner.observe(tenant_id)
+    }
+
+    fn changes(&self) -> broadcast::Receiver<TenantId> {
+        self.inner.changes()
+    }
+
+    fn capacity(&self) -> Result<Capacity, ClusterError> {
+        self.inner.capacity()
+    }
+}
