@@ -104,6 +104,16 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	"iterate_alerts": with(func(ctx context.Context, c *Client, in alertArguments) (any, error) {
 		return collect(c.AllAlerts(ctx, in.TenantID, &in.AlertFilter))
 	}),
+	"list_all_alerts": with(func(ctx context.Context, c *Client, in struct {
+		tenantArguments
+		Severity string `json:"severity"`
+		Type     string `json:"type"`
+		Status   string `json:"status"`
+		Skip     int    `json:"skip"`
+		Limit    int    `json:"limit"`
+	}) (any, error) {
+		return c.ListAllAlertsContext(ctx, &AllAlertsFilter{in.TenantID, in.Severity, in.Type, in.Status, in.Skip, in.Limit})
+	}),
 	"get_overview": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
 		return c.GetOverviewContext(ctx)
 	}),

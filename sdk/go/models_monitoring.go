@@ -99,6 +99,16 @@ type AlertList struct {
 	Pagination Pagination `json:"pagination"`
 }
 
+// AllAlerts is a page of alerts of all tenants.
+type AllAlerts struct {
+	// Newest first.
+	Alerts []Alert `json:"alerts"`
+	// Alerts that the filter matches.
+	TotalCount int `json:"total_count"`
+	// Which page this is.
+	Pagination Pagination `json:"pagination"`
+}
+
 // SystemMetrics is the state of the cluster.
 type SystemMetrics struct {
 	// healthy, or degraded where a node is not ready.

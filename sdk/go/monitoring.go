@@ -127,6 +127,35 @@ func (c *Client) AllAlerts(ctx context.Context, tenantID string, filter *AlertFi
 	})
 }
 
+// AllAlertsFilter says which alerts of all tenants to list; nil and fields left out mean all.
+type AllAlertsFilter struct {
+	// Of this tenant; a token for some tenants alone has to name one.
+	TenantID string
+	// warning or critical.
+	Severity string
+	// resource_usage, performance or availability.
+	Type string
+	// open, resolved or all.
+	Status string
+	// Entries to leave out first.
+	Skip int
+	// Entries of a page at most, 1–1,000; 100 where it is 0.
+	Limit int
+}
+
+// ListAllAlerts lists the alerts of all tenants, newest first.
+func (c *Client) ListAllAlerts(filter *AllAlertsFilter) (*AllAlerts, error) {
+	return c.ListAllAlertsContext(context.Background(), filter)
+}
+
+// ListAllAlertsContext is ListAllAlerts with a context and options.
+func (c *Client) ListAllAlertsContext(ctx context.Context, filter *AllAlertsFilter, options ...CallOption) (*AllAlerts, error) {
+	filter = orZero(filter)
+	query := new(query).text("tenant_id", filter.TenantID).text("severity", filter.Severity).text("type", filter.Type)
+	query.text("status", filter.Status).number("skip", filter.Skip).number("limit", filter.Limit)
+	return sendJSON[AllAlerts](ctx, c, get("/alerts", query).with(options))
+}
+
 // GetSystemMetrics reads the state of the cluster.
 func (c *Client) GetSystemMetrics() (*SystemMetrics, error) {
 	return c.GetSystemMetricsContext(context.Background())

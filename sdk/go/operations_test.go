@@ -69,6 +69,10 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.ListAlertsContext(ctx, "a b", &AlertFilter{"open", 1, 2}, o...)
 		return err
 	},
+	"list_all_alerts": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListAllAlertsContext(ctx, &AllAlertsFilter{"a", "critical", "performance", "open", 1, 2}, o...)
+		return err
+	},
 	"get_overview": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.GetOverviewContext(ctx, o...)
 		return err

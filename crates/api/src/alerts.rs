@@ -1,14 +1,15 @@
-//! `GET /api/v1/tenants/{tenant_id}/alerts`: a tenant's alerts, open and resolved.
+//! `GET /api/v1/tenants/{tenant_id}/alerts` and `GET /api/v1/alerts`: alerts of one tenant and of all, open
+//! and resolved.
 
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
 use crate::query::{Page, QueryReader};
-use crate::request_context::{Api, PathText};
+use crate::request_context::PathText;
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
-use ecp_core::alerts::{Alert, Severity};
-use ecp_core::ids::TenantId;
+use ecp_core::alerts::{Alert, AlertSubject, Severity};
+use ecp_core::ports::AlertQuery;
 use ecp_core::text::Language;
 use http::{StatusCode, Uri};
 use serde::Serialize;
@@ -61,10 +62,7 @@ impl<'a> AlertOut<'a> {
         Self {
             alert_id: alert.id.as_str(),
             tenant_id: alert.tenant_id.as_str(),
-            severity: match alert.severity {
-                Severity::Warning => "warning",
-                Severity::Critical => "critical",
-            },
+            severity: alert.severity.as_str(),
             kind: alert.subject.kind(),
             message: alert.message.render(language),
             metric: alert.subject.metric_name(),
@@ -112,6 +110,21 @@ impl StateFilter {
             Self::All => "all",
         }
     }
+
+    /// The query's, all where it says nothing.
+    fn read(query: &QueryReader) -> Self {
+        query.choice("status", "api.unknown_status", &Self::ALL, Self::as_str).unwrap_or(Self::All)
+    }
+
+    /// A page of the alerts in this state.
+    fn of_page(self, page: Page) -> AlertQuery {
+        let open = match self {
+            Self::Open => Some(true),
+            Self::Resolved => Some(false),
+            Self::All => None,
+        };
+        AlertQuery { open, skip: page.skip, limit: page.limit, ..AlertQuery::default() }
+    }
 }
 
 /// List a tenant's alerts
@@ -139,13 +152,12 @@ pub(crate) async fn list_alerts(
 ) -> Result<Response, ApiError> {
     let query = QueryReader::new(&uri);
     let page = query.page();
-    let filter = query
-        .choice("status", "api.unknown_status", &StateFilter::ALL, StateFilter::as_str)
-        .unwrap_or(StateFilter::All);
+    let state = StateFilter::read(&query);
     query.finish(&api.context)?;
 
     let tenant = api.find_tenant(&tenant_id)?;
-    let (alerts, total_count) = select(&api, &tenant.id, filter, page).await?;
+    let filter = AlertQuery { tenant_id: Some(tenant.id.clone()), ..state.of_page(page) };
+    let (alerts, total_count) = api.services().tenants.alerts(filter).await?;
     let body = AlertListOut {
         tenant_id: tenant.id.as_str(),
         alerts: alerts.iter().map(|alert| AlertOut::new(alert, api.language())).collect(),
@@ -155,23 +167,64 @@ pub(crate) async fn list_alerts(
     Ok(wire::json(StatusCode::OK, &body))
 }
 
-/// The page of the alerts that the filter matches, and how many it matches in all.
-async fn select(
-    api: &Api,
-    id: &TenantId,
-    filter: StateFilter,
-    page: Page,
-) -> Result<(Vec<Alert>, usize), ApiError> {
-    let store = &api.services().tenants;
-    match filter {
-        StateFilter::All => Ok(store.alerts(id, false, page.skip, page.limit).await?),
-        StateFilter::Open => Ok(store.alerts(id, true, page.skip, page.limit).await?),
-        StateFilter::Resolved => {
-            // At most so many of the newest alerts are open; at most one is for each subject.
-            let open = store.open_alerts(id).len();
-            let (newest, total) = store.alerts(id, false, 0, page.skip + page.limit + open).await?;
-            let resolved = newest.into_iter().filter(|alert| alert.resolved_at.is_some());
-            Ok((resolved.skip(page.skip).take(page.limit).collect(), total.saturating_sub(open)))
+/// A page of alerts of all tenants.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AllAlertsOut<'a> {
+    /// Newest first.
+    alerts: Vec<AlertOut<'a>>,
+    /// Alerts that the filter matches.
+    #[schema(example = 1)]
+    total_count: usize,
+    /// Which page this is.
+    pagination: PaginationOut,
+}
+
+/// List alerts of all tenants
+///
+/// Newest first. A token for some tenants alone has to name one.
+#[utoipa::path(
+    get,
+    path = "/api/v1/alerts",
+    tag = "monitoring",
+    params(
+        ("tenant_id" = Option<String>, Query, description = "Only alerts of this tenant", example = "my-ai-service"),
+        ("severity" = Option<String>, Query, description = "Only alerts of this severity: warning, critical"),
+        ("type" = Option<String>, Query, description = "Only alerts of this type: resource_usage, performance, availability"),
+        ("status" = Option<String>, Query, description = "`all` (default), `open` or `resolved`"),
+        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
+        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+    ),
+    responses(
+        (status = 200, description = "A page of alerts", body = AllAlertsOut),
+        (status = 404, description = "TENANT_NOT_FOUND", body = ErrorOut),
+        (status = 422, description = "VALIDATION_FAILED, with every wrong parameter", body = ErrorOut),
+    ),
+)]
+pub(crate) async fn list_all_alerts(Reader(api): Reader, uri: Uri) -> Result<Response, ApiError> {
+    let query = QueryReader::new(&uri);
+    let page = query.page();
+    let state = StateFilter::read(&query);
+    let severity = query.choice("severity", "api.unknown_severity", &Severity::ALL, Severity::as_str);
+    let mut kinds: Vec<&'static str> = AlertSubject::ALL.map(AlertSubject::kind).to_vec();
+    kinds.dedup();
+    let kind = query.choice("type", "api.unknown_alert_type", &kinds, |kind| kind);
+    let named = query.text("tenant_id").map(str::to_owned);
+    query.finish(&api.context)?;
+
+    let tenant_id = match &named {
+        Some(id) => Some(api.find_tenant(id)?.id.clone()),
+        None => {
+            api.see_all()?;
+            None
         }
-    }
+    };
+    let subjects = kind.map(AlertSubject::of_kind).unwrap_or_default();
+    let filter = AlertQuery { tenant_id, severity, subjects, ..state.of_page(page) };
+    let (alerts, total_count) = api.services().tenants.alerts(filter).await?;
+    let body = AllAlertsOut {
+        alerts: alerts.iter().map(|alert| AlertOut::new(alert, api.language())).collect(),
+        total_count,
+        pagination: PaginationOut::new(page, total_count),
+    };
+    Ok(wire::json(StatusCode::OK, &body))
 }

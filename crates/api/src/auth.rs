@@ -236,6 +236,14 @@ impl Api {
         if self.access.may_see(id) { Ok(()) } else { Err(ApiError::tenant_not_found(id.as_str())) }
     }
 
+    /// Answers 403 where the caller may see some tenants alone and asks about all.
+    pub(crate) fn see_all(&self) -> Result<(), ApiError> {
+        if self.access.sees_everything() {
+            return Ok(());
+        }
+        Err(ApiError::new(ErrorCode::Forbidden, Message::new("auth.all_tenants")))
+    }
+
     /// What the caller learns of a refusal: with a list of tenants not how much the cluster has left.
     pub(crate) fn refusal(&self, error: TenancyError) -> ApiError {
         let error = ApiError::from(error);

@@ -46,6 +46,7 @@ use utoipa::{Modify, OpenApi, ToSchema};
         monitoring::get_monitoring,
         monitoring::send_metrics,
         alerts::list_alerts,
+        alerts::list_all_alerts,
         system::get_system_metrics,
         overview::get_overview,
         capacity::get_capacity,

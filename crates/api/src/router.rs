@@ -32,6 +32,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
             get(monitoring::get_monitoring).post(monitoring::send_metrics),
         ),
         ("/api/v1/tenants/{tenant_id}/alerts", get(alerts::list_alerts)),
+        ("/api/v1/alerts", get(alerts::list_all_alerts)),
         ("/api/v1/monitoring/system", get(system::get_system_metrics)),
         ("/api/v1/overview", get(overview::get_overview)),
         ("/api/v1/capacity", post(capacity::get_capacity)),

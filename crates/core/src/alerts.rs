@@ -21,6 +21,19 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Every severity.
+    pub const ALL: [Self; 2] = [Self::Warning, Self::Critical];
+
+    /// The spelling of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// What an alert is about; one alert at most is open for each tenant and subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,6 +108,11 @@ impl AlertSubject {
             Self::ResponseTime | Self::ErrorRate => "performance",
             Self::NoSamples => "availability",
         }
+    }
+
+    /// The subjects of a `type`; none where there is no such type.
+    pub fn of_kind(kind: &str) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|subject| subject.kind() == kind).collect()
     }
 
     /// The contract's `metric`: the series' name, or `samples`.

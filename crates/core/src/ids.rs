@@ -26,12 +26,13 @@ pub enum TenantIdFault {
 /// Words of the API's own paths, those to come included: under such an id a tenant could be created
 /// and then neither read nor deleted, or a later call would take its place. In alphabetical order;
 /// a test of the API holds the list against its routes.
-pub const RESERVED_TENANT_IDS: [&str; 18] = [
+pub const RESERVED_TENANT_IDS: [&str; 19] = [
     "alert-rules",
     "alerts",
     "audit",
     "calculate-resources",
     "capacity",
+    "catalog",
     "costs",
     "deployment-status",
     "deployments",

@@ -3,7 +3,7 @@
 //! Reads are answered from memory and never wait for a writer; a write returns when it is on disk.
 
 use crate::Timestamp;
-use crate::alerts::{Alert, AlertEvent};
+use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};
 use crate::audit::AuditEntry;
 use crate::catalog::Edition;
 use crate::damage::Damage;
@@ -233,6 +233,23 @@ pub struct ProgressUpdate {
     pub audit: Option<AuditEntry>,
 }
 
+/// Filters of alerts; newest first.
+#[derive(Clone, Debug, Default)]
+pub struct AlertQuery {
+    /// Of this tenant.
+    pub tenant_id: Option<TenantId>,
+    /// With this severity now (when resolved: last).
+    pub severity: Option<Severity>,
+    /// About one of these; empty means all.
+    pub subjects: Vec<AlertSubject>,
+    /// Open ones, or resolved ones.
+    pub open: Option<bool>,
+    /// Entries to leave out first.
+    pub skip: usize,
+    /// Entries at most.
+    pub limit: usize,
+}
+
 /// Filters of the audit trail; newest first.
 #[derive(Clone, Debug, Default)]
 pub struct AuditQuery {
@@ -358,14 +375,8 @@ pub trait TenantStore: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Open alerts of a tenant, oldest first, from memory.
     fn open_alerts(&self, id: &TenantId) -> Vec<Arc<Alert>>;
-    /// Alerts of a tenant, newest first: page and total count.
-    async fn alerts(
-        &self,
-        id: &TenantId,
-        open_only: bool,
-        skip: usize,
-        limit: usize,
-    ) -> Result<(Vec<Alert>, usize), StoreError>;
+    /// Alerts, newest first: page and total count.
+    async fn alerts(&self, query: AlertQuery) -> Result<(Vec<Alert>, usize), StoreError>;
     /// Changes of a tenant's alerts after the opening of `since`, oldest first; every kept change
     /// where `since` is unknown.
     async fn alert_events_since(&self, id: &TenantId, since: &AlertId)

@@ -7,6 +7,7 @@ import type * as models from './models.js';
 import type {
   AlertFilter,
   AlertSubscribeOptions,
+  AllAlertsFilter,
   AuditFilter,
   ChangeOptions,
   CreateOptions,
@@ -238,6 +239,14 @@ export class ECPClient {
       const list = await this.listAlerts(tenantId, { ...query, ...page }, options);
       return { entries: list.alerts, more: list.pagination.has_more };
     });
+  }
+
+  /** Lists the alerts of all tenants, newest first. */
+  listAllAlerts(
+    { tenantId, ...query }: AllAlertsFilter & PageOptions = {},
+    options?: RequestOptions,
+  ): Promise<models.AllAlerts> {
+    return this.#get('/alerts', { tenant_id: tenantId, ...query }, options);
   }
 
   getSystemMetrics(options?: RequestOptions): Promise<models.SystemMetrics> {

@@ -22,6 +22,7 @@ export type Sample = Schemas['SampleIn'];
 export type Accepted = Schemas['AcceptedOut'];
 export type Alert = Schemas['AlertOut'];
 export type AlertList = Schemas['AlertListOut'];
+export type AllAlerts = Schemas['AllAlertsOut'];
 export type Overview = Schemas['OverviewOut'];
 export type Capacity = Schemas['CapacityOut'];
 export type SystemMetrics = Schemas['SystemMetricsOut'];

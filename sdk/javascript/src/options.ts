@@ -26,6 +26,13 @@ export type TenantExpansion = 'metrics' | 'alerts' | 'cost' | 'failure';
 export interface AlertFilter {
   status?: 'open' | 'resolved' | 'all' | undefined;
 }
+/** Which alerts of all tenants; all that is given must hold. */
+export interface AllAlertsFilter extends AlertFilter {
+  /** A token for some tenants alone has to name one. */
+  tenantId?: string | undefined;
+  severity?: 'warning' | 'critical' | undefined;
+  type?: 'resource_usage' | 'performance' | 'availability' | undefined;
+}
 /** Which entries of the audit trail; all that is given must hold. */
 export interface AuditFilter {
   tenantId?: string | undefined;

@@ -66,6 +66,11 @@ const calls = {
     ['tenant_id', 'status', ...page],
     (client, { tenant_id, ...query }, options) => client.listAlerts(tenant_id, query, options),
   ],
+  list_all_alerts: [
+    ['tenant_id', 'severity', 'type', 'status', ...page],
+    (client, { tenant_id, ...query }, options) =>
+      client.listAllAlerts({ tenantId: tenant_id, ...query }, options),
+  ],
   get_overview: [[], (client, args, options) => client.getOverview(options)],
   get_capacity: [['body'], (client, args, options) => client.getCapacity(args.body, options)],
   get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],

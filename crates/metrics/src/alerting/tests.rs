@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::World;
 use ecp_core::alerts::Severity;
 use ecp_core::metrics::Metric;
+use ecp_core::ports::AlertQuery;
 use ecp_core::tenant::TenantStatus::{Pending, Running};
 
 /// Saturday, 20 January 2024, 12:34:56 UTC.
@@ -11,6 +12,11 @@ const MINUTE_MS: i64 = 60 * SECOND_MS;
 
 fn engine(world: &World) -> AlertEngine {
     AlertEngine::new(world.store.clone(), world.clock.clone())
+}
+
+/// All alerts of a tenant.
+fn all_of(tenant: &Tenant) -> AlertQuery {
+    AlertQuery { tenant_id: Some(tenant.id.clone()), limit: 9, ..Default::default() }
 }
 
 fn sample(timestamp_ms: i64, metric: Metric, value: f64) -> Sample {
@@ -49,7 +55,7 @@ async fn an_alert_opens_moves_and_resolves_as_samples_arrive() {
         [(Opened, Warning, 85.2), (Raised, Critical, 96.0), (Resolved, Critical, 70.0)]
     );
     assert!(world.store.open_alerts(&tenant.id).is_empty());
-    let (alerts, _) = world.store.alerts(&tenant.id, false, 0, 9).await.expect("answers");
+    let (alerts, _) = world.store.alerts(all_of(&tenant)).await.expect("answers");
     assert_eq!(to_millis(alerts[0].opened_at), NOW_MS + 5 * SECOND_MS, "an alert has its sample's time");
 }
 
@@ -323,7 +329,7 @@ async fn alerts_about_made_up_load_go_with_it() {
     engine.record_waiting().await.expect("records");
     let open = world.store.open_alerts(&tenant.id);
     assert_eq!((open.len(), open[0].severity), (1, Severity::Critical));
-    let (_, total) = world.store.alerts(&tenant.id, false, 0, 9).await.expect("answers");
+    let (_, total) = world.store.alerts(all_of(&tenant)).await.expect("answers");
     assert_eq!(total, 1, "the alert about made-up load is gone");
     engine.samples_stored(&tenant.key(), SampleSource::Client, &[cpu(NOW_MS, 98.0)]);
     assert_eq!(engine.waiting.lock().len(), 0);

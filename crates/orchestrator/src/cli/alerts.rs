@@ -1,4 +1,4 @@
-//! `ecp alerts`: a tenant's alerts, listed or followed.
+//! `ecp alerts`: alerts of one tenant or of all, listed or followed.
 
 use super::Client;
 use super::connection::{Call, tenant_path};
@@ -14,11 +14,18 @@ use std::ops::ControlFlow;
 /// Which alerts.
 #[derive(Args)]
 pub(super) struct Alerts {
-    /// Whose.
-    tenant_id: String,
+    /// Whose; left out, of all tenants.
+    #[arg(required_if_eq("follow", "true"))]
+    tenant_id: Option<String>,
     /// open, resolved or all (default).
     #[arg(long, conflicts_with = "follow")]
     status: Option<String>,
+    /// Without a tenant: warning or critical.
+    #[arg(long, conflicts_with = "tenant_id")]
+    severity: Option<String>,
+    /// Without a tenant: resource_usage, performance or availability.
+    #[arg(long = "type", conflicts_with = "tenant_id", value_name = "TYPE")]
+    kind: Option<String>,
     /// Shows the open ones, then each change, until it is stopped.
     #[arg(long)]
     follow: bool,
@@ -33,8 +40,8 @@ pub(super) struct Alerts {
 impl Alerts {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         let connection = client.options.connect()?;
-        if self.follow {
-            let stream = Stream::alerts(&self.tenant_id, self.since);
+        if let (true, Some(tenant_id)) = (self.follow, &self.tenant_id) {
+            let stream = Stream::alerts(tenant_id, self.since);
             return client
                 .follow(&connection, stream, |frame| {
                     client.output.frame(frame, line)?;
@@ -43,7 +50,10 @@ impl Alerts {
                 .await;
         }
         let call = |skip: Option<usize>| {
-            Call::get(tenant_path(&self.tenant_id, "/alerts"))
+            let path = self.tenant_id.as_ref().map(|id| tenant_path(id, "/alerts"));
+            Call::get(path.unwrap_or_else(|| "/alerts".to_owned()))
+                .query("severity", self.severity.as_ref())
+                .query("type", self.kind.as_ref())
                 .query("status", self.status.as_ref())
                 .query("skip", skip)
         };
@@ -54,10 +64,11 @@ impl Alerts {
 
 fn table(list: &Value, place: &str) -> String {
     let mut table =
-        Table::new(["ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"]);
+        Table::new(["TENANT", "ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"]);
     for alert in entries(list, "alerts") {
         let text = |name: &str| Cell::from(text_of(&alert[name]));
         table.row([
+            text("tenant_id"),
             text("alert_id"),
             Cell::status(&text_of(&alert["severity"])),
             text("state"),

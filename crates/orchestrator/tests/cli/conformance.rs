@@ -330,6 +330,16 @@ fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String) {
         "update_tenant" => say(&format!("tenants update {tenant} -f -")),
         "delete_tenant" => say(&format!("tenants delete {tenant}")),
         "calculate_resources" => say("size -f - --remote"),
+        "list_all_alerts" => {
+            say("alerts");
+            flags.extend([
+                ("severity", "--severity"),
+                ("type", "--type"),
+                ("status", "--status"),
+                ("skip", "--skip"),
+                ("limit", "--limit"),
+            ]);
+        }
         "get_overview" => say("overview"),
         "get_capacity" => say("capacity -f -"),
         "validate_manifest" => say("validate -f - --remote"),

@@ -45,7 +45,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 27] = [
+const RULES: [Rule; 28] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -55,6 +55,7 @@ const RULES: [Rule; 27] = [
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/monitoring", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/{tenant_id}/monitoring", OPERATOR, TENANT, 422),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/alerts", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/alerts", VIEWER, TENANT, 200),
     rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
     rule(Method::GET, "/api/v1/overview", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/capacity", VIEWER, Outside::WholeCluster, 200),
@@ -87,11 +88,16 @@ const fn rule(
 }
 
 impl Rule {
+    /// The path that means a tenant; some name it in the query.
+    fn path_of(&self, tenant_id: &str) -> String {
+        let path = self.path.replace("{tenant_id}", tenant_id);
+        let names_in_query = ["/api/v1/audit", "/api/v1/alerts"].contains(&self.path);
+        if names_in_query { format!("{path}?tenant_id={tenant_id}") } else { path }
+    }
+
     /// A request that means the contract's tenant and would change nothing.
     async fn send(&self, client: &Client, deployment_id: &str) -> Reply {
-        let path =
-            self.path.replace("{tenant_id}", "my-ai-service").replace("{deployment_id}", deployment_id);
-        let path = if self.path == "/api/v1/audit" { path + "?tenant_id=my-ai-service" } else { path };
+        let path = self.path_of("my-ai-service").replace("{deployment_id}", deployment_id);
         let mut request = client.request(self.method.clone(), &path);
         if self.method != Method::GET {
             let body = match self.path {
@@ -234,7 +240,7 @@ async fn a_tenant_outside_the_list_answers_exactly_like_one_that_does_not_exist(
     let client = world.client("other", Role::Admin, Some(&["another"]));
     for rule in RULES.iter().filter(|rule| rule.outside == TENANT) {
         let mut hidden = world.send(rule, &client).await.json();
-        let path = rule.path.replace("{tenant_id}", "another");
+        let path = rule.path_of("another");
         let request = client.request(rule.method.clone(), &path).header("if-match", "\"0\"");
         let body = match rule.path {
             "/api/v1/catalog/rollout" => json!({"tenants": ["another"]}),
@@ -437,4 +443,13 @@ async fn a_websocket_takes_its_token_from_the_header_the_protocol_or_the_query()
     // A query parameter opens no other path.
     let rest = format!("/api/v1/tenants/?access_token={token}");
     world.server.client().get(&rest).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_listed_token_asks_for_the_alerts_of_one_of_its_tenants() {
+    let world = World::new().await;
+    let listed = world.client("listed-alerts", Role::Viewer, Some(&["my-ai-service"]));
+    let all = listed.get("/api/v1/alerts").await.expect(403);
+    assert_eq!(all.error_code(), "FORBIDDEN");
+    listed.get("/api/v1/alerts?tenant_id=my-ai-service").await.expect(200);
 }

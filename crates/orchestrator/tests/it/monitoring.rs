@@ -245,3 +245,37 @@ async fn an_alert_opens_once_resolves_and_is_listed() {
     assert!(wrong.text.contains("'open'"), "{}", wrong.text);
     client.get("/api/v1/tenants/none/alerts").await.expect(404);
 }
+
+#[tokio::test]
+async fn alerts_of_all_tenants_are_listed_and_filtered() {
+    let server = server().await;
+    let client = server.client();
+    let other =
+        json!({"tenant_id": "other", "name": "o", "preset": "micro", "service_requirements": {"chatbot": 5}});
+    server.create(&other).await;
+    send(&server, json!({"metrics": {"cpu": 97, "error_rate": 2}})).await;
+    client.post("/api/v1/tenants/other/monitoring", &json!({"metrics": {"cpu": 85}})).await.expect(201);
+    let list = async |query: &str| client.get(&format!("/api/v1/alerts{query}")).await.expect(200).json();
+    until(async || list("").await, |body| body["total_count"] == 3).await;
+    let found = async |query: &str| {
+        let body = list(query).await;
+        let alerts = body["alerts"].as_array().expect("alerts").iter();
+        let mut told: Vec<String> = alerts
+            .map(|alert| format!("{}/{}", alert["tenant_id"], alert["metric"]).replace('"', ""))
+            .collect();
+        told.sort();
+        assert_eq!(body["total_count"], told.len(), "{body}");
+        told.join(" ")
+    };
+    assert_eq!(found("?status=open").await, "my-ai-service/cpu my-ai-service/error_rate other/cpu");
+    assert_eq!(found("?severity=critical").await, "my-ai-service/cpu");
+    assert_eq!(found("?type=performance").await, "my-ai-service/error_rate");
+    assert_eq!(found("?tenant_id=other&severity=warning&type=resource_usage").await, "other/cpu");
+    assert_eq!(found("?status=resolved").await, "");
+    assert_eq!(list("?limit=2").await["pagination"], json!({"skip": 0, "limit": 2, "has_more": true}));
+    client.get("/api/v1/alerts?tenant_id=none").await.expect(404);
+    let wrong = client.get("/api/v1/alerts?severity=critcal&type=x&status=opened").await.expect(422);
+    assert_eq!(wrong.json()["error"]["details"]["fields"].as_array().map(Vec::len), Some(3));
+    assert!(wrong.text.contains("'critical'"), "{}", wrong.text);
+    assert_eq!(client.real().get("/api/v1/alerts").await.expect(200).json()["total_count"], 0);
+}

@@ -6,8 +6,9 @@ use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::ids::{AlertId, TenantId, TenantKey};
-use ecp_core::ports::StoreError;
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use ecp_core::ports::{AlertQuery, StoreError};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, Transaction, params, params_from_iter};
 
 /// Newest changes kept for each tenant, and as many resolved alerts; older ones give way.
 pub const ALERT_CHANGES_KEPT: u64 = 1_000;
@@ -131,23 +132,49 @@ fn forget_oldest(
 pub(super) fn page(
     connection: &Connection,
     damage: &DamageLog,
-    id: &TenantId,
-    open_only: bool,
-    skip: usize,
-    limit: usize,
+    query: &AlertQuery,
 ) -> Result<(Vec<Alert>, usize), WorkError> {
+    // Only what is asked for is in the statement, so that each filter finds its index.
+    let mut conditions: Vec<String> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    let mut condition = |sql: &str, value: Value| {
+        values.push(value);
+        conditions.push(sql.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(id) = &query.tenant_id {
+        condition("tenant_id = ?", id.as_str().to_owned().into());
+    }
+    if let Some(open) = query.open {
+        // With the number in the statement its partial index can be used.
+        condition(if open { "resolved = 0 AND ? = 0" } else { "resolved = 1 AND ? = 0" }, 0.into());
+    }
+    if let Some(severity) = query.severity {
+        condition(&field("severity"), severity.as_str().to_owned().into());
+    }
+    if !query.subjects.is_empty() {
+        let names = to_document(&query.subjects)?;
+        condition(
+            "CASE WHEN json_valid(document) THEN document ->> 'subject' END IN (SELECT value FROM json_each(?))",
+            names.into(),
+        );
+    }
+    let filter =
+        if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
     let total = connection
-        .prepare_cached("SELECT count(*) FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2")?
-        .query_row(params![id.as_str(), !open_only], |row| rows::natural(row, 0))?;
-    let alerts = rows::readable(
-        connection,
-        damage,
-        "alerts",
-        "SELECT document, id, tenant_id FROM alerts WHERE tenant_id = ?1 AND resolved <= ?2
-         ORDER BY number DESC LIMIT ?3 OFFSET ?4",
-        params![id.as_str(), !open_only, rows::size(limit), rows::size(skip)],
-    )?;
+        .prepare_cached(&format!("SELECT count(*) FROM alerts {filter}"))?
+        .query_row(params_from_iter(&values), |row| rows::natural(row, 0))?;
+    let (limit, skip) = (values.len() + 1, values.len() + 2);
+    let sql = format!(
+        "SELECT document, id, tenant_id FROM alerts {filter} ORDER BY number DESC LIMIT ?{limit} OFFSET ?{skip}"
+    );
+    values.extend([rows::size(query.limit).into(), rows::size(query.skip).into()]);
+    let alerts = rows::readable(connection, damage, "alerts", &sql, params_from_iter(&values))?;
     Ok((alerts, total as usize))
+}
+
+/// A field of a document that may be none is this value.
+fn field(name: &str) -> String {
+    format!("CASE WHEN json_valid(document) THEN document ->> '{name}' END = ?")
 }
 
 /// The number of an alert's opening, where it is kept.

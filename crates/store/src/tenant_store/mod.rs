@@ -27,8 +27,8 @@ use ecp_core::deployment::Deployment;
 use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
 use ecp_core::manifest::{ManifestDigest, PinnedManifest};
 use ecp_core::ports::{
-    AuditQuery, Clock, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError, TenantChange,
-    TenantStore, WorkItem,
+    AlertQuery, AuditQuery, Clock, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError,
+    TenantChange, TenantStore, WorkItem,
 };
 use ecp_core::revision::{NewRevision, Revisions};
 use ecp_core::tenant::{Tenant, TenantSecrets};
@@ -259,19 +259,9 @@ impl TenantStore for SqliteStore {
         self.shared.index.read().entry(id).map_or_else(Vec::new, |entry| entry.open_alerts.clone())
     }
 
-    async fn alerts(
-        &self,
-        id: &TenantId,
-        open_only: bool,
-        skip: usize,
-        limit: usize,
-    ) -> Result<(Vec<Alert>, usize), StoreError> {
-        let id = id.clone();
+    async fn alerts(&self, query: AlertQuery) -> Result<(Vec<Alert>, usize), StoreError> {
         let damage = self.shared.damage.clone();
-        self.read("listing alerts", move |connection| {
-            alerts::page(connection, &damage, &id, open_only, skip, limit)
-        })
-        .await
+        self.read("listing alerts", move |connection| alerts::page(connection, &damage, &query)).await
     }
 
     async fn alert_events_since(

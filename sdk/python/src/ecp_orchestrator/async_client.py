@@ -266,6 +266,29 @@ class AsyncECPClient:
         path = calls.tenant_path(tenant_id, "/alerts")
         return self._pages(calls.get(path, status=status), "alerts", limit, options)
 
+    async def list_all_alerts(
+        self,
+        *,
+        tenant_id: Optional[str] = None,
+        severity: Optional[str] = None,
+        type: Optional[str] = None,
+        status: Optional[str] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.AllAlerts:
+        """Lists the alerts of all tenants, newest first; a token for some tenants alone has to name one."""
+        call = calls.get(
+            "/alerts",
+            tenant_id=tenant_id,
+            severity=severity,
+            type=type,
+            status=status,
+            skip=skip,
+            limit=limit,
+        )
+        return await self._json(call, options)
+
     async def get_system_metrics(self, **options: Unpack[RequestOptions]) -> models.SystemMetrics:
         """What the cluster has, and how much of it is used."""
         return await self._json(calls.get("/monitoring/system"), options)

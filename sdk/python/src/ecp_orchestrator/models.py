@@ -7,6 +7,7 @@ from typing_extensions import NotRequired, TypedDict
 from ._generated import AcceptedOut as Accepted
 from ._generated import AlertListOut as AlertList
 from ._generated import AlertOut as Alert
+from ._generated import AllAlertsOut as AllAlerts
 from ._generated import AuditEntryOut as AuditEntry
 from ._generated import AuditListOut as AuditList
 from ._generated import CalculateResourcesIn as CalculateResourcesRequest
@@ -37,6 +38,7 @@ __all__ = [
     "Alert",
     "AlertFrame",
     "AlertList",
+    "AllAlerts",
     "AuditEntry",
     "AuditList",
     "CalculateResourcesRequest",

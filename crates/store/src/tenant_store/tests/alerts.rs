@@ -20,6 +20,12 @@ pub(super) fn alert(tenant: &str, id: &str) -> Alert {
     }
 }
 
+/// A tenant's alerts, all or the open ones.
+pub(super) fn of(id: &TenantId, open_only: bool, skip: usize, limit: usize) -> AlertQuery {
+    let open = open_only.then_some(true);
+    AlertQuery { tenant_id: Some(id.clone()), open, skip, limit, ..Default::default() }
+}
+
 fn opened(tenant: &str, id: &str) -> (AlertChange, Alert) {
     (AlertChange::Opened, alert(tenant, id))
 }
@@ -79,10 +85,10 @@ async fn alerts_are_paged_newest_first_and_can_be_open_ones_only() {
     let names = ["a1", "a2", "a3", "a4"];
     world.store.record_alerts(names.iter().map(|name| opened("acme", name)).collect()).await.unwrap();
     world.store.record_alerts(vec![resolved("acme", "a3")]).await.unwrap();
-    let (page, total) = world.store.alerts(&id, false, 1, 2).await.unwrap();
+    let (page, total) = world.store.alerts(of(&id, false, 1, 2)).await.unwrap();
     assert_eq!((ids(&page), total), (vec!["a3", "a2"], 4));
     assert!(page[0].resolved_at.is_some());
-    let (page, total) = world.store.alerts(&id, true, 0, 9).await.unwrap();
+    let (page, total) = world.store.alerts(of(&id, true, 0, 9)).await.unwrap();
     assert_eq!((ids(&page), total), (vec!["a4", "a2", "a1"], 3));
 }
 
@@ -151,7 +157,7 @@ async fn clearing_forgets_alerts_and_the_numbers_go_on() {
     world.store.record_alerts(vec![opened("acme", "a1"), opened("acme", "a2")]).await.unwrap();
     world.store.clear_alerts(&world.store.tenant(&id).unwrap().key()).await.unwrap();
     assert!(world.store.open_alerts(&id).is_empty());
-    assert_eq!(world.store.alerts(&id, false, 0, 9).await.unwrap(), (Vec::new(), 0));
+    assert_eq!(world.store.alerts(of(&id, false, 0, 9)).await.unwrap(), (Vec::new(), 0));
     assert!(world.store.alert_events_after(&id, 0).await.unwrap().is_empty());
     let world = world.reopen();
     world.store.record_alerts(vec![opened("acme", "a3")]).await.unwrap();
@@ -173,7 +179,37 @@ async fn the_oldest_changes_and_resolved_alerts_give_way_and_open_ones_stay() {
     let events = world.store.alert_events_since(&id, &AlertId::from_text("open")).await.unwrap();
     assert_eq!(events.len(), kept);
     assert_eq!(events.last().unwrap().seq, 2 * (kept as u64 + 10) + 1);
-    let (open, total) = world.store.alerts(&id, true, 0, 9).await.unwrap();
+    let (open, total) = world.store.alerts(of(&id, true, 0, 9)).await.unwrap();
     assert_eq!((ids(&open), total), (vec!["open"], 1));
-    assert_eq!(world.store.alerts(&id, false, 0, 0).await.unwrap().1, kept + 1);
+    assert_eq!(world.store.alerts(of(&id, false, 0, 0)).await.unwrap().1, kept + 1);
+}
+
+#[tokio::test]
+async fn alerts_of_all_tenants_are_filtered_and_paged_newest_first() {
+    let world = World::new();
+    for id in ["acme", "beta"] {
+        world.create(id).await;
+    }
+    let about = |(change, alert): (AlertChange, Alert), subject| (change, Alert { subject, ..alert });
+    let changes = vec![
+        opened("acme", "a1"),
+        about(raised("beta", "b1"), AlertSubject::ErrorRate),
+        resolved("acme", "a2"),
+        about(opened("beta", "b2"), AlertSubject::NoSamples),
+    ];
+    world.store.record_alerts(changes).await.unwrap();
+    let found = async |query: AlertQuery| {
+        let (page, total) = world.store.alerts(AlertQuery { limit: 2, ..query }).await.unwrap();
+        (ids(&page).join(" "), total)
+    };
+    let all = AlertQuery::default;
+    assert_eq!(found(all()).await, ("b2 a2".to_owned(), 4));
+    assert_eq!(found(AlertQuery { skip: 2, ..all() }).await, ("b1 a1".to_owned(), 4));
+    assert_eq!(found(AlertQuery { open: Some(true), ..all() }).await, ("b2 b1".to_owned(), 3));
+    assert_eq!(found(AlertQuery { open: Some(false), ..all() }).await, ("a2".to_owned(), 1));
+    assert_eq!(found(AlertQuery { severity: Some(Severity::Critical), ..all() }).await, ("b1".to_owned(), 1));
+    let subjects = AlertSubject::of_kind("performance");
+    assert_eq!(found(AlertQuery { subjects, ..all() }).await, ("b1".to_owned(), 1));
+    let tenant_id = Some(tenant_id("acme"));
+    assert_eq!(found(AlertQuery { tenant_id, open: Some(true), ..all() }).await, ("a1".to_owned(), 1));
 }

@@ -201,7 +201,7 @@ async fn round_trip(
     prop_assert_eq!(&*store.deployment(&deployment.id).unwrap(), &deployment);
     prop_assert_eq!(store.tenant_secrets(&id).await.unwrap(), given.secrets);
     let open = store.open_alerts(&id);
-    let (listed, _) = store.alerts(&id, false, 0, 9).await.unwrap();
+    let (listed, _) = store.alerts(super::alerts::of(&id, false, 0, 9)).await.unwrap();
     let events = store.alert_events_after(&id, 0).await.unwrap();
     for kept in [&*open[0], &listed[0], &events[0].alert] {
         let alert = &opened.1;
@@ -279,7 +279,7 @@ async fn a_damaged_row_of_any_table_is_set_aside_named_and_stops_nobody_else() {
         assert!(store.tenant(&beta).is_some());
         assert!(store.deployment(&store.tenant(&beta).unwrap().deployment_id).is_some());
         store.tenant_secrets(&beta).await.unwrap();
-        assert_eq!(store.alerts(&beta, false, 0, 9).await.unwrap().0.len(), 1);
+        assert_eq!(store.alerts(super::alerts::of(&beta, false, 0, 9)).await.unwrap().0.len(), 1);
         assert_eq!(store.lease_work(world.clock.now(), 9).await.unwrap().len(), 2, "{table}");
         world.create("coda").await;
         world.change("beta", DeploymentKind::Update).await.unwrap();
@@ -288,7 +288,7 @@ async fn a_damaged_row_of_any_table_is_set_aside_named_and_stops_nobody_else() {
             let _ = store.deployment(&tenant.deployment_id);
         }
         let _ = store.tenant_secrets(&acme).await;
-        store.alerts(&acme, false, 0, 9).await.unwrap();
+        store.alerts(super::alerts::of(&acme, false, 0, 9)).await.unwrap();
         store.alert_events_after(&acme, 0).await.unwrap();
         store.revisions(&acme).await.unwrap();
         let damage = store.damage();
