@@ -114,6 +114,26 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	}) (any, error) {
 		return c.ListAllAlertsContext(ctx, &AllAlertsFilter{in.TenantID, in.Severity, in.Type, in.Status, in.Skip, in.Limit})
 	}),
+	"list_deployments": with(func(ctx context.Context, c *Client, in historyArguments) (any, error) {
+		return c.ListDeploymentsContext(ctx, in.TenantID, &in.DeploymentFilter)
+	}),
+	"iterate_deployments": with(func(ctx context.Context, c *Client, in historyArguments) (any, error) {
+		return collect(c.AllDeployments(ctx, in.TenantID, &in.DeploymentFilter))
+	}),
+	"roll_back_tenant": with(func(ctx context.Context, c *Client, in struct {
+		tenantArguments
+		Body RollbackRequest `json:"body"`
+	}) (any, error) {
+		return c.RollBackTenantContext(ctx, in.TenantID, &in.Body)
+	}),
+	"get_catalog_diff": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
+		return c.GetCatalogDiffContext(ctx)
+	}),
+	"roll_out_catalog": with(func(ctx context.Context, c *Client, in struct {
+		Body CatalogRolloutRequest `json:"body"`
+	}) (any, error) {
+		return c.RollOutCatalogContext(ctx, &in.Body)
+	}),
 	"get_overview": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
 		return c.GetOverviewContext(ctx)
 	}),
@@ -185,6 +205,11 @@ func (a listArguments) tenants() *TenantFilter {
 type alertArguments struct {
 	tenantArguments
 	AlertFilter
+}
+
+type historyArguments struct {
+	tenantArguments
+	DeploymentFilter
 }
 
 type auditArguments struct {

@@ -162,6 +162,8 @@ type Health struct {
 	// For readiness: whether the cluster of real mode answers, ok, not_configured, or unreachable with the
 	// reason. One that does not answer leaves the server ready: reads and demo mode need no cluster.
 	Kubernetes string `json:"kubernetes,omitempty"`
+	// For readiness: whether the tenants of real mode are as the catalog has them, ok, or how many are not.
+	Catalog string `json:"catalog,omitempty"`
 }
 
 // DeploymentFrame is the state of a roll-out or deletion at one moment.

@@ -73,6 +73,30 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.ListAllAlertsContext(ctx, &AllAlertsFilter{"a", "critical", "performance", "open", 1, 2}, o...)
 		return err
 	},
+	"list_deployments": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListDeploymentsContext(ctx, "a b", &DeploymentFilter{1, 2}, o...)
+		return err
+	},
+	"roll_back_tenant": func(ctx context.Context, c *Client, o ...CallOption) error {
+		options := []RollbackOption{WithIfMatch("*")}
+		for _, option := range o {
+			options = append(options, option)
+		}
+		_, err := c.RollBackTenantContext(ctx, "a b", nil, options...)
+		return err
+	},
+	"get_catalog_diff": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetCatalogDiffContext(ctx, o...)
+		return err
+	},
+	"compare_catalog": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.CompareCatalogContext(ctx, &CatalogRequest{}, o...)
+		return err
+	},
+	"roll_out_catalog": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.RollOutCatalogContext(ctx, nil, o...)
+		return err
+	},
 	"get_overview": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.GetOverviewContext(ctx, o...)
 		return err

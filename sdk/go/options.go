@@ -14,6 +14,7 @@ type CallOption interface {
 	CreateOption
 	UpdateOption
 	DeleteOption
+	RollbackOption
 	applyCall(*call)
 }
 
@@ -26,10 +27,14 @@ type UpdateOption interface{ applyUpdate(*call) }
 // DeleteOption fits DeleteTenantContext and PreviewDeleteTenantContext.
 type DeleteOption interface{ applyDelete(*call) }
 
-// ChangeOption fits updates and deletions.
+// RollbackOption fits RollBackTenantContext.
+type RollbackOption interface{ applyRollback(*call) }
+
+// ChangeOption fits updates, deletions and rollbacks.
 type ChangeOption interface {
 	UpdateOption
 	DeleteOption
+	RollbackOption
 }
 
 // Response is the answer as HTTP brought it.
@@ -93,15 +98,17 @@ type (
 	changeOption func(*call)
 )
 
-func (o callOption) applyCall(call *call)     { o(call) }
-func (o callOption) applyCreate(call *call)   { o(call) }
-func (o callOption) applyUpdate(call *call)   { o(call) }
-func (o callOption) applyDelete(call *call)   { o(call) }
-func (o createOption) applyCreate(call *call) { o(call) }
-func (o updateOption) applyUpdate(call *call) { o(call) }
-func (o deleteOption) applyDelete(call *call) { o(call) }
-func (o changeOption) applyUpdate(call *call) { o(call) }
-func (o changeOption) applyDelete(call *call) { o(call) }
+func (o callOption) applyCall(call *call)       { o(call) }
+func (o callOption) applyCreate(call *call)     { o(call) }
+func (o callOption) applyUpdate(call *call)     { o(call) }
+func (o callOption) applyDelete(call *call)     { o(call) }
+func (o callOption) applyRollback(call *call)   { o(call) }
+func (o createOption) applyCreate(call *call)   { o(call) }
+func (o updateOption) applyUpdate(call *call)   { o(call) }
+func (o deleteOption) applyDelete(call *call)   { o(call) }
+func (o changeOption) applyUpdate(call *call)   { o(call) }
+func (o changeOption) applyDelete(call *call)   { o(call) }
+func (o changeOption) applyRollback(call *call) { o(call) }
 
 // call is one operation, as its method describes it.
 type call struct {

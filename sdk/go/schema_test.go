@@ -29,6 +29,11 @@ var models = map[string]any{
 	"SystemMetricsOut": SystemMetrics{}, "TenantListOut": TenantList{}, "TenantOut": Tenant{},
 	"TenantServiceOut": TenantService{}, "TenantSummaryOut": TenantSummary{}, "TimeRangeOut": TimeRange{},
 	"UpdateTenantIn": TenantUpdate{}, "UtilizationOut": Utilization{}, "ValidateManifestIn": ValidateManifestRequest{},
+	"DeploymentListOut": DeploymentList{}, "DeploymentEntryOut": DeploymentEntry{}, "SpecChangeOut": SpecChange{},
+	"RollbackIn": RollbackRequest{}, "CatalogDiffOut": CatalogDiff{}, "CatalogRolloutOut": CatalogRollout{},
+	"TenantDiffOut": TenantDiff{}, "ImmutableFieldOut": ImmutableField{}, "CatalogIn": CatalogRequest{},
+	"CatalogRolloutIn": CatalogRolloutRequest{}, "StartedRolloutOut": StartedRollout{},
+	"StartedTenantOut": StartedTenant{}, "RefusedTenantOut": RefusedTenant{},
 	"ValidationOut": Validation{}, "WarningOut": Warning{}, "OverviewOut": Overview{}, "TotalsOut": Totals{},
 	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "HeadroomOut": Headroom{},
 	"WithoutNodeOut": WithoutNode{}, "LiveMetricsOut": LiveMetrics{}, "LiveAlertsOut": LiveAlerts{}, "LiveCostOut": LiveCost{},
@@ -134,6 +139,8 @@ func fits(s schema, kind reflect.Type) string {
 	}
 	good := false
 	switch typeName(s.Type) {
+	case "":
+		good = kind.Kind() == reflect.Interface
 	case "string":
 		good = kind.Kind() == reflect.String || kind == reflect.TypeFor[time.Time]()
 	case "boolean":

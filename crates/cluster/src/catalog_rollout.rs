@@ -67,6 +67,8 @@ pub(crate) struct Memory {
     told: Option<CatalogStatus>,
     /// Tenants that could not be begun, and are not tried again before the next round.
     put_off: HashSet<TenantId>,
+    /// Of which of them that was said, so that it is said once.
+    put_off_told: HashSet<TenantId>,
 }
 
 impl CatalogRollout {
@@ -260,7 +262,10 @@ impl CatalogRollout {
             return Ok(false);
         }
         match self.tenancy.roll_out_catalog(&self.caller(Some(order)), id).await {
-            Ok(Some(_)) => status.under_way.push(id.clone()),
+            Ok(Some(_)) => {
+                memory.put_off_told.remove(id);
+                status.under_way.push(id.clone());
+            }
             Ok(None) => {}
             Err(TenancyError::Store(
                 StoreError::TenantNotFound(_)
@@ -271,8 +276,10 @@ impl CatalogRollout {
                 return Err(error);
             }
             Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(error, tenant.id = %id, "the catalog can not be rolled out to a tenant now");
+                if memory.put_off_told.insert(id.clone()) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, tenant.id = %id, "the catalog can not be rolled out to a tenant now; it is tried again");
+                }
                 memory.put_off.insert(id.clone());
                 return Ok(false);
             }

@@ -253,6 +253,61 @@ export class ECPClient {
     return this.#get('/monitoring/system', {}, options);
   }
 
+  /** What was done to a tenant, newest first: who, when, what changed and how it ended. */
+  listDeployments(
+    tenantId: string,
+    query: PageOptions = {},
+    options?: RequestOptions,
+  ): Promise<models.DeploymentList> {
+    return this.#get(tenantPath(tenantId, 'deployments'), { ...query }, options);
+  }
+
+  /** All that was done to a tenant, page by page. */
+  iterateDeployments(
+    tenantId: string,
+    query: { limit?: number } = {},
+    options?: RequestOptions,
+  ): AsyncGenerator<models.DeploymentEntry> {
+    return pages(query.limit, async (page) => {
+      const list = await this.listDeployments(tenantId, { ...query, ...page }, options);
+      return { entries: list.deployments, more: list.pagination.has_more };
+    });
+  }
+
+  /** Goes back to a deployment that ran whole, or to the last that did and is not what runs now. */
+  rollBackTenant(
+    tenantId: string,
+    to: models.RollbackRequest = {},
+    { ifMatch, ...options }: ChangeOptions = {},
+  ): Promise<models.Tenant> {
+    return this.#json({
+      method: 'POST',
+      path: tenantPath(tenantId, 'rollback'),
+      body: to,
+      headers: { 'if-match': ifMatch },
+      repeatable: false,
+      options,
+    });
+  }
+
+  /** What the server's catalog would change of tenants that run with another one. */
+  getCatalogDiff(options?: RequestOptions): Promise<models.CatalogDiff> {
+    return this.#get('/catalog/diff', {}, options);
+  }
+
+  /** What another catalog would change. */
+  compareCatalog(catalog: models.CatalogRequest, options?: RequestOptions): Promise<models.CatalogDiff> {
+    return this.#json({ method: 'POST', path: '/catalog/diff', body: catalog, repeatable: true, options });
+  }
+
+  /** Rolls the server's catalog out to the tenants that are named, or to all, a few at a time. */
+  rollOutCatalog(
+    to: models.CatalogRolloutRequest = {},
+    options?: RequestOptions,
+  ): Promise<models.StartedRollout> {
+    return this.#json({ method: 'POST', path: '/catalog/rollout', body: to, repeatable: false, options });
+  }
+
   /** Everything at a glance, and what somebody should look at now, worst first. */
   getOverview(options?: RequestOptions): Promise<models.Overview> {
     return this.#get('/overview', {}, options);

@@ -71,6 +71,18 @@ const calls = {
     (client, { tenant_id, ...query }, options) =>
       client.listAllAlerts({ tenantId: tenant_id, ...query }, options),
   ],
+  list_deployments: [
+    ['tenant_id', ...page],
+    (client, { tenant_id, ...query }, options) => client.listDeployments(tenant_id, query, options),
+  ],
+  roll_back_tenant: [
+    ['tenant_id', 'body', 'if_match'],
+    (client, args, options) =>
+      client.rollBackTenant(args.tenant_id, args.body, { ...options, ifMatch: args.if_match }),
+  ],
+  get_catalog_diff: [[], (client, args, options) => client.getCatalogDiff(options)],
+  compare_catalog: [['body'], (client, args, options) => client.compareCatalog(args.body, options)],
+  roll_out_catalog: [['body'], (client, args, options) => client.rollOutCatalog(args.body, options)],
   get_overview: [[], (client, args, options) => client.getOverview(options)],
   get_capacity: [['body'], (client, args, options) => client.getCapacity(args.body, options)],
   get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],
@@ -116,6 +128,10 @@ const built = {
   iterate_alerts: [
     ['tenant_id', 'status', 'limit'],
     (client, { tenant_id, ...query }, options) => all(client.iterateAlerts(tenant_id, query, options)),
+  ],
+  iterate_deployments: [
+    ['tenant_id', 'limit'],
+    (client, { tenant_id, ...query }, options) => all(client.iterateDeployments(tenant_id, query, options)),
   ],
   iterate_audit_entries: [
     [...auditFilter, 'limit'],

@@ -5,6 +5,7 @@
 mod access;
 mod deploying;
 mod outages;
+mod revisions;
 mod usage;
 
 use ecp_testkit::{Client, ControlPlane, Reply, TestServer};

@@ -119,6 +119,20 @@ def delete_tenant(
     )
 
 
+def roll_back_tenant(tenant_id: str, to: Optional[Mapping[str, Any]], if_match: Optional[str]) -> Call:
+    return Call(
+        "POST", tenant_path(tenant_id, "/rollback"), body=to or {}, headers={"If-Match": if_match}
+    )
+
+
+def compare_catalog(catalog: Mapping[str, Any]) -> Call:
+    return Call("POST", "/catalog/diff", body=catalog, repeatable=True)
+
+
+def roll_out_catalog(to: Optional[Mapping[str, Any]]) -> Call:
+    return Call("POST", "/catalog/rollout", body=to or {})
+
+
 def get_capacity(request: Mapping[str, Any]) -> Call:
     return Call("POST", "/capacity", body=request, repeatable=True)
 

@@ -290,6 +290,56 @@ class ECPClient:
         """What the cluster has, and how much of it is used."""
         return self._json(calls.get("/monitoring/system"), options)
 
+    def list_deployments(
+        self,
+        tenant_id: str,
+        *,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.DeploymentList:
+        """Lists what was done to a tenant, newest first: who, when, what changed and how it ended."""
+        call = calls.get(calls.tenant_path(tenant_id, "/deployments")).page(skip, limit)
+        return self._json(call, options)
+
+    def iterate_deployments(
+        self, tenant_id: str, *, limit: int = 100, **options: Unpack[RequestOptions]
+    ) -> Iterator[models.DeploymentEntry]:
+        """All that was done to a tenant, page by page."""
+        call = calls.get(calls.tenant_path(tenant_id, "/deployments"))
+        return self._pages(call, "deployments", limit, options)
+
+    def roll_back_tenant(
+        self,
+        tenant_id: str,
+        to: Union[models.RollbackRequest, Mapping[str, Any], None] = None,
+        *,
+        if_match: Optional[str] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.Tenant:
+        """Goes back to a deployment that ran whole, or to the last that did and is not what runs now."""
+        return self._json(calls.roll_back_tenant(tenant_id, to, if_match), options)
+
+    def get_catalog_diff(self, **options: Unpack[RequestOptions]) -> models.CatalogDiff:
+        """What the server's catalog would change of tenants that run with another one."""
+        return self._json(calls.get("/catalog/diff"), options)
+
+    def compare_catalog(
+        self,
+        catalog: Union[models.CatalogRequest, Mapping[str, Any]],
+        **options: Unpack[RequestOptions],
+    ) -> models.CatalogDiff:
+        """What another catalog would change."""
+        return self._json(calls.compare_catalog(catalog), options)
+
+    def roll_out_catalog(
+        self,
+        to: Union[models.CatalogRolloutRequest, Mapping[str, Any], None] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.StartedRollout:
+        """Rolls the server's catalog out to the tenants that are named, or to all, a few at a time."""
+        return self._json(calls.roll_out_catalog(to), options)
+
     def get_overview(self, **options: Unpack[RequestOptions]) -> models.Overview:
         """Everything at a glance, and what somebody should look at now, worst first."""
         return self._json(calls.get("/overview"), options)

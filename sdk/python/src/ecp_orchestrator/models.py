@@ -13,9 +13,14 @@ from ._generated import AuditListOut as AuditList
 from ._generated import CalculateResourcesIn as CalculateResourcesRequest
 from ._generated import CalculationOut as Calculation
 from ._generated import CapacityOut as Capacity
-from ._generated import CreatedTenantOut as CreatedTenant
+from ._generated import CatalogDiffOut as CatalogDiff
+from ._generated import CatalogIn as CatalogRequest
+from ._generated import CatalogRolloutIn as CatalogRolloutRequest
 from ._generated import CreateTenantIn as TenantRequest
+from ._generated import CreatedTenantOut as CreatedTenant
 from ._generated import DeletionOut as Deletion
+from ._generated import DeploymentEntryOut as DeploymentEntry
+from ._generated import DeploymentListOut as DeploymentList
 from ._generated import DeploymentStatusOut as DeploymentStatus
 from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
@@ -23,8 +28,10 @@ from ._generated import MetricsIn as Metrics
 from ._generated import MonitoringOut as Monitoring
 from ._generated import OverviewOut as Overview
 from ._generated import PreviewOut as Preview
+from ._generated import RollbackIn as RollbackRequest
 from ._generated import SampleIn as Sample
 from ._generated import SendMetricsIn as MetricsRequest
+from ._generated import StartedRolloutOut as StartedRollout
 from ._generated import SystemMetricsOut as SystemMetrics
 from ._generated import TenantListOut as TenantList
 from ._generated import TenantOut as Tenant
@@ -44,9 +51,14 @@ __all__ = [
     "CalculateResourcesRequest",
     "Calculation",
     "Capacity",
+    "CatalogDiff",
+    "CatalogRequest",
+    "CatalogRolloutRequest",
     "CreatedTenant",
     "Deletion",
+    "DeploymentEntry",
     "DeploymentFrame",
+    "DeploymentList",
     "DeploymentStatus",
     "Failure",
     "Health",
@@ -56,7 +68,9 @@ __all__ = [
     "MonitoringFrame",
     "Overview",
     "Preview",
+    "RollbackRequest",
     "Sample",
+    "StartedRollout",
     "SystemMetrics",
     "Tenant",
     "TenantList",
