@@ -291,6 +291,7 @@ fn answer_of(call: &str, ran: &Ran, at: &str) -> Value {
         "iterate_tenants" => answer["tenants"].clone(),
         "iterate_alerts" => answer["alerts"].clone(),
         "iterate_audit_entries" => answer["entries"].clone(),
+        "iterate_deployments" => answer["deployments"].clone(),
         _ => answer,
     }
 }
