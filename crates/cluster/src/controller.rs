@@ -18,7 +18,7 @@ mod tests;
 mod view;
 
 use deadlines::Deadlines;
-use ecp_core::audit::AuditEntry;
+use ecp_core::audit::{AuditEntry, Intent};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{ManifestDigest, Object};
@@ -103,6 +103,8 @@ struct Shared {
     manifests: Mutex<HashMap<TenantId, Unpinned>>,
     /// Objects of tenants in hand while a deployment rolls them out.
     rolling: Mutex<HashMap<TenantId, (DeploymentId, Arc<Vec<Object>>)>>,
+    /// Healing of tenants that was begun, where it is known; none where nothing is.
+    intents: Mutex<HashMap<TenantId, Option<Intent>>>,
     /// Who changes what the controller puts back.
     fights: Mutex<Fights>,
     /// Deadlines run while the cluster is seen.
@@ -156,7 +158,7 @@ impl Controller {
         options: ControllerOptions,
     ) -> Self {
         let (slots, manifests, rolling, fights) = Default::default();
-        let (deadlines, pause) = Default::default();
+        let (deadlines, pause, intents) = Default::default();
         let shared = Shared {
             mode,
             store,
@@ -168,6 +170,7 @@ impl Controller {
             manifests,
             rolling,
             fights,
+            intents,
             deadlines,
             pause,
         };

@@ -21,6 +21,18 @@ pub struct AuditEntry {
     pub before: Option<serde_json::Value>,
     /// State after, where there is one.
     pub after: Option<serde_json::Value>,
-    /// `accepted`, `completed`, `failed`.
+    /// `accepted`, `completed`, `failed`, `restored`, or [`BEGUN`].
     pub outcome: String,
+}
+
+/// The outcome of a deed that was written down before it was done and whose end is not known yet.
+pub const BEGUN: &str = "begun";
+
+/// An entry that was written down before its deed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Intent {
+    /// Where it is in the trail.
+    pub number: u64,
+    /// What it says so far.
+    pub entry: AuditEntry,
 }

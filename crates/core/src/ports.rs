@@ -4,7 +4,7 @@
 
 use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, Intent};
 use crate::catalog::Edition;
 use crate::damage::Damage;
 use crate::deployment::Deployment;
@@ -388,6 +388,20 @@ pub trait TenantStore: Send + Sync {
     /// Forgets a tenant's alerts and their changes (its synthetic load gave way to real samples).
     async fn clear_alerts(&self, key: &TenantKey) -> Result<(), StoreError>;
 
+    /// Writes down what is about to be done; it is on disk when this returns, so that no crash loses
+    /// the deed, and doing it again after one does not tell it twice.
+    async fn intend(&self, entry: AuditEntry) -> Result<Intent, StoreError>;
+    /// Says what came of it; what did not happen at all is taken back.
+    async fn settle(&self, number: u64, entry: Option<AuditEntry>) -> Result<(), StoreError>;
+    /// What was begun for a tenant and is not settled.
+    async fn intents(&self, id: &TenantId) -> Result<Vec<Intent>, StoreError>;
+    /// Forgets entries of the audit trail, and deployments that ended, from before these times; never a
+    /// tenant's newest deployment, nor a deed that is not settled. How many of each went.
+    async fn prune_history(
+        &self,
+        entries_before: Option<Timestamp>,
+        deployments_before: Option<Timestamp>,
+    ) -> Result<(usize, usize), StoreError>;
     /// The audit trail: page and total count.
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError>;
 

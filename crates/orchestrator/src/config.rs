@@ -39,6 +39,10 @@ pub struct Config {
     pub limits: Limits,
     /// How long samples are kept.
     pub retention: ecp_core::metrics::Retention,
+    /// The audit trail.
+    pub audit: History,
+    /// Deployments that ended.
+    pub deployments: History,
     /// The reconciler.
     pub controller: Controller,
     /// Demo mode.
@@ -145,6 +149,21 @@ pub enum CatalogRollout {
     Automatic,
     /// Where somebody asks for it, or changes the tenant.
     Manual,
+}
+
+/// How long something is kept.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct History {
+    /// Days; 0 for ever.
+    pub retention_days: u32,
+}
+
+impl History {
+    /// What is older than this goes.
+    pub fn kept_since(&self, now: ecp_core::Timestamp) -> Option<ecp_core::Timestamp> {
+        let age = std::time::Duration::from_secs(u64::from(self.retention_days) * 24 * 60 * 60);
+        (self.retention_days > 0).then(|| now.checked_sub(age).ok()).flatten()
+    }
 }
 
 /// Demo mode.

@@ -1,6 +1,6 @@
 //! One mode of the server: its database, its samples, its cluster, its controller and their tasks.
 
-use crate::config::Config;
+use crate::config::{Config, History};
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
@@ -29,6 +29,38 @@ const fn file(mode: Mode) -> &'static str {
     }
 }
 
+/// Between two looks at what is too old.
+const PRUNE_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// Forgets history after the times that the operator set.
+#[derive(Clone)]
+struct HistoryKeeper {
+    audit: History,
+    deployments: History,
+    clock: Arc<dyn Clock>,
+}
+
+impl HistoryKeeper {
+    async fn keep_short(&self, store: &dyn TenantStore, stop: CancellationToken) {
+        loop {
+            let now = self.clock.now();
+            let (entries, deployments) = (self.audit.kept_since(now), self.deployments.kept_since(now));
+            match store.prune_history(entries, deployments).await {
+                Ok((0, 0)) => {}
+                Ok((entries, deployments)) => tracing::info!(entries, deployments, "old history is gone"),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(error, "old history stays for now");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PRUNE_EVERY) => {}
+            }
+        }
+    }
+}
+
 /// Everything that one mode runs on.
 pub(crate) struct ModeRuntime {
     mode: Mode,
@@ -41,6 +73,7 @@ pub(crate) struct ModeRuntime {
     calls: CancellationToken,
     alerts: Arc<AlertEngine>,
     controller: Controller,
+    history: HistoryKeeper,
     tenancy: Arc<Tenancy>,
     catalog_rollout: Arc<CatalogRollout>,
     simulated: Option<Arc<ecp_cluster::SimulatedCluster>>,
@@ -150,6 +183,11 @@ impl ModeRuntime {
             calls,
             alerts,
             controller,
+            history: HistoryKeeper {
+                audit: config.audit,
+                deployments: config.deployments,
+                clock: clock.clone(),
+            },
             tenancy,
             catalog_rollout,
             simulated,
@@ -200,6 +238,8 @@ impl ModeRuntime {
     pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (database, cancel) = (self.database.clone(), stop.clone());
         tasks.spawn(async move { database.keep_probing(cancel).await });
+        let (store, history, cancel) = (self.store.clone(), self.history.clone(), stop.clone());
+        tasks.spawn(async move { history.keep_short(&*store, cancel).await });
         let (metrics, cancel) = (self.metrics.clone(), stop.clone());
         tasks.spawn(async move { metrics.maintain(cancel).await });
         let (alerts, cancel) = (self.alerts.clone(), stop.clone());

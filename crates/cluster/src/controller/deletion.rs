@@ -71,6 +71,7 @@ impl Shared {
         let key = tenant.key();
         self.metrics.remove_tenant(&key).await?;
         self.fights.lock().forget(&tenant.id);
+        self.intents.lock().remove(&tenant.id);
         // The store ends it together with the tenant: whoever is told so finds neither.
         deletion.complete(self.clock.now());
         self.store.remove_tenant(&tenant.id, self.audit(tenant, &deletion, "completed")).await?;

@@ -6,10 +6,10 @@
 use super::Shared;
 use super::view::{self, View};
 use ecp_core::Timestamp;
-use ecp_core::audit::AuditEntry;
-use ecp_core::deployment::{Deployment, DeploymentStatus};
+use ecp_core::audit::{AuditEntry, BEGUN, Intent};
+use ecp_core::deployment::{Deployment, DeploymentStatus, ResourceState};
 use ecp_core::ids::TenantId;
-use ecp_core::ports::{Drift, Observation};
+use ecp_core::ports::{Drift, Observation, StoreError};
 use ecp_core::tenant::Tenant;
 use jiff::SignedDuration;
 use std::collections::{HashMap, VecDeque};
@@ -18,6 +18,26 @@ use std::collections::{HashMap, VecDeque};
 pub(super) const MOST_HEALS: usize = 5;
 /// The time in which heals of an object count together, and how long it rests after too many.
 pub(super) const FIGHT_TIME: SignedDuration = SignedDuration::from_mins(1);
+
+/// The action of the audit trail.
+const HEAL: &str = "tenant.heal";
+/// The status of objects whose kind the cluster does not know.
+const SKIPPED: &str = "Skipped";
+
+/// Two lists of what was found, each thing once.
+fn merged(earlier: Option<serde_json::Value>, now: Option<serde_json::Value>) -> Option<serde_json::Value> {
+    let list = |value: Option<serde_json::Value>| match value {
+        Some(serde_json::Value::Array(items)) => items,
+        other => other.into_iter().collect(),
+    };
+    let mut all = list(earlier);
+    for item in list(now) {
+        if !all.contains(&item) {
+            all.push(item);
+        }
+    }
+    Some(all.into())
+}
 
 /// What was not as it should be, and was put right.
 #[derive(Debug, Default)]
@@ -39,6 +59,18 @@ impl Found {
     /// Something is to be applied again.
     pub(super) fn is_to_be_put_back(&self) -> bool {
         !self.missing.is_empty() || !self.drifts.is_empty()
+    }
+
+    /// Leaves out what is not as it should be even now: it was not put back, whatever was tried. What
+    /// the cluster can not have at all never was.
+    pub(super) fn keep_what_happened(&mut self, view: &View, left: &[Drift]) {
+        let skipped = |name: &str| {
+            let is_it =
+                |one: &ResourceState| one.status == SKIPPED && format!("{} {}", one.kind, one.name) == name;
+            view.created.iter().any(is_it)
+        };
+        self.missing.retain(|name| !view.missing.contains(name) && !skipped(name));
+        self.drifts.retain(|drift| !left.iter().any(|one| name_of(one) == name_of(drift)));
     }
 
     /// Each object that is to be applied again, once, with who changed it.
@@ -168,6 +200,45 @@ impl Shared {
             || view.surplus
     }
 
+    /// Writes down what is about to be put back. What a crash left unsettled is the same deed.
+    pub(super) async fn intend_healing(&self, tenant: &Tenant, found: &Found) -> Result<Intent, StoreError> {
+        let mut entry = AuditEntry { outcome: BEGUN.to_owned(), ..self.audit_of_healing(tenant, found) };
+        let intent = match self.intent(&tenant.id).await? {
+            Some(earlier) => {
+                entry.timestamp = earlier.entry.timestamp;
+                entry.before = merged(earlier.entry.before, entry.before);
+                self.store.settle(earlier.number, Some(entry.clone())).await?;
+                Intent { number: earlier.number, entry }
+            }
+            None => self.store.intend(entry).await?,
+        };
+        self.intents.lock().insert(tenant.id.clone(), Some(intent.clone()));
+        Ok(intent)
+    }
+
+    /// Says what came of it.
+    pub(super) async fn settle_healing(
+        &self,
+        id: &TenantId,
+        intent: &Intent,
+        came_of_it: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        self.store.settle(intent.number, came_of_it).await?;
+        self.intents.lock().insert(id.clone(), None);
+        Ok(())
+    }
+
+    /// Healing that was begun and is not settled: a crash came between.
+    pub(super) async fn intent(&self, id: &TenantId) -> Result<Option<Intent>, StoreError> {
+        let known = self.intents.lock().get(id).cloned();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = self.store.intents(id).await?.into_iter().find(|intent| intent.entry.action == HEAL);
+        self.intents.lock().insert(id.clone(), found.clone());
+        Ok(found)
+    }
+
     /// What healing put back: an entry says what was found.
     pub(super) fn audit_of_healing(&self, tenant: &Tenant, found: &Found) -> AuditEntry {
         let changed = found.drifts.iter().map(|drift| {
@@ -182,7 +253,7 @@ impl Shared {
         AuditEntry {
             timestamp: self.clock.now(),
             actor: "controller".to_owned(),
-            action: "tenant.heal".to_owned(),
+            action: HEAL.to_owned(),
             tenant_id: tenant.id.clone(),
             request_id: None,
             before: Some(changed.chain(lost).collect()),

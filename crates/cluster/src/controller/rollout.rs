@@ -184,7 +184,7 @@ impl Look<'_> {
         } else if !found.is_nothing() {
             self.tell_healed(&found);
             self.show(&view);
-            self.record_healing(TenantStatus::Pending, &found).await?;
+            self.record(TenantStatus::Pending).await?;
         }
         self.tell_progress(&view).await?;
         if view.is_complete() {
@@ -275,8 +275,34 @@ impl Look<'_> {
         if found.is_to_be_put_back() {
             let wanted: Vec<Object> =
                 self.objects.iter().filter(|object| found.names(object)).cloned().collect();
-            self.apply_each(&wanted).await?;
+            let intent = self.shared.intend_healing(&self.tenant, &found).await?;
+            let applied = match self.apply_each(&wanted).await {
+                // It is tried again, and is the same deed then.
+                Err(away @ (ClusterError::Unreachable(_) | ClusterError::NotConfigured)) => {
+                    return Err(away.into());
+                }
+                applied => applied,
+            };
             self.shared.fights.lock().healed(&self.tenant.id, &found, now);
+            let left = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
+            let tried = found.missing.len() + found.drifts.len();
+            found.keep_what_happened(&self.observe()?, &left);
+            let happened = found.missing.len() + found.drifts.len();
+            let came_of_it = match (&applied, happened > 0) {
+                (_, true) if happened == tried => Some(AuditEntry {
+                    before: intent.entry.before.clone(),
+                    ..self.shared.audit_of_healing(&self.tenant, &found)
+                }),
+                (_, true) => Some(self.shared.audit_of_healing(&self.tenant, &found)),
+                (Err(_), false) => Some(AuditEntry { outcome: "failed".to_owned(), ..intent.entry.clone() }),
+                (Ok(()), false) => None,
+            };
+            self.shared.settle_healing(&self.tenant.id, &intent, came_of_it).await?;
+            applied?;
+        } else if let Some(intent) = self.shared.intent(&self.tenant.id).await? {
+            // The crash came between the deed and its settling.
+            let entry = AuditEntry { outcome: "restored".to_owned(), ..intent.entry.clone() };
+            self.shared.settle_healing(&self.tenant.id, &intent, Some(entry)).await?;
         }
         if view.surplus {
             self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
@@ -308,11 +334,6 @@ impl Look<'_> {
                 .with("seconds", FIGHT_TIME.as_secs());
             self.note(LogLevel::Warning, message);
         }
-    }
-
-    async fn record_healing(&self, tenant_status: TenantStatus, found: &Found) -> Result<(), StoreError> {
-        let audit = found.is_to_be_put_back().then(|| self.shared.audit_of_healing(&self.tenant, found));
-        self.shared.record(self.deployment.clone(), tenant_status, audit).await
     }
 
     /// Records what changed since the last record; nothing changed, nothing written.
@@ -409,7 +430,7 @@ impl Look<'_> {
             self.tell_healed(&found);
             let status = self.tenant.status;
             self.show(&view);
-            self.record_healing(status, &found).await?;
+            self.record(status).await?;
         }
         let was = self.tenant.status;
         let told = found.is_nothing() && self.deployment.created_resources == view.created;
@@ -465,7 +486,7 @@ impl Look<'_> {
             self.announce(pods_ready(view));
         }
         self.show(view);
-        self.record_healing(self.tenant.status, found).await?;
+        self.record(self.tenant.status).await?;
         Ok(LookEnd::Done)
     }
 

@@ -12,6 +12,7 @@ mod progress;
 mod revisions;
 mod rows;
 mod tenants;
+mod trail;
 mod work;
 mod work_queue;
 
@@ -20,7 +21,7 @@ use crate::errors::WorkError;
 use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
-use ecp_core::audit::AuditEntry;
+use ecp_core::audit::{AuditEntry, Intent};
 use ecp_core::catalog::Edition;
 use ecp_core::damage::Damage;
 use ecp_core::deployment::Deployment;
@@ -293,6 +294,27 @@ impl TenantStore for SqliteStore {
 
     async fn clear_alerts(&self, key: &TenantKey) -> Result<(), StoreError> {
         self.forget_alerts(key.clone()).await
+    }
+
+    async fn intend(&self, entry: AuditEntry) -> Result<Intent, StoreError> {
+        self.write_intent(entry).await
+    }
+
+    async fn settle(&self, number: u64, entry: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.settle_intent(number, entry).await
+    }
+
+    async fn intents(&self, id: &TenantId) -> Result<Vec<Intent>, StoreError> {
+        let id = id.clone();
+        self.read("listing intents", move |connection| trail::intents(connection, &id)).await
+    }
+
+    async fn prune_history(
+        &self,
+        entries_before: Option<Timestamp>,
+        deployments_before: Option<Timestamp>,
+    ) -> Result<(usize, usize), StoreError> {
+        self.forget_before(entries_before, deployments_before).await
     }
 
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError> {

@@ -146,6 +146,8 @@ async fn a_crash_before_or_after_the_apply_of_a_heal_converges() {
         *bench.line().drifts.lock() = left;
         bench.run_to_rest().await;
         assert!(bench.line().drifts.lock()[&id("acme")].is_empty(), "died at point {point}");
+        let told = heals(&bench).await;
+        assert_eq!(told.len(), 1, "died at point {point}: {told:?}");
         assert_eq!(bench.status("acme"), TenantStatus::Running);
     }
 }

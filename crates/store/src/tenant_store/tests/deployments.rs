@@ -219,3 +219,30 @@ async fn an_ended_deletion_outlives_many_finished_deployments_and_a_new_tenant_o
     assert!(world.store.deployment(&deletion).is_some());
     assert!(world.store.deployment(&second).is_some());
 }
+
+#[tokio::test]
+async fn history_is_forgotten_by_age_but_for_what_is_newest_or_not_settled() {
+    let world = World::new();
+    let first = world.create("acme").await.deployment_id.clone();
+    let mut ended = (*world.store.deployment(&first).unwrap()).clone();
+    ended.complete(world.clock.now());
+    record(&world, &ended, TenantStatus::Running).await.unwrap();
+    let second = world.change("acme", DeploymentKind::Update).await.unwrap();
+    let intent = AuditEntry { outcome: ecp_core::audit::BEGUN.to_owned(), ..audit("acme", "tenant.heal") };
+    let intent = world.store.intend(intent).await.unwrap();
+    let later = world.clock.now() + SignedDuration::from_hours(24);
+    assert_eq!(world.store.prune_history(None, None).await.unwrap(), (0, 0), "for ever");
+    let (entries, deployments) = world.store.prune_history(Some(later), Some(later)).await.unwrap();
+    assert!(entries >= 2, "{entries}");
+    assert_eq!(deployments, 1);
+    let reopened = world.reopen();
+    assert!(reopened.store.deployment(&first).is_none());
+    assert!(reopened.store.deployment(&second.id).is_some());
+    let tenant = TenantId::parse("acme").unwrap();
+    assert_eq!(reopened.store.intents(&tenant).await.unwrap(), [intent.clone()]);
+    let restored = AuditEntry { outcome: "restored".to_owned(), ..intent.entry.clone() };
+    reopened.store.settle(intent.number, Some(restored.clone())).await.unwrap();
+    assert_eq!(reopened.store.intents(&tenant).await.unwrap(), []);
+    let query = ecp_core::ports::AuditQuery { limit: 100, ..Default::default() };
+    assert_eq!(reopened.store.audit(query).await.unwrap(), (vec![restored], 1));
+}
