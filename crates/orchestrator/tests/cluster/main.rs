@@ -6,6 +6,7 @@ mod access;
 mod deploying;
 mod outages;
 mod revisions;
+mod rollouts;
 mod usage;
 
 use ecp_testkit::{Client, ControlPlane, Reply, TestServer};
