@@ -112,7 +112,7 @@ pub(crate) async fn get_monitoring(
     let query = read_query(&reader, api.state.clock.now());
     reader.finish(&api.context)?;
     let tenant = api.find_tenant(&tenant_id)?;
-    let series = api.services().metrics.query(&tenant.key(), &query).await?;
+    let series = api.services().metrics.query(&tenant.key(), &whole_buckets(&query)).await?;
     api.context
         .debug_note("points", || series.iter().map(|series| series.points.len()).sum::<usize>().into());
     Ok(wire::json_bytes(StatusCode::OK, write_body(tenant.id.as_str(), &query, &series)))
@@ -137,9 +137,15 @@ fn read_query(reader: &QueryReader, now: Timestamp) -> SeriesQuery {
     }
     // Whole seconds, as the range is printed; rounded up, so that a sample of this moment is in it.
     let end_ms = (to_millis(now) + 999).div_euclid(1000) * 1000;
-    // Down to a bucket's start: points are averages of whole buckets, and none is before the range.
-    let start_ms = (end_ms - hours * MILLIS_PER_HOUR).div_euclid(interval.millis()) * interval.millis();
-    SeriesQuery { metrics, start_ms, end_ms, interval }
+    SeriesQuery { metrics, start_ms: end_ms - hours * MILLIS_PER_HOUR, end_ms, interval }
+}
+
+/// The part of a range that is shown: from the first bucket that lies in it whole, since points are
+/// averages of whole buckets and none is before the range.
+fn whole_buckets(asked: &SeriesQuery) -> SeriesQuery {
+    let width = asked.interval.millis();
+    let start_ms = (asked.start_ms + width - 1).div_euclid(width) * width;
+    SeriesQuery { start_ms, ..asked.clone() }
 }
 
 /// The metrics that are asked for, each once, in the order of [`Metric::ALL`]; none means all.
@@ -259,9 +265,25 @@ mod tests {
         let query = read("").unwrap();
         assert_eq!(query.metrics, Metric::ALL);
         assert_eq!(query.interval, Interval::FiveMinutes);
-        // Half a second past midnight: the end is rounded up, the start down to its bucket.
-        assert_eq!(query.end_ms - query.start_ms, 24 * MILLIS_PER_HOUR + 1000);
-        assert_eq!(query.start_ms % query.interval.millis(), 0);
+        // Half a second past midnight: the end is rounded up to a second.
+        assert_eq!(query.end_ms % 60_000, 1000);
+        assert_eq!(query.end_ms - query.start_ms, 24 * MILLIS_PER_HOUR);
+    }
+
+    #[test]
+    fn what_is_shown_begins_with_the_first_bucket_that_lies_in_the_range_whole() {
+        for (interval, first) in [("1m", "00:01:00"), ("5m", "00:05:00"), ("1h", "01:00:00")] {
+            let asked = read(&format!("interval={interval}")).unwrap();
+            let shown = whole_buckets(&asked);
+            assert_eq!(
+                shown.start_ms,
+                to_millis(format!("2024-01-20T{first}Z").parse().unwrap()),
+                "{interval}"
+            );
+            assert_eq!(shown.end_ms, asked.end_ms);
+            let aligned = SeriesQuery { start_ms: shown.start_ms, ..asked };
+            assert_eq!(whole_buckets(&aligned).start_ms, shown.start_ms);
+        }
     }
 
     #[test]
