@@ -51,7 +51,7 @@ impl Alerts {
         }
         let call = |skip: Option<usize>| {
             let path = self.tenant_id.as_ref().map(|id| tenant_path(id, "/alerts"));
-            Call::get(path.unwrap_or_else(|| "/alerts".to_owned()))
+            Call::get(path.unwrap_or_else(|| "/api/v1/alerts".to_owned()))
                 .query("severity", self.severity.as_ref())
                 .query("type", self.kind.as_ref())
                 .query("status", self.status.as_ref())
