@@ -193,7 +193,7 @@ impl Shared {
             true => self.cluster.drift(id, &objects).unwrap_or_default(),
             false => Vec::new(),
         };
-        let view = is_earlier.then(|| View::of(&objects, observation)).unwrap_or_default();
+        let view = if is_earlier { View::of(&objects, observation) } else { View::default() };
         let (fights, now) = (self.fights.lock(), self.clock.steady());
         drifts.iter().any(|drift| !fights.rests(id, &name_of(drift), now))
             || view.missing.iter().any(|object| !fights.rests(id, object, now))
