@@ -20,6 +20,10 @@ type TenantRequest struct {
 	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
 	// Free text.
 	Description string `json:"description,omitempty"`
+	// How the services are reached from outside: none, ingress, gateway; by default as the catalog says.
+	Exposure string `json:"exposure,omitempty"`
+	// catalog follows the catalog whatever Exposure says.
+	ExposureChosenBy string `json:"exposure_chosen_by,omitempty"`
 	// Demo mode only: the failure that the deployment is to show (image-not-found, crash-loop, unschedulable),
 	// or none.
 	DemoFault string `json:"demo_fault,omitempty"`
@@ -39,6 +43,10 @@ type TenantUpdate struct {
 	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
 	// Free text.
 	Description *string `json:"description,omitempty"`
+	// How the services are reached from outside: none, ingress, gateway.
+	Exposure *string `json:"exposure,omitempty"`
+	// catalog follows the catalog whatever Exposure says.
+	ExposureChosenBy *string `json:"exposure_chosen_by,omitempty"`
 	// Demo mode only: the failure that the deployment is to show, or none.
 	DemoFault *string `json:"demo_fault,omitempty"`
 }
@@ -101,6 +109,10 @@ type Tenant struct {
 	UpdatedAt time.Time `json:"updated_at"`
 	// Free text; empty where none was given.
 	Description string `json:"description,omitempty"`
+	// How its services are reached from outside: none, ingress, gateway.
+	Exposure string `json:"exposure"`
+	// request where the exposure was named, catalog where it follows the catalog.
+	ExposureChosenBy string `json:"exposure_chosen_by"`
 	// GPU type.
 	GPUType string `json:"gpu_type"`
 	// What the tenant pays.

@@ -117,6 +117,7 @@ pub(crate) async fn get_capacity(Reader(api): Reader, body: JsonBody) -> Result<
         sla_target: demand.sla_target,
         sizing: demand.options,
         description: None,
+        exposure: None,
         demo_fault: None,
     };
     let like = planned_tenant(&catalog, id, spec, api.state.clock.now());

@@ -55,7 +55,7 @@ impl Format {
         ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
         ("format" = Option<String>, Query, description = "`yaml` (default) or `json`"),
         ("include_monitoring" = Option<bool>, Query, description = "With ServiceMonitor and PrometheusRule (default true)"),
-        ("include_ingress" = Option<bool>, Query, description = "With Ingress (default false)"),
+        ("include_ingress" = Option<bool>, Query, description = "With Ingress, whatever the tenant's exposure (default false)"),
         ("namespace" = Option<String>, Query, description = "Another namespace than `ecp-ai-<tenant_id>`; a DNS-1123 label"),
         ("redact" = Option<bool>, Query, description = "Without the values of Secrets, as viewers always get it (default false)"),
     ),

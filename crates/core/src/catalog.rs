@@ -6,19 +6,21 @@
 mod edition;
 mod kubernetes;
 mod model;
+mod reach;
 mod rules;
 mod shape;
 
 pub use edition::{CatalogDigest, Edition};
 pub use kubernetes::{
-    ImageSettings, IngressSettings, KubernetesSettings, MonitoringSettings, NodeSettings, RedisSettings,
-    TolerationSettings,
+    ImageSettings, KubernetesSettings, MonitoringSettings, NodeSettings, RedisSettings, TolerationSettings,
 };
 pub use model::{
     Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, Device, GpuModel,
     GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, NodeShape, OperatorCost, Plan, Prices, Requests,
     ServiceModel, StorageModel,
 };
+
+pub use reach::{CallerSettings, GatewaySettings, IngressSettings, PlatformService};
 
 use crate::tenant::{Availability, Preset, Service, SlaTarget};
 use serde::de::Error as _;

@@ -5,7 +5,7 @@
 
 use crate::catalog::{Catalog, KubernetesSettings};
 use crate::sizing::{ServicePlan, Stage};
-use crate::tenant::{Service, Tenant, TenantSecrets};
+use crate::tenant::{Exposure, Service, Tenant, TenantSecrets};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,7 @@ mod access;
 mod config;
 mod difference;
 mod footprint;
+pub mod gateway;
 mod in_place;
 mod monitoring;
 mod namespace;
@@ -41,7 +42,7 @@ pub use pinned::{ManifestDigest, PinnedManifest};
 pub struct RenderOptions {
     /// With ServiceMonitor and PrometheusRule.
     pub include_monitoring: bool,
-    /// With Ingress.
+    /// With Ingress, whatever the tenant's exposure.
     pub include_ingress: bool,
     /// Another namespace than `ecp-ai-<tenant_id>`; a DNS-1123 label.
     pub namespace: Option<String>,
@@ -77,7 +78,7 @@ pub struct Manifest {
 /// Renders a tenant. Same input, same bytes.
 ///
 /// The order: namespace; its quota, defaults and policies; account, configuration and secret; redis;
-/// each service's Deployment and Service, as the contract prints them; scaling; monitoring; ingress.
+/// each service's Deployment and Service, as the contract prints them; scaling; monitoring; ingress or routes.
 /// What limits or is read by something comes before it.
 pub fn render(
     catalog: &Catalog,
@@ -102,14 +103,19 @@ pub fn render(
     if options.include_monitoring {
         objects.extend(monitoring::monitoring(&scope));
     }
-    if options.include_ingress {
+    if scope.has_ingress() {
         objects.push(access::ingress(&scope));
+    }
+    if scope.exposure() == Exposure::Gateway {
+        objects.extend(access::routes(&scope));
     }
     Manifest { objects }
 }
 
 /// Port of every service's container.
 const CONTAINER_PORT: i32 = 8080;
+/// Port of every service's Service.
+const SERVICE_PORT: i32 = 80;
 /// Port of redis.
 const REDIS_PORT: i32 = 6379;
 /// Name of the Services' port.

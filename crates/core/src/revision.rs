@@ -330,6 +330,7 @@ mod tests {
                 concurrent_users: None,
             },
             description: None,
+            exposure: None,
             demo_fault: None,
             sizing: crate::sizing::SizingOptions::default(),
         };

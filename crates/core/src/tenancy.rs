@@ -21,7 +21,7 @@ use crate::ports::{
 use crate::revision::{Cause, NewRevision};
 use crate::sizing::{self, DeploymentTime, Sizing};
 use crate::tenant::{
-    Availability, DemoFault, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
+    Availability, DemoFault, Exposure, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -55,6 +55,8 @@ pub struct TenantPatch {
     pub concurrent_users: Option<u32>,
     /// New description.
     pub description: Option<String>,
+    /// How it is reached from outside; `Some(None)` has the catalog say it.
+    pub exposure: Option<Option<Exposure>>,
     /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away.
     pub demo_fault: Option<Option<DemoFault>>,
 }
@@ -541,6 +543,9 @@ impl TenantPatch {
         sla.concurrent_users = self.concurrent_users.or(sla.concurrent_users);
         if self.description.is_some() {
             spec.description = self.description;
+        }
+        if let Some(exposure) = self.exposure {
+            spec.exposure = exposure;
         }
         if let Some(fault) = self.demo_fault {
             spec.demo_fault = fault;

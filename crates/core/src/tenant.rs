@@ -228,6 +228,56 @@ pub struct SlaTarget {
     pub concurrent_users: Option<u32>,
 }
 
+/// How a tenant's services are reached from outside the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Exposure {
+    /// Not at all.
+    #[default]
+    None,
+    /// Through an Ingress.
+    Ingress,
+    /// Through a Gateway, by HTTPRoutes.
+    Gateway,
+}
+
+impl Exposure {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::None, Self::Ingress, Self::Gateway];
+
+    /// The spelling of requests and of the catalog.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Ingress => "ingress",
+            Self::Gateway => "gateway",
+        }
+    }
+}
+text_enum!(Exposure);
+
+/// Who chose how a tenant is exposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExposureChoice {
+    /// The request named it.
+    Request,
+    /// The catalog's default holds, whatever it becomes.
+    Catalog,
+}
+
+impl ExposureChoice {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Request, Self::Catalog];
+
+    /// The spelling of requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Catalog => "catalog",
+        }
+    }
+}
+
 /// A fault that a demo deployment is asked to show; real mode refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -269,6 +319,9 @@ pub struct TenantSpec {
     /// Free text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
+    /// How it is reached from outside; absent: as the catalog says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure: Option<Exposure>,
     /// In demo mode, the failure that the deployment is to show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demo_fault: Option<DemoFault>,
@@ -281,6 +334,11 @@ impl TenantSpec {
     /// Who chose the plan.
     pub fn preset_choice(&self) -> PresetChoice {
         if self.preset.is_some() { PresetChoice::Request } else { PresetChoice::Calculator }
+    }
+
+    /// Who chose how it is reached from outside.
+    pub fn exposure_choice(&self) -> ExposureChoice {
+        if self.exposure.is_some() { ExposureChoice::Request } else { ExposureChoice::Catalog }
     }
 
     /// What is to be sized.

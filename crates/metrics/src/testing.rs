@@ -72,6 +72,7 @@ pub(crate) fn tenant(id: &str) -> Tenant {
                 concurrent_users: None,
             },
             description: None,
+            exposure: None,
             demo_fault: None,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

@@ -110,6 +110,7 @@ impl Seed {
                 concurrent_users: None,
             },
             description: Some(self.description.to_owned()),
+            exposure: None,
             demo_fault: None,
             sizing: sizing::SizingOptions::default(),
         };

@@ -78,6 +78,7 @@ fn new_tenant(id: TenantId) -> NewTenant {
             concurrent_users: None,
         },
         description: None,
+        exposure: None,
         demo_fault: None,
         sizing: ecp_core::sizing::SizingOptions::default(),
     };

@@ -167,6 +167,13 @@ pub struct TenantOut<'a> {
     /// Free text; `null` where none was given.
     #[schema(example = "글로벌 콜센터 AI 서비스")]
     description: Option<&'a str>,
+    /// How its services are reached from outside: `none`, `ingress`, `gateway`.
+    #[schema(example = "none")]
+    exposure: &'static str,
+    /// `request` where the exposure was named, `catalog` where it follows the catalog. Sent back in a
+    /// PUT, it keeps that so.
+    #[schema(example = "catalog")]
+    exposure_chosen_by: &'static str,
     /// GPU type.
     #[schema(example = "v100")]
     gpu_type: &'a str,
@@ -210,6 +217,8 @@ impl<'a> TenantOut<'a> {
             created_at: wire::timestamp_text(tenant.created_at),
             updated_at: wire::timestamp_text(tenant.updated_at),
             description: spec.description.as_deref(),
+            exposure: spec.exposure.unwrap_or(catalog.kubernetes.exposure).as_str(),
+            exposure_chosen_by: spec.exposure_choice().as_str(),
             gpu_type: &sizing.gpu_type,
             estimated_cost: wire::cost_text(sizing.list_price_usd),
             operator_cost: wire::cost_text(sizing.operator_cost_usd),

@@ -6,8 +6,8 @@ use ecp_core::ids::{TenantId, TenantIdFault};
 use ecp_core::sizing::{Demand, SizingOptions};
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
-    Availability, AvailabilityFault, DemoFault, Preset, PresetChoice, Service, ServiceRequirements,
-    SlaTarget, TenantSpec,
+    Availability, AvailabilityFault, DemoFault, Exposure, ExposureChoice, Preset, PresetChoice, Service,
+    ServiceRequirements, SlaTarget, TenantSpec,
 };
 use ecp_core::text::Message;
 use serde_json::Value;
@@ -88,6 +88,7 @@ pub(crate) fn read_creation(
     let services = ordered_services(&reader);
     let sla_target = sla(&reader).over(default_sla);
     let description = reader.text("description", DESCRIPTION_LENGTH);
+    let exposure = exposure(&reader);
     let demo_fault = demo_fault(&reader, mode);
     reader.ignore(&READ_ONLY);
     reader.note_unknown();
@@ -97,6 +98,7 @@ pub(crate) fn read_creation(
         service_requirements: services?,
         sla_target,
         description: description.map(str::to_owned),
+        exposure: exposure.flatten(),
         demo_fault: demo_fault.flatten(),
         sizing: SizingOptions::default(),
     };
@@ -116,6 +118,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
     let service_requirements = services(&reader).unwrap_or_default();
     let sla = sla(&reader);
     let description = reader.text("description", DESCRIPTION_LENGTH);
+    let exposure = exposure(&reader);
     let demo_fault = demo_fault(&reader, mode);
     reader.ignore(&READ_ONLY);
     reader.note_unknown();
@@ -127,6 +130,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
         response_time_ms: sla.response_time_ms,
         concurrent_users: sla.concurrent_users,
         description: description.map(str::to_owned),
+        exposure,
         demo_fault,
     })
 }
@@ -149,6 +153,16 @@ fn preset(reader: &FieldReader<'_>) -> Option<Option<Preset>> {
     match reader.choice("preset_chosen_by", kind, &PresetChoice::ALL, PresetChoice::as_str) {
         Some(PresetChoice::Calculator) => Some(None),
         Some(PresetChoice::Request) | None => preset.map(Some),
+    }
+}
+
+/// How the tenant is to be reached; the outer `None` is "not named", the inner one "as the catalog says".
+fn exposure(reader: &FieldReader<'_>) -> Option<Option<Exposure>> {
+    let exposure = reader.choice("exposure", "api.unknown_exposure", &Exposure::ALL, Exposure::as_str);
+    let kind = "api.unknown_exposure_choice";
+    match reader.choice("exposure_chosen_by", kind, &ExposureChoice::ALL, ExposureChoice::as_str) {
+        Some(ExposureChoice::Catalog) => Some(None),
+        Some(ExposureChoice::Request) | None => exposure.map(Some),
     }
 }
 

@@ -25,6 +25,7 @@ fn tenant(id: &str, generation: u64) -> Tenant {
                 concurrent_users: None,
             },
             description: None,
+            exposure: None,
             demo_fault: None,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

@@ -41,6 +41,10 @@ pub struct UpdateTenantIn {
     /// Free text.
     #[schema(max_length = 2000)]
     description: Option<String>,
+    /// How the services are reached from outside: `none`, `ingress`, `gateway`.
+    exposure: Option<String>,
+    /// `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
+    exposure_chosen_by: Option<String>,
     /// Demo mode only: the failure that the deployment is to show, or `none`.
     demo_fault: Option<String>,
 }

@@ -29,7 +29,7 @@ const fn kind(
 }
 
 /// Every kind that is applied or watched for a tenant. A StatefulSet's controller makes the claims.
-pub(super) const KINDS: [Kind; 16] = [
+pub(super) const KINDS: [Kind; 17] = [
     kind(0, "", "v1", "Namespace", "namespaces"),
     kind(1, "", "v1", "ResourceQuota", "resourcequotas"),
     kind(1, "", "v1", "LimitRange", "limitranges"),
@@ -46,6 +46,7 @@ pub(super) const KINDS: [Kind; 16] = [
     Kind { optional: true, ..kind(7, "monitoring.coreos.com", "v1", "ServiceMonitor", "servicemonitors") },
     Kind { optional: true, ..kind(7, "monitoring.coreos.com", "v1", "PrometheusRule", "prometheusrules") },
     kind(8, "networking.k8s.io", "v1", "Ingress", "ingresses"),
+    Kind { optional: true, ..kind(8, "gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes") },
 ];
 
 /// Volumes of a StatefulSet; deleted with the tenant, never pruned.

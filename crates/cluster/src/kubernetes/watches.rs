@@ -177,8 +177,8 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 pause = FIRST_PAUSE;
             }
             Ok(Event::Delete(object)) => target.deleted(index, &object),
-            Err(error) if optional && is_not_found(&error) => {
-                // Nothing of a kind that is not known can be there.
+            Err(error) if optional && is_out_of_reach(&error) => {
+                // Nothing of a kind that is not known, or that we may not see, can be there for us.
                 if let Target::Objects(kind) = target {
                     index.begin_list(kind);
                 }
@@ -221,11 +221,12 @@ fn watcher_of(
     watcher(api(client, resource, None), target.config())
 }
 
-fn is_not_found(error: &watcher::Error) -> bool {
+/// The cluster does not know the kind, or a role older than this release does not have it.
+fn is_out_of_reach(error: &watcher::Error) -> bool {
     let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
         return false;
     };
-    matches!(error, kube::Error::Api(status) if status.code == 404)
+    matches!(error, kube::Error::Api(status) if [403, 404].contains(&status.code))
 }
 
 /// True of an object that carries the label of a tenant.

@@ -3,9 +3,10 @@
 //! The embedded values give the contract's manifest. What is asked of whom (sizes, prices, needs of
 //! services) is elsewhere in the catalog.
 
+use super::reach::{self, CallerSettings, GatewaySettings, IngressSettings, PlatformService, is_cidr};
 use crate::ids::is_dns_1123_label;
 use crate::sizing::ContainerResources;
-use crate::tenant::Service;
+use crate::tenant::{Exposure, Service};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -29,6 +30,9 @@ pub struct KubernetesSettings {
     pub storage_capacity_gb: u64,
     /// Namespace whose pods answer DNS.
     pub dns_namespace: String,
+    /// Addresses that answer DNS on the nodes themselves (NodeLocal DNSCache), as CIDRs.
+    #[serde(default = "node_local_dns")]
+    pub dns_cidrs: Vec<String>,
     /// Services that call a provider outside the cluster (HTTPS).
     pub external_egress: Vec<Service>,
     /// When a Deployment that has room in its tenant's plan gets another pod: CPU use of a pod in
@@ -38,8 +42,20 @@ pub struct KubernetesSettings {
     pub redis: RedisSettings,
     /// How Prometheus finds the services.
     pub monitoring: MonitoringSettings,
-    /// How the services are reached from outside.
+    /// How the services of a tenant are reached from outside that does not say it itself.
+    #[serde(default)]
+    pub exposure: Exposure,
+    /// How an Ingress reaches them.
     pub ingress: IngressSettings,
+    /// How a Gateway reaches them.
+    #[serde(default)]
+    pub gateway: GatewaySettings,
+    /// Namespaces whose pods may call services of every tenant.
+    #[serde(default)]
+    pub callers: Vec<CallerSettings>,
+    /// Services outside the tenants that their pods may call.
+    #[serde(default)]
+    pub platform_services: Vec<PlatformService>,
 }
 
 /// Where images come from: `[registry/]repository/service:tag`.
@@ -118,22 +134,6 @@ pub struct MonitoringSettings {
     pub interval: String,
 }
 
-/// How the services are reached from outside: `<service>.<tenant_id>.<domain>`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IngressSettings {
-    /// Ingress class.
-    pub class: String,
-    /// Namespace of the ingress controller's pods.
-    pub namespace: String,
-    /// Domain under which tenants' hosts are.
-    pub domain: String,
-    /// Name of the TLS secret in the tenant's namespace; empty: no TLS.
-    pub tls_secret: String,
-    /// Annotations, such as a certificate issuer.
-    pub annotations: BTreeMap<String, String>,
-}
-
 impl KubernetesSettings {
     /// Image reference of a service, such as `ecp-ai/callbot:latest`.
     pub fn image(&self, service: Service) -> String {
@@ -154,7 +154,7 @@ impl KubernetesSettings {
                 faults.push(format!("kubernetes.{key}: {fix}"));
             }
         };
-        let Self { images, redis, monitoring, ingress, .. } = self;
+        let Self { images, redis, monitoring, .. } = self;
         let percent = 1..=100;
         check(is_tag(&images.tag), "images.tag", "write an image tag such as \"1.4.2\"");
         let no_blank = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
@@ -177,11 +177,9 @@ impl KubernetesSettings {
         }
         let class = self.storage_class.is_empty() || is_dns_name(&self.storage_class);
         check(class, "storage_class", "name a storage class, or leave it \"\" for the cluster's default");
-        for (key, name) in [
-            ("dns_namespace", &self.dns_namespace),
-            ("monitoring.namespace", &monitoring.namespace),
-            ("ingress.namespace", &ingress.namespace),
-        ] {
+        for (key, name) in
+            [("dns_namespace", &self.dns_namespace), ("monitoring.namespace", &monitoring.namespace)]
+        {
             check(is_dns_1123_label(name), key, "name a namespace: lower-case letters, digits and -");
         }
         let scale = percent.contains(&self.scale_up_cpu_percent);
@@ -195,12 +193,11 @@ impl KubernetesSettings {
         check(monitoring.path.starts_with('/'), "monitoring.path", "start the path with /");
         let fix = "write a duration such as \"30s\" or \"1m\"";
         check(is_prometheus_duration(&monitoring.interval), "monitoring.interval", fix);
-        check(is_dns_name(&ingress.class), "ingress.class", "name an ingress class");
-        // `advisor.` and a tenant id of 56 characters before it still make a host of 253.
-        let domain = is_dns_name(&ingress.domain) && ingress.domain.len() <= 180;
-        check(domain, "ingress.domain", "write a domain such as \"ai.example.com\", at most 180 characters");
-        let tls = ingress.tls_secret.is_empty() || is_dns_name(&ingress.tls_secret);
-        check(tls, "ingress.tls_secret", "name a Kubernetes secret, or leave it \"\" to go without TLS");
+        check(
+            self.dns_cidrs.iter().all(|cidr| is_cidr(cidr)),
+            "dns_cidrs",
+            "write CIDRs such as \"169.254.20.10/32\"",
+        );
         let nodes = &self.nodes;
         let selectors = nodes
             .gpu_selectors
@@ -215,14 +212,14 @@ impl KubernetesSettings {
                 &format!("{key} = {value} is not a label: at most 63 letters, digits, - _ ."),
             );
         }
-        let annotations = ingress.annotations.keys().all(|key| is_label_key(key));
-        check(annotations, "ingress.annotations", "write keys such as \"cert-manager.io/cluster-issuer\"");
         for toleration in nodes.tolerations.iter().chain(&nodes.gpu_tolerations) {
             check(is_label_key(&toleration.key), "nodes.tolerations", "name the taint's key");
             let effects = [None, Some("NoSchedule"), Some("PreferNoSchedule"), Some("NoExecute")];
             let fix = "choose NoSchedule, PreferNoSchedule or NoExecute as effect, or leave it out";
             check(effects.contains(&toleration.effect.as_deref()), "nodes.tolerations", fix);
         }
+        let reach = reach::faults(&self.ingress, &self.gateway, &self.callers, &self.platform_services);
+        reach.iter().for_each(|(key, fix)| check(false, key, fix));
         faults
     }
 }
@@ -240,18 +237,23 @@ impl RedisSettings {
     }
 }
 
-fn is_dns_name(text: &str) -> bool {
+/// The link-local address that NodeLocal DNSCache takes unless it is told another.
+fn node_local_dns() -> Vec<String> {
+    vec!["169.254.20.10/32".to_owned()]
+}
+
+pub(super) fn is_dns_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_1123_label)
 }
 
-fn is_label_value(text: &str) -> bool {
+pub(super) fn is_label_value(text: &str) -> bool {
     text.len() <= 63
         && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
         && text.as_bytes().last().is_some_and(u8::is_ascii_alphanumeric)
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-fn is_label_key(text: &str) -> bool {
+pub(super) fn is_label_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => is_dns_name(prefix) && is_label_value(name),
         None => is_label_value(text),
@@ -327,8 +329,8 @@ mod tests {
             "scale_up_cpu_percent",
             "redis.cpu_request_millicores",
             "monitoring.interval",
-            "ingress.domain",
             "nodes",
+            "ingress.domain",
         ];
         assert_eq!(keys, expected.map(|key| format!("kubernetes.{key}")));
     }

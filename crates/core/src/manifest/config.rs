@@ -1,6 +1,7 @@
 //! What the pods read: ServiceAccount, ConfigMap, Secret.
 
 use super::{Object, Scope};
+use crate::catalog::PlatformService;
 use crate::tenant::{Service, TenantSecrets};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
@@ -31,7 +32,7 @@ pub(super) fn service_config(scope: &Scope<'_>) -> Object {
 }
 
 /// Environment of every service's container: what the tenant was promised, where each kind of work is
-/// done, and how many units of each service were ordered.
+/// done and where the services of the platform are, and how many units of each service were ordered.
 pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
     let sla = &scope.tenant.spec.sla_target;
     let mut settings = BTreeMap::from([
@@ -50,6 +51,7 @@ pub(super) fn service_settings(scope: &Scope<'_>) -> BTreeMap<String, String> {
     for (work, service) in scope.addresses() {
         settings.insert(format!("{}_URL", work.to_uppercase()), format!("http://{service}-service"));
     }
+    settings.extend(scope.settings.platform_services.iter().flat_map(PlatformService::environment));
     settings
 }
 

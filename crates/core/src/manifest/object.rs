@@ -1,5 +1,6 @@
 //! One object of a manifest, and what a scheduler needs to know of it.
 
+use super::gateway::HTTPRoute;
 use super::prometheus::{PrometheusRule, ServiceMonitor};
 use crate::quantity::parse_quantity;
 use crate::sizing::ContainerResources;
@@ -58,6 +59,7 @@ objects!(
     ServiceMonitor,
     PrometheusRule,
     Ingress,
+    HTTPRoute,
 );
 
 /// Evaluates `$body` with `$object` bound to the typed object, whichever kind it is.
@@ -79,6 +81,7 @@ macro_rules! of_any_kind {
             Object::ServiceMonitor($object) => $body,
             Object::PrometheusRule($object) => $body,
             Object::Ingress($object) => $body,
+            Object::HTTPRoute($object) => $body,
         }
     };
 }

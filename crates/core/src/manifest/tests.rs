@@ -4,6 +4,7 @@
 
 mod consistency;
 mod contract;
+mod reach;
 mod schema;
 mod snapshots;
 mod text;
@@ -29,6 +30,7 @@ fn tenant(id: &str, preset: Option<Preset>, services: &[(Service, u32)]) -> Tena
             concurrent_users: Some(200),
         },
         description: None,
+        exposure: None,
         demo_fault: None,
         sizing: SizingOptions::default(),
     };

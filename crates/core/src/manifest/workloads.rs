@@ -3,7 +3,9 @@
 use super::config::{SERVICE_CONFIG, SERVICE_SECRET, digest, service_settings, settings_read_by};
 use super::footprint::requirements;
 use super::pods::Pod;
-use super::{CONTAINER_PORT, HTTP, Object, SERVICE_LABEL, Scope, app_selector, count, labels, redis};
+use super::{
+    CONTAINER_PORT, HTTP, Object, SERVICE_LABEL, SERVICE_PORT, Scope, app_selector, count, labels, redis,
+};
 use crate::sizing::ServicePlan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
@@ -123,7 +125,7 @@ fn service(scope: &Scope<'_>, plan: &ServicePlan) -> Object {
     let name = plan.service.as_str();
     let port = ServicePort {
         name: Some(HTTP.into()),
-        port: 80,
+        port: SERVICE_PORT,
         target_port: Some(IntOrString::Int(CONTAINER_PORT)),
         protocol: Some("TCP".into()),
         ..ServicePort::default()

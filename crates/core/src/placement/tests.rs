@@ -77,6 +77,7 @@ fn tenant(name: &str, sizing: Sizing) -> Arc<Tenant> {
         service_requirements: sizing.services.iter().map(|plan| (plan.service, 1)).collect(),
         sla_target,
         description: None,
+        exposure: None,
         demo_fault: None,
         sizing: crate::sizing::SizingOptions::default(),
     };

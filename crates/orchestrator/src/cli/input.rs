@@ -124,6 +124,9 @@ pub(super) struct TenantFlags {
     /// Free text.
     #[arg(long)]
     description: Option<String>,
+    /// How the services are reached from outside (none, ingress, gateway) [default: as the catalog says].
+    #[arg(long)]
+    exposure: Option<String>,
     /// Demo mode: the failure that the deployment shows (image-not-found, crash-loop, unschedulable, none).
     #[arg(long)]
     demo_fault: Option<String>,
@@ -136,6 +139,11 @@ impl TenantFlags {
         set(&mut body, "name", self.name.as_ref());
         self.demand.write_to(&mut body);
         set(&mut body, "description", self.description.as_ref());
+        set(&mut body, "exposure", self.exposure.as_ref());
+        if self.exposure.is_some() {
+            // A file that was read back may say that the catalog chose.
+            body.shift_remove("exposure_chosen_by");
+        }
         set(&mut body, "demo_fault", self.demo_fault.as_ref());
         Ok(body)
     }

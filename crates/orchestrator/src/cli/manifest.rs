@@ -27,7 +27,7 @@ pub(super) struct Manifest {
     /// Leaves out ServiceMonitor and PrometheusRule.
     #[arg(long)]
     no_monitoring: bool,
-    /// With Ingress.
+    /// With Ingress, whatever the tenant's exposure.
     #[arg(long)]
     ingress: bool,
     /// With the values of Secrets; else they are redacted, so that the manifest can go to Git.

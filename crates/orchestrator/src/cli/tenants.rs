@@ -273,6 +273,7 @@ pub(super) fn detail(tenant: &Value) -> String {
         ("Ordered", pairs_of(&tenant["service_requirements"])),
         ("Promised", pairs_of(&tenant["sla_target"])),
         ("Resources", pairs_of(&tenant["resources"])),
+        ("Exposure", text_of(&tenant["exposure"])),
         ("GPU type", text_of(&tenant["gpu_type"])),
         (
             "Cost",

@@ -51,6 +51,55 @@ async fn the_role_that_is_installed_is_enough_and_no_more() {
     .await;
     assert!(!namespace_exists(&cluster, "role"));
 
+    // What the role would allow anywhere, the policy allows in tenants' namespaces alone.
+    let as_us = |args: &[&str]| {
+        let path = kubeconfig.path().to_str().unwrap();
+        cluster.try_kubectl(&[&["--kubeconfig", path], args].concat())
+    };
+    cluster.kubectl(&["create", "namespace", "ecp-ai-own"]);
+    cluster.kubectl(&["create", "namespace", "others"]);
+    cluster.kubectl(&["-n", "others", "create", "configmap", "theirs"]);
+    let token = |namespace: &str| {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/service-account-token",
+            "metadata": {
+                "name": "minted", "namespace": namespace,
+                "annotations": {"kubernetes.io/service-account.name": "default"},
+            },
+        });
+        std::fs::write(file.path(), secret.to_string()).unwrap();
+        as_us(&["create", "-f", file.path().to_str().unwrap()])
+    };
+    let refused = |what: &str, answer: Result<String, String>, why: &str| {
+        let error = answer.expect_err(what);
+        assert!(error.contains("ValidatingAdmissionPolicy") && error.contains(why), "{what}: {error}");
+    };
+    refused("a token in kube-system", token("kube-system"), "ecp-ai-");
+    refused("a token of a tenant", token("ecp-ai-own"), "tokens of service accounts");
+    for (what, args) in [
+        ("a namespace", &["create", "namespace", "mine"] as &[_]),
+        ("another's namespace", &["delete", "namespace", "others"]),
+        ("a part of the cluster", &["delete", "namespace", "kube-public"]),
+        ("a configuration", &["-n", "kube-system", "create", "configmap", "x"]),
+        ("another's configuration", &["-n", "others", "delete", "configmap", "theirs"]),
+        ("a deployment", &["-n", "default", "create", "deployment", "x", "--image=x"]),
+        ("its own namespace", &["-n", "ecp-system", "create", "secret", "generic", "x"]),
+    ] {
+        refused(what, as_us(args), "ecp-ai-");
+    }
+    let label = "pod-security.kubernetes.io/enforce=privileged";
+    refused("a lax namespace", as_us(&["label", "namespace", "ecp-ai-own", label]), "restricted");
+    refused(
+        "a pod without bounds",
+        as_us(&["-n", "ecp-ai-own", "create", "deployment", "x", "--image=x"]),
+        "no privileges",
+    );
+    as_us(&["-n", "ecp-ai-own", "create", "configmap", "ours"]).unwrap();
+    as_us(&["delete", "namespace", "ecp-ai-own", "--wait=false"]).unwrap();
+    // Others are not confined by it.
+    cluster.kubectl(&["-n", "kube-system", "create", "configmap", "admins"]);
+
     for (verb, what) in [
         ("create", "pods --subresource=exec"),
         ("get", "pods --subresource=log"),

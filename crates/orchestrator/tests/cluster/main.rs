@@ -7,6 +7,7 @@ mod deploying;
 mod outages;
 mod revisions;
 mod rollouts;
+mod room;
 mod usage;
 
 use ecp_testkit::{Client, ControlPlane, Reply, TestServer};

@@ -192,6 +192,46 @@ async fn requests_at_once_never_count_on_the_same_gpu_and_what_is_admitted_runs(
 }
 
 #[tokio::test]
+async fn the_exposure_is_the_tenants_or_the_catalogs_and_the_manifest_follows_it() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let kinds = async || {
+        let list = client.get("/api/v1/tenants/shop/manifest?format=json").await.expect(200).json();
+        let items = list["items"].as_array().expect("items").clone();
+        let count = |kind: &str| items.iter().filter(|item| item["kind"] == kind).count();
+        [count("Ingress"), count("HTTPRoute")]
+    };
+    let mut body = small("shop");
+    body["exposure"] = json!("gatway");
+    let refused = client.post("/api/v1/tenants/", &body).await.expect(422);
+    assert_eq!(pointers(&refused), ["/exposure"]);
+    assert!(refused.text.contains("gateway"), "{}", refused.text);
+    body["exposure"] = json!("gateway");
+    client.post("/api/v1/tenants/", &body).await.expect(201);
+    let path = "/api/v1/tenants/shop";
+    let exposure = async || {
+        let detail = client.get(path).await.json();
+        (detail["exposure"].clone(), detail["exposure_chosen_by"].clone())
+    };
+    assert_eq!((exposure().await, kinds().await), ((json!("gateway"), json!("request")), [0, 1]));
+    let put = async |change: Value| client.put(path, &change).await.expect(200).json();
+    let before = put(json!({"exposure": "ingress"})).await;
+    assert_eq!((exposure().await, kinds().await), ((json!("ingress"), json!("request")), [1, 0]));
+    // What was read, sent back, changes nothing; what is left out stays.
+    assert_eq!(put(before.clone()).await["deployment_id"], before["deployment_id"]);
+    put(json!({"name": "Shop"})).await;
+    assert_eq!(kinds().await, [1, 0]);
+    put(json!({"exposure_chosen_by": "catalog"})).await;
+    assert_eq!((exposure().await, kinds().await), ((json!("none"), json!("catalog")), [0, 0]));
+    // It is what the controller applies, too.
+    let change = put(json!({"exposure": "ingress"})).await;
+    let last = server.follow(change["deployment_id"].as_str().expect("an id")).await;
+    assert_eq!(last["status"], "running", "{last}");
+    let applied = client.get(&format!("{path}/deployment-status")).await.json();
+    assert!(applied["created_resources"].to_string().contains("Ingress"), "{applied}");
+}
+
+#[tokio::test]
 async fn no_more_storage_is_promised_than_there_is() {
     let server = TestServer::start().await;
     let client = server.client();

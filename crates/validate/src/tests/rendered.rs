@@ -21,6 +21,7 @@ fn tenant(preset: Preset, services: &[(Service, u32)]) -> Tenant {
         service_requirements: services.iter().copied().collect(),
         sla_target,
         description: None,
+        exposure: None,
         demo_fault: None,
         sizing: SizingOptions::default(),
     };

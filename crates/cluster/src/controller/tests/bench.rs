@@ -573,6 +573,7 @@ fn tenant(name: &str, now: Timestamp, demo_fault: Option<DemoFault>) -> Tenant {
                 concurrent_users: None,
             },
             description: None,
+            exposure: None,
             demo_fault,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

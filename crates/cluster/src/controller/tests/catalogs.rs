@@ -36,6 +36,7 @@ async fn running(names: &[&str]) -> Bench {
                 concurrent_users: None,
             },
             description: None,
+            exposure: None,
             demo_fault: None,
             sizing: Default::default(),
         };

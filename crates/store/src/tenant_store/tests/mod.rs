@@ -133,6 +133,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
                 concurrent_users: None,
             },
             description: None,
+            exposure: None,
             demo_fault: None,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },
