@@ -166,3 +166,21 @@ fn two_bearers_do_not_share_a_name_and_none_has_a_reserved_one() {
     store.create_token(viewer(&"한".repeat(64))).unwrap();
     assert_eq!(store.list_tokens().unwrap().len(), 2);
 }
+
+#[test]
+fn a_damaged_token_is_set_aside_and_locks_nobody_else_out() {
+    for spoilt in ["role = 'owner'", "tenants = '{'", "created_at = 'yesterday'", "sha256 = x'00'"] {
+        let world = World::new();
+        let store = world.open();
+        let (damaged, lost) = store.create_token(viewer("damaged")).unwrap();
+        let (_, good) = store.create_token(viewer("good")).unwrap();
+        let file = Connection::open(world.folder.path().join("access.db")).unwrap();
+        file.execute(&format!("UPDATE tokens SET {spoilt} WHERE name = 'damaged'"), []).unwrap();
+        let store = world.open();
+        assert!(store.verify(good.expose()).is_some(), "{spoilt}");
+        assert!(store.verify(lost.expose()).is_none(), "{spoilt}");
+        assert_eq!(store.list_tokens().unwrap().len(), 1);
+        let damage = AccessControl::damage(&store);
+        assert_eq!((damage.len(), damage[0].table, &damage[0].row), (1, "tokens", &damaged.id), "{spoilt}");
+    }
+}
