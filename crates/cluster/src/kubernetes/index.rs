@@ -3,6 +3,7 @@
 //! Every question of the domain is answered from here without asking the cluster. What an [`entry`]
 //! holds and who runs where ([`places`]) have files of their own.
 
+mod dead;
 mod entry;
 mod places;
 
@@ -11,6 +12,7 @@ use super::drift;
 use super::kinds::{self, AUTOSCALER, CLAIM, KINDS};
 use super::pods::PodFacts;
 use super::state::{self, EventFacts};
+use dead::Dead;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Drift, ObjectState, Observation};
@@ -69,6 +71,8 @@ struct Inner {
     lists: HashMap<usize, HashSet<String>>,
     /// Kinds that the cluster does not know, by place.
     unknown: HashSet<usize>,
+    /// What went lately.
+    dead: Dead,
 }
 
 /// The index of one cluster.
@@ -159,6 +163,9 @@ impl Index {
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let mut guard = self.inner.lock();
         let inner = &mut *guard;
+        if inner.dead.holds(&uid, version) {
+            return;
+        }
         let index = inner.tenants.entry(tenant.clone()).or_default();
         let key = (kind, name);
         let known = index.objects.get(&key);
@@ -184,6 +191,9 @@ impl Index {
     pub(super) fn object_deleted(&self, kind: usize, object: &DynamicObject) {
         let Some(tenant) = tenant_of(object) else { return };
         let name = object.metadata.name.clone().unwrap_or_default();
+        if let Some(uid) = &object.metadata.uid {
+            self.inner.lock().dead.add(uid, version_of(object));
+        }
         self.forget(&tenant, &(kind, name), object.metadata.uid.as_deref());
     }
 

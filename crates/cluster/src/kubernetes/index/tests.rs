@@ -100,6 +100,21 @@ fn older_news_of_an_object_does_not_undo_newer_news() {
 }
 
 #[test]
+fn an_answer_to_an_apply_that_comes_after_the_deletion_brings_nothing_back() {
+    let index = index();
+    index.object_applied(kind(), config_map("a", 1));
+    index.object_deleted(kind(), &config_map("a", 5));
+    index.object_applied(kind(), config_map("a", 4));
+    assert_eq!(uid_of(&index), None, "it went at 5");
+    // A successor of that name, and one whose labels were taken off and put back, are there.
+    index.object_applied(kind(), config_map("b", 4));
+    assert_eq!(uid_of(&index).as_deref(), Some("b"));
+    index.object_deleted(kind(), &config_map("b", 6));
+    index.object_applied(kind(), config_map("b", 7));
+    assert_eq!(uid_of(&index).as_deref(), Some("b"));
+}
+
+#[test]
 fn a_copy_of_an_object_in_another_namespace_is_nobody_s() {
     let index = index();
     let mut copy = config_map("a", 5);
