@@ -90,6 +90,11 @@ func WithForce() DeleteOption {
 	return deleteOption(func(call *call) { call.setQuery("force", "true") })
 }
 
+// WithRelease gives a namespace in which others keep something up to them, so that the tenant can end.
+func WithRelease() DeleteOption {
+	return deleteOption(func(call *call) { call.setQuery("release", "true") })
+}
+
 type (
 	callOption   func(*call)
 	createOption func(*call)

@@ -312,6 +312,15 @@ impl From<ClusterError> for ApiError {
             .detail("kind", kind.as_str())
             .detail("name", name.as_str())
             .detail("reason", reason.as_str()),
+            ClusterError::ForeignObject { namespace, kind, name } => Self::new(
+                ErrorCode::Conflict,
+                Message::new("api.foreign_object")
+                    .with("namespace", namespace)
+                    .with("object", format!("{kind} {name}")),
+            )
+            .detail("namespace", namespace.as_str())
+            .detail("kind", kind.as_str())
+            .detail("name", name.as_str()),
             ClusterError::ForeignNamespace { namespace } => Self::new(
                 ErrorCode::Conflict,
                 Message::new("api.foreign_namespace").with("namespace", namespace),

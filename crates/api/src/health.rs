@@ -34,6 +34,11 @@ pub struct HealthOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "real: database or disk is full")]
     storage: Option<String>,
+    /// For readiness: the id that this installation marks its objects in the cluster with; what
+    /// carries another is foreign.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ecp-7k2m9q4w8xyz")]
+    installation: Option<String>,
     /// For readiness: stored rows that can not be read and are set aside, by file and table. The log
     /// names each with its tenant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -80,8 +85,14 @@ impl DamagedRowsOut {
     responses((status = 200, description = "It lives", body = HealthOut)),
 )]
 pub(crate) async fn get_health() -> Response {
-    let body =
-        HealthOut { status: "ok", kubernetes: None, storage: None, damaged: Vec::new(), catalog: None };
+    let body = HealthOut {
+        status: "ok",
+        kubernetes: None,
+        installation: None,
+        storage: None,
+        damaged: Vec::new(),
+        catalog: None,
+    };
     wire::json(StatusCode::OK, &body)
 }
 
@@ -116,7 +127,15 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
     let is_degraded = state.readiness.is_ready() && (!damaged.is_empty() || storage.is_some());
     let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
     let catalog = Some(catalog_text(&state.real.tenancy.catalog_status()));
-    wire::json(status, &HealthOut { status: text, kubernetes: Some(kubernetes), storage, damaged, catalog })
+    let body = HealthOut {
+        status: text,
+        kubernetes: Some(kubernetes),
+        installation: state.real.cluster.installation().map(|id| id.to_string()),
+        storage,
+        damaged,
+        catalog,
+    };
+    wire::json(status, &body)
 }
 
 fn catalog_text(status: &CatalogStatus) -> String {

@@ -86,7 +86,7 @@ pub struct SpecChangeOut {
 impl<'a> DeploymentEntryOut<'a> {
     fn new(deployment: &'a Deployment, revisions: &Revisions, language: Language) -> Self {
         let revision = match deployment.kind {
-            DeploymentKind::Delete { .. } => None,
+            DeploymentKind::Delete(_) => None,
             _ => revisions.numbered(deployment.generation),
         };
         let before = revision.and_then(|revision| revisions.before(revision.number));
@@ -95,7 +95,7 @@ impl<'a> DeploymentEntryOut<'a> {
             kind: match deployment.kind {
                 DeploymentKind::Create => "create",
                 DeploymentKind::Update => "update",
-                DeploymentKind::Delete { .. } => "delete",
+                DeploymentKind::Delete(_) => "delete",
             },
             cause: deployment.cause.as_str(),
             actor: deployment.actor.clone(),

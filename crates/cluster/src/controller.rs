@@ -375,9 +375,7 @@ impl Shared {
         let Some(deployment) = self.newest_deployment(&tenant) else { return Ok(LookEnd::Done) };
         self.slots.lock().aims_at(id, (deployment.id.clone(), deployment.kind));
         match deployment.kind {
-            DeploymentKind::Delete { force } => {
-                self.look_at_deletion(tenant, &deployment, force, job.fresh).await
-            }
+            DeploymentKind::Delete(how) => self.look_at_deletion(tenant, &deployment, how, job.fresh).await,
             DeploymentKind::Create | DeploymentKind::Update => {
                 self.look_at_rollout(tenant, &deployment).await
             }
@@ -550,7 +548,7 @@ impl Shared {
         let action = match deployment.kind {
             DeploymentKind::Create => "tenant.create",
             DeploymentKind::Update => "tenant.update",
-            DeploymentKind::Delete { .. } => "tenant.delete",
+            DeploymentKind::Delete(_) => "tenant.delete",
         };
         AuditEntry {
             timestamp: self.clock.now(),

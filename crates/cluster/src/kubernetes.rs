@@ -1,8 +1,10 @@
 //! A real Kubernetes cluster behind the `Cluster` port.
 //!
 //! [`watches`] keep the [`index`], from which every question is answered; [`apply`] and [`delete`]
-//! write. [`state`], [`drift`] and [`capacity`] judge, and know no connection.
+//! write, [`survey`] looks through a namespace before it goes. [`state`], [`drift`], [`ownership`] and
+//! [`capacity`] judge, and know no connection. [`adopt`] takes over what earlier builds made.
 
+mod adopt;
 mod apply;
 mod capacity;
 mod client;
@@ -11,8 +13,10 @@ mod drift;
 mod events;
 mod index;
 mod kinds;
+mod ownership;
 mod pods;
 mod state;
+mod survey;
 mod usage;
 mod watches;
 
@@ -20,7 +24,9 @@ pub use client::{ConnectError, KubernetesSource};
 
 use async_trait::async_trait;
 use ecp_core::catalog::Catalog;
-use ecp_core::ids::TenantId;
+use ecp_core::deployment::Removal;
+use ecp_core::ids::{InstallationId, TenantId};
+use ecp_core::ledger::ObjectLedger;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{
     Capacity, Cluster, ClusterError, ClusterHealth, Drift, MetricStore, Observation, Refusal, TenantStore,
@@ -47,6 +53,7 @@ pub struct KubernetesCluster {
     client: Client,
     index: Arc<Index>,
     catalog: Arc<Catalog>,
+    ledger: Arc<dyn ObjectLedger>,
     turns: Semaphore,
     /// Why the last probe failed; none where it was answered.
     away: Mutex<Option<String>>,
@@ -54,19 +61,25 @@ pub struct KubernetesCluster {
 
 impl KubernetesCluster {
     /// Takes up the configuration; the cluster itself may be away. The catalog says what counts as a
-    /// GPU, and to which nodes tenants' pods may go.
+    /// GPU, and to which nodes tenants' pods may go; the ledger, what is ours there.
     ///
     /// # Errors
-    /// The configuration can not be used.
+    /// The configuration can not be used, or the ledger not be read.
     pub async fn connect(
         source: &KubernetesSource,
         catalog: Arc<Catalog>,
+        ledger: Arc<dyn ObjectLedger>,
     ) -> Result<Arc<Self>, ConnectError> {
         let client = client::connect(source).await?;
+        let installation = ledger.installation().await?;
+        let notes = ledger.notes().await?;
+        tracing::info!(installation.id = %installation, "objects in the cluster carry this installation's id");
+        let index = Index::new(catalog.kubernetes.gpu_resource.clone(), installation, notes);
         Ok(Arc::new(Self {
             client,
-            index: Arc::new(Index::new(catalog.kubernetes.gpu_resource.clone())),
+            index: Arc::new(index),
             catalog,
+            ledger,
             turns: Semaphore::new(CALLS_AT_ONCE),
             away: Mutex::new(Some("it was not asked yet".to_owned())),
         }))
@@ -79,6 +92,7 @@ impl KubernetesCluster {
                 watches::run(self.client.clone(), self.index.clone(), stop.clone()),
                 events::run(self.client.clone(), self.index.clone(), stop.clone()),
                 self.probe(stop.clone()),
+                self.adopt(stop.clone()),
             );
         };
         // Whatever is under way: an API server that hangs is not waited for.
@@ -136,12 +150,21 @@ impl KubernetesCluster {
         Ok(())
     }
 
-    fn check_owner(&self, tenant: &TenantId) -> Result<(), ClusterError> {
-        let namespace = tenant.namespace();
-        match self.index.namespace(&namespace) {
-            Some(false) => Err(ClusterError::ForeignNamespace { namespace }),
-            _ => Ok(()),
+    /// Fails also where it is not known yet what of the tenant's objects is ours.
+    fn check_known(&self, tenant: &TenantId) -> Result<(), ClusterError> {
+        self.check_reachable()?;
+        if self.index.is_unnoted(tenant) {
+            let reason = format!("what an earlier version made for {tenant} is being written down");
+            return Err(ClusterError::Unreachable(reason));
         }
+        Ok(())
+    }
+
+    fn check_owner(&self, tenant: &TenantId) -> Result<(), ClusterError> {
+        if self.index.is_foreign(tenant) {
+            return Err(ClusterError::ForeignNamespace { namespace: tenant.namespace() });
+        }
+        Ok(())
     }
 }
 
@@ -159,12 +182,24 @@ impl Cluster for KubernetesCluster {
         self.prune_objects(tenant_id, keep).await
     }
 
-    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
-        self.delete_tenant(tenant_id, force).await
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.delete_tenant(tenant_id, how).await
+    }
+
+    fn forget(&self, tenant_id: &TenantId) {
+        self.index.forget_noted(tenant_id);
+    }
+
+    fn installation(&self) -> Option<InstallationId> {
+        Some(self.index.installation().clone())
+    }
+
+    fn left_as_is(&self, tenant_id: &TenantId) -> Vec<Drift> {
+        self.index.all_left(tenant_id)
     }
 
     fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
-        self.check_reachable()?;
+        self.check_known(tenant_id)?;
         Ok(self.index.drift(tenant_id, wanted))
     }
 
@@ -185,7 +220,7 @@ impl Cluster for KubernetesCluster {
     }
 
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
-        self.check_reachable()?;
+        self.check_known(tenant_id)?;
         Ok(self.index.observe(tenant_id))
     }
 

@@ -1,6 +1,7 @@
 //! The cluster of a mode that has none: every call says so.
 
 use async_trait::async_trait;
+use ecp_core::deployment::Removal;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
@@ -34,7 +35,7 @@ impl Cluster for NotConfigured {
         Err(ClusterError::NotConfigured)
     }
 
-    async fn delete(&self, _tenant_id: &TenantId, _force: bool) -> Result<(), ClusterError> {
+    async fn delete(&self, _tenant_id: &TenantId, _how: Removal) -> Result<(), ClusterError> {
         Err(ClusterError::NotConfigured)
     }
 
@@ -77,7 +78,7 @@ mod tests {
         let id = TenantId::parse("acme").expect("a valid id");
         assert!(matches!(cluster.apply(&id, &[]).await, Err(ClusterError::NotConfigured)));
         assert!(matches!(cluster.prune(&id, &[]).await, Err(ClusterError::NotConfigured)));
-        assert!(matches!(cluster.delete(&id, true).await, Err(ClusterError::NotConfigured)));
+        assert!(matches!(cluster.delete(&id, Removal::FORCED).await, Err(ClusterError::NotConfigured)));
         assert!(matches!(cluster.observe(&id), Err(ClusterError::NotConfigured)));
         assert!(matches!(cluster.capacity(), Err(ClusterError::NotConfigured)));
     }

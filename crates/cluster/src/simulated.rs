@@ -19,6 +19,7 @@ pub use speed::{DemoSpeed, DemoSpeedFault};
 
 use async_trait::async_trait;
 use ecp_core::Timestamp;
+use ecp_core::deployment::Removal;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Clock, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
@@ -140,8 +141,8 @@ impl Cluster for SimulatedCluster {
         Ok(())
     }
 
-    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
-        self.with_world(|world| world.delete(tenant_id, force));
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.with_world(|world| world.delete(tenant_id, how.force));
         Ok(())
     }
 

@@ -5,7 +5,8 @@
 //! go on after the next start.
 
 use async_trait::async_trait;
-use ecp_core::ids::TenantId;
+use ecp_core::deployment::Removal;
+use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
 use ecp_core::text::Message;
@@ -54,8 +55,20 @@ impl Cluster for Stoppable {
         self.until_stopped(self.inner.prune(tenant_id, keep)).await
     }
 
-    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
-        self.until_stopped(self.inner.delete(tenant_id, force)).await
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.until_stopped(self.inner.delete(tenant_id, how)).await
+    }
+
+    fn forget(&self, tenant_id: &TenantId) {
+        self.inner.forget(tenant_id);
+    }
+
+    fn left_as_is(&self, tenant_id: &TenantId) -> Vec<Drift> {
+        self.inner.left_as_is(tenant_id)
+    }
+
+    fn installation(&self) -> Option<InstallationId> {
+        self.inner.installation()
     }
 
     fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {

@@ -104,11 +104,31 @@ pub enum DeploymentKind {
     Create,
     /// The tenant was changed.
     Update,
-    /// The tenant goes away; `force` skips grace periods and our own finalizers.
-    Delete {
-        /// True when the caller asked for force.
-        force: bool,
-    },
+    /// The tenant goes away.
+    Delete(Removal),
+}
+
+/// How a tenant is taken out of the cluster. Asked again, what was asked for before still holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// Grace periods and our own finalizers are skipped.
+    pub force: bool,
+    /// A namespace in which others keep something is given up to them instead of waited for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub release: bool,
+}
+
+impl Removal {
+    /// Without any haste.
+    pub const ORDERLY: Self = Self { force: false, release: false };
+    /// Without grace periods.
+    pub const FORCED: Self = Self { force: true, release: false };
+
+    /// What both ask for.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { force: self.force || other.force, release: self.release || other.release }
+    }
 }
 
 /// One object of the cluster, as the status call prints it.
@@ -249,7 +269,7 @@ impl Deployment {
         estimated_completion: Option<Timestamp>,
     ) -> Self {
         let status = match kind {
-            DeploymentKind::Delete { .. } => DeploymentStatus::Deleting,
+            DeploymentKind::Delete(_) => DeploymentStatus::Deleting,
             DeploymentKind::Create | DeploymentKind::Update => DeploymentStatus::Pending,
         };
         let mut deployment = Self {
@@ -304,7 +324,7 @@ impl Deployment {
     /// Ends it well.
     pub fn complete(&mut self, now: Timestamp) {
         let (status, message) = match self.kind {
-            DeploymentKind::Delete { .. } => (DeploymentStatus::Deleted, "deployment.deleted"),
+            DeploymentKind::Delete(_) => (DeploymentStatus::Deleted, "deployment.deleted"),
             DeploymentKind::Create | DeploymentKind::Update => {
                 (DeploymentStatus::Running, "deployment.completed")
             }
@@ -421,7 +441,7 @@ mod tests {
 
     #[test]
     fn a_deletion_that_is_complete_is_deleted_and_a_roll_out_is_running() {
-        let mut deletion = accepted(DeploymentKind::Delete { force: false });
+        let mut deletion = accepted(DeploymentKind::Delete(Removal::ORDERLY));
         deletion.complete(Timestamp::UNIX_EPOCH);
         assert_eq!((deletion.status, deletion.progress), (DeploymentStatus::Deleted, 100));
         let mut creation = accepted(DeploymentKind::Create);

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// What every tenant's namespace begins with.
+pub const NAMESPACE_PREFIX: &str = "ecp-ai-";
+
 /// Longest tenant id: with the prefix `ecp-ai-` it is a namespace of at most 63 characters.
 pub const TENANT_ID_MAX_LENGTH: usize = 56;
 
@@ -79,9 +82,14 @@ impl TenantId {
         &self.0
     }
 
+    /// Whose namespace this is; none of one that can be no tenant's.
+    pub fn of_namespace(namespace: &str) -> Option<Self> {
+        Self::parse(namespace.strip_prefix(NAMESPACE_PREFIX)?).ok()
+    }
+
     /// The namespace that the tenant's objects live in unless a manifest asks for another.
     pub fn namespace(&self) -> String {
-        format!("ecp-ai-{}", self.0)
+        format!("{NAMESPACE_PREFIX}{}", self.0)
     }
 }
 
@@ -206,6 +214,13 @@ made_id!(
     /// One request (`req-…`), echoed in responses, errors and logs.
     RequestId,
     "req-"
+);
+
+made_id!(
+    /// One installation of the orchestrator (`ecp-…`): what it makes carries it, so that two that share
+    /// a cluster keep apart.
+    InstallationId,
+    "ecp-"
 );
 
 impl DeploymentId {

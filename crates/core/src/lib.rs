@@ -11,6 +11,7 @@ pub mod catalog_change;
 pub mod damage;
 pub mod deployment;
 pub mod ids;
+pub mod ledger;
 pub mod manifest;
 pub mod metrics;
 pub mod placement;

@@ -7,8 +7,8 @@ use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};
 use crate::audit::{AuditEntry, Intent};
 use crate::catalog::Edition;
 use crate::damage::Damage;
-use crate::deployment::Deployment;
-use crate::ids::{AlertId, DeploymentId, Incarnation, TenantId, TenantKey};
+use crate::deployment::{Deployment, Removal};
+use crate::ids::{AlertId, DeploymentId, Incarnation, InstallationId, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
 use crate::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use crate::placement::{Places, Shortage};
@@ -357,9 +357,15 @@ pub trait TenantStore: Send + Sync {
     async fn finish_work(&self, item: &WorkItem) -> Result<(), StoreError>;
     /// Ends a lease: the item is due again at `due`, with `attempts` failed tries so far.
     async fn retry_work(&self, item: &WorkItem, attempts: u32, due: Timestamp) -> Result<(), StoreError>;
-    /// Says that a deletion is to be a forced one, with the entry of who asked, and queues the tenant:
-    /// one transaction that leaves the deletion's progress as it is. False where it is forced already.
-    async fn hurry_deletion(&self, id: &TenantId, audit: AuditEntry) -> Result<bool, StoreError>;
+    /// Has a deletion go on as it is asked for now, with the entry of who asked, and queues the tenant:
+    /// one transaction that leaves the deletion's progress as it is. False where all of it was asked
+    /// for before.
+    async fn hurry_deletion(
+        &self,
+        id: &TenantId,
+        how: Removal,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError>;
     /// Queues a tenant now (healing, timers).
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError>;
     /// When the next item is due; wakes the controller together with [`Self::subscribe_work`].
@@ -482,6 +488,16 @@ pub enum ClusterError {
         /// What the cluster said.
         reason: String,
     },
+    /// An object of that kind and name is in the tenant's namespace already and is not ours.
+    #[error("{kind} {name} is in namespace {namespace} already and was not made by this orchestrator")]
+    ForeignObject {
+        /// Where it is.
+        namespace: String,
+        /// Its kind.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
     /// The tenant's namespace is there and is not ours.
     #[error("namespace {namespace} exists and was not made by the orchestrator")]
     ForeignNamespace {
@@ -510,7 +526,7 @@ pub struct Drift {
     pub kind: String,
     /// Its name.
     pub name: String,
-    /// The first field that differs, as a JSON pointer.
+    /// The field that differs, as a JSON pointer; an item that was added to a list by its key.
     pub field: String,
     /// Who changed it, as the cluster knows them (a field manager), where it says so.
     pub manager: Option<String>,
@@ -581,9 +597,16 @@ pub trait Cluster: Send + Sync {
     /// Deletes those of the tenant's objects that are not among `keep`; an empty `keep` deletes
     /// nothing.
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError>;
-    /// Starts deleting everything of a tenant; idempotent. It is gone when [`Self::observe`]
-    /// returns no objects.
-    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError>;
+    /// Goes one step towards an end of a tenant; idempotent. It is gone when [`Self::observe`] returns
+    /// no objects. What others keep in its namespace is shown by [`Self::observe`] meanwhile.
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError>;
+    /// What others added to the tenant's objects and is left as it is: it is there again after it was
+    /// taken out.
+    fn left_as_is(&self, _tenant_id: &TenantId) -> Vec<Drift> {
+        Vec::new()
+    }
+    /// Forgets a tenant that is gone, from the store too.
+    fn forget(&self, _tenant_id: &TenantId) {}
     /// Which of these objects are there and not as they should be; those that are missing are seen
     /// by [`Self::observe`].
     fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError>;
@@ -594,6 +617,10 @@ pub trait Cluster: Send + Sync {
     fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError>;
     /// Whether the cluster answers.
     fn health(&self) -> ClusterHealth;
+    /// Which installation objects are made as; none where nothing is marked.
+    fn installation(&self) -> Option<InstallationId> {
+        None
+    }
     /// What is there now.
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError>;
     /// Which tenants' objects changed. A lagged reader looks at every tenant.

@@ -282,7 +282,7 @@ pub fn adopted(
 ) -> Vec<NewRevision> {
     // A deletion rolls nothing out.
     let number = match newest.kind {
-        DeploymentKind::Delete { .. } => newest.generation.saturating_sub(1),
+        DeploymentKind::Delete(_) => newest.generation.saturating_sub(1),
         DeploymentKind::Create | DeploymentKind::Update => newest.generation,
     };
     let mut found = Vec::new();

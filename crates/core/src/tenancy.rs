@@ -10,7 +10,7 @@ use crate::Timestamp;
 use crate::audit::AuditEntry;
 use crate::catalog::{Catalog, Edition};
 use crate::catalog_change;
-use crate::deployment::{Deployment, DeploymentKind};
+use crate::deployment::{Deployment, DeploymentKind, Removal};
 use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{self, ImmutableField, PinnedManifest};
 use crate::placement;
@@ -240,25 +240,27 @@ impl Tenancy {
         Ok(self.store.change_tenant(change).await?)
     }
 
-    /// Starts a deletion, or finds the one under way; asking again with `force` hurries it.
+    /// Starts a deletion, or finds the one under way; asking again, what is asked for
+    /// now counts too.
     pub async fn delete_tenant(
         &self,
         caller: &Caller,
         id: &TenantId,
-        force: bool,
+        how: Removal,
         if_match: Option<u64>,
     ) -> Result<Deletion, TenancyError> {
         let _changing = self.changing.lock().await;
         let before = self.existing(id)?;
         let estimated_time = sizing::deletion_time(self.figures(), &before.sizing);
         if before.status == TenantStatus::Deleting {
-            if force {
+            if how != Removal::ORDERLY {
                 let audit = self.audit(caller, "tenant.delete", Some(&before), &before, self.now());
                 let after = audit.after.clone().map(|mut after| {
-                    after["force"] = true.into();
+                    after["force"] = how.force.into();
+                    after["release"] = how.release.into();
                     after
                 });
-                self.store.hurry_deletion(id, AuditEntry { after, ..audit }).await?;
+                self.store.hurry_deletion(id, how, AuditEntry { after, ..audit }).await?;
             }
             return Ok(Deletion { deletion_id: before.deployment_id.clone(), estimated_time });
         }
@@ -274,7 +276,7 @@ impl Tenancy {
         let deletion_id = tenant.deployment_id.clone();
         let change = TenantChange {
             deployment: self
-                .deployment_of(&tenant, DeploymentKind::Delete { force }, now)
+                .deployment_of(&tenant, DeploymentKind::Delete(how), now)
                 .replacing(before.deployment_id.clone())
                 .asked_for(Cause::Request, &caller.actor),
             revision: None,
@@ -447,7 +449,7 @@ impl Tenancy {
 
     fn deployment_of(&self, tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {
         let time = match kind {
-            DeploymentKind::Delete { .. } => sizing::deletion_time(self.figures(), &tenant.sizing),
+            DeploymentKind::Delete(_) => sizing::deletion_time(self.figures(), &tenant.sizing),
             DeploymentKind::Create | DeploymentKind::Update => tenant.sizing.deployment_time,
         };
         let seconds = f64::from(time.max_minutes) * 60.0 / self.time_scale;

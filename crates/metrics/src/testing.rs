@@ -4,7 +4,7 @@ use crate::{EmbeddedMetrics, MetricsOptions};
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
-use ecp_core::deployment::{Deployment, DeploymentKind};
+use ecp_core::deployment::{Deployment, DeploymentKind, Removal};
 use ecp_core::ids::{DeploymentId, TenantId, TenantKey};
 use ecp_core::metrics::Sample;
 use ecp_core::ports::{Admission, Clock, NewTenant, ProgressUpdate, TenantChange, TenantStore};
@@ -189,7 +189,7 @@ impl World {
 
     pub(crate) async fn start_deletion(&self, tenant: &Tenant) {
         let id = DeploymentId::generate_deletion();
-        let kind = DeploymentKind::Delete { force: false };
+        let kind = DeploymentKind::Delete(Removal::ORDERLY);
         let deployment = Deployment::accepted(id.clone(), tenant.id.clone(), 2, kind, self.clock.now(), None);
         let tenant = Tenant {
             generation: tenant.generation + 1,

@@ -91,7 +91,8 @@ impl ModeRuntime {
     ) -> anyhow::Result<Self> {
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
-        let store: Arc<dyn TenantStore> = Arc::new(SqliteStore::open(database.clone(), clock.clone())?);
+        let embedded = Arc::new(SqliteStore::open(database.clone(), clock.clone())?);
+        let store: Arc<dyn TenantStore> = embedded.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
         let tenants = store.clone();
         let metrics = EmbeddedMetrics::open(
@@ -125,7 +126,7 @@ impl ModeRuntime {
             (None, 1.0)
         };
         let kubernetes = match kubernetes_source(config).filter(|_| !mode.is_demo()) {
-            Some(source) => Some(KubernetesCluster::connect(&source, catalog.clone()).await?),
+            Some(source) => Some(KubernetesCluster::connect(&source, catalog.clone(), embedded).await?),
             None => None,
         };
         let cluster: Arc<dyn Cluster> = match &simulated {

@@ -29,6 +29,7 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_incarnations.sql"),
     },
     Migration { name: "keeping what is set aside", sql: include_str!("../migrations/0006_set_aside.sql") },
+    Migration { name: "creating the ledger's tables", sql: include_str!("../migrations/0007_ledger.sql") },
 ];
 
 /// The schema of the token file.

@@ -10,7 +10,7 @@ use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject, Severity};
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
-use ecp_core::deployment::{Deployment, DeploymentKind};
+use ecp_core::deployment::{Deployment, DeploymentKind, Removal};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId};
 use ecp_core::ports::{Admission, AuditQuery, NewTenant, SystemClock, TenantChange, TenantStore};
 use ecp_core::quantity::Resources;
@@ -102,7 +102,7 @@ fn new_tenant(id: TenantId) -> NewTenant {
 fn change(tenant: &Tenant, kind: DeploymentKind) -> TenantChange {
     let mut tenant = tenant.clone();
     tenant.generation += 1;
-    if matches!(kind, DeploymentKind::Delete { .. }) {
+    if matches!(kind, DeploymentKind::Delete(_)) {
         tenant.status = TenantStatus::Deleting;
     }
     tenant.deployment_id = DeploymentId::generate();
@@ -161,7 +161,7 @@ async fn write_for_ever(store: Arc<SqliteStore>, round: String, writer: usize) {
         let changed = store.change_tenant(change(&tenant, DeploymentKind::Update)).await.unwrap();
         acknowledge(&format!("changed {id}"));
         if n % 2 == 0 {
-            store.change_tenant(change(&changed, DeploymentKind::Delete { force: false })).await.unwrap();
+            store.change_tenant(change(&changed, DeploymentKind::Delete(Removal::ORDERLY))).await.unwrap();
             acknowledge(&format!("deleting {id}"));
             store.remove_tenant(&id, audit(&id, "tenant.delete")).await.unwrap();
             acknowledge(&format!("removed {id}"));

@@ -81,6 +81,8 @@ export interface UpdateOptions extends ChangeOptions {
 export interface DeleteOptions extends ChangeOptions {
   /** Skips grace periods and finalizers. */
   force?: boolean | undefined;
+  /** Gives a namespace in which others keep something up to them, so that the tenant can end. */
+  release?: boolean | undefined;
 }
 export interface MonitoringSubscribeOptions extends SubscribeOptions {
   /** Series to send; all where left out. */

@@ -8,6 +8,7 @@ use crate::query::QueryReader;
 use crate::request_context::PathText;
 use crate::wire;
 use axum::response::Response;
+use ecp_core::deployment::Removal;
 use ecp_core::text::Message;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Serialize;
@@ -29,7 +30,9 @@ pub struct DeletionOut {
 
 /// Delete a tenant
 ///
-/// Answers at once; when everything is gone the tenant is 404 and its id is free.
+/// Answers at once; when everything is gone the tenant is 404 and its id is free. Where something in
+/// its namespace is not the orchestrator's, the namespace stays, the deployment status names what it
+/// is, and the tenant goes by itself once that is gone; `release=true` gives the namespace up instead.
 #[utoipa::path(
     delete,
     path = "/api/v1/tenants/{tenant_id}",
@@ -37,6 +40,7 @@ pub struct DeletionOut {
     params(
         ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
         ("force" = Option<bool>, Query, description = "Skip grace periods and finalizers (default false)", example = false),
+        ("release" = Option<bool>, Query, description = "Give a namespace in which others keep something up to them: what is the orchestrator's is taken out of it, its labels too, and the tenant ends (default false)", example = false),
         ("dry_run" = Option<bool>, Query, description = "Only say what would be done (200, see PreviewOut), write nothing (default false)", example = false),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the caller read, or `*`"),
     ),
@@ -52,7 +56,10 @@ pub(crate) async fn delete_tenant(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let query = QueryReader::new(&uri);
-    let force = query.flag("force").unwrap_or(false);
+    let how = Removal {
+        force: query.flag("force").unwrap_or(false),
+        release: query.flag("release").unwrap_or(false),
+    };
     let dry_run = query.flag("dry_run").unwrap_or(false);
     query.finish(&api.context)?;
     let tenant = api.find_tenant(&tenant_id)?;
@@ -62,7 +69,7 @@ pub(crate) async fn delete_tenant(
     if dry_run {
         return Ok(api.preview_response(tenancy.preview_deletion(&tenant.id, expected).await?));
     }
-    let deletion = tenancy.delete_tenant(&api.caller(), &tenant.id, force, expected).await?;
+    let deletion = tenancy.delete_tenant(&api.caller(), &tenant.id, how, expected).await?;
     let body = DeletionOut {
         message: Message::new("api.deletion_started").render(api.language()),
         deletion_id: deletion.deletion_id.to_string(),

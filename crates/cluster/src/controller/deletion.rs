@@ -2,7 +2,7 @@
 
 use super::view::resource;
 use super::{LookEnd, LookError, Shared};
-use ecp_core::deployment::{Deployment, LogLevel, Phase, ResourceState};
+use ecp_core::deployment::{Deployment, LogLevel, Phase, Removal, ResourceState};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ impl Shared {
         &self,
         tenant: Arc<Tenant>,
         recorded: &Deployment,
-        force: bool,
+        how: Removal,
         fresh: bool,
     ) -> Result<LookEnd, LookError> {
         let mut deletion = recorded.clone();
@@ -27,7 +27,7 @@ impl Shared {
             return self.finish_deletion(&tenant, deletion).await;
         }
         if fresh || seen.objects.iter().any(|object| object.status != "Terminating") {
-            self.cluster.delete(&tenant.id, force).await?;
+            self.cluster.delete(&tenant.id, how).await?;
         }
         let seen = self.cluster.observe(&tenant.id)?;
         if seen.objects.is_empty() {
@@ -75,6 +75,7 @@ impl Shared {
         // The store ends it together with the tenant: whoever is told so finds neither.
         deletion.complete(self.clock.now());
         self.store.remove_tenant(&tenant.id, self.audit(tenant, &deletion, "completed")).await?;
+        self.cluster.forget(&tenant.id);
         // Samples may have come between the two; from here on none is taken any more.
         if let Err(error) = self.metrics.remove_tenant(&key).await {
             tracing::warn!(%error, tenant.id = %tenant.id, "late samples are forgotten at the next start");

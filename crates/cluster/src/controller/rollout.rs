@@ -11,7 +11,7 @@ use ecp_core::deployment::{
 };
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Admission, ClusterError, ObjectState, StoreError, TenantChange};
+use ecp_core::ports::{Admission, ClusterError, Drift, ObjectState, StoreError, TenantChange};
 use ecp_core::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -121,7 +121,9 @@ impl Shared {
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
         match end {
             Err(LookError::Cluster(
-                refusal @ (ClusterError::Refused { .. } | ClusterError::ForeignNamespace { .. }),
+                refusal @ (ClusterError::Refused { .. }
+                | ClusterError::ForeignNamespace { .. }
+                | ClusterError::ForeignObject { .. }),
             )) => look.refused(&refusal).await,
             end => end,
         }
@@ -243,7 +245,9 @@ impl Look<'_> {
         let mut refused = None;
         for object in objects {
             match self.apply(std::slice::from_ref(object)).await {
-                Err(refusal @ ClusterError::Refused { .. }) => _ = refused.get_or_insert(refusal),
+                Err(refusal @ (ClusterError::Refused { .. } | ClusterError::ForeignObject { .. })) => {
+                    _ = refused.get_or_insert(refusal)
+                }
                 end => end?,
             }
         }
@@ -287,6 +291,14 @@ impl Look<'_> {
             let left = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
             let tried = found.missing.len() + found.drifts.len();
             found.keep_what_happened(&self.observe()?, &left);
+            // What is there again is no more healed than it was lost.
+            let again = self.shared.cluster.left_as_is(&self.tenant.id);
+            found.drifts.retain(|drift| {
+                let same = |other: &Drift| {
+                    (&other.kind, &other.name, &other.field) == (&drift.kind, &drift.name, &drift.field)
+                };
+                !again.iter().any(same)
+            });
             let happened = found.missing.len() + found.drifts.len();
             let came_of_it = match (&applied, happened > 0) {
                 (_, true) if happened == tried => Some(AuditEntry {
@@ -498,6 +510,12 @@ impl Look<'_> {
         match refusal {
             ClusterError::ForeignNamespace { namespace } => {
                 let reason = Message::new("deployment.foreign_namespace").with("namespace", namespace);
+                self.fail("CONFLICT", reason).await
+            }
+            ClusterError::ForeignObject { namespace, kind, name } => {
+                let reason = Message::new("deployment.foreign_object")
+                    .with("namespace", namespace)
+                    .with("object", format!("{kind} {name}"));
                 self.fail("CONFLICT", reason).await
             }
             _ => {

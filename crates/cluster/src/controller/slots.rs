@@ -136,6 +136,7 @@ impl Slots {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ecp_core::deployment::Removal;
 
     fn item(lease: u64) -> WorkItem {
         WorkItem { tenant_id: TenantId::parse("acme").expect("a valid id"), attempts: 0, lease }
@@ -184,7 +185,9 @@ mod tests {
     #[test]
     fn a_tenant_with_another_aim_than_last_looked_at_is_marked() {
         let mut slots = Slots::default();
-        let aim = |name: &str, force| (DeploymentId::from_text(name), DeploymentKind::Delete { force });
+        let aim = |name: &str, force| {
+            (DeploymentId::from_text(name), DeploymentKind::Delete(Removal { force, release: false }))
+        };
         slots.lease(item(1));
         let id = slots.take().expect("a job").item.tenant_id;
         slots.aims_at(&id, aim("del-1", false));

@@ -1,25 +1,41 @@
 //! Making objects so, by server-side apply, and asking whether the cluster would take them.
+//!
+//! Names go into the ledger before objects are made, uids after. What somebody added is taken out
+//! before what is wanted is applied: the two may contradict each other.
 
+use super::KubernetesCluster;
 use super::client::{CallError, MANAGER, answered, api};
+use super::drift::{self, APPLIED};
+use super::index::{Left, Seen, addition_left};
 use super::kinds::{self, KINDS, Kind};
-use super::{KubernetesCluster, drift};
+use super::ownership::{self, INSTALLATION, Marks};
 use ecp_core::ids::TenantId;
+use ecp_core::ledger::NotedObject;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{ClusterError, Refusal};
+use ecp_core::ports::{ClusterError, Refusal, StoreError};
 use ecp_core::text::Message;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use kube::Api;
 use kube::api::{Patch, PatchParams};
-use serde_json::Value;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hasher};
 
-/// Annotation with a digest of what was last applied. A live object that has all that is wanted may
-/// still have what was wanted before; without it that would never be taken out. A release that
-/// digests otherwise applies once more.
-const APPLIED: &str = "ecp.ai/applied";
-/// Where objects are tried whose own namespace is not there yet.
-const TRIAL_NAMESPACE: &str = "default";
+/// What the namespace for trials begins with: a tenant's id does not begin with a hyphen.
+const TRIAL_PREFIX: &str = "ecp-ai--trial-";
+
+/// An object of a tenant that is being applied.
+struct Target<'a> {
+    tenant: &'a TenantId,
+    place: usize,
+    kind: &'static Kind,
+    name: &'a str,
+    calls: Api<DynamicObject>,
+    /// An autoscaler owns its replicas.
+    scales_itself: bool,
+}
 
 impl KubernetesCluster {
     /// Applies objects step by step, those of a step side by side.
@@ -28,10 +44,11 @@ impl KubernetesCluster {
         tenant: &TenantId,
         objects: &[Object],
     ) -> Result<Vec<Message>, ClusterError> {
-        self.check_reachable()?;
-        if objects.iter().any(|object| matches!(object, Object::Namespace(_))) {
-            self.check_owner(tenant)?;
-        }
+        self.check_known(tenant)?;
+        self.check_owner(tenant)?;
+        self.index.set_shared_with(tenant, Vec::new());
+        let names = self.index.unnoted_of(tenant, objects);
+        self.note(tenant, &names).await?;
         let autoscaled = self.index.autoscaled(tenant, objects);
         let mut steps: BTreeMap<u8, Vec<(usize, &Object)>> = BTreeMap::new();
         for object in objects {
@@ -44,11 +61,33 @@ impl KubernetesCluster {
                 .into_iter()
                 .map(|(place, object)| self.apply_one(tenant, place, object, &autoscaled))
                 .collect();
+            let (mut made, mut failed) = (Vec::new(), None);
             while let Some(result) = calls.next().await {
-                warnings.extend(result?);
+                match result {
+                    Ok((object, said)) => {
+                        made.extend(object);
+                        warnings.extend(said);
+                    }
+                    Err(error) => _ = failed.get_or_insert(error),
+                }
+            }
+            // What was made is written down, whatever became of the others.
+            self.note(tenant, &made).await?;
+            if let Some(error) = failed {
+                return Err(error);
             }
         }
         Ok(warnings)
+    }
+
+    /// Writes into the ledger, and into the index what is written there.
+    pub(super) async fn note(&self, tenant: &TenantId, objects: &[NotedObject]) -> Result<(), ClusterError> {
+        if objects.is_empty() {
+            return Ok(());
+        }
+        self.ledger.note(tenant, objects).await.map_err(unwritten)?;
+        self.index.note(tenant, objects);
+        Ok(())
     }
 
     async fn apply_one(
@@ -57,63 +96,208 @@ impl KubernetesCluster {
         place: usize,
         object: &Object,
         autoscaled: &HashSet<String>,
-    ) -> Result<Vec<Message>, ClusterError> {
+    ) -> Result<(Option<NotedObject>, Vec<Message>), ClusterError> {
         let (kind, name) = (&KINDS[place], object.name());
         let skipped =
             || vec![Message::new("cluster.kind_unknown").with("kind", kind.name).with("name", name)];
         if self.index.skip_unknown(tenant, place, name) {
-            return Ok(skipped());
+            return Ok((None, skipped()));
         }
-        let scales_itself = autoscaled.contains(name);
-        let mut json = to_json(object)?;
-        let digest = digest(&json);
-        let as_it_should_be = self.index.with_entry(tenant, place, name, |entry| {
-            if scales_itself && kind.step == kinds::WORKLOADS {
-                leave_replicas(&mut json, &entry.live(), entry.replicas_owned_by_other);
-            }
-            let live = entry.live();
-            let kept = entry.ours && !entry.facts.terminating && applied(&live) == Some(digest.as_str());
-            kept && drift::first_difference(&json, &live, scales_itself).is_none()
-        });
-        if as_it_should_be == Some(true) {
-            return Ok(Vec::new());
-        }
-        json["metadata"]["annotations"][APPLIED] = digest.into();
-        let _turn = self.turns.acquire().await;
+        let scales_itself = autoscaled.contains(name) && kind.step == kinds::WORKLOADS;
         let calls = api(&self.client, &kind.resource(), object.namespace());
-        let patch = Patch::Apply(&json);
-        let polite = PatchParams::apply(MANAGER);
-        let (answer, warnings) = match answered(calls.patch(name, &polite, &patch)).await {
-            Err(conflict) if !conflict.conflicts().is_empty() => {
-                let warnings = conflict
-                    .conflicts()
-                    .into_iter()
-                    .map(|(manager, field)| {
-                        Message::new("cluster.field_taken_back")
-                            .with("object", format!("{} {name}", kind.name))
-                            .with("field", field)
-                            .with("manager", manager)
-                    })
-                    .collect();
-                (answered(calls.patch(name, &polite.force(), &patch)).await, warnings)
+        let target = Target { tenant, place, kind, name, calls, scales_itself };
+        let mut json = to_json(object)?;
+        json["metadata"]["annotations"][INSTALLATION] = self.index.installation().as_str().into();
+        let digest = digest(&json);
+        let seen = self.index.seen(tenant, place, name);
+        if let Some(seen) = seen.as_ref().filter(|_| scales_itself) {
+            leave_replicas(&mut json, &seen.live, seen.replicas_owned_by_other);
+        }
+        let _turn = self.turns.acquire().await;
+        let mut additions = Vec::new();
+        if let Some(seen) = &seen {
+            self.relabel_pods(&target, seen).await?;
+            additions = drift::additions(&json, &seen.live, &seen.taken, scales_itself);
+            let left = self.index.left_of(tenant, place, name, &seen.uid);
+            additions.retain(|addition| !left.iter().any(|left| left.place == addition.place));
+            let is_right = drift::differences(&json, &seen.live, scales_itself).is_empty()
+                && drift::taken_over(&json, &seen.live, &seen.taken).is_empty();
+            let is_applied = seen.is_kept && seen.applied() == Some(digest.as_str());
+            if is_applied && is_right && additions.is_empty() {
+                return Ok((None, Vec::new()));
             }
-            answer => (answer, Vec::new()),
+        }
+        self.check_newcomer(&target).await?;
+        json["metadata"]["annotations"][APPLIED] = digest.into();
+        if let Some(seen) = seen.as_ref().filter(|_| !additions.is_empty()) {
+            let version = seen.resource_version.to_string();
+            if let Some(patch) = drift::correction(&json, &seen.live, &additions, scales_itself) {
+                match self.correct(&target, patch, &seen.uid, &version).await {
+                    // What is applied says what is wrong; what stays is seen then.
+                    Ok(_) | Err(ClusterError::Refused { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        let (answer, mut warnings) = self.send(&target, &json).await;
+        let answer = match answer {
+            Err(CallError::Answered(status)) if status.code == 422 && seen.is_some() => {
+                // What is there and what is wanted contradict each other and nothing says whose it is.
+                let Some(whole) = whole(&json, seen.as_ref(), scales_itself) else {
+                    return Err(self.told(CallError::Answered(status), kind.name, name));
+                };
+                match answered(target.calls.patch(name, &by_us(), &Patch::Merge(&whole))).await {
+                    Ok(_) => self.send(&target, &json).await.0,
+                    Err(_) => Err(CallError::Answered(status)),
+                }
+            }
+            answer => answer,
         };
         match answer {
             Ok(applied) => {
+                let (object, said) = self.settle_additions(&target, &json, applied).await?;
+                warnings.extend(said);
+                let uid = object.metadata.uid.clone();
                 if !kind.is_namespaced() {
-                    self.index.namespace_applied(&applied);
+                    self.index.namespace_applied(&object);
                 }
-                self.index.object_applied(place, applied);
-                Ok(warnings)
+                let is_new = self.index.noted_uid(tenant, place, name) != Some(uid.clone());
+                // In the index first: what is ours is there by the time that the note is.
+                self.index.object_applied(place, object);
+                let noted = NotedObject { kind: kind.name.to_owned(), name: name.to_owned(), uid };
+                Ok((is_new.then_some(noted), warnings))
             }
             Err(error) if kind.optional && error.is_unknown_kind() => {
                 self.index.set_known(place, false);
                 self.index.skip_unknown(tenant, place, name);
-                Ok(skipped())
+                Ok((None, skipped()))
             }
             Err(error) => Err(self.told(error, kind.name, name)),
         }
+    }
+
+    /// Applies, politely first: a conflict names who else owns a field, which is then taken back.
+    async fn send(
+        &self,
+        target: &Target<'_>,
+        json: &Value,
+    ) -> (Result<DynamicObject, CallError>, Vec<Message>) {
+        let (name, patch) = (target.name, Patch::Apply(json));
+        let polite = PatchParams::apply(MANAGER);
+        match answered(target.calls.patch(name, &polite, &patch)).await {
+            Err(conflict) if !conflict.conflicts().is_empty() => {
+                let warning = |(manager, field): (String, String)| {
+                    Message::new("cluster.field_taken_back")
+                        .with("object", format!("{} {name}", target.kind.name))
+                        .with("field", field)
+                        .with("manager", manager)
+                };
+                let warnings = conflict.conflicts().into_iter().map(warning).collect();
+                (answered(target.calls.patch(name, &polite.force(), &patch)).await, warnings)
+            }
+            answer => (answer, Vec::new()),
+        }
+    }
+
+    /// Refuses to write over an object that somebody else made under a name that we never had there.
+    async fn check_newcomer(&self, target: &Target<'_>) -> Result<(), ClusterError> {
+        let Target { tenant, place, kind, name, .. } = *target;
+        let namespace = tenant.namespace();
+        let is_noted = matches!(self.index.noted_uid(tenant, place, name), Some(Some(_)));
+        if is_noted || !kind.is_namespaced() || !self.index.has_namespace(&namespace) {
+            return Ok(());
+        }
+        match answered(target.calls.get(name)).await {
+            Ok(object) => {
+                let marks = Marks::of(&object.metadata);
+                if marks.are_of(self.index.installation()) || marks.are_unsigned() {
+                    return Ok(());
+                }
+                let (kind, name) = (kind.name.to_owned(), name.to_owned());
+                Err(ClusterError::ForeignObject { namespace, kind, name })
+            }
+            Err(error) if error.is_not_found() => Ok(()),
+            Err(error) => Err(self.told(error, kind.name, name)),
+        }
+    }
+
+    /// Takes additions out of an object as it was seen; an object that changed since is left to the
+    /// next look.
+    async fn correct(
+        &self,
+        target: &Target<'_>,
+        mut patch: Value,
+        uid: &str,
+        version: &str,
+    ) -> Result<DynamicObject, ClusterError> {
+        patch["metadata"]["uid"] = uid.into();
+        patch["metadata"]["resourceVersion"] = version.into();
+        let answer = answered(target.calls.patch(target.name, &by_us(), &Patch::Merge(&patch))).await;
+        answer.map_err(|error| self.told(error, target.kind.name, target.name))
+    }
+
+    /// Takes out what an applied object still has beyond what is wanted. What is there again after that
+    /// comes from admission, or from the cluster's defaults: it is left, and the former is told.
+    async fn settle_additions(
+        &self,
+        target: &Target<'_>,
+        json: &Value,
+        applied: DynamicObject,
+    ) -> Result<(DynamicObject, Vec<Message>), ClusterError> {
+        let Target { tenant, place, kind, name, scales_itself, .. } = *target;
+        let found = |object: &DynamicObject| {
+            let fields = object.metadata.managed_fields.as_deref().unwrap_or_default();
+            let taken = ownership::taken(fields);
+            let live = drift::pruned(serde_json::to_value(object).unwrap_or(Value::Null));
+            (drift::additions(json, &live, &taken, scales_itself), live)
+        };
+        let uid = applied.metadata.uid.clone().unwrap_or_default();
+        let before = self.index.left_of(tenant, place, name, &uid);
+        let is_known = |place: &str| before.iter().any(|left| left.place == place);
+        let (additions, live) = found(&applied);
+        let mut object = applied;
+        if additions.iter().any(|addition| !is_known(&addition.place))
+            && let Some(patch) = drift::correction(json, &live, &additions, scales_itself)
+        {
+            let version = object.metadata.resource_version.clone().unwrap_or_default();
+            match self.correct(target, patch, &uid, &version).await {
+                Ok(corrected) => object = corrected,
+                Err(ClusterError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let told = |place: &str| before.iter().any(|left| left.place == place && left.is_told);
+        let left: Vec<Left> = found(&object)
+            .0
+            .into_iter()
+            .map(|addition| Left {
+                is_told: addition.is_item || told(&addition.place),
+                place: addition.place,
+                manager: addition.manager,
+            })
+            .collect();
+        let news: Vec<&Left> = left.iter().filter(|left| left.is_told && !is_known(&left.place)).collect();
+        let mut said = Vec::new();
+        if !news.is_empty() {
+            said.push(addition_left(kind.name, name, news.into_iter()));
+        }
+        self.index.set_left(tenant, place, name, &uid, left);
+        Ok((object, said))
+    }
+
+    /// Gives pods of a workload the labels of its template back.
+    async fn relabel_pods(&self, target: &Target<'_>, seen: &Seen) -> Result<(), ClusterError> {
+        let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Pod"), "pods");
+        let calls = api(&self.client, &resource, Some(&target.tenant.namespace()));
+        for (name, labels) in &seen.pods {
+            let patch = json!({"metadata": {"labels": labels}});
+            match answered(calls.patch(name, &by_us(), &Patch::Merge(&patch))).await {
+                Ok(pod) => self.index.pod_applied(&pod),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(self.told(error, "Pod", name)),
+            }
+        }
+        Ok(())
     }
 
     /// Turns what a call met into what the domain is told. A namespace that is missing or on its
@@ -147,43 +331,105 @@ impl KubernetesCluster {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (kind_name, name) = (text("/kind"), text("/metadata/name"));
         // What is not ours to apply is not ours to try.
-        let Some((_, kind)) = kinds::find(kind_name) else { return Ok(None) };
+        let Some((place, kind)) = kinds::find(kind_name) else { return Ok(None) };
         if name.is_empty() || text("/apiVersion") != kind.api_version() {
             return Ok(None);
         }
         let own = text("/metadata/namespace");
-        let moved = kind.is_namespaced() && self.index.namespace(own).is_none();
+        let moved = kind.is_namespaced() && !self.index.has_namespace(own);
         let mut tried = object.clone();
-        if moved && let Some(namespace) = tried.pointer_mut("/metadata/namespace") {
-            *namespace = TRIAL_NAMESPACE.into();
+        let mut namespace = kind.is_namespaced().then(|| own.to_owned());
+        if moved {
+            let Some(trial) = self.trial_namespace().await? else { return Ok(None) };
+            tried["metadata"]["namespace"] = trial.as_str().into();
+            namespace = Some(trial);
         }
-        let namespace = match (kind.is_namespaced(), moved) {
-            (false, _) => None,
-            (true, true) => Some(TRIAL_NAMESPACE),
-            (true, false) => Some(own),
-        };
+        let calls = api(&self.client, &kind.resource(), namespace.as_deref());
         let _turn = self.turns.acquire().await;
-        let calls = api(&self.client, &kind.resource(), namespace);
-        let trial = PatchParams::apply(MANAGER).force().dry_run();
-        match answered(calls.patch(name, &trial, &Patch::Apply(&tried))).await {
+        // What somebody added to an object of ours will be taken out first; so it is here.
+        let tenant = TenantId::of_namespace(own).filter(|_| !moved);
+        let seen =
+            tenant.and_then(|tenant| self.index.seen(&tenant, place, name)).filter(|seen| seen.is_kept);
+        let correction = seen.and_then(|seen| {
+            let additions = drift::additions(&tried, &seen.live, &seen.taken, true);
+            drift::correction(&tried, &seen.live, &additions, true)
+        });
+        let answer = match correction {
+            Some(patch) => answered(calls.patch(name, &by_us().dry_run(), &Patch::Merge(&patch))).await,
+            None => {
+                let trial = PatchParams::apply(MANAGER).force().dry_run();
+                answered(calls.patch(name, &trial, &Patch::Apply(&tried))).await
+            }
+        };
+        match answer {
             Ok(_) => Ok(None),
             Err(error) if kind.optional && error.is_unknown_kind() => Ok(None),
             Err(error) if error.is_about_namespace() => Ok(None),
-            Err(CallError::Answered(status)) => {
-                // Another namespace's quota says nothing of the one that is to be.
-                if moved && status.code == 403 && status.message.contains("exceeded quota") {
-                    return Ok(None);
-                }
-                Ok(Some(Refusal {
-                    index,
-                    kind: kind_name.to_owned(),
-                    name: name.to_owned(),
-                    reason: status.message,
-                }))
-            }
+            Err(CallError::Answered(status)) => Ok(Some(Refusal {
+                index,
+                kind: kind_name.to_owned(),
+                name: name.to_owned(),
+                reason: status.message,
+            })),
             Err(error) => Err(error.of(kind_name, name)),
         }
     }
+
+    /// The namespace in which objects are tried whose own is not there yet: the API server tries
+    /// nothing in a namespace that does not exist, and in one that others use the name may be theirs.
+    /// It is ours, empty, and named as no tenant's can be; none where somebody else has the name.
+    async fn trial_namespace(&self) -> Result<Option<String>, ClusterError> {
+        let name = format!("{TRIAL_PREFIX}{}", self.index.installation());
+        if self.index.has_namespace(&name) {
+            return Ok(self.index.is_own_namespace(&name).then_some(name));
+        }
+        let kind = &KINDS[kinds::NAMESPACE];
+        let calls = api(&self.client, &kind.resource(), None);
+        let namespace = json!({
+            "apiVersion": kind.api_version(), "kind": kind.name,
+            "metadata": {
+                "name": name,
+                "labels": {"ecp.ai/managed-by": MANAGER},
+                "annotations": {INSTALLATION: self.index.installation().as_str()},
+            },
+        });
+        let made =
+            answered(calls.patch(&name, &PatchParams::apply(MANAGER), &Patch::Apply(&namespace))).await;
+        let made = made.map_err(|error| self.told(error, kind.name, &name))?;
+        self.index.namespace_applied(&made);
+        Ok(Some(name))
+    }
+}
+
+/// The patches of ours that are not applied.
+fn by_us() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// The ledger can not be written: nothing is made that would not be known again.
+pub(super) fn unwritten(error: StoreError) -> ClusterError {
+    ClusterError::Unreachable(format!("what is made in the cluster can not be written down: {error}"))
+}
+
+/// The merge patch that leaves nothing of an object's own structures but what is wanted, and what the
+/// cluster fills in.
+fn whole(json: &Value, seen: Option<&Seen>, scales_itself: bool) -> Option<Value> {
+    let live = &seen?.live;
+    let additions: Vec<drift::Addition> = ["spec", "data", "binaryData"]
+        .into_iter()
+        .filter_map(|top| Some((top, live.get(top)?.as_object()?)))
+        .flat_map(|(top, fields)| {
+            let surplus = fields.keys().filter(move |key| {
+                !(scales_itself && *key == "replicas")
+                    && json[top].get(key.as_str()) != live[top].get(key.as_str())
+            });
+            surplus.map(move |key| {
+                let pointer = format!("/{top}/{}", key.replace('~', "~0").replace('/', "~1"));
+                drift::Addition { place: pointer.clone(), pointer, manager: None, is_item: false }
+            })
+        })
+        .collect();
+    drift::correction(json, live, &additions, scales_itself)
 }
 
 fn known(name: &str) -> Result<(usize, &'static Kind), ClusterError> {
@@ -209,11 +455,6 @@ fn digest(wanted: &Value) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// The digest of what was last applied to an object.
-fn applied(live: &Value) -> Option<&str> {
-    live["metadata"]["annotations"][APPLIED].as_str()
-}
-
 /// Leaves the number of replicas to the autoscaler: unsaid where another manager owns it, else as
 /// it is, since a field that its only owner no longer names falls back to its default.
 fn leave_replicas(json: &mut Value, live: &Value, owned_by_other: bool) {
@@ -235,7 +476,7 @@ mod tests {
         let before = json!({"data": {"A": "1", "B": "2"}});
         let after = json!({"data": {"A": "1"}});
         // The live object still has it all, so the difference alone would not tell.
-        assert_eq!(drift::first_difference(&after, &before, false), None);
+        assert_eq!(drift::differences(&after, &before, false), Vec::<String>::new());
         assert_ne!(digest(&before), digest(&after));
         assert_eq!(digest(&before), digest(&before.clone()));
     }

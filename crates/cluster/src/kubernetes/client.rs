@@ -50,6 +50,9 @@ pub enum ConnectError {
     /// The service account's files are not as they should be.
     #[error("this process runs in a cluster and its service account can not be used")]
     InCluster(#[source] kube::config::InClusterError),
+    /// What is ours in the cluster can not be read from the database.
+    #[error("what was made in the cluster can not be read from the database")]
+    Ledger(#[from] ecp_core::ports::StoreError),
     /// No client can be made of it: certificates, keys, tokens.
     #[error("no client can be made of the cluster's configuration; check its certificates and keys")]
     Client(#[source] kube::Error),

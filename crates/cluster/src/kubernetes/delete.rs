@@ -1,26 +1,26 @@
 //! Taking objects away: what is too much, and a whole tenant in order, the namespace last.
+//!
+//! Only what the ledger knows by its uid is deleted. The namespace goes only where nothing else is in
+//! it; what others keep there keeps it, or, where it is released, gets it.
 
 use super::KubernetesCluster;
 use super::client::{MANAGER, answered, api};
+use super::drift::OUR_PREFIX;
 use super::kinds::{self, CLAIM, KINDS, Kind};
-use super::watches::is_labelled;
+use ecp_core::deployment::Removal;
 use ecp_core::ids::TenantId;
+use ecp_core::ledger::NotedObject;
 use ecp_core::manifest::Object;
 use ecp_core::ports::ClusterError;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// Kinds that people and other programs leave in a namespace.
-const FOREIGN_KINDS: [&str; 6] = ["ConfigMap", "Secret", "Service", "StatefulSet", "Deployment", CLAIM];
-/// What every namespace has.
-const ROOT_CERTIFICATE: &str = "kube-root-ca.crt";
-
 impl KubernetesCluster {
-    /// Deletes what our manager applied and `keep` does not hold.
+    /// Deletes what is ours and `keep` does not hold.
     pub(super) async fn prune_objects(&self, tenant: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.check_reachable()?;
+        self.check_known(tenant)?;
         if keep.is_empty() {
             return Ok(());
         }
@@ -34,14 +34,17 @@ impl KubernetesCluster {
                 continue;
             }
             self.delete_one(tenant, kind, &name, &uid, false).await?;
+            // Whoever takes the name from here on has it.
+            self.note(tenant, &[unmade(kind, &name)]).await?;
         }
         Ok(())
     }
 
     /// Goes one step towards an empty cluster: what is applied last goes first, pods before what
     /// they use, the namespace when nothing else of the tenant is there.
-    pub(super) async fn delete_tenant(&self, tenant: &TenantId, force: bool) -> Result<(), ClusterError> {
-        self.check_reachable()?;
+    pub(super) async fn delete_tenant(&self, tenant: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.check_known(tenant)?;
+        let force = how.force;
         self.index.forget_skipped(tenant, &[]);
         let inventory = self.index.inventory(tenant);
         let pods = self.index.pods(tenant);
@@ -73,15 +76,64 @@ impl KubernetesCluster {
             }
         }
         let only_namespace = inventory.iter().all(|(place, ..)| is_namespace(*place)) && pods.is_empty();
-        if only_namespace && let Some((place, name, uid, false)) = inventory.first() {
-            let foreign = self.foreign_objects(name).await?;
-            if foreign.is_empty() {
-                self.delete_one(tenant, &KINDS[*place], name, uid, force).await?;
-            } else {
-                self.release_namespace(*place, name, &foreign).await?;
-            }
+        if only_namespace && let Some((_, name, uid, false)) = inventory.first() {
+            self.end_namespace(tenant, name, uid, how).await?;
         }
         Ok(())
+    }
+
+    /// Ends a namespace in which nothing of ours is seen any more.
+    async fn end_namespace(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        uid: &str,
+        how: Removal,
+    ) -> Result<(), ClusterError> {
+        let kind = &KINDS[kinds::NAMESPACE];
+        let calls = api(&self.client, &kind.resource(), None);
+        let before = match answered(calls.get(name)).await {
+            Ok(namespace) => namespace,
+            Err(error) if error.is_not_found() => return Ok(()),
+            Err(error) => return Err(self.told(error, kind.name, name)),
+        };
+        let survey = self.survey(tenant).await?;
+        if survey.foreign.is_empty() {
+            self.index.set_shared_with(tenant, Vec::new());
+            // Whoever changed the namespace since it was looked through has it looked through again.
+            let unchanged = Preconditions {
+                uid: Some(uid.to_owned()),
+                resource_version: before.metadata.resource_version.clone(),
+            };
+            let gone = DeleteParams::background().preconditions(unchanged);
+            return match answered(calls.delete(name, &gone)).await {
+                Err(error) if !error.is_not_found() => Err(self.told(error, kind.name, name)),
+                _ => Ok(()),
+            };
+        }
+        if !how.release {
+            let names: Vec<_> =
+                survey.foreign.iter().map(|one| format!("{} {}", one.kind, one.name)).collect();
+            tracing::warn!(
+                tenant.id = %tenant,
+                objects = names.join(", "),
+                "the namespace is kept: it holds objects that are not the orchestrator's"
+            );
+            self.index.set_shared_with(tenant, survey.foreign);
+            return Ok(());
+        }
+        // What lost its label is not seen by a watch, and is ours all the same.
+        for (resource, object, uid) in &survey.ours {
+            let calls = api(&self.client, resource, Some(name));
+            let gone = DeleteParams::background().preconditions(only(uid));
+            match answered(calls.delete(object, &gone)).await {
+                Err(error) if !error.is_not_found() => {
+                    return Err(self.told(error, &resource.kind, object));
+                }
+                _ => {}
+            }
+        }
+        self.release_namespace(tenant, &before).await
     }
 
     async fn delete_one(
@@ -129,44 +181,41 @@ impl KubernetesCluster {
         }
     }
 
-    /// What is in a namespace and was not made for the tenant.
-    async fn foreign_objects(&self, namespace: &str) -> Result<Vec<String>, ClusterError> {
-        let pods = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Pod"), "pods");
-        let kinds = FOREIGN_KINDS.iter().filter_map(|name| kinds::find(name));
-        let kinds = kinds.map(|(_, kind)| (kind.name, kind.resource())).chain([("Pod", pods)]);
-        let mut found = Vec::new();
-        for (kind, resource) in kinds {
-            let calls = api(&self.client, &resource, Some(namespace));
-            let listed = answered(calls.list(&ListParams::default())).await;
-            let listed = listed.map_err(|error| self.told(error, kind, namespace))?;
-            let foreign = listed.items.iter().filter(|object| is_foreign(object));
-            found.extend(
-                foreign
-                    .map(|object| format!("{kind} {}", object.metadata.name.as_deref().unwrap_or_default())),
-            );
-        }
-        Ok(found)
-    }
-
-    /// Leaves a namespace in which others keep something, and takes our labels off it.
+    /// Leaves a namespace to those who keep something in it, and takes off it what is ours.
     async fn release_namespace(
         &self,
-        place: usize,
-        name: &str,
-        foreign: &[String],
+        tenant: &TenantId,
+        namespace: &DynamicObject,
     ) -> Result<(), ClusterError> {
-        let kind = &KINDS[place];
-        tracing::warn!(
-            namespace = name,
-            objects = foreign.join(", "),
-            "the namespace is kept: it holds objects that are not the orchestrator's"
-        );
+        let kind = &KINDS[kinds::NAMESPACE];
+        let name = tenant.namespace();
+        let told = |error| self.told(error, kind.name, &name);
         let calls = api(&self.client, &kind.resource(), None);
-        // Applying nothing gives up every field that was ours.
-        let bare = json!({"apiVersion": kind.api_version(), "kind": kind.name, "metadata": {"name": name}});
+        // Applying nothing gives up every field that was ours; what somebody set by hand after us stays.
+        let bare = json!({
+            "apiVersion": kind.api_version(), "kind": kind.name,
+            "metadata": {"name": name, "uid": namespace.metadata.uid},
+        });
         let (how, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&bare));
-        let released = answered(calls.patch(name, &how, &patch)).await;
-        released.map(|_| ()).map_err(|error| self.told(error, kind.name, name))
+        let released = answered(calls.patch(&name, &how, &patch)).await.map_err(told)?;
+        let ours = |map: Option<std::collections::BTreeMap<String, String>>| -> Map<String, Value> {
+            let keys = map.unwrap_or_default().into_keys();
+            keys.filter(|key| key.starts_with(OUR_PREFIX)).map(|key| (key, Value::Null)).collect()
+        };
+        let (labels, annotations) =
+            (ours(released.metadata.labels.clone()), ours(released.metadata.annotations.clone()));
+        let mut released = released;
+        if !labels.is_empty() || !annotations.is_empty() {
+            let patch = json!({"metadata": {"labels": labels, "annotations": annotations}});
+            let how = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
+            released = answered(calls.patch(&name, &how, &Patch::Merge(&patch))).await.map_err(told)?;
+        }
+        tracing::info!(tenant.id = %tenant, namespace = name, "the namespace is released");
+        self.note(tenant, &[unmade(kind, &name)]).await?;
+        self.index.set_shared_with(tenant, Vec::new());
+        self.index.namespace_applied(&released);
+        self.index.object_applied(kinds::NAMESPACE, released);
+        Ok(())
     }
 }
 
@@ -174,11 +223,7 @@ fn only(uid: &str) -> Preconditions {
     Preconditions { uid: Some(uid.to_owned()), resource_version: None }
 }
 
-fn is_foreign(object: &DynamicObject) -> bool {
-    let metadata = &object.metadata;
-    let owned = metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty());
-    let of_the_system = metadata.name.as_deref() == Some(ROOT_CERTIFICATE)
-        || object.types.as_ref().is_some_and(|types| types.kind == "Secret")
-            && object.data.get("type").is_some_and(|kind| kind == "kubernetes.io/service-account-token");
-    !owned && !of_the_system && !is_labelled(object)
+/// The note of an object that is ours no more.
+fn unmade(kind: &Kind, name: &str) -> NotedObject {
+    NotedObject { kind: kind.name.to_owned(), name: name.to_owned(), uid: None }
 }

@@ -1,7 +1,15 @@
 //! Whether an object is still as it was applied: wanted fields held against live ones; pure.
 //!
-//! What the live object has beyond the wanted one (defaults, what other managers own) is no drift.
-//! Reading objects and putting them back is left to others.
+//! What is wanted and is not so is found here, what is there and was not applied by [`additions`], and
+//! how an object looks without it by [`correction`]. Reading objects and putting them back is left to
+//! others.
+
+mod additions;
+mod correction;
+
+pub(super) use additions::OUR_PREFIX;
+pub(crate) use additions::{Addition, additions, owner_of, taken_over};
+pub(crate) use correction::correction;
 
 use ecp_core::quantity::parse_quantity;
 use k8s_openapi::ByteString;
@@ -10,6 +18,13 @@ use serde_json::{Map, Value};
 /// What a cluster writes into an object's metadata by itself.
 const SERVER_METADATA: [&str; 6] =
     ["managedFields", "resourceVersion", "uid", "generation", "creationTimestamp", "selfLink"];
+
+/// Annotation with a digest of what was last applied. A live object that has all that is wanted may
+/// still have what was wanted before; without it that would never be taken out. A release that
+/// digests otherwise applies once more.
+pub(super) const APPLIED: &str = "ecp.ai/applied";
+/// Differences told of one object.
+const DIFFERENCES_TOLD: usize = 16;
 
 /// Under these, text and numbers are quantities: `1000m` is `1`.
 const QUANTITIES: [&str; 13] = [
@@ -44,20 +59,17 @@ const LEFT_OUT_WHEN_ZERO: [&str; 12] = [
     "hostPort",
 ];
 
-/// The first field of `wanted` that `live` lacks or has otherwise, as a JSON pointer into `wanted`.
-/// The number of replicas is not held against it where an autoscaler owns it.
-pub(crate) fn first_difference(
-    wanted: &Value,
-    live: &Value,
-    replicas_are_autoscaled: bool,
-) -> Option<String> {
+/// Fields of `wanted` that `live` lacks or has otherwise, as JSON pointers into `wanted`, the first
+/// few. The number of replicas is not held against it where an autoscaler owns it.
+pub(crate) fn differences(wanted: &Value, live: &Value, replicas_are_autoscaled: bool) -> Vec<String> {
     let kind = wanted["kind"].as_str().unwrap_or_default();
-    let mut walk = Walk { kind, replicas_are_autoscaled, path: Vec::new() };
-    let differs = match wanted.as_object() {
-        Some(fields) => walk.object_differs(fields, live),
-        None => wanted != live,
-    };
-    differs.then(|| walk.pointer())
+    let mut walk = Walk::new(kind, replicas_are_autoscaled);
+    match wanted.as_object() {
+        Some(fields) => walk.object(fields, live),
+        None if wanted != live => walk.report(),
+        None => {}
+    }
+    walk.found
 }
 
 /// A live object without what the cluster itself keeps in it.
@@ -71,94 +83,115 @@ pub(crate) fn pruned(mut live: Value) -> Value {
     live
 }
 
-/// A walk through the wanted object; `path` is where it stands, and stays there at a difference.
+/// A walk through the wanted object; `path` is where it stands.
 struct Walk<'a> {
     kind: &'a str,
     replicas_are_autoscaled: bool,
     path: Vec<String>,
+    found: Vec<String>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn new(kind: &'a str, replicas_are_autoscaled: bool) -> Self {
+        Self { kind, replicas_are_autoscaled, path: Vec::new(), found: Vec::new() }
+    }
+
     fn pointer(&self) -> String {
-        let escaped = self.path.iter().map(|step| step.replace('~', "~0").replace('/', "~1"));
-        escaped.fold(String::new(), |pointer, step| pointer + "/" + &step)
+        self.path.iter().fold(String::new(), |pointer, step| pointer + "/" + &escaped(step))
     }
 
-    /// Looks one step further down; the step stays on the path where there is a difference.
-    fn at(&mut self, step: impl Into<String>, differs: impl FnOnce(&mut Self) -> bool) -> bool {
-        self.path.push(step.into());
-        let found = differs(self);
-        if !found {
-            self.path.pop();
+    /// Notes a difference here.
+    fn report(&mut self) {
+        if self.found.len() < DIFFERENCES_TOLD {
+            self.found.push(self.pointer());
         }
-        found
     }
 
-    fn object_differs(&mut self, wanted: &Map<String, Value>, live: &Value) -> bool {
-        wanted.iter().any(|(key, value)| match key.as_str() {
-            "apiVersion" | "kind" | "status" => false,
-            "metadata" => self.at(key, |walk| walk.metadata_differs(value, &live["metadata"])),
-            "stringData" if self.kind == "Secret" => {
-                self.at(key, |walk| walk.secret_text_differs(value, &live["data"]))
+    /// Looks one step further down.
+    fn at(&mut self, step: impl Into<String>, look: impl FnOnce(&mut Self)) {
+        self.path.push(step.into());
+        look(self);
+        self.path.pop();
+    }
+
+    fn object(&mut self, wanted: &Map<String, Value>, live: &Value) {
+        for (key, value) in wanted {
+            match key.as_str() {
+                "apiVersion" | "kind" | "status" => {}
+                "metadata" => self.at(key, |walk| walk.metadata(value, &live["metadata"])),
+                "stringData" if self.kind == "Secret" => {
+                    self.at(key, |walk| walk.secret_text(value, &live["data"]));
+                }
+                _ => self.at(key, |walk| walk.compare(key, value, live.get(key), false)),
             }
-            _ => self.at(key, |walk| walk.differs(key, value, live.get(key), false)),
-        })
+        }
     }
 
-    fn metadata_differs(&mut self, wanted: &Value, live: &Value) -> bool {
-        ["labels", "annotations"].into_iter().any(|key| {
-            self.at(key, |walk| {
-                walk.differs(key, wanted.get(key).unwrap_or(&Value::Null), live.get(key), false)
-            })
-        })
+    fn metadata(&mut self, wanted: &Value, live: &Value) {
+        for key in ["labels", "annotations"] {
+            let wanted = wanted.get(key).unwrap_or(&Value::Null);
+            self.at(key, |walk| walk.compare(key, wanted, live.get(key), false));
+        }
     }
 
     /// Secrets are written as text and read back in base64.
-    fn secret_text_differs(&mut self, wanted: &Value, live: &Value) -> bool {
-        let Some(fields) = wanted.as_object() else { return false };
-        fields.iter().any(|(key, value)| {
-            self.at(key, |_| {
-                let bytes = ByteString(value.as_str().unwrap_or_default().as_bytes().to_vec());
-                serde_json::to_value(bytes).ok().as_ref() != live.get(key)
-            })
-        })
+    fn secret_text(&mut self, wanted: &Value, live: &Value) {
+        for (key, value) in wanted.as_object().into_iter().flatten() {
+            let bytes = ByteString(value.as_str().unwrap_or_default().as_bytes().to_vec());
+            if serde_json::to_value(bytes).ok().as_ref() != live.get(key) {
+                self.at(key, Self::report);
+            }
+        }
     }
 
-    fn differs(&mut self, key: &str, wanted: &Value, live: Option<&Value>, quantity: bool) -> bool {
-        if self.is_left_alone() {
-            return false;
+    fn compare(&mut self, key: &str, wanted: &Value, live: Option<&Value>, quantity: bool) {
+        if self.leaves_alone(&self.pointer()) {
+            return;
         }
         let live = match live {
-            None | Some(Value::Null) => return !equals_absent(key, wanted),
+            None | Some(Value::Null) => {
+                return match wanted {
+                    _ if equals_absent(key, wanted) => {}
+                    // Each label and each key that is gone is told by its own name.
+                    Value::Object(fields) if is_shared_map(key) => {
+                        fields.keys().for_each(|field| self.at(field, Self::report));
+                    }
+                    _ => self.report(),
+                };
+            }
             Some(live) => live,
         };
         let quantity = quantity || QUANTITIES.contains(&key);
         match (wanted, live) {
-            (Value::Null, _) => false,
-            (Value::Object(fields), Value::Object(_)) => fields.iter().any(|(field, value)| {
-                self.at(field, |walk| walk.differs(field, value, live.get(field), quantity))
-            }),
-            (Value::Array(items), Value::Array(live)) => self.list_differs(key, items, live),
-            (Value::Array(items), _) if items.is_empty() => false,
-            _ => !same_scalar(wanted, live, quantity),
+            (Value::Null, _) => {}
+            (Value::Object(fields), Value::Object(_)) => {
+                for (field, value) in fields {
+                    self.at(field, |walk| walk.compare(field, value, live.get(field), quantity));
+                }
+            }
+            (Value::Array(items), Value::Array(live)) => self.list(key, items, live),
+            (Value::Array(items), _) if items.is_empty() => {}
+            _ if same_scalar(wanted, live, quantity) => {}
+            _ => self.report(),
         }
     }
 
-    fn is_left_alone(&self) -> bool {
+    /// True of the number of replicas that an autoscaler owns.
+    fn leaves_alone(&self, pointer: &str) -> bool {
         self.replicas_are_autoscaled
             && matches!(self.kind, "Deployment" | "StatefulSet")
-            && matches!(self.path.as_slice(), [spec, replicas] if spec == "spec" && replicas == "replicas")
+            && pointer == "/spec/replicas"
     }
 
-    fn list_differs(&mut self, key: &str, wanted: &[Value], live: &[Value]) -> bool {
+    fn list(&mut self, key: &str, wanted: &[Value], live: &[Value]) {
         if key == "conditions" {
-            return false;
+            return;
         }
         let merge_keys = self.merge_keys(key, wanted);
         if merge_keys.is_empty() && wanted.len() != live.len() {
-            return true;
+            return self.report();
         }
-        wanted.iter().enumerate().any(|(index, item)| {
+        for (index, item) in wanted.iter().enumerate() {
             let other = if merge_keys.is_empty() {
                 live.get(index)
             } else {
@@ -166,8 +199,8 @@ impl Walk<'_> {
                     merge_keys.iter().all(|key| merge_value(key, item) == merge_value(key, other))
                 })
             };
-            self.at(index.to_string(), |walk| walk.differs("", item, other, false))
-        })
+            self.at(index.to_string(), |walk| walk.compare("", item, other, false));
+        }
     }
 
     /// By what Kubernetes tells the items of a list apart; none where the list is one value.
@@ -187,6 +220,15 @@ impl Walk<'_> {
             _ => &[],
         }
     }
+}
+
+/// A step of a JSON pointer.
+fn escaped(step: &str) -> String {
+    step.replace('~', "~0").replace('/', "~1")
+}
+
+fn is_shared_map(key: &str) -> bool {
+    matches!(key, "labels" | "annotations")
 }
 
 /// The value of a merge key; a protocol that is not said is TCP.

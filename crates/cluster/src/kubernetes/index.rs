@@ -1,31 +1,38 @@
 //! What the watches saw, by tenant: small facts to judge by, and each object as it was applied.
 //!
 //! Every question of the domain is answered from here without asking the cluster. What an [`entry`]
-//! holds and who runs where ([`places`]) have files of their own.
+//! holds, what is noted of ours ([`noted`]) and who runs where ([`places`]) have files of their own.
 
 mod dead;
 mod entry;
+mod noted;
 mod places;
+mod seen;
 
 use super::capacity::{NodeFacts, PodRequests};
 use super::drift;
 use super::kinds::{self, AUTOSCALER, CLAIM, KINDS};
+use super::ownership;
 use super::pods::PodFacts;
 use super::state::{self, EventFacts};
 use dead::Dead;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::{InstallationId, TenantId};
+use ecp_core::ledger::Notes;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Drift, ObjectState, Observation};
 use ecp_core::text::Message;
 use entry::{Entry, entry_of, tenant_of, version_of};
 use kube::core::DynamicObject;
+pub(super) use noted::{Left, addition_left};
 use parking_lot::Mutex;
+use places::NamespaceFacts;
+pub(super) use seen::Seen;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::sync::broadcast;
 
-/// Label that names the tenant of an object.
-pub(super) const TENANT_LABEL: &str = "ecp.ai/tenant";
+/// Foreign objects that one sentence names.
+const NAMES_TOLD: usize = 20;
 /// Changes that a reader may be behind before it looks at every tenant.
 const CHANGES_KEPT: usize = 4096;
 
@@ -43,6 +50,12 @@ pub(super) struct Doubt {
 #[derive(Debug, Default)]
 struct TenantIndex {
     objects: BTreeMap<Key, Entry>,
+    /// What the ledger says is ours, with the uid where it is known.
+    noted: BTreeMap<Key, Option<String>>,
+    /// What others added to our objects and can not be taken out, by uid.
+    left: BTreeMap<Key, (String, Vec<Left>)>,
+    /// What others keep in the namespace, while the tenant goes.
+    shared_with: Vec<ObjectState>,
     pods: HashMap<String, (PodFacts, PodRequests)>,
     events: Vec<EventFacts>,
     /// Objects that were to be applied and whose kind the cluster does not know.
@@ -53,15 +66,17 @@ struct TenantIndex {
 
 impl TenantIndex {
     fn is_empty(&self) -> bool {
-        self.objects.is_empty() && self.pods.is_empty() && self.skipped.is_empty()
+        self.objects.is_empty() && self.pods.is_empty() && self.skipped.is_empty() && self.noted.is_empty()
     }
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     tenants: HashMap<TenantId, TenantIndex>,
-    /// Names of all namespaces, and whether they are ours.
-    namespaces: HashMap<String, bool>,
+    /// All namespaces by name.
+    namespaces: HashMap<String, NamespaceFacts>,
+    /// Tenants whose objects were made before anything was noted, and are not noted yet.
+    unnoted: HashSet<TenantId>,
     nodes: HashMap<String, NodeFacts>,
     /// Pods that are nobody's tenant's.
     other_pods: HashMap<String, PodRequests>,
@@ -81,11 +96,25 @@ pub(super) struct Index {
     inner: Mutex<Inner>,
     changes: broadcast::Sender<TenantId>,
     gpu_resource: String,
+    installation: InstallationId,
 }
 
 impl Index {
-    pub(super) fn new(gpu_resource: String) -> Self {
-        Self { inner: Mutex::default(), changes: broadcast::Sender::new(CHANGES_KEPT), gpu_resource }
+    /// What `notes` say is ours of what the watches will see.
+    pub(super) fn new(gpu_resource: String, installation: InstallationId, notes: Notes) -> Self {
+        let mut inner = Inner { unnoted: notes.unnoted.into_iter().collect(), ..Inner::default() };
+        for (tenant, object) in notes.objects {
+            if let Some((kind, _)) = kinds::find(&object.kind) {
+                inner.tenants.entry(tenant).or_default().noted.insert((kind, object.name), object.uid);
+            }
+        }
+        let changes = broadcast::Sender::new(CHANGES_KEPT);
+        Self { inner: Mutex::new(inner), changes, gpu_resource, installation }
+    }
+
+    /// Which installation this is.
+    pub(super) fn installation(&self) -> &InstallationId {
+        &self.installation
     }
 
     pub(super) fn changes(&self) -> broadcast::Receiver<TenantId> {
@@ -177,7 +206,12 @@ impl Index {
             meanwhile.insert(uid.clone());
         }
         let entry = entry_of(kind, object, uid, version);
-        let same_content = known.is_some_and(|known| known.live == entry.live && known.ours == entry.ours);
+        let same_content = known.is_some_and(|known| {
+            known.live == entry.live
+                && known.marks == entry.marks
+                && known.taken == entry.taken
+                && known.uid == entry.uid
+        });
         let same = same_content && known.is_some_and(|known| known.facts == entry.facts);
         index.verified &= same_content;
         index.objects.insert(key, entry);
@@ -195,6 +229,20 @@ impl Index {
             self.inner.lock().dead.add(uid, version_of(object));
         }
         self.forget(&tenant, &(kind, name), object.metadata.uid.as_deref());
+    }
+
+    /// An object left its watch: it is gone, or has lost the label by which it is watched. Where it is
+    /// noted as ours it is given back, to be asked for.
+    pub(super) fn object_left(&self, kind: usize, object: &DynamicObject) -> Option<Doubt> {
+        let tenant = tenant_of(object)?;
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let is_noted = self.inner.lock().is_noted(&tenant, &(kind, name.clone()));
+        if is_noted {
+            let uid = object.metadata.uid.clone().unwrap_or_default();
+            return Some(Doubt { tenant, name, uid });
+        }
+        self.object_deleted(kind, object);
+        None
     }
 
     fn forget(&self, tenant: &TenantId, key: &Key, uid: Option<&str>) {
@@ -217,8 +265,8 @@ impl Index {
     }
 
     /// Forgets the objects of a kind that a complete list does not hold. What was put in while the
-    /// list was under way may be newer than the list, or gone since: it is kept and given back, to
-    /// be asked for.
+    /// list was under way may be newer than the list, or gone since, and what is noted may have lost
+    /// the label by which it is listed: these are kept and given back, to be asked for.
     pub(super) fn retain_objects(&self, kind: usize, listed: &HashSet<String>) -> Vec<Doubt> {
         let mut inner = self.inner.lock();
         let meanwhile = inner.lists.remove(&kind).unwrap_or_default();
@@ -232,7 +280,11 @@ impl Index {
                 name: key.1.clone(),
                 uid: entry.uid.clone(),
             })
-            .partition(|doubt| meanwhile.contains(&doubt.uid));
+            .partition(|doubt| {
+                meanwhile.contains(&doubt.uid) || inner.is_noted(&doubt.tenant, &(kind, doubt.name.clone()))
+            });
+        let mut doubts = doubts;
+        doubts.extend(inner.noted_unseen(kind));
         drop(inner);
         for doubt in gone {
             self.settle_gone(kind, doubt);
@@ -250,19 +302,25 @@ impl Index {
         let inner = self.inner.lock();
         let Some(index) = inner.tenants.get(tenant) else { return Observation::default() };
         let pods: Vec<&PodFacts> = index.pods.values().map(|(facts, _)| facts).collect();
-        let judged =
-            |(_, entry): (&Key, &Entry)| state::judge_with_events(&entry.facts, &pods, &index.events);
-        let objects: Vec<ObjectState> = index
+        let judged = |(key, entry): (&Key, &Entry)| {
+            let mut state = state::judge_with_events(&entry.facts, &pods, &index.events);
+            if !KINDS[key.0].is_namespaced() && !index.shared_with.is_empty() && !entry.facts.terminating {
+                state.reason = Some(shared(&index.shared_with));
+            }
+            state.reason = state.reason.or_else(|| index.said_of_left(key, entry));
+            state
+        };
+        let ours: Vec<(&Key, &Entry)> = index
             .objects
             .iter()
-            .filter(|(key, entry)| KINDS[key.0].name != CLAIM && entry.ours)
-            .map(judged)
-            .chain(index.skipped.iter().map(skipped))
+            .filter(|(key, entry)| KINDS[key.0].name != CLAIM && index.owns(key, entry, &self.installation))
             .collect();
-        Observation { objects }
+        let shared_with = index.shared_with.iter().filter(|_| !ours.is_empty()).cloned();
+        let objects = ours.iter().copied().map(judged).chain(shared_with);
+        Observation { objects: objects.chain(index.skipped.iter().map(skipped)).collect() }
     }
 
-    /// Which of these objects are there and not as they should be.
+    /// What of these objects is there and not as it should be.
     pub(super) fn drift(&self, tenant: &TenantId, wanted: &[Object]) -> Vec<Drift> {
         let autoscaled = self.autoscaled(tenant, wanted);
         let mut inner = self.inner.lock();
@@ -271,25 +329,69 @@ impl Index {
         let mut all_there = true;
         for object in wanted {
             let Some((place, kind)) = kinds::find(object.kind()) else { continue };
-            let Some(entry) = index.objects.get(&(place, object.name().to_owned())) else {
+            let key = (place, object.name().to_owned());
+            let Some(entry) = index.objects.get(&key) else {
                 all_there &= kind.optional;
                 continue;
             };
             let Ok(json) = serde_json::to_value(object) else { continue };
-            let field = if entry.ours {
-                drift::first_difference(&json, &entry.live(), autoscaled.contains(object.name()))
-            } else {
-                Some("/metadata/managedFields".to_owned())
-            };
-            drifts.extend(field.map(|field| Drift {
+            let mut found = Vec::new();
+            if !index.owns(&key, entry, &self.installation) {
+                found.push(("/metadata/uid".to_owned(), None));
+            } else if !entry.marks.applied {
+                found.push(("/metadata/managedFields".to_owned(), None));
+            }
+            let live = entry.live();
+            found.extend(self.differences(&json, &live, entry, autoscaled.contains(object.name())));
+            found.extend(index.pods_differing(object.name(), &live));
+            let left = index.left_of(&key, &entry.uid);
+            found.extend(
+                drift::additions(&json, &live, &entry.taken, autoscaled.contains(object.name()))
+                    .into_iter()
+                    .filter(|addition| !left.iter().any(|left| left.place == addition.place))
+                    .map(|addition| (addition.place, addition.manager)),
+            );
+            drifts.extend(found.into_iter().map(|(field, manager)| Drift {
                 kind: object.kind().to_owned(),
                 name: object.name().to_owned(),
                 field,
-                manager: entry.other_manager.clone(),
+                manager,
             }));
         }
         index.verified = drifts.is_empty() && all_there;
         drifts
+    }
+
+    /// What of an object is not as it is wanted, with who made it so where the cluster says.
+    pub(super) fn differences(
+        &self,
+        wanted: &Value,
+        live: &Value,
+        entry: &Entry,
+        replicas_are_autoscaled: bool,
+    ) -> Vec<(String, Option<String>)> {
+        let annotations = &live["metadata"]["annotations"];
+        let signed = annotations[ownership::INSTALLATION].as_str() == Some(self.installation.as_str());
+        let digested = annotations[drift::APPLIED].is_string();
+        let missing = [(ownership::INSTALLATION, signed), (drift::APPLIED, digested)];
+        let missing = missing.into_iter().filter(|(_, there)| !there);
+        let missing = missing.map(|(name, _)| format!("/metadata/annotations/{}", name.replace('/', "~1")));
+        let mut found: Vec<(String, Option<String>)> =
+            drift::differences(wanted, live, replicas_are_autoscaled)
+                .into_iter()
+                .chain(missing)
+                .map(|field| {
+                    let manager = drift::owner_of(&field, wanted, &entry.taken);
+                    (field, manager)
+                })
+                .collect();
+        for (field, manager) in drift::taken_over(wanted, live, &entry.taken) {
+            let told = |told: &str| told == field || told.starts_with(&format!("{field}/"));
+            if !found.iter().any(|(other, _)| told(other)) {
+                found.push((field, manager));
+            }
+        }
+        found
     }
 
     /// True where something changed since [`Self::drift`] found nothing.
@@ -329,13 +431,15 @@ impl Index {
         inner.tenants.get(tenant)?.objects.get(&(kind, name.to_owned())).map(read)
     }
 
-    /// Every object of a tenant that may be deleted, as `(kind, name, uid, leaving)`: what our
-    /// manager applied, and the volumes that came of it.
+    /// Every object of a tenant that may be deleted, as `(kind, name, uid, leaving)`: what is ours, and
+    /// the volumes that came of it.
     pub(super) fn inventory(&self, tenant: &TenantId) -> Vec<(usize, String, String, bool)> {
         let inner = self.inner.lock();
         let entries = inner.tenants.get(tenant).into_iter().flat_map(|index| index.objects.iter());
         entries
-            .filter(|(key, entry)| entry.ours || KINDS[key.0].name == CLAIM)
+            .filter(|(key, entry)| {
+                inner.tenants.get(tenant).is_some_and(|index| index.owns(key, entry, &self.installation))
+            })
             .map(|(key, entry)| (key.0, key.1.clone(), entry.uid.clone(), entry.facts.terminating))
             .collect()
     }
@@ -361,6 +465,15 @@ impl Index {
             self.tell(tenant);
         }
     }
+}
+
+/// Why the namespace of a tenant that goes is kept.
+fn shared(with: &[ObjectState]) -> Message {
+    let names: Vec<String> =
+        with.iter().take(NAMES_TOLD).map(|state| format!("{} {}", state.kind, state.name)).collect();
+    let more = with.len().saturating_sub(NAMES_TOLD);
+    let more = if more > 0 { format!(", … (+{more})") } else { String::new() };
+    Message::new("cluster.namespace_shared").with("objects", names.join(", ") + &more)
 }
 
 /// An object that the cluster can not have: nothing more is expected of it.

@@ -49,6 +49,8 @@ pub(super) const KINDS: [Kind; 17] = [
     Kind { optional: true, ..kind(8, "gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes") },
 ];
 
+/// Place of namespaces.
+pub(super) const NAMESPACE: usize = 0;
 /// Volumes of a StatefulSet; deleted with the tenant, never pruned.
 pub(super) const CLAIM: &str = "PersistentVolumeClaim";
 /// What owns the replicas of the Deployment that it names.
@@ -87,6 +89,7 @@ mod tests {
 
     #[test]
     fn steps_never_go_back() {
+        assert_eq!(KINDS[NAMESPACE].name, "Namespace");
         assert!(KINDS.windows(2).all(|pair| pair[0].step <= pair[1].step));
     }
 

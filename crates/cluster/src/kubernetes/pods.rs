@@ -4,6 +4,7 @@ use crate::reasons;
 use ecp_core::quantity::parse_quantity;
 use ecp_core::text::Message;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Restarts after which another one will not help.
@@ -47,6 +48,10 @@ pub(crate) struct PodFacts {
     pub(crate) name: String,
     /// Its label `app`: which workload it is of.
     pub(crate) app: Option<String>,
+    /// The Deployment or StatefulSet whose controller made it.
+    pub(crate) workload: Option<String>,
+    /// Its labels.
+    pub(crate) labels: BTreeMap<String, String>,
     /// Tells it from a later pod of the same name.
     pub(crate) uid: String,
     /// It serves.
@@ -70,10 +75,14 @@ impl PodFacts {
         let metadata = &pod["metadata"];
         let conditions = items(&pod["status"]["conditions"]);
         let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
+        let labels = metadata["labels"].as_object().into_iter().flatten();
+        let workload = workload_of(metadata);
         let claim = |volume: &Value| owned(&volume["persistentVolumeClaim"]["claimName"]);
         Self {
             name: text(&metadata["name"]).to_owned(),
-            app: owned(&metadata["labels"]["app"]),
+            app: owned(&metadata["labels"]["app"]).or_else(|| workload.clone()),
+            workload,
+            labels: labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect(),
             uid: text(&metadata["uid"]).to_owned(),
             ready,
             phase: text(&pod["status"]["phase"]).to_owned(),
@@ -88,6 +97,18 @@ impl PodFacts {
     /// Its containers run and it does not serve.
     pub(crate) fn is_running_unready(&self) -> bool {
         self.phase == "Running" && !self.ready && !self.terminating
+    }
+}
+
+/// What made a pod: its StatefulSet, or the Deployment whose ReplicaSet it is of, which is named after
+/// it.
+fn workload_of(metadata: &Value) -> Option<String> {
+    let owner = items(&metadata["ownerReferences"]).iter().find(|owner| owner["controller"] == true)?;
+    let name = text(&owner["name"]);
+    match text(&owner["kind"]) {
+        "StatefulSet" => Some(name.to_owned()),
+        "ReplicaSet" => name.rsplit_once('-').map(|(deployment, _)| deployment.to_owned()),
+        _ => None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! What running pods use, from the metrics API, beside what clients send.
 
 use super::client::{answered, api};
-use super::index::TENANT_LABEL;
 use super::watches::OURS;
 use ecp_core::catalog::Catalog;
 use ecp_core::ids::{TenantId, TenantKey};
@@ -87,8 +86,8 @@ async fn keep(metrics: &dyn MetricStore, tenant: &TenantKey, sample: Sample) -> 
 fn by_tenant(pods: &[DynamicObject]) -> HashMap<TenantId, Usage> {
     let mut sums: HashMap<TenantId, Usage> = HashMap::new();
     for pod in pods {
-        let label = pod.metadata.labels.as_ref().and_then(|labels| labels.get(TENANT_LABEL));
-        let Some(tenant) = label.and_then(|label| TenantId::parse(label).ok()) else { continue };
+        let namespace = pod.metadata.namespace.as_deref();
+        let Some(tenant) = namespace.and_then(TenantId::of_namespace) else { continue };
         let containers = pod.data.get("containers").and_then(Value::as_array);
         let sum = sums.entry(tenant).or_default();
         for container in containers.into_iter().flatten() {

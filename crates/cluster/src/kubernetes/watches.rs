@@ -1,8 +1,12 @@
 //! The watches that keep the index: one a kind for all tenants, resumed after any break.
+//!
+//! They select by label, since a cluster holds much that is not ours. An object that loses the label
+//! leaves its watch as if it were deleted: what is noted as ours is asked for by name then. Namespaces
+//! and pods are watched whole.
 
 use super::client::{CallError, answered, api};
-use super::index::{Doubt, Index, TENANT_LABEL};
-use super::kinds::KINDS;
+use super::index::{Doubt, Index};
+use super::kinds::{self, KINDS};
 use futures_util::StreamExt;
 use kube::Client;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -14,8 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Label that marks what the orchestrator made.
 pub(super) const OURS: &str = "ecp.ai/managed-by=ecp-orchestrator";
-/// And what it did not.
-const OTHERS: &str = "ecp.ai/managed-by!=ecp-orchestrator";
 /// The server ends a watch after this long; one that ends neither then nor shortly after is half
 /// open, and is begun anew.
 pub(super) const WATCH_SECONDS: u32 = 45;
@@ -31,29 +33,23 @@ const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(20);
 enum Target {
     /// Objects of a kind, by its place.
     Objects(usize),
-    /// Pods of tenants.
+    /// Pods, whoever's they are.
     Pods,
-    /// Pods of others.
-    OtherPods,
     /// Nodes.
     Nodes,
-    /// All namespaces.
-    Namespaces,
 }
 
 impl Target {
     fn all() -> impl Iterator<Item = Self> {
         let objects = (0..KINDS.len()).map(Self::Objects);
-        objects.chain([Self::Pods, Self::OtherPods, Self::Nodes, Self::Namespaces])
+        objects.chain([Self::Pods, Self::Nodes])
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Objects(kind) => KINDS[kind].plural,
             Self::Pods => "pods",
-            Self::OtherPods => "other pods",
             Self::Nodes => "nodes",
-            Self::Namespaces => "all namespaces",
         }
     }
 
@@ -62,56 +58,63 @@ impl Target {
             |kind, plural| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
         match self {
             Self::Objects(kind) => KINDS[kind].resource(),
-            Self::Pods | Self::OtherPods => core("Pod", "pods"),
+            Self::Pods => core("Pod", "pods"),
             Self::Nodes => core("Node", "nodes"),
-            Self::Namespaces => core("Namespace", "namespaces"),
         }
     }
 
     fn config(self) -> watcher::Config {
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
         match self {
-            Self::Objects(_) | Self::Pods => config.labels(OURS),
-            Self::OtherPods => config.labels(OTHERS),
-            Self::Nodes | Self::Namespaces => config,
+            Self::Objects(kind) if kind != kinds::NAMESPACE => config.labels(OURS),
+            Self::Objects(_) | Self::Pods | Self::Nodes => config,
         }
     }
 
     fn applied(self, index: &Index, object: DynamicObject) {
         match self {
-            Self::Objects(kind) => index.object_applied(kind, object),
+            Self::Objects(kind) => {
+                if kind == kinds::NAMESPACE {
+                    index.namespace_applied(&object);
+                }
+                index.object_applied(kind, object);
+            }
             Self::Pods => index.pod_applied(&object),
-            Self::OtherPods => index.other_pod_applied(&object),
             Self::Nodes => index.node_applied(&object),
-            Self::Namespaces => index.namespace_applied(&object),
         }
     }
 
-    fn deleted(self, index: &Index, object: &DynamicObject) {
+    /// What was deleted, or left the watch; where that can not be told it is given back.
+    fn deleted(self, index: &Index, object: &DynamicObject) -> Option<Doubt> {
         match self {
-            Self::Objects(kind) => index.object_deleted(kind, object),
+            Self::Objects(kind) if kind == kinds::NAMESPACE => {
+                index.namespace_deleted(object);
+                index.object_deleted(kind, object);
+            }
+            Self::Objects(kind) => return index.object_left(kind, object),
             Self::Pods => index.pod_deleted(object),
-            Self::OtherPods => index.other_pod_deleted(object),
             Self::Nodes => index.node_deleted(object),
-            Self::Namespaces => index.namespace_deleted(object),
         }
+        None
     }
 
     /// How a complete list names its objects.
     fn identity(self, object: &DynamicObject) -> String {
-        let by_name = matches!(self, Self::Nodes | Self::Namespaces);
-        let id = if by_name { &object.metadata.name } else { &object.metadata.uid };
+        let id = if matches!(self, Self::Nodes) { &object.metadata.name } else { &object.metadata.uid };
         id.clone().unwrap_or_default()
     }
 
     /// Forgets what a complete list does not hold; what the list can not tell of is given back.
     fn retain(self, index: &Index, listed: &HashSet<String>) -> Vec<Doubt> {
         match self {
-            Self::Objects(kind) => return index.retain_objects(kind, listed),
+            Self::Objects(kind) => {
+                if kind == kinds::NAMESPACE {
+                    index.retain_namespaces(listed);
+                }
+                return index.retain_objects(kind, listed);
+            }
             Self::Pods => index.retain_pods(listed),
-            Self::OtherPods => index.retain_other_pods(listed),
             Self::Nodes => index.retain_nodes(listed),
-            Self::Namespaces => index.retain_namespaces(listed),
         }
         Vec::new()
     }
@@ -164,19 +167,24 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 if let Target::Objects(kind) = target {
                     index.set_known(kind, true);
                 }
-                index.complete(target.name());
                 pause = FIRST_PAUSE;
+                // Before anybody relies on the list: what lost its label must not look missing.
                 if let Target::Objects(kind) = target {
                     for doubt in doubts {
                         settle(doubt, kind, client, index).await;
                     }
                 }
+                index.complete(target.name());
             }
             Ok(Event::Apply(object)) => {
                 target.applied(index, object);
                 pause = FIRST_PAUSE;
             }
-            Ok(Event::Delete(object)) => target.deleted(index, &object),
+            Ok(Event::Delete(object)) => {
+                if let (Some(doubt), Target::Objects(kind)) = (target.deleted(index, &object), target) {
+                    settle(doubt, kind, client, index).await;
+                }
+            }
             Err(error) if optional && is_out_of_reach(&error) => {
                 // Nothing of a kind that is not known, or that we may not see, can be there for us.
                 if let Target::Objects(kind) = target {
@@ -198,7 +206,7 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
     }
 }
 
-/// Asks for an object that was applied while a list was under way that does not hold it.
+/// Asks for an object of which a list or a watch does not tell whether it is there.
 async fn settle(doubt: Doubt, kind: usize, client: &Client, index: &Index) {
     let namespace = KINDS[kind].is_namespaced().then(|| doubt.tenant.namespace());
     let calls = api(client, &KINDS[kind].resource(), namespace.as_deref());
@@ -206,8 +214,8 @@ async fn settle(doubt: Doubt, kind: usize, client: &Client, index: &Index) {
         match answered(calls.get(&doubt.name)).await {
             Ok(object) => return index.object_applied(kind, object),
             Err(error) if error.is_not_found() => return index.settle_gone(kind, doubt),
-            // It may not be read one by one: the watch, which goes on from the list, tells of it.
-            Err(CallError::Answered(_)) => return,
+            // It may not be read one by one: what is listed is all that can be known.
+            Err(CallError::Answered(_)) => return index.settle_gone(kind, doubt),
             Err(CallError::Away(_)) => tokio::time::sleep(LONGEST_PAUSE).await,
         }
     }
@@ -227,9 +235,4 @@ fn is_out_of_reach(error: &watcher::Error) -> bool {
         return false;
     };
     matches!(error, kube::Error::Api(status) if [403, 404].contains(&status.code))
-}
-
-/// True of an object that carries the label of a tenant.
-pub(super) fn is_labelled(object: &DynamicObject) -> bool {
-    object.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(TENANT_LABEL))
 }

@@ -204,7 +204,7 @@ async fn gpus_run_out_for_real_and_who_waits_gets_what_others_give_back() {
     bench.settle();
     let state = bench.object(&late, "callbot");
     assert!(state.stuck && reason(&state).contains("32 Insufficient nvidia.com/gpu"));
-    bench.cluster.delete(&greedy, false).await.expect("it goes");
+    bench.cluster.delete(&greedy, Removal::ORDERLY).await.expect("it goes");
     bench.settle();
     assert!(bench.object(&late, "callbot").ready);
     assert_eq!(bench.used_gpu(), 3);
@@ -220,7 +220,7 @@ async fn deleting_terminates_pods_within_the_grace_period_and_then_the_namespace
     bench.settle();
     assert_eq!(bench.cluster.capacity().expect("a capacity").used.storage_gb, 500);
     let began = bench.seconds();
-    bench.cluster.delete(&id, false).await.expect("it goes");
+    bench.cluster.delete(&id, Removal::ORDERLY).await.expect("it goes");
     let left = bench.cluster.observe(&id).expect("it can be seen").objects;
     assert!(left.iter().all(|object| object.status == "Terminating" && !object.ready));
     let names: Vec<&str> = left.iter().map(|object| object.name.as_str()).collect();
@@ -242,10 +242,10 @@ async fn force_skips_the_grace_period_even_when_it_comes_later() {
         bench.apply(&id, &callbot(1)).await;
         bench.settle();
         if grace_first {
-            bench.cluster.delete(&id, false).await.expect("it goes");
+            bench.cluster.delete(&id, Removal::ORDERLY).await.expect("it goes");
         }
         let began = bench.seconds();
-        bench.cluster.delete(&id, true).await.expect("it goes");
+        bench.cluster.delete(&id, Removal::FORCED).await.expect("it goes");
         while !bench.cluster.observe(&id).expect("it can be seen").objects.is_empty() {
             assert!(bench.step(), "it never goes");
         }
@@ -373,7 +373,7 @@ async fn a_thousand_tenants_of_fifteen_pods_settle_and_go() {
     assert!(tenants.iter().all(ready));
     assert_eq!(bench.used_gpu(), 3000);
     for id in &tenants {
-        bench.cluster.delete(id, false).await.expect("it goes");
+        bench.cluster.delete(id, Removal::ORDERLY).await.expect("it goes");
     }
     bench.settle();
     assert_eq!(bench.used_gpu(), 0);

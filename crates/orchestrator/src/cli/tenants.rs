@@ -152,6 +152,9 @@ pub(super) struct Delete {
     /// Skips grace periods.
     #[arg(long)]
     force: bool,
+    /// Gives a namespace in which others keep something up to them, so that the tenant can end.
+    #[arg(long)]
+    release: bool,
     /// Does not ask for confirmation on a terminal.
     #[arg(short, long)]
     yes: bool,
@@ -404,6 +407,7 @@ impl Delete {
         let connection = client.options.connect()?;
         let call = Call::delete(tenant_path(&self.tenant_id, ""))
             .query("force", self.force.then_some(true))
+            .query("release", self.release.then_some(true))
             .query("dry_run", self.waiting.dry_run.then_some(true))
             .repeatable(self.waiting.dry_run)
             .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")));

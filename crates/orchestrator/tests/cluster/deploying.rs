@@ -86,27 +86,6 @@ async fn a_namespace_that_was_there_before_us_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_ours_survives_the_deletion_of_the_tenant() {
-    let cluster = ControlPlane::shared();
-    let real = Real::on(cluster.kubeconfig()).await;
-    real.create("guest", json!({"chatbot": 5})).await.expect(201);
-    real.until_status("guest", "running").await;
-    cluster.kubectl(&["-n", "ecp-ai-guest", "create", "configmap", "theirs", "--from-literal=a=b"]);
-    real.delete_and_wait("guest").await;
-    let left = names(cluster, "guest", "configmaps");
-    assert!(left.contains(&"theirs".to_owned()) && left.len() <= 2, "{left:?}");
-    assert_eq!(names(cluster, "guest", "deployments"), Vec::<String>::new());
-    // Nobody takes it for ours any more.
-    let refused = until("the namespace is foreign", async || {
-        let reply = real.create("guest", json!({"chatbot": 5})).await;
-        (reply.status == 409).then_some(reply)
-    })
-    .await;
-    assert_eq!(refused.error_code(), "CONFLICT");
-    cluster.kubectl(&["delete", "namespace", "ecp-ai-guest", "--wait=false"]);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_hangs_says_which_finalizer_holds_it() {
     let cluster = ControlPlane::shared();
     let real = Real::on(cluster.kubeconfig()).await;

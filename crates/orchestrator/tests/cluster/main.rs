@@ -5,6 +5,7 @@
 mod access;
 mod deploying;
 mod outages;
+mod owning;
 mod revisions;
 mod rollouts;
 mod room;

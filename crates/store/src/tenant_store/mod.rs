@@ -1,12 +1,13 @@
 //! Tenants, deployments, work, alerts and the audit trail of one mode.
 //!
 //! Each write is one transaction; what reads need is kept in memory and changed after the commit.
-//! The submodules follow the tables: `tenants`, `progress` (deployments), `revisions`, `work`, `alerts`; `index`,
+//! The submodules follow the tables: `tenants`, `progress` (deployments), `revisions`, `work`, `alerts`, `ledger`; `index`,
 //! `deployments` and `work_queue` are the memory beside them.
 
 mod alerts;
 mod deployments;
 mod index;
+mod ledger;
 mod load;
 mod progress;
 mod revisions;
@@ -24,7 +25,7 @@ use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::audit::{AuditEntry, Intent};
 use ecp_core::catalog::Edition;
 use ecp_core::damage::Damage;
-use ecp_core::deployment::Deployment;
+use ecp_core::deployment::{Deployment, Removal};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
 use ecp_core::manifest::{ManifestDigest, PinnedManifest};
 use ecp_core::ports::{
@@ -236,8 +237,13 @@ impl TenantStore for SqliteStore {
         self.put_back(item.clone(), attempts, due).await
     }
 
-    async fn hurry_deletion(&self, id: &TenantId, audit: AuditEntry) -> Result<bool, StoreError> {
-        self.force_deletion(id.clone(), audit).await
+    async fn hurry_deletion(
+        &self,
+        id: &TenantId,
+        how: Removal,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.change_deletion(id.clone(), how, audit).await
     }
 
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError> {

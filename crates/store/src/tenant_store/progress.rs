@@ -7,7 +7,7 @@ use super::{Shared, SqliteStore};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
 use ecp_core::audit::AuditEntry;
-use ecp_core::deployment::{Deployment, DeploymentKind};
+use ecp_core::deployment::{Deployment, DeploymentKind, Removal};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::{ProgressUpdate, StoreError};
 use ecp_core::tenant::{Tenant, TenantStatus};
@@ -22,10 +22,11 @@ impl SqliteStore {
         self.write(
             "recording progress",
             move |transaction, _| {
-                if update.deployment.kind == (DeploymentKind::Delete { force: false })
+                if let DeploymentKind::Delete(asked) = update.deployment.kind
                     && let Some(stored) = rows::deployment(transaction, &update.deployment.id)?
+                    && let DeploymentKind::Delete(asked_before) = stored.kind
                 {
-                    update.deployment.kind = stored.kind;
+                    update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
                 }
                 let document = to_document(&update.deployment)?;
                 update_deployment(transaction, &update.deployment, &document)?;
@@ -42,9 +43,15 @@ impl SqliteStore {
         .map(|_kept| ())
     }
 
-    /// Makes a deletion a forced one and queues its tenant; false where it is one already. Progress is
-    /// left as it is on disk, however old the state is that the caller saw.
-    pub(super) async fn force_deletion(&self, id: TenantId, audit: AuditEntry) -> Result<bool, StoreError> {
+    /// Has a deletion go on as it is asked for now and queues its tenant; false where all of it was
+    /// asked for before. Progress is left as it is on disk, however old the state is that the caller
+    /// saw.
+    pub(super) async fn change_deletion(
+        &self,
+        id: TenantId,
+        how: Removal,
+        audit: AuditEntry,
+    ) -> Result<bool, StoreError> {
         let (due, queued) = (self.clock.steady(), id.clone());
         self.write(
             "hurrying a deletion",
@@ -54,10 +61,11 @@ impl SqliteStore {
                 let deletion = rows::deployment(transaction, &tenant.deployment_id)?;
                 let mut deletion =
                     deletion.ok_or_else(|| StoreError::DeploymentNotFound(tenant.deployment_id.clone()))?;
-                if deletion.kind != (DeploymentKind::Delete { force: false }) {
+                let DeploymentKind::Delete(before) = deletion.kind else { return Ok(None) };
+                if before.and(how) == before {
                     return Ok(None);
                 }
-                deletion.kind = DeploymentKind::Delete { force: true };
+                deletion.kind = DeploymentKind::Delete(before.and(how));
                 update_deployment(transaction, &deletion, &to_document(&deletion)?)?;
                 rows::insert_audit(transaction, &audit)?;
                 let number = shared.next_queue_number();
@@ -172,7 +180,7 @@ fn update_status(
 ) -> Result<Option<Arc<Tenant>>, WorkError> {
     let deployment = &update.deployment;
     let Some(mut tenant) = rows::tenant(transaction, &deployment.tenant_id)? else { return Ok(None) };
-    let is_deletion = matches!(deployment.kind, DeploymentKind::Delete { .. });
+    let is_deletion = matches!(deployment.kind, DeploymentKind::Delete(_));
     let may_say =
         tenant.deployment_id == deployment.id && (tenant.status != TenantStatus::Deleting || is_deletion);
     if !may_say || tenant.status == update.tenant_status {

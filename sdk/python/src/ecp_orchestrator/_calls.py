@@ -109,11 +109,12 @@ def delete_tenant(
     force: Optional[bool] = None,
     if_match: Optional[str] = None,
     dry_run: Optional[bool] = None,
+    release: Optional[bool] = None,
 ) -> Call:
     return Call(
         "DELETE",
         tenant_path(tenant_id),
-        query={"force": force, "dry_run": dry_run},
+        query={"force": force, "release": release, "dry_run": dry_run},
         headers={"If-Match": if_match},
         repeatable=dry_run is True,
     )

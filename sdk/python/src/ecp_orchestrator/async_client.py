@@ -175,11 +175,13 @@ class AsyncECPClient:
         tenant_id: str,
         *,
         force: Optional[bool] = None,
+        release: Optional[bool] = None,
         if_match: Optional[str] = None,
         **options: Unpack[RequestOptions],
     ) -> models.Deletion:
-        """Starts the deletion. `force` skips grace periods."""
-        return await self._json(calls.delete_tenant(tenant_id, force, if_match), options)
+        """Starts the deletion. `force` skips grace periods; `release` leaves a namespace in which
+        others keep something to them."""
+        return await self._json(calls.delete_tenant(tenant_id, force, if_match, release=release), options)
 
     async def preview_delete_tenant(
         self, tenant_id: str, **options: Unpack[RequestOptions]

@@ -5,7 +5,7 @@ use crate::testing::ManualClock;
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster, restore_demo_cluster};
 use async_trait::async_trait;
 use ecp_core::catalog::{Catalog, Edition};
-use ecp_core::deployment::Phase;
+use ecp_core::deployment::{Phase, Removal};
 use ecp_core::ids::{DeploymentId, TenantKey};
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use ecp_core::ports::{
@@ -224,10 +224,10 @@ impl Cluster for Line {
         self.live.lock().retain(|(id, kind, name), _| id != tenant_id || kept(kind, name));
         self.simulated.prune(tenant_id, keep).await
     }
-    async fn delete(&self, tenant_id: &TenantId, force: bool) -> Result<(), ClusterError> {
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
         self.check()?;
         self.live.lock().retain(|(id, ..), _| id != tenant_id);
-        self.simulated.delete(tenant_id, force).await
+        self.simulated.delete(tenant_id, how).await
     }
     fn drift(&self, tenant_id: &TenantId, _: &[Object]) -> Result<Vec<Drift>, ClusterError> {
         self.check()?;
@@ -452,24 +452,24 @@ impl Bench {
         let previous = tenant.deployment_id.clone();
         tenant.generation += 1;
         tenant.deployment_id = match kind {
-            DeploymentKind::Delete { .. } => DeploymentId::generate_deletion(),
+            DeploymentKind::Delete(_) => DeploymentId::generate_deletion(),
             _ => DeploymentId::generate(),
         };
         tenant.status = match kind {
-            DeploymentKind::Delete { .. } => TenantStatus::Deleting,
+            DeploymentKind::Delete(_) => TenantStatus::Deleting,
             _ => TenantStatus::Pending,
         };
         let deployment = deployment(&tenant, kind, self.clock.now()).replacing(previous);
         let deployment_id = deployment.id.clone();
         let revision = match kind {
-            DeploymentKind::Delete { .. } => None,
+            DeploymentKind::Delete(_) => None,
             _ => {
                 let secrets = self.store().tenant_secrets(&tenant.id).await.unwrap();
                 Some(NewRevision::render(&self.edition(), &tenant, &secrets, Cause::Request))
             }
         };
         let action = match kind {
-            DeploymentKind::Delete { .. } => "tenant.delete",
+            DeploymentKind::Delete(_) => "tenant.delete",
             _ => "tenant.update",
         };
         let audit = self.accepted(&tenant, action);
@@ -541,7 +541,7 @@ pub(super) fn changed(mut tenant: Tenant, services: &[(Service, u32)]) -> (Tenan
 }
 
 pub(super) fn removal(tenant: Tenant, force: bool) -> (Tenant, DeploymentKind) {
-    (tenant, DeploymentKind::Delete { force })
+    (tenant, DeploymentKind::Delete(Removal { force, release: false }))
 }
 
 fn deployment(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> Deployment {

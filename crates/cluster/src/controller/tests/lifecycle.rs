@@ -1,6 +1,7 @@
 //! Creating, changing, healing and deleting tenants where nothing goes wrong.
 
 use super::*;
+use ecp_core::deployment::Removal;
 use std::sync::atomic::Ordering;
 
 #[tokio::test]
@@ -203,7 +204,7 @@ async fn force_that_is_asked_for_later_hurries_a_deletion_under_way() {
     assert!(bench.settle().await);
     let began = bench.clock.now();
     let deployment =
-        Deployment { kind: DeploymentKind::Delete { force: true }, ..bench.deployment(&deletion_id) };
+        Deployment { kind: DeploymentKind::Delete(Removal::FORCED), ..bench.deployment(&deletion_id) };
     let update = ProgressUpdate { deployment, tenant_status: TenantStatus::Deleting, audit: None };
     bench.store().record_progress(update).await.unwrap();
     bench.store().queue_work(&id("acme")).await.unwrap();

@@ -1,8 +1,10 @@
 //! Where pods run: the tenants' pods, those of others, nodes, and whose the namespaces are.
 
-use super::Index;
-use super::entry::{is_ours, tenant_of, value_of};
+use super::entry::{tenant_of, value_of};
+use super::{Index, Key, TenantIndex};
 use crate::kubernetes::capacity::{self, NodeFacts, PodRequests};
+use crate::kubernetes::kinds::{self, KINDS};
+use crate::kubernetes::ownership::Marks;
 use crate::kubernetes::pods::PodFacts;
 use ecp_core::catalog::KubernetesSettings;
 use ecp_core::ids::TenantId;
@@ -10,32 +12,60 @@ use ecp_core::ports::Capacity;
 use kube::core::DynamicObject;
 use std::collections::HashSet;
 
+/// A namespace, whoever's it is.
+#[derive(Clone, Debug)]
+pub(super) struct NamespaceFacts {
+    uid: String,
+    marks: Marks,
+}
+
 impl Index {
-    /// A pod of a tenant is as given.
+    /// A pod is as given. It is a tenant's where a workload in the tenant's namespace made it, whatever
+    /// labels it has by now.
     pub(in crate::kubernetes) fn pod_applied(&self, pod: &DynamicObject) {
-        let (Some(tenant), Some(value)) = (tenant_of(pod), value_of(pod)) else { return };
+        let Some(value) = value_of(pod) else { return };
         let uid = pod.metadata.uid.clone().unwrap_or_default();
-        let facts = (PodFacts::of(&value), PodRequests::of(&value, &self.gpu_resource));
+        let (mut facts, requests) = (PodFacts::of(&value), PodRequests::of(&value, &self.gpu_resource));
         let mut inner = self.inner.lock();
-        let pods = &mut inner.tenants.entry(tenant.clone()).or_default().pods;
-        let same = pods.get(&uid) == Some(&facts);
-        pods.insert(uid, facts);
+        let Some(tenant) = tenant_of(pod) else {
+            inner.other_pods.insert(uid, requests);
+            return;
+        };
+        let known = inner.tenants.get(&tenant).and_then(|index| index.pods.get(&uid));
+        // One that was cut off from what made it is still what it was.
+        facts.workload = facts.workload.or_else(|| known.and_then(|(known, _)| known.workload.clone()));
+        if facts.workload.is_none() {
+            inner.other_pods.insert(uid, requests);
+            return;
+        }
+        inner.other_pods.remove(&uid);
+        let index = inner.tenants.entry(tenant.clone()).or_default();
+        let known = index.pods.get(&uid);
+        let same = known.is_some_and(|(known, asked)| *known == facts && *asked == requests);
+        let relabelled = known.is_none_or(|(known, _)| known.labels != facts.labels);
+        index.verified &= !relabelled;
+        index.pods.insert(uid, (facts, requests));
         drop(inner);
         if !same {
             self.tell(&tenant);
         }
     }
 
-    /// A pod of a tenant is gone.
+    /// A pod is gone.
     pub(in crate::kubernetes) fn pod_deleted(&self, pod: &DynamicObject) {
-        let Some(tenant) = tenant_of(pod) else { return };
-        self.forget_pod(&tenant, pod.metadata.uid.as_deref().unwrap_or_default());
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        self.inner.lock().other_pods.remove(uid);
+        if let Some(tenant) = tenant_of(pod) {
+            self.forget_pod(&tenant, uid);
+        }
     }
 
     fn forget_pod(&self, tenant: &TenantId, uid: &str) {
         let mut inner = self.inner.lock();
         let Some(index) = inner.tenants.get_mut(tenant) else { return };
-        index.pods.remove(uid);
+        if index.pods.remove(uid).is_none() {
+            return;
+        }
         if index.is_empty() {
             inner.tenants.remove(tenant);
         }
@@ -43,9 +73,10 @@ impl Index {
         self.tell(tenant);
     }
 
-    /// Forgets the tenants' pods that a complete list does not hold.
+    /// Forgets pods that a complete list does not hold.
     pub(in crate::kubernetes) fn retain_pods(&self, listed: &HashSet<String>) {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        inner.other_pods.retain(|uid, _| listed.contains(uid));
         let gone: Vec<(TenantId, String)> = inner
             .tenants
             .iter()
@@ -56,24 +87,6 @@ impl Index {
         for (tenant, uid) in gone {
             self.forget_pod(&tenant, &uid);
         }
-    }
-
-    /// A pod that is nobody's tenant's.
-    pub(in crate::kubernetes) fn other_pod_applied(&self, pod: &DynamicObject) {
-        let Some(value) = value_of(pod) else { return };
-        let requests = PodRequests::of(&value, &self.gpu_resource);
-        let uid = pod.metadata.uid.clone().unwrap_or_default();
-        self.inner.lock().other_pods.insert(uid, requests);
-    }
-
-    /// That pod is gone.
-    pub(in crate::kubernetes) fn other_pod_deleted(&self, pod: &DynamicObject) {
-        self.inner.lock().other_pods.remove(pod.metadata.uid.as_deref().unwrap_or_default());
-    }
-
-    /// Forgets such pods that a complete list does not hold.
-    pub(in crate::kubernetes) fn retain_other_pods(&self, listed: &HashSet<String>) {
-        self.inner.lock().other_pods.retain(|uid, _| listed.contains(uid));
     }
 
     /// A node is as given.
@@ -96,7 +109,9 @@ impl Index {
     /// A namespace is there, whoever's it is.
     pub(in crate::kubernetes) fn namespace_applied(&self, namespace: &DynamicObject) {
         let name = namespace.metadata.name.clone().unwrap_or_default();
-        self.inner.lock().namespaces.insert(name, is_ours(namespace));
+        let uid = namespace.metadata.uid.clone().unwrap_or_default();
+        let facts = NamespaceFacts { uid, marks: Marks::of(&namespace.metadata) };
+        self.inner.lock().namespaces.insert(name, facts);
     }
 
     /// A namespace is gone.
@@ -104,30 +119,61 @@ impl Index {
         self.inner.lock().namespaces.remove(namespace.metadata.name.as_deref().unwrap_or_default());
     }
 
-    /// Forgets namespaces that a complete list does not name.
+    /// Forgets namespaces that a complete list does not hold.
     pub(in crate::kubernetes) fn retain_namespaces(&self, listed: &HashSet<String>) {
-        self.inner.lock().namespaces.retain(|name, _| listed.contains(name));
+        self.inner.lock().namespaces.retain(|_, facts| listed.contains(&facts.uid));
     }
 
-    /// Whether a namespace is there, and ours.
-    pub(in crate::kubernetes) fn namespace(&self, name: &str) -> Option<bool> {
-        self.inner.lock().namespaces.get(name).copied()
+    /// True where a namespace is there, whoever's it is.
+    pub(in crate::kubernetes) fn has_namespace(&self, name: &str) -> bool {
+        self.inner.lock().namespaces.contains_key(name)
     }
 
-    /// Names and uids of a tenant's pods.
+    /// True of a namespace outside the tenants' that this installation made.
+    pub(in crate::kubernetes) fn is_own_namespace(&self, name: &str) -> bool {
+        let inner = self.inner.lock();
+        inner.namespaces.get(name).is_some_and(|facts| facts.marks.are_of(&self.installation))
+    }
+
+    /// True where the namespace of a tenant is there and is not ours.
+    pub(in crate::kubernetes) fn is_foreign(&self, tenant: &TenantId) -> bool {
+        let inner = self.inner.lock();
+        let Some(facts) = inner.namespaces.get(&tenant.namespace()) else { return false };
+        let key = (kinds::NAMESPACE, tenant.namespace());
+        let noted = inner.tenants.get(tenant).and_then(|index| index.noted.get(&key));
+        match noted {
+            _ if inner.unnoted.contains(tenant) => !facts.marks.applied,
+            None => true,
+            Some(Some(uid)) => *uid != facts.uid,
+            Some(None) => !facts.marks.are_of(&self.installation),
+        }
+    }
+
+    /// Names and uids of the pods of a tenant's own workloads.
     pub(in crate::kubernetes) fn pods(&self, tenant: &TenantId) -> Vec<(String, String)> {
         let inner = self.inner.lock();
-        let pods = inner.tenants.get(tenant).into_iter().flat_map(|index| index.pods.iter());
+        let Some(index) = inner.tenants.get(tenant) else { return Vec::new() };
+        let is_ours = |facts: &PodFacts| {
+            let named = |(place, name): &Key| {
+                KINDS[*place].step == kinds::WORKLOADS && facts.workload.as_deref() == Some(name.as_str())
+            };
+            index.noted.keys().any(named)
+        };
+        let pods = index.pods.iter().filter(|(_, (facts, _))| is_ours(facts));
         pods.map(|(uid, (facts, _))| (facts.name.clone(), uid.clone())).collect()
     }
 
     /// What the nodes have, and what the pods asked for.
     pub(in crate::kubernetes) fn capacity(&self, settings: &KubernetesSettings) -> Capacity {
         let inner = self.inner.lock();
-        let ours = inner
-            .tenants
-            .iter()
-            .flat_map(|(id, index)| index.pods.values().map(move |(_, requests)| (id, requests)));
-        capacity::capacity(settings, inner.nodes.values(), ours, inner.other_pods.values())
+        // A namespace that is called like a tenant's may be another installation's.
+        let is_known =
+            |id: &TenantId, index: &TenantIndex| !index.noted.is_empty() || inner.unnoted.contains(id);
+        let pods = |known: bool| {
+            let tenants = inner.tenants.iter().filter(move |(id, index)| is_known(id, index) == known);
+            tenants.flat_map(|(id, index)| index.pods.values().map(move |(_, requests)| (id, requests)))
+        };
+        let others = inner.other_pods.values().chain(pods(false).map(|(_, requests)| requests));
+        capacity::capacity(settings, inner.nodes.values(), pods(true), others)
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::kubernetes::client::MANAGER;
 use crate::kubernetes::kinds::find;
+use ecp_core::ledger::NotedObject;
 use serde_json::json;
 
 fn config_map(uid: &str, version: u64) -> DynamicObject {
@@ -10,7 +11,7 @@ fn config_map(uid: &str, version: u64) -> DynamicObject {
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {
             "name": "service-config", "namespace": "ecp-ai-acme", "uid": uid,
-            "resourceVersion": version.to_string(), "labels": {TENANT_LABEL: "acme"},
+            "resourceVersion": version.to_string(), "labels": {"ecp.ai/tenant": "acme"},
             "managedFields": [{"manager": MANAGER, "operation": "Apply"}],
         },
         "data": {"VERSION": version.to_string()},
@@ -27,7 +28,17 @@ fn kind() -> usize {
 }
 
 fn index() -> Index {
-    Index::new("nvidia.com/gpu".to_owned())
+    index_with(&[])
+}
+
+/// An index whose ledger knows the ConfigMap by these uids, the last one counts.
+fn index_with(uids: &[Option<&str>]) -> Index {
+    let note = |uid: &Option<&str>| {
+        let (kind, name) = ("ConfigMap".to_owned(), "service-config".to_owned());
+        (acme(), NotedObject { kind, name, uid: uid.map(str::to_owned) })
+    };
+    let notes = Notes { objects: uids.iter().map(note).collect(), unnoted: Vec::new() };
+    Index::new("nvidia.com/gpu".to_owned(), InstallationId::from_text("ecp-a"), notes)
 }
 
 fn uid_of(index: &Index) -> Option<String> {
@@ -49,7 +60,7 @@ fn what_a_list_does_not_hold_any_more_is_gone() {
 
 #[test]
 fn an_object_applied_while_a_list_is_under_way_does_not_look_missing() {
-    let index = index();
+    let index = index_with(&[Some("a")]);
     index.begin_list(kind());
     index.object_applied(kind(), config_map("a", 5));
     let mut changes = index.changes();
@@ -58,10 +69,56 @@ fn an_object_applied_while_a_list_is_under_way_does_not_look_missing() {
     assert_eq!(uid_of(&index).as_deref(), Some("a"));
     assert_eq!(index.observe(&acme()).objects.len(), 1);
     assert!(changes.try_recv().is_err(), "nothing changed");
-    // The doubt ends with its list.
+}
+
+#[test]
+fn the_doubt_about_what_nobody_noted_ends_with_its_list() {
+    let index = index();
+    index.begin_list(kind());
+    index.object_applied(kind(), config_map("a", 5));
+    assert_eq!(index.retain_objects(kind(), &listed(&[])).len(), 1);
     index.begin_list(kind());
     assert_eq!(index.retain_objects(kind(), &listed(&[])), []);
     assert_eq!(uid_of(&index), None);
+}
+
+#[test]
+fn an_object_is_ours_by_its_noted_uid_and_not_by_what_it_carries() {
+    for (noted, ours) in [
+        (vec![Some("a")], 1),
+        // Somebody made another of the name, with all that ours carried.
+        (vec![Some("b")], 0),
+        // Nothing was ever made under that name.
+        (vec![], 0),
+        // It was being made when the process ended; the marks of another installation are not ours.
+        (vec![None], 0),
+    ] {
+        let index = index_with(&noted);
+        index.object_applied(kind(), config_map("a", 5));
+        assert_eq!(index.observe(&acme()).objects.len(), ours, "{noted:?}");
+        assert_eq!(index.inventory(&acme()).len(), ours, "{noted:?}");
+    }
+    let index = index_with(&[None]);
+    let mut signed = config_map("a", 5);
+    signed.metadata.annotations = Some([(ownership::INSTALLATION.to_owned(), "ecp-a".to_owned())].into());
+    index.object_applied(kind(), signed);
+    assert_eq!(index.inventory(&acme()).len(), 1);
+}
+
+#[test]
+fn what_is_noted_and_leaves_its_watch_is_asked_for_and_kept_meanwhile() {
+    let index = index_with(&[Some("a")]);
+    index.object_applied(kind(), config_map("a", 5));
+    let doubt = index.object_left(kind(), &config_map("a", 6)).expect("a doubt");
+    assert_eq!(uid_of(&index).as_deref(), Some("a"));
+    let mut stripped = config_map("a", 6);
+    stripped.metadata.labels = None;
+    index.object_applied(kind(), stripped);
+    assert_eq!(index.observe(&acme()).objects.len(), 1);
+    index.settle_gone(kind(), doubt);
+    assert_eq!(uid_of(&index), None);
+    // At the next start it is in no list, and asked for because it is noted.
+    assert_eq!(index.retain_objects(kind(), &listed(&[])).len(), 1);
 }
 
 #[test]

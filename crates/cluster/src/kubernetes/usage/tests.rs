@@ -10,7 +10,7 @@ use serde_json::json;
 fn use_is_summed_by_tenant_and_told_in_percent_of_the_limits() {
     let pod = |tenant: &str, cpu: &str| {
         let json = json!({
-            "metadata": {"name": "a", "labels": {TENANT_LABEL: tenant}},
+            "metadata": {"name": "a", "namespace": format!("ecp-ai-{tenant}")},
             "containers": [{"name": "main", "usage": {"cpu": cpu, "memory": "512Mi"}}],
         });
         serde_json::from_value::<DynamicObject>(json).expect("an object")

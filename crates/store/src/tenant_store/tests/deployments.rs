@@ -64,15 +64,18 @@ async fn a_deletion_that_was_hurried_stays_so_when_older_progress_is_recorded() 
     let world = World::new();
     world.create("acme").await;
     let mut older = world.change("acme", DELETE).await.unwrap();
-    let force = DeploymentKind::Delete { force: true };
+    let force = DeploymentKind::Delete(Removal::FORCED);
     let before = older.clone();
     older.advance(Phase::ScalingServices, 50);
     record(&world, &older, TenantStatus::Deleting).await.unwrap();
     let tenant = world.store.tenant(&older.tenant_id).unwrap();
     let audit = audit("acme", "tenant.delete");
-    assert!(world.store.hurry_deletion(&tenant.id, audit.clone()).await.unwrap());
+    assert!(world.store.hurry_deletion(&tenant.id, Removal::FORCED, audit.clone()).await.unwrap());
     assert_eq!(world.store.deployment(&older.id).unwrap().progress, 50, "it is left as it is");
-    assert!(!world.store.hurry_deletion(&tenant.id, audit).await.unwrap(), "it is forced already");
+    assert!(
+        !world.store.hurry_deletion(&tenant.id, Removal::FORCED, audit).await.unwrap(),
+        "it is forced already"
+    );
     let query = ecp_core::ports::AuditQuery { limit: 100, ..Default::default() };
     let (entries, _) = world.store.audit(query).await.unwrap();
     let deletions = entries.iter().filter(|entry| entry.action == "tenant.delete").count();

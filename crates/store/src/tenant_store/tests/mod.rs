@@ -12,7 +12,7 @@ mod work;
 use super::*;
 use crate::MIGRATIONS;
 use ecp_core::catalog::Catalog;
-use ecp_core::deployment::DeploymentKind;
+use ecp_core::deployment::{DeploymentKind, Removal};
 use ecp_core::ports::Admission;
 use ecp_core::quantity::Resources;
 use ecp_core::revision::Cause;
@@ -90,7 +90,7 @@ impl World {
     }
 }
 
-const DELETE: DeploymentKind = DeploymentKind::Delete { force: false };
+const DELETE: DeploymentKind = DeploymentKind::Delete(Removal::ORDERLY);
 
 fn open(folder: &TempDir, clock: &Arc<TestClock>) -> SqliteStore {
     let database = Database::open(&folder.path().join("demo.db"), MIGRATIONS).unwrap();
@@ -168,7 +168,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
 }
 
 fn change(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> TenantChange {
-    let is_deletion = matches!(kind, DeploymentKind::Delete { .. });
+    let is_deletion = matches!(kind, DeploymentKind::Delete(_));
     let id = if is_deletion { DeploymentId::generate_deletion() } else { DeploymentId::generate() };
     let mut tenant = tenant.clone();
     tenant.generation += 1;

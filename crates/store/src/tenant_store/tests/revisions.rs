@@ -77,7 +77,7 @@ async fn revisions_go_with_their_tenant() {
     let world = World::new();
     world.store.create_tenant(new_tenant("acme", world.clock.now())).await.unwrap();
     let tenant = world.store.tenant(&tenant_id("acme")).unwrap();
-    let deletion = change(&tenant, DeploymentKind::Delete { force: false }, world.clock.now());
+    let deletion = change(&tenant, DeploymentKind::Delete(Removal::ORDERLY), world.clock.now());
     world.store.change_tenant(deletion).await.unwrap();
     world.store.remove_tenant(&tenant.id, audit("acme", "tenant.delete")).await.unwrap();
     assert_eq!(revisions(&world, "acme").await, Revisions::default());

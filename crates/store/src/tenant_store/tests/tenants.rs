@@ -208,7 +208,7 @@ async fn a_tenant_that_is_being_deleted_takes_no_change_and_no_second_deletion()
     let world = World::new();
     let before = world.create("acme").await;
     let deletion = world.change("acme", DELETE).await.unwrap();
-    for kind in [DeploymentKind::Update, DELETE, DeploymentKind::Delete { force: true }] {
+    for kind in [DeploymentKind::Update, DELETE, DeploymentKind::Delete(Removal::FORCED)] {
         let refused = world.change("acme", kind).await;
         assert!(matches!(refused, Err(StoreError::TenantDeleting(_))), "{kind:?}");
     }

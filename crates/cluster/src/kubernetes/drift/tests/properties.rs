@@ -1,6 +1,7 @@
 //! Whatever is wanted: what a server adds and respells is no drift, any wanted leaf that changed is.
 
 use super::super::*;
+use super::first_of;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use serde_json::json;
@@ -175,8 +176,8 @@ proptest! {
         wanted in wanted_object(), seed in any::<u64>(),
     ) {
         let live = served_object(&wanted, seed);
-        prop_assert_eq!(first_difference(&wanted, &live, false), None, "{}", live);
-        prop_assert_eq!(first_difference(&wanted, &pruned(live.clone()), false), None, "{}", live);
+        prop_assert_eq!(first_of(&wanted, &live, false), None, "{}", live);
+        prop_assert_eq!(first_of(&wanted, &pruned(live.clone()), false), None, "{}", live);
     }
 
     #[test]
@@ -188,7 +189,7 @@ proptest! {
         let mut other = wanted.clone();
         let place = other.pointer_mut(leaf).expect("a leaf of the object");
         *place = changed(place);
-        let found = first_difference(&wanted, &served_object(&other, seed), false);
+        let found = first_of(&wanted, &served_object(&other, seed), false);
         let found = found.unwrap_or_else(|| panic!("{leaf} was changed unseen"));
         prop_assert!(leaf.starts_with(&found), "{} was changed and {} found", leaf, found);
     }
@@ -207,7 +208,7 @@ proptest! {
             Value::Array(items) => _ = items.remove(key.parse().expect("an index")),
             _ => unreachable!("a parent of a leaf is an object or a list"),
         }
-        let found = first_difference(&wanted, &served_object(&other, seed), false);
+        let found = first_of(&wanted, &served_object(&other, seed), false);
         let found = found.unwrap_or_else(|| panic!("{leaf} was taken out unseen"));
         prop_assert!(leaf.starts_with(&found), "{} was taken out and {} found", leaf, found);
     }

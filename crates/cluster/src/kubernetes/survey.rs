@@ -1,0 +1,236 @@
+//! What is in a namespace and is not ours, of every kind that the API server lists: before the
+//! namespace goes, and everything in it with it.
+
+use super::KubernetesCluster;
+use super::client::{CallError, answered, api};
+use super::kinds::{CLAIM, KINDS};
+use ecp_core::ids::TenantId;
+use ecp_core::ports::{ClusterError, ObjectState};
+use ecp_core::text::Message;
+use futures_util::{StreamExt, stream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::ListParams;
+use kube::core::discovery::v2::APIGroupDiscovery;
+use kube::core::{ApiResource, GroupVersionKind};
+use std::collections::{BTreeMap, HashSet};
+
+/// Lists asked for at once.
+const LISTS_AT_ONCE: usize = 16;
+/// Objects of one page.
+const PAGE: u32 = 500;
+/// What the control plane, a mesh or a distribution puts into every namespace, and puts there again.
+const FURNITURE: [(&str, &str); 4] = [
+    ("ServiceAccount", "default"),
+    ("ConfigMap", "kube-root-ca.crt"),
+    ("ConfigMap", "istio-ca-root-cert"),
+    ("ConfigMap", "openshift-service-ca.crt"),
+];
+
+/// What was found.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// What is not ours, and kinds of which that can not be told, as the status shows them.
+    pub(super) foreign: Vec<ObjectState>,
+    /// What is ours and still there.
+    pub(super) ours: Vec<(ApiResource, String, String)>,
+}
+
+/// An object that was listed.
+#[derive(Clone, Debug)]
+struct Listed {
+    kind: usize,
+    metadata: ObjectMeta,
+}
+
+impl Listed {
+    fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+}
+
+/// What the ledger says of a tenant.
+#[derive(Debug, Default)]
+struct Known {
+    /// Uids of our objects, the namespace's among them.
+    uids: HashSet<String>,
+    /// Names of kinds whose objects are ours by name: volumes, and what is made for a Service.
+    names: HashSet<(&'static str, String)>,
+}
+
+impl KubernetesCluster {
+    /// Looks through a tenant's namespace.
+    pub(super) async fn survey(&self, tenant: &TenantId) -> Result<Survey, ClusterError> {
+        let namespace = tenant.namespace();
+        let refused = |error: CallError| self.told(error, "Namespace", &namespace);
+        let core = answered(self.client.list_core_api_versions_aggregated()).await.map_err(refused)?;
+        let groups = answered(self.client.list_api_groups_aggregated()).await.map_err(refused)?;
+        let (kinds, mut unreadable) = listable(core.items.iter().chain(&groups.items));
+        let mut calls = Vec::with_capacity(kinds.len());
+        for (kind, resource) in kinds.iter().enumerate() {
+            let call = self.list_all(resource, &namespace);
+            calls.push(async move { (kind, call.await) });
+        }
+        let lists: Vec<_> = stream::iter(calls).buffer_unordered(LISTS_AT_ONCE).collect().await;
+        let mut listed = Vec::new();
+        for (kind, list) in lists {
+            match list {
+                Ok(objects) => listed.extend(objects.into_iter().map(|metadata| Listed { kind, metadata })),
+                // It went since it was discovered, or is no list after all.
+                Err(CallError::Answered(status)) if matches!(status.code, 404 | 405) => {}
+                Err(CallError::Answered(status)) => {
+                    unreadable.insert(full_name(&kinds[kind]), status.message);
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+        let mut known = Known::default();
+        for (place, name, uid) in self.index.noted(tenant) {
+            known.uids.extend(uid);
+            match KINDS[place].name {
+                CLAIM => _ = known.names.insert((CLAIM, name)),
+                "Service" => _ = known.names.insert(("Endpoints", name)),
+                _ => {}
+            }
+        }
+        let mut survey = sorted(&kinds, listed, known);
+        survey.foreign.extend(unreadable.into_iter().map(|(kind, said)| ObjectState {
+            reason: Some(Message::new("cluster.not_readable").with("said", said)),
+            ..foreign(&kind, "*", "Unreadable")
+        }));
+        Ok(survey)
+    }
+
+    /// Metadata of all objects of a kind in a namespace; what they hold is nobody's business here.
+    async fn list_all(&self, resource: &ApiResource, namespace: &str) -> Result<Vec<ObjectMeta>, CallError> {
+        let calls = api(&self.client, resource, Some(namespace));
+        let (mut found, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
+        loop {
+            let list = answered(calls.list_metadata(&page)).await?;
+            found.extend(list.items.into_iter().map(|object| object.metadata));
+            match list.metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => page = page.continue_token(&token),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+/// Kinds whose objects a namespace takes with it, each once; and groups of which the API server does
+/// not know what is in them. What can not be deleted, such as metrics, is a view and not an object.
+fn listable<'g>(
+    groups: impl Iterator<Item = &'g APIGroupDiscovery>,
+) -> (Vec<ApiResource>, BTreeMap<String, String>) {
+    let mut kinds: BTreeMap<(String, String), ApiResource> = BTreeMap::new();
+    let mut unreadable = BTreeMap::new();
+    for group in groups {
+        let name = group.metadata.as_ref().and_then(|metadata| metadata.name.clone()).unwrap_or_default();
+        for version in &group.versions {
+            let version_name = version.version.clone().unwrap_or_default();
+            if version.freshness.as_deref() == Some("Stale") && version.resources.is_empty() {
+                let said = format!("{name}/{version_name}: the API service does not answer");
+                unreadable.insert(format!("*.{name}"), said);
+            }
+            for resource in &version.resources {
+                let has = |verb: &str| resource.verbs.iter().any(|known| known == verb);
+                let (Some(plural), Some(kind)) = (&resource.resource, &resource.response_kind) else {
+                    continue;
+                };
+                if resource.scope.as_deref() != Some("Namespaced") || !has("list") || !has("delete") {
+                    continue;
+                }
+                let kind = kind.kind.clone().unwrap_or_default();
+                // What happened is told, not owned; it is in two groups.
+                if kind == "Event" && ["", "events.k8s.io"].contains(&name.as_str()) {
+                    continue;
+                }
+                let gvk = GroupVersionKind::gvk(&name, &version_name, &kind);
+                let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+                // The first version is the preferred one.
+                kinds.entry((name.clone(), plural.clone())).or_insert(resource);
+            }
+        }
+    }
+    (kinds.into_values().collect(), unreadable)
+}
+
+fn full_name(resource: &ApiResource) -> String {
+    if resource.group.is_empty() {
+        resource.plural.clone()
+    } else {
+        format!("{}.{}", resource.plural, resource.group)
+    }
+}
+
+/// Tells ours from theirs: ours is what the ledger knows, and what belongs to that by the uid of its
+/// owner; of what belongs to a foreign object the owner is named alone.
+fn sorted(kinds: &[ApiResource], listed: Vec<Listed>, mut known: Known) -> Survey {
+    let kind_of = |object: &Listed| kinds[object.kind].kind.as_str();
+    let by_name = |object: &Listed| {
+        let resource = &kinds[object.kind];
+        let named = |(kind, name): &(&str, String)| *kind == resource.kind && name == object.name();
+        (resource.group.is_empty() && known.names.iter().any(named)) || is_furniture(resource, object)
+    };
+    let named: Vec<bool> = listed.iter().map(by_name).collect();
+    for (object, _) in listed.iter().zip(&named).filter(|(_, named)| **named) {
+        known.uids.insert(object.uid().to_owned());
+    }
+    let owners = |object: &Listed| -> Vec<String> {
+        let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
+        owners.iter().map(|owner| owner.uid.clone()).collect()
+    };
+    loop {
+        let before = known.uids.len();
+        for object in &listed {
+            if owners(object).iter().any(|owner| known.uids.contains(owner)) {
+                known.uids.insert(object.uid().to_owned());
+            }
+        }
+        if known.uids.len() == before {
+            break;
+        }
+    }
+    let there: HashSet<&str> = listed.iter().map(Listed::uid).collect();
+    let mut survey = Survey::default();
+    for object in &listed {
+        if known.uids.contains(object.uid()) {
+            let of_the_system = is_furniture(&kinds[object.kind], object);
+            if !of_the_system && owners(object).is_empty() {
+                let resource = kinds[object.kind].clone();
+                survey.ours.push((resource, object.name().to_owned(), object.uid().to_owned()));
+            }
+        } else if !owners(object).iter().any(|owner| there.contains(owner.as_str())) {
+            survey.foreign.push(foreign(kind_of(object), object.name(), "Foreign"));
+        }
+    }
+    survey.foreign.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
+    survey
+}
+
+fn is_furniture(resource: &ApiResource, object: &Listed) -> bool {
+    let annotations = object.metadata.annotations.as_ref();
+    let of_default = annotations
+        .and_then(|them| them.get("kubernetes.io/service-account.name"))
+        .is_some_and(|account| account == "default");
+    resource.group.is_empty()
+        && (FURNITURE.contains(&(resource.kind.as_str(), object.name()))
+            || (resource.kind == "Secret" && of_default && object.name().starts_with("default-token-")))
+}
+
+fn foreign(kind: &str, name: &str, status: &str) -> ObjectState {
+    ObjectState {
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        status: status.to_owned(),
+        ready: false,
+        replicas: None,
+        reason: Some(Message::new("cluster.not_ours")),
+        stuck: false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Whose an object is: what others keep in a tenant's namespace, what they do to ours, and a second
+//! orchestrator on the same cluster.
+
+use super::{Real, names, namespace_exists, until};
+use ecp_testkit::ControlPlane;
+use serde_json::{Value, json};
+
+/// Objects of many kinds that are not ours; the first carries everything that ours carry.
+const THEIRS: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: copy
+  labels: {ecp.ai/tenant: TENANT, ecp.ai/managed-by: ecp-orchestrator}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: backup}
+spec:
+  schedule: "0 3 * * *"
+  suspend: true
+  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: "a:1"}]}}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec: {nodeSelector: {none: such}, containers: [{name: a, image: "a:1"}]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: door}
+spec: {defaultBackend: {service: {name: chatbot-service, port: {number: 80}}}}
+---
+apiVersion: coordination.k8s.io/v1
+kind: Lease
+metadata: {name: leader}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: template}
+template: {spec: {containers: [{name: a, image: "a:1"}]}}
+---
+apiVersion: example.com/v1
+kind: Widget
+metadata: {name: gadget}
+"#;
+
+const DEFINITION: &str = r#"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec:
+  group: example.com
+  scope: Namespaced
+  names: {plural: widgets, singular: widget, kind: Widget}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+"#;
+
+const NAMED: [(&str, &str); 8] = [
+    ("ConfigMap", "copy"),
+    ("CronJob", "backup"),
+    ("DaemonSet", "agent"),
+    ("Role", "reader"),
+    ("Ingress", "door"),
+    ("Lease", "leader"),
+    ("PodTemplate", "template"),
+    ("Widget", "gadget"),
+];
+
+/// Puts other people's objects into a tenant's namespace.
+async fn furnish(cluster: &ControlPlane, id: &str) {
+    cluster.apply(DEFINITION);
+    until("the kind is served", async || cluster.try_kubectl(&["get", "widgets", "-A"]).ok()).await;
+    let namespace = format!("metadata:\n  namespace: ecp-ai-{id}\n  name: copy\n");
+    let theirs = THEIRS
+        .replace("TENANT", id)
+        .replace("metadata:\n  name: copy\n", &namespace)
+        .replace("metadata: {name:", &format!("metadata: {{namespace: ecp-ai-{id}, name:"));
+    cluster.apply(&theirs);
+}
+
+fn is_named(status: &Value, kind: &str, name: &str) -> bool {
+    let pending = status["pending_resources"].as_array();
+    pending.is_some_and(|all| {
+        all.iter().any(|one| one["type"] == kind && one["name"] == name && one["status"] == "Foreign")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn foreign_objects_of_every_kind_keep_the_namespace_and_are_named() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("shared", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("shared", "running").await;
+    furnish(cluster, "shared").await;
+    real.client.delete("/api/v1/tenants/shared").await.expect(200);
+    until("all of them are named", async || {
+        let status = real.status("shared").await;
+        NAMED.iter().all(|(kind, name)| is_named(&status, kind, name)).then_some(())
+    })
+    .await;
+    assert_eq!(names(cluster, "shared", "deployments"), Vec::<String>::new());
+    assert_eq!(real.client.get("/api/v1/tenants/shared").await.expect(200).json()["status"], "deleting");
+    for (kind, name) in NAMED {
+        cluster.kubectl(&["-n", "ecp-ai-shared", "get", kind, name]);
+    }
+    for (kind, name) in NAMED {
+        cluster.kubectl(&["-n", "ecp-ai-shared", "delete", kind, name]);
+    }
+    until("the tenant goes by itself", async || {
+        (real.client.get("/api/v1/tenants/shared").await.status == 404).then_some(())
+    })
+    .await;
+    assert!(!namespace_exists(cluster, "shared"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_released_keeps_what_is_theirs_and_nothing_of_ours() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("given", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("given", "running").await;
+    furnish(cluster, "given").await;
+    real.client.delete("/api/v1/tenants/given").await.expect(200);
+    until("they keep it", async || is_named(&real.status("given").await, "CronJob", "backup").then_some(()))
+        .await;
+    real.client.delete("/api/v1/tenants/given?release=true").await.expect(200);
+    until("the tenant is gone", async || {
+        (real.client.get("/api/v1/tenants/given").await.status == 404).then_some(())
+    })
+    .await;
+    for (kind, name) in NAMED {
+        cluster.kubectl(&["-n", "ecp-ai-given", "get", kind, name]);
+    }
+    let namespace = cluster.get(&["namespace", "ecp-ai-given"])["metadata"].clone();
+    assert!(!namespace["labels"].to_string().contains("ecp.ai/"), "{namespace}");
+    assert!(!namespace["annotations"].to_string().contains("ecp.ai/"), "{namespace}");
+    assert_eq!(names(cluster, "given", "networkpolicies"), Vec::<String>::new());
+    assert_eq!(real.create("given", json!({"chatbot": 5})).await.expect(409).error_code(), "CONFLICT");
+    cluster.kubectl(&["delete", "namespace", "ecp-ai-given", "--wait=false"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_of_others_in_default_are_no_reason_to_refuse_a_tenant() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let workload = |kind: &str, name: &str| {
+        let service = if kind == "StatefulSet" { "serviceName: theirs, " } else { "" };
+        format!(
+            "apiVersion: apps/v1\nkind: {kind}\nmetadata: {{name: {name}, namespace: default}}\n\
+             spec: {{{service}replicas: 0, selector: {{matchLabels: {{theirs: x}}}}, template: {{metadata: \
+             {{labels: {{theirs: x}}}}, spec: {{containers: [{{name: a, image: 'a:1'}}]}}}}}}\n"
+        )
+    };
+    cluster.apply(&format!("{}---\n{}", workload("StatefulSet", "redis"), workload("Deployment", "chatbot")));
+    real.create("beside", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("beside", "running").await;
+    real.delete_and_wait("beside").await;
+    cluster.kubectl(&["-n", "default", "delete", "deployment/chatbot", "statefulset/redis"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_changed_by_hand_is_put_back_and_the_trail_says_who_changed_it() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("ports", json!({"callbot": 5})).await.expect(201);
+    real.until_status("ports", "running").await;
+    let ports =
+        || cluster.get(&["-n", "ecp-ai-ports", "service", "callbot-service"])["spec"]["ports"].clone();
+    let right = ports();
+    let patch = r#"[{"op":"replace","path":"/spec/ports/0/port","value":8080}]"#;
+    let args = ["-n", "ecp-ai-ports", "patch", "service", "callbot-service", "--type=json", "-p", patch];
+    cluster.kubectl(&args);
+    until("the port is back", async || (ports() == right).then_some(())).await;
+    until("the trail says who", async || {
+        let audit =
+            real.client.get("/api/v1/audit?tenant_id=ports&action=tenant.heal").await.expect(200).json();
+        let text = audit.to_string();
+        (text.contains("/spec/ports") && text.contains("kubectl-patch")).then_some(())
+    })
+    .await;
+    real.until_status("ports", "running").await;
+    real.delete_and_wait("ports").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_added_to_ours_by_hand_is_taken_out() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("added", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("added", "running").await;
+    let at = |kind: &str, name: &str| {
+        let object = cluster.get(&["-n", "ecp-ai-added", kind, name]);
+        (object["spec"].clone(), object["data"].clone())
+    };
+    for (kind, name, patch) in [
+        (
+            "deployment",
+            "chatbot",
+            json!({"spec": {"template": {"spec": {"containers": [{"name": "evil", "image": "a:1"}]}}}}),
+        ),
+        ("deployment", "chatbot", json!({"spec": {"template": {"spec": {"hostNetwork": true}}}})),
+        ("resourcequota", "tenant-quota", json!({"spec": {"hard": {"count/secrets": "3"}}})),
+        ("configmap", "service-config", json!({"data": {"THEIRS": "x"}})),
+        ("service", "chatbot-service", json!({"spec": {"externalIPs": ["192.0.2.1"]}})),
+    ] {
+        let right = at(kind, name);
+        let patch = patch.to_string();
+        cluster.kubectl(&["-n", "ecp-ai-added", "patch", kind, name, "-p", &patch]);
+        until(&format!("{patch} is undone"), async || (at(kind, name) == right).then_some(())).await;
+    }
+    real.delete_and_wait("added").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_own_marks_taken_off_by_hand_come_back_and_never_cost_the_tenant() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("marks", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("marks", "running").await;
+    let namespace = "ecp-ai-marks";
+    let labels = |args: &[&str]| cluster.get(args)["metadata"]["labels"].clone();
+    for (what, label) in [
+        (vec!["-n", namespace, "deployment", "chatbot"], "ecp.ai/tenant"),
+        (vec!["-n", namespace, "deployment", "chatbot"], "ecp.ai/managed-by"),
+        (vec!["namespace", namespace], "ecp.ai/tenant"),
+        (vec!["namespace", namespace], "ecp.ai/managed-by"),
+    ] {
+        let before = labels(&what);
+        cluster.kubectl(&[&["label"], what.as_slice(), &[&format!("{label}-")]].concat());
+        until(&format!("{label} of {what:?} is back"), async || (labels(&what) == before).then_some(()))
+            .await;
+    }
+    let reset = r#"[{"op":"replace","path":"/metadata/managedFields","value":[{}]}]"#;
+    cluster.kubectl(&["-n", namespace, "patch", "service", "chatbot-service", "--type=json", "-p", reset]);
+    until("our manager owns it again", async || {
+        let args = ["-n", namespace, "service", "chatbot-service", "--show-managed-fields"];
+        cluster.get(&args)["metadata"]["managedFields"].to_string().contains("\"Apply\"").then_some(())
+    })
+    .await;
+    let pod = names(cluster, "marks", "pods").into_iter().find(|name| name.starts_with("chatbot")).unwrap();
+    cluster.kubectl(&["-n", namespace, "label", "pod", &pod, "ecp.ai/tenant-"]);
+    until("the pod's label is back", async || {
+        (labels(&["-n", namespace, "pod", &pod])["ecp.ai/tenant"] == "marks").then_some(())
+    })
+    .await;
+    let change = json!({"service_requirements": {"callbot": 2}});
+    real.client.put("/api/v1/tenants/marks", &change).await.expect(200);
+    real.until_status("marks", "running").await;
+    cluster.kubectl(&["label", "namespace", namespace, "ecp.ai/tenant-"]);
+    real.delete_and_wait("marks").await;
+    assert!(!namespace_exists(cluster, "marks"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_orchestrators_on_one_cluster_keep_apart() {
+    let cluster = ControlPlane::shared();
+    let first = Real::on(cluster.kubeconfig()).await;
+    let second = Real::on(cluster.kubeconfig()).await;
+    let installation = async |real: &Real| real.client.get("/readyz").await.json()["installation"].clone();
+    let (one, two) = (installation(&first).await, installation(&second).await);
+    assert!(one.is_string() && two.is_string() && one != two, "{one} {two}");
+    first.create("apart", json!({"chatbot": 5})).await.expect(201);
+    first.until_status("apart", "running").await;
+    let refused = until("the second knows the namespace", async || {
+        let reply = second.create("apart", json!({"chatbot": 5})).await;
+        (reply.status == 409).then_some(reply)
+    })
+    .await;
+    assert_eq!(refused.error_code(), "CONFLICT");
+    second.client.get("/api/v1/tenants/apart").await.expect(404);
+    assert_eq!(names(cluster, "apart", "deployments"), ["chatbot"]);
+    first.delete_and_wait("apart").await;
+}
