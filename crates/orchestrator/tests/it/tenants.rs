@@ -65,6 +65,8 @@ async fn a_created_tenant_has_a_detail_with_everything_that_was_asked_for() {
             "created_at": "2024-01-20T14:30:00Z",
             "updated_at": "2024-01-20T14:30:00Z",
             "description": "내 AI 서비스 설명",
+            "exposure": "none",
+            "exposure_chosen_by": "catalog",
             "gpu_type": "v100",
             "estimated_cost": "$350/month",
             "generation": 1
@@ -236,8 +238,9 @@ async fn no_more_storage_is_promised_than_there_is() {
     let server = TestServer::start().await;
     let client = server.client();
     let large = |number: usize| {
-        let id = format!("chat-{number}");
-        json!({"tenant_id": id, "name": id, "preset": "large", "service_requirements": {"chatbot": 10}})
+        let id = format!("analysis-{number}");
+        // No service that would run out of GPUs first.
+        json!({"tenant_id": id, "name": id, "preset": "large", "service_requirements": {"ta": 10}})
     };
     let mut number = 0;
     let refused = loop {
