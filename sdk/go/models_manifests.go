@@ -164,6 +164,22 @@ type Health struct {
 	Kubernetes string `json:"kubernetes,omitempty"`
 	// For readiness: whether the tenants of real mode are as the catalog has them, ok, or how many are not.
 	Catalog string `json:"catalog,omitempty"`
+	// For readiness: why a mode's database cannot be written, where that is so.
+	Storage string `json:"storage,omitempty"`
+	// For readiness: the id that this installation marks its objects in the cluster with.
+	Installation string `json:"installation,omitempty"`
+	// For readiness: stored rows that cannot be read and are set aside.
+	Damaged []DamagedRows `json:"damaged,omitempty"`
+}
+
+// DamagedRows is rows of one table that cannot be read.
+type DamagedRows struct {
+	// The database file.
+	File string `json:"file"`
+	// The table.
+	Table string `json:"table"`
+	// How many.
+	Rows int `json:"rows"`
 }
 
 // DeploymentFrame is the state of a roll-out or deletion at one moment.

@@ -28,6 +28,8 @@ type Calculation struct {
 	Alternatives []Alternative `json:"alternatives"`
 	// Where the model expects the plan not to carry the load or the SLA; empty where it does.
 	Warnings []Warning `json:"warnings,omitempty"`
+	// Services that run, those that others bring included, and what each can expect of its pods.
+	Services []TenantService `json:"services"`
 }
 
 // Alternative is a smaller plan that nearly does.
@@ -70,6 +72,8 @@ type Warning struct {
 	Message string `json:"message"`
 	// What is short: cpu, memory, gpu, storage, response_time, availability.
 	ShortOf string `json:"short_of"`
+	// The service that goes short first; empty where it is no single one.
+	Service string `json:"service,omitempty"`
 	// The preset that would do.
 	SuggestedPreset string `json:"suggested_preset"`
 }

@@ -145,6 +145,77 @@ type TenantService struct {
 	Image string `json:"image"`
 	// Of each pod.
 	Resources ContainerResources `json:"resources"`
+	Expectation
+}
+
+// Expectation is what a service can expect of its pods and of those that work for it.
+type Expectation struct {
+	// The hour that it was sized for: mean_hour or busy_hour.
+	SizedFor string `json:"sized_for"`
+	// Where its stages run and what they carry.
+	Stages []Stage `json:"stages"`
+	// Its units as lines that calls may find busy; nil where they are none.
+	Lines *Lines `json:"lines,omitempty"`
+	// What the order itself implies, whatever the plan: lost calls, a busy hour over the SLA.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Stage is one stage of a service.
+type Stage struct {
+	// stt, tts, nlp, aicm, ta, qa.
+	Stage string `json:"stage"`
+	// The service whose pods do it.
+	RunsIn string `json:"runs_in"`
+	// Pods of that service.
+	Pods int `json:"pods"`
+	// cpu, or the device type.
+	Device string `json:"device"`
+	// Cores or devices that this service alone keeps busy in the mean hour.
+	OwnLoad *float64 `json:"own_load,omitempty"`
+	// The place with all of its work, in the mean of the working hours.
+	MeanHour Hour `json:"mean_hour"`
+	// The same in the busiest hour.
+	BusyHour Hour `json:"busy_hour"`
+}
+
+// Hour is a place in an hour.
+type Hour struct {
+	// Cores or devices that the work keeps fully busy.
+	Load *float64 `json:"load,omitempty"`
+	// Cores or devices of the place's pods.
+	Capacity *float64 `json:"capacity,omitempty"`
+	// Load over capacity; nil where there is no capacity.
+	Utilization *float64 `json:"utilization,omitempty"`
+	// Response time of GPU stages; nil where the pods cannot keep up.
+	ResponseTimeMS *ResponseTime `json:"response_time_ms,omitempty"`
+	// Share of what is spoken that finds every line of its pod busy, of speech-to-text.
+	Blocking *float64 `json:"blocking,omitempty"`
+}
+
+// ResponseTime is response times in milliseconds.
+type ResponseTime struct {
+	// The mean.
+	Mean *float64 `json:"mean,omitempty"`
+	// What 95 of 100 requests stay within.
+	P95 *float64 `json:"p95,omitempty"`
+	// What 99 of 100 requests stay within.
+	P99 *float64 `json:"p99,omitempty"`
+}
+
+// Lines is a service's units as lines.
+type Lines struct {
+	// Units ordered.
+	Units int `json:"units"`
+	// Share of the calls that may find all of them busy.
+	Target *float64 `json:"target,omitempty"`
+	// What becomes of calls that do: lost, or wait where there is a queue.
+	Then string `json:"then"`
+	// Their share in the mean of the working hours.
+	MeanHour *float64 `json:"mean_hour,omitempty"`
+	// Their share in the busiest hour.
+	BusyHour *float64 `json:"busy_hour,omitempty"`
+	// Units that would keep the target in the mean hour.
+	UnitsForTarget int64 `json:"units_for_target"`
 }
 
 // ContainerResources is what one pod may use.

@@ -46,7 +46,7 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		return err
 	},
 	"delete_tenant": func(ctx context.Context, c *Client, o ...CallOption) error {
-		options := []DeleteOption{WithIfMatch("*"), WithForce()}
+		options := []DeleteOption{WithIfMatch("*"), WithForce(), WithRelease()}
 		for _, option := range o {
 			options = append(options, option)
 		}

@@ -90,6 +90,9 @@ pub struct Controller {
     shared: Arc<Shared>,
 }
 
+/// A deployment, and what is to be there while it rolls out.
+type RollingObjects = (DeploymentId, Arc<Vec<Object>>);
+
 /// What all looks share.
 struct Shared {
     mode: Mode,
@@ -102,7 +105,7 @@ struct Shared {
     /// Objects of tenants in hand, by the digest of what was pinned.
     manifests: Mutex<HashMap<TenantId, Unpinned>>,
     /// Objects of tenants in hand while a deployment rolls them out.
-    rolling: Mutex<HashMap<TenantId, (DeploymentId, Arc<Vec<Object>>)>>,
+    rolling: Mutex<HashMap<TenantId, RollingObjects>>,
     /// Healing of tenants that was begun, where it is known; none where nothing is.
     intents: Mutex<HashMap<TenantId, Option<Intent>>>,
     /// Who changes what the controller puts back.

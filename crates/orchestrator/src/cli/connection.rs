@@ -372,7 +372,7 @@ impl Connection {
             return Ok(Answer { text, warnings });
         }
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        let place = (status == 404).then(|| self.place());
+        let place = (status == 404).then(|| self.place().into_boxed_str());
         Err(CallFailure { retry_after, place, ..CallFailure::from_answer(status, &text, request_id) })
     }
 

@@ -19,7 +19,7 @@ pub(super) const INVALID_RESPONSE: &str = "INVALID_RESPONSE";
 #[derive(Debug)]
 pub(super) enum Failure {
     /// A call failed, at the server or on its way.
-    Call(CallFailure),
+    Call(Box<CallFailure>),
     /// A roll-out that was waited for failed.
     Deployment {
         /// Code of the failure.
@@ -62,7 +62,7 @@ pub(super) struct CallFailure {
     /// How long the server asks to wait.
     pub(super) retry_after: Option<Duration>,
     /// Where something was looked for and not found.
-    pub(super) place: Option<String>,
+    pub(super) place: Option<Box<str>>,
 }
 
 impl CallFailure {
@@ -142,10 +142,8 @@ impl Failure {
     /// An error of the API that was found without a server.
     pub(super) fn offline(error: &ApiError, language: Language) -> Self {
         let envelope = error.envelope(language, Timestamp::now(), "").to_string();
-        Self::Call(CallFailure {
-            request_id: None,
-            ..CallFailure::from_answer(error.status().as_u16(), &envelope, None)
-        })
+        CallFailure { request_id: None, ..CallFailure::from_answer(error.status().as_u16(), &envelope, None) }
+            .into()
     }
 
     /// What a script sees of it.
@@ -226,7 +224,7 @@ impl fmt::Display for Failure {
 
 impl From<CallFailure> for Failure {
     fn from(call: CallFailure) -> Self {
-        Self::Call(call)
+        Self::Call(Box::new(call))
     }
 }
 

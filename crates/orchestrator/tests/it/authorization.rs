@@ -211,9 +211,9 @@ async fn every_operation_asks_for_its_role_and_its_tenant() {
             let client = world.client(&format!("{role}-{scope}"), role, tenants);
             for rule in &RULES {
                 let reply = world.send(rule, &client).await;
-                let expected = if rule.role.is_some_and(|needed| role < needed) {
-                    (403, Some("FORBIDDEN"))
-                } else if rule.outside == Outside::WholeCluster && tenants.is_some() {
+                let too_weak = rule.role.is_some_and(|needed| role < needed);
+                let too_narrow = rule.outside == Outside::WholeCluster && tenants.is_some();
+                let expected = if too_weak || too_narrow {
                     (403, Some("FORBIDDEN"))
                 } else if inside {
                     (rule.allowed, None)

@@ -65,8 +65,9 @@ impl Victim {
     }
 }
 
+/// One that needs no GPU, of which the simulated cluster has far fewer than a round makes tenants.
 fn tenant(id: &str) -> Value {
-    json!({ "tenant_id": id, "name": id, "preset": "micro", "service_requirements": { "chatbot": 5 } })
+    json!({ "tenant_id": id, "name": id, "preset": "micro", "service_requirements": { "ta": 5 } })
 }
 
 /// One writer: creates tenants and sends samples until the server dies; returns what was

@@ -4,6 +4,26 @@
  */
 
 export interface paths {
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List alerts of all tenants
+         * @description Newest first. A token for some tenants alone has to name one.
+         */
+        get: operations["list_all_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -24,6 +44,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/capacity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for capacity
+         * @description How many more tenants of this demand would be admitted now, one after another, what runs out first, and
+         *     the same with the largest node lost. Stores nothing. For tokens that are not limited to tenants.
+         */
+        post: operations["get_capacity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tell what the catalog changes
+         * @description What the catalog that the server runs with would change of tenants that were accepted with another
+         *     one, or that an earlier release rendered. They run on and are healed as they are until they are
+         *     changed, or it is rolled out.
+         */
+        get: operations["get_catalog_diff"];
+        put?: never;
+        /**
+         * Tell what another catalog would change
+         * @description As `GET`, for a catalog that the server does not run with: nothing is written.
+         */
+        post: operations["compare_catalog"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/rollout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll the catalog out
+         * @description To the tenants that are named, at once, or to all that run with another catalog, a few at a time.
+         *     Each is a deployment with history, deadline and rollback.
+         */
+        post: operations["roll_out_catalog"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/monitoring/system": {
         parameters: {
             query?: never;
@@ -33,9 +121,30 @@ export interface paths {
         };
         /**
          * Get system metrics
-         * @description From the cluster's nodes and pods in real mode, from the simulated cluster in demo mode.
+         * @description From the cluster's nodes and pods in real mode, from the simulated cluster in demo mode. A token with a
+         *     list of tenants sees no figure of the cluster as a whole: it gets what its tenants hold and request.
          */
         get: operations["get_system_metrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the overview
+         * @description Totals, GPU headroom by device type, and what somebody should look at now. All of it is in memory.
+         */
+        get: operations["get_overview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -53,7 +162,7 @@ export interface paths {
         };
         /**
          * List tenants
-         * @description Ordered by `created_at`, then id.
+         * @description Ordered by `created_at`, then id, unless `sort` says otherwise.
          */
         get: operations["list_tenants"];
         put?: never;
@@ -90,7 +199,9 @@ export interface paths {
         post?: never;
         /**
          * Delete a tenant
-         * @description Answers at once; when everything is gone the tenant is 404 and its id is free.
+         * @description Answers at once; when everything is gone the tenant is 404 and its id is free. Where something in
+         *     its namespace is not the orchestrator's, the namespace stays, the deployment status names what it
+         *     is, and the tenant goes by itself once that is gone; `release=true` gives the namespace up instead.
          */
         delete: operations["delete_tenant"];
         options?: never;
@@ -127,9 +238,30 @@ export interface paths {
         };
         /**
          * Get the deployment status
-         * @description The newest roll-out of the tenant, or its deletion.
+         * @description The newest roll-out of the tenant, or its deletion; with `deployment_id`, that one, which tells who waits
+         *     for it how it ended even where another has taken its place.
          */
         get: operations["get_deployment_status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the deployments of a tenant
+         * @description Newest first: who asked, when, what changed and how it ended.
+         */
+        get: operations["list_deployments"];
         put?: never;
         post?: never;
         delete?: never;
@@ -173,9 +305,30 @@ export interface paths {
         put?: never;
         /**
          * Send monitoring data
-         * @description Answers once the samples are on disk. The same timestamp again replaces the sample.
+         * @description Answers once the samples are on disk. The same timestamp again replaces the metrics that it names.
          */
         post: operations["send_metrics"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll a tenant back
+         * @description To the revision of a deployment that was seen running whole, or to the last one that was and is not
+         *     what runs now: its specification, sizing and objects, to the letter, as a deployment of its own.
+         */
+        post: operations["roll_back_tenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -215,7 +368,8 @@ export interface paths {
         /**
          * Validate a manifest
          * @description What can be read gets a verdict, `valid` false where errors are; what can not be read, or expands
-         *     without bound, is MANIFEST_INVALID.
+         *     without bound, is MANIFEST_INVALID. In real mode the cluster is asked too, by a server-side dry run,
+         *     about objects in namespaces that the token covers.
          */
         post: operations["validate_manifest"];
         delete?: never;
@@ -272,7 +426,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tell whether traffic is welcome */
+        /**
+         * Tell whether traffic is welcome
+         * @description `degraded` is welcome too: what is damaged is set aside and stops nothing else.
+         */
         get: operations["get_readiness"];
         put?: never;
         post?: never;
@@ -446,6 +603,18 @@ export interface components {
              */
             type: string;
         };
+        /** @description A page of alerts of all tenants. */
+        AllAlertsOut: {
+            /** @description Newest first. */
+            alerts: components["schemas"]["AlertOut"][];
+            /** @description Which page this is. */
+            pagination: components["schemas"]["PaginationOut"];
+            /**
+             * @description Alerts that the filter matches.
+             * @example 1
+             */
+            total_count: number;
+        };
         /**
          * @description A smaller plan that nearly does.
          * @example {
@@ -471,6 +640,41 @@ export interface components {
             preset: "micro" | "small" | "medium" | "large";
             /** @description What it holds. */
             resources: components["schemas"]["ComputeOut"];
+        };
+        /** @description Something to look at. */
+        AttentionOut: {
+            /**
+             * @description The alert.
+             * @example alert-123
+             */
+            alert_id?: string | null;
+            /**
+             * @description The roll-out that failed.
+             * @example dep-abc123
+             */
+            deployment_id?: string | null;
+            /**
+             * @description `tenant_failed`, `critical_alert`, `sla_miss`, `warning`.
+             * @example tenant_failed
+             */
+            kind: string;
+            /** @description What is wrong, and for a failed tenant how to fix it. */
+            message: string;
+            /**
+             * @description Its name for people.
+             * @example 내 AI 서비스
+             */
+            name: string;
+            /**
+             * @description Since when.
+             * @example 2024-01-20T14:30:00Z
+             */
+            since: string;
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id: string;
         };
         /** @description One accepted change. */
         AuditEntryOut: {
@@ -577,8 +781,89 @@ export interface components {
             recommended_preset: "micro" | "small" | "medium" | "large";
             /** @description What it holds. */
             resources: components["schemas"]["ResourcesOut"];
+            /** @description Services that run, those that others bring included, and what each can expect of its pods. */
+            services: components["schemas"]["TenantServiceOut"][];
             /** @description Where the model expects the plan not to carry the load or the SLA; absent where it does. */
             warnings?: components["schemas"]["WarningOut"][];
+        };
+        /** @description How many more fit. */
+        CapacityOut: {
+            /**
+             * @description Its GPU type.
+             * @example v100
+             */
+            gpu_type: string;
+            /** @description Now. */
+            now: components["schemas"]["HeadroomOut"];
+            /**
+             * @description The plan that one of them gets.
+             * @example medium
+             * @enum {string}
+             */
+            preset: "micro" | "small" | "medium" | "large";
+            /** @description What that plan holds. */
+            resources: components["schemas"]["ResourcesOut"];
+            without_largest_node?: components["schemas"]["WithoutNodeOut"] | null;
+        };
+        /** @description What a catalog would change. */
+        CatalogDiffOut: {
+            /**
+             * @description SHA-256 of what the catalog says, whatever its comments.
+             * @example 9e177b1c84df72c6b9c9b8ce5ff7032ec424ae027bcf57b0a5c589aa5728c8ff
+             */
+            catalog: string;
+            /**
+             * @description Whether it is the catalog that the server runs with.
+             * @example true
+             */
+            present: boolean;
+            rollout?: components["schemas"]["CatalogRolloutOut"] | null;
+            /** @description Tenants of which something would change. */
+            tenants: components["schemas"]["TenantDiffOut"][];
+            /**
+             * @description Tenants of which nothing would.
+             * @example 12
+             */
+            unchanged: number;
+            /** @description Tenants of which it can not be told, because what is kept of them can not be read. */
+            unreadable: string[];
+        };
+        /** @description A catalog to ask about. */
+        CatalogIn: {
+            /**
+             * @description The whole file, as TOML.
+             * @example [default_sla]
+             *     availability = "99.9%"
+             *     …
+             */
+            catalog: string;
+        };
+        /** @description To which tenants. */
+        CatalogRolloutIn: {
+            /**
+             * @description Their ids; left out, all that run with another catalog, a few at a time.
+             * @example [
+             *       "my-ai-service"
+             *     ]
+             */
+            tenants?: string[] | null;
+        };
+        /** @description How the roll-out of a changed catalog stands. */
+        CatalogRolloutOut: {
+            /** @description Tenants to which it was rolled out in vain. */
+            failed: string[];
+            /**
+             * @description `automatic` or `manual`, as `controller.catalog_rollout` says.
+             * @example manual
+             */
+            mode: string;
+            /**
+             * @description `idle`, `under_way`, or `stopped` where tenants failed.
+             * @example idle
+             */
+            state: string;
+            /** @description Tenants to which it is being rolled out. */
+            under_way: string[];
         };
         /** @description CPU, memory and GPUs. */
         ComputeOut: {
@@ -708,6 +993,13 @@ export interface components {
             demo_fault?: "image-not-found" | "crash-loop" | "unschedulable" | "none" | null;
             /** @description Free text. */
             description?: string | null;
+            /**
+             * @description How the services are reached from outside: `none`, `ingress`, `gateway`; by default as the
+             *     catalog says.
+             */
+            exposure?: string | null;
+            /** @description `catalog` follows the catalog whatever `exposure` says; as the detail call answers. */
+            exposure_chosen_by?: string | null;
             /** @description Name for people. */
             name: string;
             /**
@@ -715,6 +1007,8 @@ export interface components {
              * @enum {string|null}
              */
             preset?: "micro" | "small" | "medium" | "large" | null;
+            /** @description `calculator` has the calculator choose whatever `preset` says; as the detail call answers. */
+            preset_chosen_by?: string | null;
             /** @description Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0. */
             service_requirements: {
                 advisor?: number;
@@ -728,6 +1022,24 @@ export interface components {
             sla_target?: components["schemas"]["SlaTargetIn"] | null;
             /** @description A DNS-1123 label of at most 56 characters. */
             tenant_id: string;
+        };
+        /** @description Rows of one table that can not be read. */
+        DamagedRowsOut: {
+            /**
+             * @description The database file.
+             * @example real.db
+             */
+            file: string;
+            /**
+             * @description How many.
+             * @example 1
+             */
+            rows: number;
+            /**
+             * @description The table.
+             * @example alerts
+             */
+            table: string;
         };
         /** @description A deletion under way. */
         DeletionOut: {
@@ -746,6 +1058,68 @@ export interface components {
              * @example 테넌트 삭제가 시작되었습니다
              */
             message: string;
+        };
+        /** @description One roll-out of a tenant, or its deletion. */
+        DeploymentEntryOut: {
+            /**
+             * @description Who asked: a token's name, `anonymous`, `controller` for a rollback by itself, `catalog`; `null`
+             *     of what an earlier release accepted.
+             * @example anonymous
+             */
+            actor?: string | null;
+            /**
+             * @description `request`, `rollback`, or `catalog` where a changed catalog was rolled out.
+             * @example request
+             */
+            cause: string;
+            /** @description What it changed of the tenant against the revision before it; `null` where that is not kept. */
+            changes?: components["schemas"]["SpecChangeOut"][] | null;
+            /**
+             * @description When it was accepted.
+             * @example 2024-01-20T14:30:00Z
+             */
+            created_at: string;
+            /**
+             * @description `dep-…`, or `del-…` for a deletion.
+             * @example dep-abc123
+             */
+            deployment_id: string;
+            failure?: components["schemas"]["FailureOut"] | null;
+            /**
+             * @description When it ended; `null` while it is under way.
+             * @example 2024-01-20T14:45:00Z
+             */
+            finished_at?: string | null;
+            /**
+             * Format: int64
+             * @description Tenant generation that it rolls out; the number of its revision.
+             * @example 3
+             */
+            generation: number;
+            /**
+             * @description `create`, `update` or `delete`.
+             * @example update
+             */
+            kind: string;
+            /**
+             * @description When all of it was first seen running; `null` where it never was. To these can be rolled back.
+             * @example 2024-01-20T14:45:00Z
+             */
+            ran_whole_at?: string | null;
+            /**
+             * @description `pending`, `deploying`, `running`, `failed`, `rolled_back`, `deleting`, `deleted`.
+             * @example running
+             */
+            status: string;
+        };
+        /** @description A page of a tenant's deployments. */
+        DeploymentListOut: {
+            /** @description Newest first. */
+            deployments: components["schemas"]["DeploymentEntryOut"][];
+            /** @description Which page this is. */
+            pagination: components["schemas"]["PaginationOut"];
+            /** @description Deployments of the tenant. */
+            total_count: number;
         };
         /** @description A roll-out as it stands. */
         DeploymentStatusOut: {
@@ -846,6 +1220,19 @@ export interface components {
             /** @description The error. */
             error: components["schemas"]["ErrorBodyOut"];
         };
+        /** @description What a service can expect of its pods and of those that work for it. */
+        ExpectationOut: {
+            lines?: components["schemas"]["LinesOut"] | null;
+            /** @description What the order itself implies, whatever the plan: lost calls, a busy hour over the SLA. */
+            notes?: string[];
+            /**
+             * @description The hour that it was sized for: `mean_hour` or `busy_hour`.
+             * @example mean_hour
+             */
+            sized_for: string;
+            /** @description Where its stages run and what they carry. */
+            stages: components["schemas"]["StageOut"][];
+        };
         /** @description Why a roll-out failed. */
         FailureOut: {
             /**
@@ -881,8 +1268,74 @@ export interface components {
             /** @description `error` or `warning`. */
             severity: string;
         };
+        /** @description GPUs of one device type. */
+        GpuHeadroomOut: {
+            /**
+             * @description Device type.
+             * @example v100
+             */
+            gpu_type: string;
+            /**
+             * Format: int64
+             * @description In the plans of accepted tenants, whether their pods are there or not.
+             * @example 36
+             */
+            promised: number;
+            /**
+             * Format: int64
+             * @description Requested by pods, whoever's they are.
+             * @example 33
+             */
+            requested: number;
+            /**
+             * Format: int64
+             * @description On nodes that tenants' pods could go to.
+             * @example 128
+             */
+            total: number;
+            /**
+             * Format: double
+             * @description Busy: what tenants measured of their GPUs last, as a number of GPUs.
+             * @example 21.4
+             */
+            used: number;
+        };
+        /** @description How many more fit, and what runs out. */
+        HeadroomOut: {
+            /** @description True where even more might fit: no more than 1,000 are tried. */
+            at_least: boolean;
+            /**
+             * @description How many would be admitted, one after another.
+             * @example 12
+             */
+            more: number;
+            /**
+             * @description What runs out first: `cpu`, `memory`, `gpu`, `pods`, `storage`; `null` where nothing did.
+             * @example gpu
+             */
+            runs_out?: string | null;
+            /** @description What the next one would lack, and why nodes are left out; as in `INSUFFICIENT_RESOURCES`. */
+            shortage?: Record<string, unknown> | null;
+        };
         /** @description How the process is. */
         HealthOut: {
+            /**
+             * @description For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
+             *     not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
+             * @example ok
+             */
+            catalog?: string | null;
+            /**
+             * @description For readiness: stored rows that can not be read and are set aside, by file and table. The log
+             *     names each with its tenant.
+             */
+            damaged?: components["schemas"]["DamagedRowsOut"][];
+            /**
+             * @description For readiness: the id that this installation marks its objects in the cluster with; what
+             *     carries another is foreign.
+             * @example ecp-7k2m9q4w8xyz
+             */
+            installation?: string | null;
             /**
              * @description For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
              *     `unreachable` with the reason. One that does not answer leaves the server ready: reads and
@@ -891,10 +1344,198 @@ export interface components {
              */
             kubernetes?: string | null;
             /**
-             * @description `ok`; for readiness `starting`, `ready` or `stopping`.
+             * @description `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
+             *     other fields name) or `stopping`.
              * @example ok
              */
             status: string;
+            /**
+             * @description For readiness: why a mode's database can not be written, where that is so; it is tried again until
+             *     it can.
+             * @example real: database or disk is full
+             */
+            storage?: string | null;
+        };
+        /** @description A place in an hour. */
+        HourOut: {
+            /**
+             * Format: double
+             * @description Share of what is spoken that finds every line of its pod busy, of speech-to-text.
+             * @example 0.0008
+             */
+            blocking?: number | null;
+            /**
+             * Format: double
+             * @description Cores or devices of the place's pods.
+             * @example 3
+             */
+            capacity?: number | null;
+            /**
+             * Format: double
+             * @description Cores or devices that the work keeps fully busy.
+             * @example 0.689
+             */
+            load?: number | null;
+            response_time_ms?: components["schemas"]["ResponseTimeOut"] | null;
+            /**
+             * Format: double
+             * @description Load over capacity; `null` where there is no capacity.
+             * @example 0.23
+             */
+            utilization?: number | null;
+        };
+        /** @description A field that is fixed when its object is made. */
+        ImmutableFieldOut: {
+            /**
+             * @description The field, as a JSON pointer.
+             * @example /spec/volumeClaimTemplates
+             */
+            field: string;
+            /**
+             * @description Kind.
+             * @example StatefulSet
+             */
+            kind: string;
+            /**
+             * @description Name.
+             * @example redis
+             */
+            name: string;
+        };
+        /** @description A service's units as lines. */
+        LinesOut: {
+            /**
+             * Format: double
+             * @description Their share in the busiest hour.
+             * @example 0.2161
+             */
+            busy_hour?: number | null;
+            /**
+             * Format: double
+             * @description Their share in the mean of the working hours.
+             * @example 0.0492
+             */
+            mean_hour?: number | null;
+            /**
+             * Format: double
+             * @description Share of the calls that may find all of them busy.
+             * @example 0.001
+             */
+            target?: number | null;
+            /**
+             * @description What becomes of calls that do: `lost`, or `wait` where there is a queue.
+             * @example lost
+             */
+            then: string;
+            /**
+             * Format: int32
+             * @description Units ordered.
+             * @example 50
+             */
+            units: number;
+            /**
+             * Format: int64
+             * @description Units that would keep the target in the mean hour.
+             * @example 64
+             */
+            units_for_target: number;
+        };
+        /** @description The open alerts of a tenant. */
+        LiveAlertsOut: {
+            /**
+             * @description Critical ones among them.
+             * @example 1
+             */
+            critical: number;
+            /**
+             * @description Open alerts.
+             * @example 2
+             */
+            open: number;
+            /**
+             * @description Warnings among them.
+             * @example 1
+             */
+            warning: number;
+        };
+        /** @description What a tenant pays and costs, in US dollars a month. */
+        LiveCostOut: {
+            /**
+             * Format: int64
+             * @description List price: what the tenant pays.
+             * @example 350
+             */
+            list_price_usd: number;
+            /**
+             * Format: int64
+             * @description The first less the second.
+             * @example -5050
+             */
+            margin_usd: number;
+            /**
+             * Format: int64
+             * @description What its devices and nodes cost the operator.
+             * @example 5400
+             */
+            operator_cost_usd: number;
+        };
+        /**
+         * @description The newest values of a tenant; what was never measured is left out.
+         * @example {
+         *       "timestamp": "2024-01-20T14:30:00Z",
+         *       "cpu": 65.5,
+         *       "gpu": 85,
+         *       "response_time": 145.8
+         *     }
+         */
+        LiveMetricsOut: {
+            /**
+             * Format: double
+             * @description CPU use in percent.
+             */
+            cpu?: number | null;
+            /**
+             * Format: double
+             * @description Failed requests in percent.
+             */
+            error_rate?: number | null;
+            /**
+             * Format: double
+             * @description GPU use in percent.
+             */
+            gpu?: number | null;
+            /**
+             * Format: double
+             * @description Memory use in percent.
+             */
+            memory?: number | null;
+            /**
+             * Format: double
+             * @description Bytes received a second.
+             */
+            network_in?: number | null;
+            /**
+             * Format: double
+             * @description Bytes sent a second.
+             */
+            network_out?: number | null;
+            /**
+             * Format: double
+             * @description Requests since the sample before.
+             */
+            request_count?: number | null;
+            /**
+             * Format: double
+             * @description Mean response time in milliseconds.
+             */
+            response_time?: number | null;
+            /**
+             * Format: double
+             * @description Bytes stored.
+             */
+            storage?: number | null;
+            /** @description When the newest of them was measured; `null` where nothing was. */
+            timestamp?: string | null;
         };
         /**
          * @description One line of the log.
@@ -1031,6 +1672,28 @@ export interface components {
              */
             name: string;
         };
+        /** @description Everything at a glance. */
+        OverviewOut: {
+            /**
+             * @description What somebody should look at now: failed tenants first, then critical alerts, SLA misses, warnings;
+             *     each oldest first.
+             */
+            attention: components["schemas"]["AttentionOut"][];
+            /**
+             * @description GPUs by device type; `null` for tokens that are limited to tenants, and where the cluster does not
+             *     answer.
+             */
+            gpu?: components["schemas"]["GpuHeadroomOut"][] | null;
+            /** @description True in demo mode. */
+            is_demo: boolean;
+            /**
+             * @description When this was so.
+             * @example 2024-01-20T14:30:00Z
+             */
+            timestamp: string;
+            /** @description Sums over the tenants that the caller may see. */
+            totals: components["schemas"]["TotalsOut"];
+        };
         /**
          * @description Which part of a list this is.
          * @example {
@@ -1098,6 +1761,21 @@ export interface components {
             name: string;
             /** @description What the cluster said. */
             reason: string;
+        };
+        /** @description A tenant that keeps what it has. */
+        RefusedTenantOut: {
+            /**
+             * @description An error code of the API.
+             * @example CONFLICT
+             */
+            code: string;
+            /** @description Why. */
+            message: string;
+            /**
+             * @description Which.
+             * @example my-ai-service
+             */
+            tenant_id: string;
         };
         /** @description Differences with their sign. */
         ResourceDifferenceOut: {
@@ -1201,6 +1879,35 @@ export interface components {
             /** @description Memory limits of all pods. */
             total_memory: string;
         };
+        /** @description Response times in milliseconds. */
+        ResponseTimeOut: {
+            /**
+             * Format: double
+             * @description The mean.
+             * @example 153.2
+             */
+            mean?: number | null;
+            /**
+             * Format: double
+             * @description What 95 of 100 requests stay within.
+             * @example 459
+             */
+            p95?: number | null;
+            /**
+             * Format: double
+             * @description What 99 of 100 requests stay within.
+             * @example 705.5
+             */
+            p99?: number | null;
+        };
+        /** @description Where to go back to. */
+        RollbackIn: {
+            /**
+             * @description A deployment of the tenant that ran whole; left out, the last that did and is not what runs now.
+             * @example dep-abc123
+             */
+            deployment_id?: string | null;
+        };
         /** @description One sample of a batch. */
         SampleIn: {
             /** @description What was measured; at least one. */
@@ -1263,6 +1970,81 @@ export interface components {
              */
             response_time: string;
         };
+        /** @description A value that a deployment changed. */
+        SpecChangeOut: {
+            /** @description Its value after; `null` where it has none. */
+            after: unknown;
+            /** @description Its value before; `null` where it had none. */
+            before: unknown;
+            /**
+             * @description What, as a JSON pointer into the specification; `/catalog` for the catalog's digest.
+             * @example /service_requirements/callbot
+             */
+            field: string;
+        };
+        /** @description One stage of a service. */
+        StageOut: {
+            /** @description The same in the busiest hour. */
+            busy_hour: components["schemas"]["HourOut"];
+            /**
+             * @description `cpu`, or the device type.
+             * @example v100
+             */
+            device: string;
+            /** @description The place with all of its work, in the mean of the working hours. */
+            mean_hour: components["schemas"]["HourOut"];
+            /**
+             * Format: double
+             * @description Cores or devices that this service alone keeps busy in the mean hour.
+             * @example 0.357
+             */
+            own_load?: number | null;
+            /**
+             * Format: int32
+             * @description Pods of that service.
+             * @example 3
+             */
+            pods: number;
+            /**
+             * @description The service whose pods do it.
+             * @example callbot
+             */
+            runs_in: string;
+            /**
+             * @description `stt`, `tts`, `nlp`, `aicm`, `ta`, `qa`.
+             * @example tts
+             */
+            stage: string;
+        };
+        /** @description What was begun. */
+        StartedRolloutOut: {
+            /**
+             * @description Whether all tenants are taken, a few at a time; `GET /api/v1/catalog/diff` says how it stands.
+             * @example false
+             */
+            all: boolean;
+            /** @description SHA-256 of what the catalog says. */
+            catalog: string;
+            /** @description Tenants to which it can not be rolled out now. */
+            refused: components["schemas"]["RefusedTenantOut"][];
+            /** @description Roll-outs that were begun; empty where all tenants are taken. */
+            started: components["schemas"]["StartedTenantOut"][];
+            /** @description Tenants that have the catalog already. */
+            unchanged: string[];
+        };
+        /** @description A roll-out that was begun. */
+        StartedTenantOut: {
+            /**
+             * @description The roll-out.
+             * @example dep-abc123
+             */
+            deployment_id: string;
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id: string;
+        };
         /** @description The cluster as a whole. */
         SystemMetricsOut: {
             /**
@@ -1275,17 +2057,56 @@ export interface components {
              * @example healthy
              */
             cluster_status: string;
-            /** @description Allocatable on all ready nodes. */
+            /** @description Allocatable on all ready nodes; for a token with a list of tenants what their plans hold. */
             total_resources: components["schemas"]["ResourcesOut"];
             /**
              * @description Tenants of this mode.
              * @example 15
              */
             total_tenants: number;
-            /** @description Requested by pods. */
+            /** @description Requested by pods; for a token with a list of tenants by the pods that their plans have. */
             used_resources: components["schemas"]["ResourcesOut"];
             /** @description Used of total. */
             utilization: components["schemas"]["UtilizationOut"];
+        };
+        /** @description What a catalog would change of one tenant. */
+        TenantDiffOut: {
+            /** @description SHA-256 of the catalog of that revision. */
+            catalog: string;
+            /**
+             * @description Keys of the catalog that differ; none where only this release renders otherwise.
+             * @example [
+             *       "kubernetes.images.tag"
+             *     ]
+             */
+            changed_keys: string[];
+            /** @description What would have to change and can not. */
+            immutable: components["schemas"]["ImmutableFieldOut"][];
+            /**
+             * @description False where a cluster does not let anybody change what would have to change.
+             * @example true
+             */
+            in_place: boolean;
+            /** @description The objects that would come, change or go. */
+            objects: components["schemas"]["ObjectChangeOut"][];
+            /** @description Why not, for people. */
+            reason?: string | null;
+            /**
+             * Format: int64
+             * @description Its newest revision: the generation.
+             * @example 3
+             */
+            revision: number;
+            /**
+             * @description Where the tenant stands.
+             * @example running
+             */
+            status: string;
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id: string;
         };
         /** @description A page of tenants, with counts over everything that the filters match. */
         TenantListOut: {
@@ -1301,7 +2122,7 @@ export interface components {
             demo_count: number;
             /** @description Which page this is. */
             pagination: components["schemas"]["PaginationOut"];
-            /** @description Ordered by `created_at`, then id. */
+            /** @description Ordered as asked, else by `created_at`, then id. */
             tenants: components["schemas"]["TenantSummaryOut"][];
             /**
              * @description Tenants that the filters match.
@@ -1337,6 +2158,17 @@ export interface components {
              */
             estimated_cost: string;
             /**
+             * @description How its services are reached from outside: `none`, `ingress`, `gateway`.
+             * @example none
+             */
+            exposure: string;
+            /**
+             * @description `request` where the exposure was named, `catalog` where it follows the catalog. Sent back in a
+             *     PUT, it keeps that so.
+             * @example catalog
+             */
+            exposure_chosen_by: string;
+            /**
              * Format: int64
              * @description Counts accepted changes from 1; also the `ETag`.
              * @example 1
@@ -1365,6 +2197,12 @@ export interface components {
              * @enum {string}
              */
             preset: "micro" | "small" | "medium" | "large";
+            /**
+             * @description `request` where the plan was named, `calculator` where it was chosen and is chosen again on every
+             *     change. Sent back in a PUT, it keeps that so.
+             * @example request
+             */
+            preset_chosen_by: string;
             /** @description The plan. */
             resources: components["schemas"]["ResourcesOut"];
             /** @description Units ordered by service. */
@@ -1401,7 +2239,7 @@ export interface components {
             warnings?: components["schemas"]["WarningOut"][];
         };
         /** @description How one service of a tenant runs. */
-        TenantServiceOut: {
+        TenantServiceOut: components["schemas"]["ExpectationOut"] & {
             /**
              * Format: int32
              * @description Units it serves, what other services bring included.
@@ -1426,9 +2264,8 @@ export interface components {
             /**
              * @description `callbot`, `chatbot`, `advisor`, `stt`, `tts`, `ta`, `qa`.
              * @example callbot
-             * @enum {string}
              */
-            service_name: "callbot" | "chatbot" | "advisor" | "stt" | "tts" | "ta" | "qa";
+            service_name: string;
             /**
              * @description Always `ai_service`.
              * @example ai_service
@@ -1437,6 +2274,8 @@ export interface components {
         };
         /** @description One tenant of the list. */
         TenantSummaryOut: {
+            alerts?: components["schemas"]["LiveAlertsOut"] | null;
+            cost?: components["schemas"]["LiveCostOut"] | null;
             /**
              * @description CPU of the plan.
              * @example 45000m
@@ -1452,6 +2291,7 @@ export interface components {
              * @example 글로벌 콜센터 AI 서비스
              */
             description?: string | null;
+            failure?: components["schemas"]["FailureOut"] | null;
             /**
              * Format: int64
              * @description Whole GPUs of the plan.
@@ -1470,6 +2310,7 @@ export interface components {
              * @example 64Gi
              */
             memory_limit: string;
+            metrics?: components["schemas"]["LiveMetricsOut"] | null;
             /**
              * @description Its name for people.
              * @example 글로벌 콜센터
@@ -1520,6 +2361,67 @@ export interface components {
             /** @description First moment. */
             start: string;
         };
+        /** @description Sums over tenants. */
+        TotalsOut: {
+            /**
+             * @description Critical ones among them.
+             * @example 1
+             */
+            critical_alerts: number;
+            /**
+             * @description Those that go.
+             * @example 1
+             */
+            deleting: number;
+            /**
+             * @description Those that failed.
+             * @example 1
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Whole GPUs of all plans.
+             * @example 40
+             */
+            gpu: number;
+            /**
+             * Format: int64
+             * @description What the tenants pay, in US dollars a month.
+             * @example 5250
+             */
+            list_price_usd: number;
+            /**
+             * @description Open alerts.
+             * @example 4
+             */
+            open_alerts: number;
+            /**
+             * Format: int64
+             * @description What they cost the operator, in US dollars a month.
+             * @example 48000
+             */
+            operator_cost_usd: number;
+            /**
+             * @description Those that come up.
+             * @example 1
+             */
+            pending: number;
+            /**
+             * @description Those that run.
+             * @example 12
+             */
+            running: number;
+            /**
+             * @description Tenants whose response time is over their SLA now.
+             * @example 1
+             */
+            sla_misses: number;
+            /**
+             * @description Tenants.
+             * @example 15
+             */
+            tenants: number;
+        };
         /**
          * @description What to change of a tenant; what is left out stays.
          * @example {
@@ -1542,6 +2444,10 @@ export interface components {
             demo_fault?: "image-not-found" | "crash-loop" | "unschedulable" | "none" | null;
             /** @description Free text. */
             description?: string | null;
+            /** @description How the services are reached from outside: `none`, `ingress`, `gateway`. */
+            exposure?: string | null;
+            /** @description `catalog` follows the catalog whatever `exposure` says; as the detail call answers. */
+            exposure_chosen_by?: string | null;
             /** @description Name for people. */
             name?: string | null;
             /**
@@ -1549,6 +2455,11 @@ export interface components {
              * @enum {string|null}
              */
             preset?: "micro" | "small" | "medium" | "large" | null;
+            /**
+             * @description `calculator` has the calculator choose, now and on every later change, whatever `preset` says; as
+             *     the detail call answers.
+             */
+            preset_chosen_by?: string | null;
             /** @description Units by service; 0 removes the service. */
             service_requirements?: {
                 advisor?: number;
@@ -1641,7 +2552,13 @@ export interface components {
             /** @description What is expected, and what to do. */
             message: string;
             /**
-             * @description What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `availability`.
+             * @description The service that goes short first; absent where it is no single one.
+             * @example stt
+             */
+            service?: string | null;
+            /**
+             * @description What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `blocking`, `availability`,
+             *     `survival`.
              * @example response_time
              */
             short_of: string;
@@ -1652,6 +2569,26 @@ export interface components {
              */
             suggested_preset: "micro" | "small" | "medium" | "large";
         };
+        /** @description The same with a node lost. */
+        WithoutNodeOut: {
+            /** @description True where even more might fit. */
+            at_least: boolean;
+            /**
+             * @description How many more would be admitted then.
+             * @example 9
+             */
+            more: number;
+            /**
+             * @description The node: the one with the most GPUs, then cores, then memory.
+             * @example gpu-node-3
+             */
+            node: string;
+            /**
+             * @description What runs out first.
+             * @example gpu
+             */
+            runs_out?: string | null;
+        };
     };
     responses: never;
     parameters: never;
@@ -1661,6 +2598,147 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    list_all_alerts: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Entries at most (default 100)
+                 * @example 100
+                 */
+                limit?: number;
+                /** @description Only alerts of this severity: warning, critical */
+                severity?: string;
+                /**
+                 * @description Entries to leave out first
+                 * @example 0
+                 */
+                skip?: number;
+                /** @description `all` (default), `open` or `resolved` */
+                status?: "pending" | "running" | "failed" | "deleting";
+                /**
+                 * @description Only alerts of this tenant
+                 * @example my-ai-service
+                 */
+                tenant_id?: string;
+                /** @description Only alerts of this type: resource_usage, performance, availability */
+                type?: string;
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of alerts */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AllAlertsOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
     list_audit_entries: {
         parameters: {
             query?: {
@@ -1809,6 +2887,516 @@ export interface operations {
             };
         };
     };
+    get_capacity: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalculateResourcesIn"];
+            };
+        };
+        responses: {
+            /** @description How many more fit */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapacityOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description KUBERNETES_ERROR: the cluster does not answer */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_catalog_diff: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What would change */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogDiffOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    compare_catalog: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogIn"];
+            };
+        };
+        responses: {
+            /** @description What would change */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogDiffOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every fault of the catalog */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    roll_out_catalog: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CatalogRolloutIn"];
+            };
+        };
+        responses: {
+            /** @description What was begun */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StartedRolloutOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: no tenant is named and the token does not cover all */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND: nothing was begun */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong field */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
     get_system_metrics: {
         parameters: {
             query?: never;
@@ -1906,9 +3494,108 @@ export interface operations {
             };
         };
     };
+    get_overview: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Everything at a glance */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OverviewOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
     list_tenants: {
         parameters: {
             query?: {
+                /** @description metrics, alerts, cost, failure; repeated or comma-separated. Each adds an object of that name to every row */
+                expand?: string;
                 /**
                  * @description Entries at most (default 100)
                  * @example 100
@@ -1916,11 +3603,15 @@ export interface operations {
                 limit?: number;
                 /** @description Only tenants of this preset: micro, small, medium, large */
                 preset?: "micro" | "small" | "medium" | "large";
+                /** @description Only tenants whose id or name contains this, in upper or lower case */
+                q?: string;
                 /**
                  * @description Entries to leave out first
                  * @example 0
                  */
                 skip?: number;
+                /** @description name, status (failed, pending, deleting, running), created_at, gpu, cost, cpu_usage, gpu_usage or response_time; `-` before it for descending. Tenants without a value come last */
+                sort?: string;
                 /** @description Only tenants of this status: pending, running, failed, deleting */
                 status?: "pending" | "running" | "failed" | "deleting";
             };
@@ -2506,6 +4197,11 @@ export interface operations {
                  * @example false
                  */
                 force?: boolean;
+                /**
+                 * @description Give a namespace in which others keep something up to them: what is the orchestrator's is taken out of it, its labels too, and the tenant ends (default false)
+                 * @example false
+                 */
+                release?: boolean;
             };
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
@@ -2771,7 +4467,10 @@ export interface operations {
     };
     get_deployment_status: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description One of the tenant's roll-outs (default: the newest) */
+                deployment_id?: string;
+            };
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
                 "Accept-Language"?: string;
@@ -2837,8 +4536,144 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
+            /** @description TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where the tenant has no such roll-out */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    list_deployments: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Deployments at most (default 100)
+                 * @example 100
+                 */
+                limit?: number;
+                /**
+                 * @description Deployments to leave out first
+                 * @example 0
+                 */
+                skip?: number;
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /**
+                 * @description Tenant id
+                 * @example my-ai-service
+                 */
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the deployments */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentListOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
             /** @description TENANT_NOT_FOUND */
             404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
@@ -2888,12 +4723,14 @@ export interface operations {
             query?: {
                 /** @description `yaml` (default) or `json` */
                 format?: "yaml" | "json";
-                /** @description With Ingress (default false) */
+                /** @description With Ingress, whatever the tenant's exposure (default false) */
                 include_ingress?: boolean;
                 /** @description With ServiceMonitor and PrometheusRule (default true) */
                 include_monitoring?: boolean;
                 /** @description Another namespace than `ecp-ai-<tenant_id>`; a DNS-1123 label */
                 namespace?: string;
+                /** @description Without the values of Secrets, as viewers always get it (default false) */
+                redact?: boolean;
             };
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
@@ -3310,6 +5147,183 @@ export interface operations {
             };
         };
     };
+    roll_back_tenant: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description The `ETag` that the caller read, or `*` */
+                "If-Match"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /**
+                 * @description Tenant id
+                 * @example my-ai-service
+                 */
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackIn"];
+            };
+        };
+        responses: {
+            /** @description The tenant after the change */
+            200: {
+                headers: {
+                    /** @description The generation, quoted */
+                    ETag?: string;
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not allow it */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where it is none of the tenant's, or no longer kept */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description CONFLICT: there is nothing to go back to, the deployment never ran whole, or the tenant is being deleted; INSUFFICIENT_RESOURCES */
+            409: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description CONFLICT: `If-Match` is stale */
+            412: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong field */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
     calculate_resources: {
         parameters: {
             query?: never;
@@ -3642,7 +5656,7 @@ export interface operations {
                     "application/json": components["schemas"]["HealthOut"];
                 };
             };
-            /** @description The server starts or stops */
+            /** @description The server starts or stops, or can not write */
             503: {
                 headers: {
                     /** @description Names the request */

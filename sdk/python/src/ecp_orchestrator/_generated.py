@@ -78,6 +78,41 @@ class AlertOut(TypedDict):
     """
 
 
+class AttentionOut(TypedDict):
+    """
+    Something to look at.
+    """
+
+    kind: str
+    """
+    `tenant_failed`, `critical_alert`, `sla_miss`, `warning`.
+    """
+    tenant_id: str
+    """
+    Whose.
+    """
+    name: str
+    """
+    Its name for people.
+    """
+    message: str
+    """
+    What is wrong, and for a failed tenant how to fix it.
+    """
+    since: str
+    """
+    Since when.
+    """
+    deployment_id: NotRequired[Optional[str]]
+    """
+    The roll-out that failed.
+    """
+    alert_id: NotRequired[Optional[str]]
+    """
+    The alert.
+    """
+
+
 class AuditEntryOut(TypedDict):
     """
     One accepted change.
@@ -129,6 +164,51 @@ class ServiceRequirements(TypedDict, closed=True):
     tts: NotRequired[int]
     ta: NotRequired[int]
     qa: NotRequired[int]
+
+
+class CatalogIn(TypedDict):
+    """
+    A catalog to ask about.
+    """
+
+    catalog: str
+    """
+    The whole file, as TOML.
+    """
+
+
+class CatalogRolloutIn(TypedDict):
+    """
+    To which tenants.
+    """
+
+    tenants: NotRequired[Optional[list[str]]]
+    """
+    Their ids; left out, all that run with another catalog, a few at a time.
+    """
+
+
+class CatalogRolloutOut(TypedDict):
+    """
+    How the roll-out of a changed catalog stands.
+    """
+
+    mode: str
+    """
+    `automatic` or `manual`, as `controller.catalog_rollout` says.
+    """
+    state: str
+    """
+    `idle`, `under_way`, or `stopped` where tenants failed.
+    """
+    under_way: list[str]
+    """
+    Tenants to which it is being rolled out.
+    """
+    failed: list[str]
+    """
+    Tenants to which it was rolled out in vain.
+    """
 
 
 class ComputeOut(TypedDict):
@@ -193,6 +273,25 @@ class CostChangeOut(TypedDict):
     difference_usd: int
     """
     After less before, in US dollars a month.
+    """
+
+
+class DamagedRowsOut(TypedDict):
+    """
+    Rows of one table that can not be read.
+    """
+
+    file: str
+    """
+    The database file.
+    """
+    table: str
+    """
+    The table.
+    """
+    rows: int
+    """
+    How many.
     """
 
 
@@ -299,6 +398,56 @@ class FindingOut(TypedDict):
     """
 
 
+class GpuHeadroomOut(TypedDict):
+    """
+    GPUs of one device type.
+    """
+
+    gpu_type: str
+    """
+    Device type.
+    """
+    total: int
+    """
+    On nodes that tenants' pods could go to.
+    """
+    promised: int
+    """
+    In the plans of accepted tenants, whether their pods are there or not.
+    """
+    requested: int
+    """
+    Requested by pods, whoever's they are.
+    """
+    used: float
+    """
+    Busy: what tenants measured of their GPUs last, as a number of GPUs.
+    """
+
+
+class HeadroomOut(TypedDict):
+    """
+    How many more fit, and what runs out.
+    """
+
+    more: int
+    """
+    How many would be admitted, one after another.
+    """
+    at_least: bool
+    """
+    True where even more might fit: no more than 1,000 are tried.
+    """
+    runs_out: NotRequired[Optional[str]]
+    """
+    What runs out first: `cpu`, `memory`, `gpu`, `pods`, `storage`; `null` where nothing did.
+    """
+    shortage: NotRequired[Optional[dict[str, Any]]]
+    """
+    What the next one would lack, and why nodes are left out; as in `INSUFFICIENT_RESOURCES`.
+    """
+
+
 class HealthOut(TypedDict):
     """
     How the process is.
@@ -306,13 +455,169 @@ class HealthOut(TypedDict):
 
     status: str
     """
-    `ok`; for readiness `starting`, `ready` or `stopping`.
+    `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
+    other fields name) or `stopping`.
     """
     kubernetes: NotRequired[Optional[str]]
     """
     For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
     `unreachable` with the reason. One that does not answer leaves the server ready: reads and
     demo mode need no cluster.
+    """
+    storage: NotRequired[Optional[str]]
+    """
+    For readiness: why a mode's database can not be written, where that is so; it is tried again until
+    it can.
+    """
+    installation: NotRequired[Optional[str]]
+    """
+    For readiness: the id that this installation marks its objects in the cluster with; what
+    carries another is foreign.
+    """
+    damaged: NotRequired[list[DamagedRowsOut]]
+    """
+    For readiness: stored rows that can not be read and are set aside, by file and table. The log
+    names each with its tenant.
+    """
+    catalog: NotRequired[Optional[str]]
+    """
+    For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
+    not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
+    """
+
+
+class ImmutableFieldOut(TypedDict):
+    """
+    A field that is fixed when its object is made.
+    """
+
+    kind: str
+    """
+    Kind.
+    """
+    name: str
+    """
+    Name.
+    """
+    field: str
+    """
+    The field, as a JSON pointer.
+    """
+
+
+class LinesOut(TypedDict):
+    """
+    A service's units as lines.
+    """
+
+    units: int
+    """
+    Units ordered.
+    """
+    target: NotRequired[Optional[float]]
+    """
+    Share of the calls that may find all of them busy.
+    """
+    then: str
+    """
+    What becomes of calls that do: `lost`, or `wait` where there is a queue.
+    """
+    mean_hour: NotRequired[Optional[float]]
+    """
+    Their share in the mean of the working hours.
+    """
+    busy_hour: NotRequired[Optional[float]]
+    """
+    Their share in the busiest hour.
+    """
+    units_for_target: int
+    """
+    Units that would keep the target in the mean hour.
+    """
+
+
+class LiveAlertsOut(TypedDict):
+    """
+    The open alerts of a tenant.
+    """
+
+    open: int
+    """
+    Open alerts.
+    """
+    critical: int
+    """
+    Critical ones among them.
+    """
+    warning: int
+    """
+    Warnings among them.
+    """
+
+
+class LiveCostOut(TypedDict):
+    """
+    What a tenant pays and costs, in US dollars a month.
+    """
+
+    list_price_usd: int
+    """
+    List price: what the tenant pays.
+    """
+    operator_cost_usd: int
+    """
+    What its devices and nodes cost the operator.
+    """
+    margin_usd: int
+    """
+    The first less the second.
+    """
+
+
+class LiveMetricsOut(TypedDict):
+    """
+    The newest values of a tenant; what was never measured is left out.
+    """
+
+    timestamp: NotRequired[Optional[str]]
+    """
+    When the newest of them was measured; `null` where nothing was.
+    """
+    cpu: NotRequired[Optional[float]]
+    """
+    CPU use in percent.
+    """
+    memory: NotRequired[Optional[float]]
+    """
+    Memory use in percent.
+    """
+    gpu: NotRequired[Optional[float]]
+    """
+    GPU use in percent.
+    """
+    network_in: NotRequired[Optional[float]]
+    """
+    Bytes received a second.
+    """
+    network_out: NotRequired[Optional[float]]
+    """
+    Bytes sent a second.
+    """
+    storage: NotRequired[Optional[float]]
+    """
+    Bytes stored.
+    """
+    request_count: NotRequired[Optional[float]]
+    """
+    Requests since the sample before.
+    """
+    response_time: NotRequired[Optional[float]]
+    """
+    Mean response time in milliseconds.
+    """
+    error_rate: NotRequired[Optional[float]]
+    """
+    Failed requests in percent.
     """
 
 
@@ -455,6 +760,25 @@ class RefusalOut(TypedDict):
     """
 
 
+class RefusedTenantOut(TypedDict):
+    """
+    A tenant that keeps what it has.
+    """
+
+    tenant_id: str
+    """
+    Which.
+    """
+    code: str
+    """
+    An error code of the API.
+    """
+    message: str
+    """
+    Why.
+    """
+
+
 class ResourceDifferenceOut(TypedDict):
     """
     Differences with their sign.
@@ -571,6 +895,36 @@ class ResourcesOut(TypedDict):
     """
 
 
+class ResponseTimeOut(TypedDict):
+    """
+    Response times in milliseconds.
+    """
+
+    mean: NotRequired[Optional[float]]
+    """
+    The mean.
+    """
+    p95: NotRequired[Optional[float]]
+    """
+    What 95 of 100 requests stay within.
+    """
+    p99: NotRequired[Optional[float]]
+    """
+    What 99 of 100 requests stay within.
+    """
+
+
+class RollbackIn(TypedDict):
+    """
+    Where to go back to.
+    """
+
+    deployment_id: NotRequired[Optional[str]]
+    """
+    A deployment of the tenant that ran whole; left out, the last that did and is not what runs now.
+    """
+
+
 class SampleIn(TypedDict):
     """
     One sample of a batch.
@@ -640,6 +994,83 @@ class SlaTargetOut(TypedDict):
     """
 
 
+class SpecChangeOut(TypedDict):
+    """
+    A value that a deployment changed.
+    """
+
+    field: str
+    """
+    What, as a JSON pointer into the specification; `/catalog` for the catalog's digest.
+    """
+    before: Any
+    """
+    Its value before; `null` where it had none.
+    """
+    after: Any
+    """
+    Its value after; `null` where it has none.
+    """
+
+
+class StartedTenantOut(TypedDict):
+    """
+    A roll-out that was begun.
+    """
+
+    tenant_id: str
+    """
+    Whose.
+    """
+    deployment_id: str
+    """
+    The roll-out.
+    """
+
+
+class TenantDiffOut(TypedDict):
+    """
+    What a catalog would change of one tenant.
+    """
+
+    tenant_id: str
+    """
+    Whose.
+    """
+    status: str
+    """
+    Where the tenant stands.
+    """
+    revision: int
+    """
+    Its newest revision: the generation.
+    """
+    catalog: str
+    """
+    SHA-256 of the catalog of that revision.
+    """
+    changed_keys: list[str]
+    """
+    Keys of the catalog that differ; none where only this release renders otherwise.
+    """
+    objects: list[ObjectChangeOut]
+    """
+    The objects that would come, change or go.
+    """
+    in_place: bool
+    """
+    False where a cluster does not let anybody change what would have to change.
+    """
+    immutable: list[ImmutableFieldOut]
+    """
+    What would have to change and can not.
+    """
+    reason: NotRequired[Optional[str]]
+    """
+    Why not, for people.
+    """
+
+
 class ServiceRequirements2(TypedDict, closed=True):
     """
     Units ordered by service.
@@ -652,41 +1083,6 @@ class ServiceRequirements2(TypedDict, closed=True):
     tts: NotRequired[int]
     ta: NotRequired[int]
     qa: NotRequired[int]
-
-
-class TenantServiceOut(TypedDict):
-    """
-    How one service of a tenant runs.
-    """
-
-    service_name: Literal["callbot", "chatbot", "advisor", "stt", "tts", "ta", "qa"]
-    """
-    `callbot`, `chatbot`, `advisor`, `stt`, `tts`, `ta`, `qa`.
-    """
-    service_type: str
-    """
-    Always `ai_service`.
-    """
-    enabled: bool
-    """
-    Always true: a service that is not ordered is not listed.
-    """
-    count: int
-    """
-    Units it serves, what other services bring included.
-    """
-    replicas: int
-    """
-    Pods.
-    """
-    image: str
-    """
-    Container image.
-    """
-    resources: ContainerResourcesOut
-    """
-    Of each pod.
-    """
 
 
 class TenantSummaryOut(TypedDict):
@@ -754,6 +1150,10 @@ class TenantSummaryOut(TypedDict):
     """
     Free text; `null` where none was given.
     """
+    metrics: NotRequired[Optional[LiveMetricsOut]]
+    alerts: NotRequired[Optional[LiveAlertsOut]]
+    cost: NotRequired[Optional[LiveCostOut]]
+    failure: NotRequired[Optional[FailureOut]]
 
 
 class TimeRangeOut(TypedDict):
@@ -768,6 +1168,57 @@ class TimeRangeOut(TypedDict):
     end: str
     """
     Last moment.
+    """
+
+
+class TotalsOut(TypedDict):
+    """
+    Sums over tenants.
+    """
+
+    tenants: int
+    """
+    Tenants.
+    """
+    running: int
+    """
+    Those that run.
+    """
+    pending: int
+    """
+    Those that come up.
+    """
+    failed: int
+    """
+    Those that failed.
+    """
+    deleting: int
+    """
+    Those that go.
+    """
+    open_alerts: int
+    """
+    Open alerts.
+    """
+    critical_alerts: int
+    """
+    Critical ones among them.
+    """
+    sla_misses: int
+    """
+    Tenants whose response time is over their SLA now.
+    """
+    gpu: int
+    """
+    Whole GPUs of all plans.
+    """
+    list_price_usd: int
+    """
+    What the tenants pay, in US dollars a month.
+    """
+    operator_cost_usd: int
+    """
+    What they cost the operator, in US dollars a month.
     """
 
 
@@ -798,6 +1249,11 @@ class UpdateTenantIn(TypedDict):
     """
     `micro`, `small`, `medium`, `large`.
     """
+    preset_chosen_by: NotRequired[Optional[str]]
+    """
+    `calculator` has the calculator choose, now and on every later change, whatever `preset` says; as
+    the detail call answers.
+    """
     service_requirements: NotRequired[Optional[ServiceRequirements3]]
     """
     Units by service; 0 removes the service.
@@ -806,6 +1262,14 @@ class UpdateTenantIn(TypedDict):
     description: NotRequired[Optional[str]]
     """
     Free text.
+    """
+    exposure: NotRequired[Optional[str]]
+    """
+    How the services are reached from outside: `none`, `ingress`, `gateway`.
+    """
+    exposure_chosen_by: NotRequired[Optional[str]]
+    """
+    `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
     """
     demo_fault: NotRequired[Optional[Literal["image-not-found", "crash-loop", "unschedulable", "none"]]]
     """
@@ -897,11 +1361,39 @@ class WarningOut(TypedDict):
     """
     short_of: str
     """
-    What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `availability`.
+    What is short: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `blocking`, `availability`,
+    `survival`.
+    """
+    service: NotRequired[Optional[str]]
+    """
+    The service that goes short first; absent where it is no single one.
     """
     suggested_preset: Literal["micro", "small", "medium", "large"]
     """
     The preset that would do.
+    """
+
+
+class WithoutNodeOut(TypedDict):
+    """
+    The same with a node lost.
+    """
+
+    node: str
+    """
+    The node: the one with the most GPUs, then cores, then memory.
+    """
+    more: int
+    """
+    How many more would be admitted then.
+    """
+    at_least: bool
+    """
+    True where even more might fit.
+    """
+    runs_out: NotRequired[Optional[str]]
+    """
+    What runs out first.
     """
 
 
@@ -914,6 +1406,25 @@ class AlertListOut(TypedDict):
     """
     Whose.
     """
+    alerts: list[AlertOut]
+    """
+    Newest first.
+    """
+    total_count: int
+    """
+    Alerts that the filter matches.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
+    """
+
+
+class AllAlertsOut(TypedDict):
+    """
+    A page of alerts of all tenants.
+    """
+
     alerts: list[AlertOut]
     """
     Newest first.
@@ -986,38 +1497,55 @@ class CalculateResourcesIn(TypedDict):
     """
 
 
-class CalculationOut(TypedDict):
+class CapacityOut(TypedDict):
     """
-    The recommended plan.
+    How many more fit.
     """
 
-    recommended_preset: Literal["micro", "small", "medium", "large"]
+    preset: Literal["micro", "small", "medium", "large"]
     """
-    `micro`, `small`, `medium`, `large`.
+    The plan that one of them gets.
     """
     resources: ResourcesOut
     """
-    What it holds.
+    What that plan holds.
     """
     gpu_type: str
     """
-    GPU type.
+    Its GPU type.
     """
-    estimated_cost: str
+    now: HeadroomOut
     """
-    What the tenant pays.
+    Now.
     """
-    operator_cost: str
+    without_largest_node: NotRequired[Optional[WithoutNodeOut]]
+
+
+class CatalogDiffOut(TypedDict):
     """
-    What it costs the operator.
+    What a catalog would change.
     """
-    alternatives: list[AlternativeOut]
+
+    catalog: str
     """
-    Smaller plans that nearly do, dearest first.
+    SHA-256 of what the catalog says, whatever its comments.
     """
-    warnings: NotRequired[list[WarningOut]]
+    present: bool
     """
-    Where the model expects the plan not to carry the load or the SLA; absent where it does.
+    Whether it is the catalog that the server runs with.
+    """
+    rollout: NotRequired[Optional[CatalogRolloutOut]]
+    tenants: list[TenantDiffOut]
+    """
+    Tenants of which something would change.
+    """
+    unreadable: list[str]
+    """
+    Tenants of which it can not be told, because what is kept of them can not be read.
+    """
+    unchanged: int
+    """
+    Tenants of which nothing would.
     """
 
 
@@ -1038,6 +1566,10 @@ class CreateTenantIn(TypedDict):
     """
     `micro`, `small`, `medium`, `large`; left out, the calculator chooses.
     """
+    preset_chosen_by: NotRequired[Optional[str]]
+    """
+    `calculator` has the calculator choose whatever `preset` says; as the detail call answers.
+    """
     service_requirements: ServiceRequirements
     """
     Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
@@ -1046,6 +1578,15 @@ class CreateTenantIn(TypedDict):
     description: NotRequired[Optional[str]]
     """
     Free text.
+    """
+    exposure: NotRequired[Optional[str]]
+    """
+    How the services are reached from outside: `none`, `ingress`, `gateway`; by default as the
+    catalog says.
+    """
+    exposure_chosen_by: NotRequired[Optional[str]]
+    """
+    `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
     """
     demo_fault: NotRequired[Optional[Literal["image-not-found", "crash-loop", "unschedulable", "none"]]]
     """
@@ -1090,6 +1631,74 @@ class CreatedTenantOut(TypedDict):
     warnings: NotRequired[list[WarningOut]]
     """
     Where the model expects the plan not to carry the load or the SLA; absent where it does.
+    """
+
+
+class DeploymentEntryOut(TypedDict):
+    """
+    One roll-out of a tenant, or its deletion.
+    """
+
+    deployment_id: str
+    """
+    `dep-…`, or `del-…` for a deletion.
+    """
+    kind: str
+    """
+    `create`, `update` or `delete`.
+    """
+    cause: str
+    """
+    `request`, `rollback`, or `catalog` where a changed catalog was rolled out.
+    """
+    actor: NotRequired[Optional[str]]
+    """
+    Who asked: a token's name, `anonymous`, `controller` for a rollback by itself, `catalog`; `null`
+    of what an earlier release accepted.
+    """
+    generation: int
+    """
+    Tenant generation that it rolls out; the number of its revision.
+    """
+    status: str
+    """
+    `pending`, `deploying`, `running`, `failed`, `rolled_back`, `deleting`, `deleted`.
+    """
+    created_at: str
+    """
+    When it was accepted.
+    """
+    finished_at: NotRequired[Optional[str]]
+    """
+    When it ended; `null` while it is under way.
+    """
+    ran_whole_at: NotRequired[Optional[str]]
+    """
+    When all of it was first seen running; `null` where it never was. To these can be rolled back.
+    """
+    changes: NotRequired[Optional[list[SpecChangeOut]]]
+    """
+    What it changed of the tenant against the revision before it; `null` where that is not kept.
+    """
+    failure: NotRequired[Optional[FailureOut]]
+
+
+class DeploymentListOut(TypedDict):
+    """
+    A page of a tenant's deployments.
+    """
+
+    deployments: list[DeploymentEntryOut]
+    """
+    Newest first.
+    """
+    total_count: int
+    """
+    Deployments of the tenant.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
     """
 
 
@@ -1138,6 +1747,30 @@ class DeploymentStatusOut(TypedDict):
     failure: NotRequired[Optional[FailureOut]]
 
 
+class HourOut(TypedDict):
+    """
+    A place in an hour.
+    """
+
+    load: NotRequired[Optional[float]]
+    """
+    Cores or devices that the work keeps fully busy.
+    """
+    capacity: NotRequired[Optional[float]]
+    """
+    Cores or devices of the place's pods.
+    """
+    utilization: NotRequired[Optional[float]]
+    """
+    Load over capacity; `null` where there is no capacity.
+    """
+    response_time_ms: NotRequired[Optional[ResponseTimeOut]]
+    blocking: NotRequired[Optional[float]]
+    """
+    Share of what is spoken that finds every line of its pod busy, of speech-to-text.
+    """
+
+
 class MonitoringOut(TypedDict):
     """
     Series of a tenant.
@@ -1162,6 +1795,35 @@ class MonitoringOut(TypedDict):
     """
 
 
+class OverviewOut(TypedDict):
+    """
+    Everything at a glance.
+    """
+
+    is_demo: bool
+    """
+    True in demo mode.
+    """
+    timestamp: str
+    """
+    When this was so.
+    """
+    totals: TotalsOut
+    """
+    Sums over the tenants that the caller may see.
+    """
+    gpu: NotRequired[Optional[list[GpuHeadroomOut]]]
+    """
+    GPUs by device type; `null` for tokens that are limited to tenants, and where the cluster does not
+    answer.
+    """
+    attention: list[AttentionOut]
+    """
+    What somebody should look at now: failed tenants first, then critical alerts, SLA misses, warnings;
+    each oldest first.
+    """
+
+
 class QuotaChangeOut(TypedDict):
     """
     The plan before and after; absent where there is none.
@@ -1172,6 +1834,68 @@ class QuotaChangeOut(TypedDict):
     difference: ResourceDifferenceOut
     """
     After less before.
+    """
+
+
+class StageOut(TypedDict):
+    """
+    One stage of a service.
+    """
+
+    stage: str
+    """
+    `stt`, `tts`, `nlp`, `aicm`, `ta`, `qa`.
+    """
+    runs_in: str
+    """
+    The service whose pods do it.
+    """
+    pods: int
+    """
+    Pods of that service.
+    """
+    device: str
+    """
+    `cpu`, or the device type.
+    """
+    own_load: NotRequired[Optional[float]]
+    """
+    Cores or devices that this service alone keeps busy in the mean hour.
+    """
+    mean_hour: HourOut
+    """
+    The place with all of its work, in the mean of the working hours.
+    """
+    busy_hour: HourOut
+    """
+    The same in the busiest hour.
+    """
+
+
+class StartedRolloutOut(TypedDict):
+    """
+    What was begun.
+    """
+
+    catalog: str
+    """
+    SHA-256 of what the catalog says.
+    """
+    all: bool
+    """
+    Whether all tenants are taken, a few at a time; `GET /api/v1/catalog/diff` says how it stands.
+    """
+    started: list[StartedTenantOut]
+    """
+    Roll-outs that were begun; empty where all tenants are taken.
+    """
+    unchanged: list[str]
+    """
+    Tenants that have the catalog already.
+    """
+    refused: list[RefusedTenantOut]
+    """
+    Tenants to which it can not be rolled out now.
     """
 
 
@@ -1194,11 +1918,11 @@ class SystemMetricsOut(TypedDict):
     """
     total_resources: ResourcesOut
     """
-    Allocatable on all ready nodes.
+    Allocatable on all ready nodes; for a token with a list of tenants what their plans hold.
     """
     used_resources: ResourcesOut
     """
-    Requested by pods.
+    Requested by pods; for a token with a list of tenants by the pods that their plans have.
     """
     utilization: UtilizationOut
     """
@@ -1213,7 +1937,7 @@ class TenantListOut(TypedDict):
 
     tenants: list[TenantSummaryOut]
     """
-    Ordered by `created_at`, then id.
+    Ordered as asked, else by `created_at`, then id.
     """
     total_count: int
     """
@@ -1233,6 +1957,135 @@ class TenantListOut(TypedDict):
     """
 
 
+class ExpectationOut(TypedDict):
+    """
+    What a service can expect of its pods and of those that work for it.
+    """
+
+    sized_for: str
+    """
+    The hour that it was sized for: `mean_hour` or `busy_hour`.
+    """
+    stages: list[StageOut]
+    """
+    Where its stages run and what they carry.
+    """
+    lines: NotRequired[Optional[LinesOut]]
+    notes: NotRequired[list[str]]
+    """
+    What the order itself implies, whatever the plan: lost calls, a busy hour over the SLA.
+    """
+
+
+class PreviewOut(TypedDict):
+    """
+    What a request would do. Nothing is written.
+    """
+
+    dry_run: bool
+    """
+    Always true.
+    """
+    tenant_id: str
+    """
+    Whose.
+    """
+    objects: list[ObjectChangeOut]
+    """
+    What would become of each object.
+    """
+    quota: QuotaChangeOut
+    """
+    What the plan holds.
+    """
+    cost: CostChangeOut
+    """
+    List price a month.
+    """
+    warnings: list[WarningOut]
+    """
+    Where the model expects the plan not to carry the load or the SLA.
+    """
+    refusals: list[RefusalOut]
+    """
+    What the cluster would refuse; empty where it would take everything.
+    """
+
+
+class TenantServiceOut(ExpectationOut):
+    """
+    How one service of a tenant runs.
+    """
+
+    service_name: str
+    """
+    `callbot`, `chatbot`, `advisor`, `stt`, `tts`, `ta`, `qa`.
+    """
+    service_type: str
+    """
+    Always `ai_service`.
+    """
+    enabled: bool
+    """
+    Always true: a service that is not ordered is not listed.
+    """
+    count: int
+    """
+    Units it serves, what other services bring included.
+    """
+    replicas: int
+    """
+    Pods.
+    """
+    image: str
+    """
+    Container image.
+    """
+    resources: ContainerResourcesOut
+    """
+    Of each pod.
+    """
+
+
+class CalculationOut(TypedDict):
+    """
+    The recommended plan.
+    """
+
+    recommended_preset: Literal["micro", "small", "medium", "large"]
+    """
+    `micro`, `small`, `medium`, `large`.
+    """
+    resources: ResourcesOut
+    """
+    What it holds.
+    """
+    gpu_type: str
+    """
+    GPU type.
+    """
+    estimated_cost: str
+    """
+    What the tenant pays.
+    """
+    operator_cost: str
+    """
+    What it costs the operator.
+    """
+    alternatives: list[AlternativeOut]
+    """
+    Smaller plans that nearly do, dearest first.
+    """
+    services: list[TenantServiceOut]
+    """
+    Services that run, those that others bring included, and what each can expect of its pods.
+    """
+    warnings: NotRequired[list[WarningOut]]
+    """
+    Where the model expects the plan not to carry the load or the SLA; absent where it does.
+    """
+
+
 class TenantOut(TypedDict):
     """
     One tenant.
@@ -1249,6 +2102,11 @@ class TenantOut(TypedDict):
     preset: Literal["micro", "small", "medium", "large"]
     """
     `micro`, `small`, `medium`, `large`.
+    """
+    preset_chosen_by: str
+    """
+    `request` where the plan was named, `calculator` where it was chosen and is chosen again on every
+    change. Sent back in a PUT, it keeps that so.
     """
     is_demo: bool
     """
@@ -1286,6 +2144,15 @@ class TenantOut(TypedDict):
     """
     Free text; `null` where none was given.
     """
+    exposure: str
+    """
+    How its services are reached from outside: `none`, `ingress`, `gateway`.
+    """
+    exposure_chosen_by: str
+    """
+    `request` where the exposure was named, `catalog` where it follows the catalog. Sent back in a
+    PUT, it keeps that so.
+    """
     gpu_type: str
     """
     GPU type.
@@ -1313,39 +2180,4 @@ class TenantOut(TypedDict):
     warnings: NotRequired[list[WarningOut]]
     """
     Where the model expects the plan not to carry the load or the SLA; absent where it does.
-    """
-
-
-class PreviewOut(TypedDict):
-    """
-    What a request would do. Nothing is written.
-    """
-
-    dry_run: bool
-    """
-    Always true.
-    """
-    tenant_id: str
-    """
-    Whose.
-    """
-    objects: list[ObjectChangeOut]
-    """
-    What would become of each object.
-    """
-    quota: QuotaChangeOut
-    """
-    What the plan holds.
-    """
-    cost: CostChangeOut
-    """
-    List price a month.
-    """
-    warnings: list[WarningOut]
-    """
-    Where the model expects the plan not to carry the load or the SLA.
-    """
-    refusals: list[RefusalOut]
-    """
-    What the cluster would refuse; empty where it would take everything.
     """

@@ -242,7 +242,7 @@ async fn history_is_forgotten_by_age_but_for_what_is_newest_or_not_settled() {
     assert!(reopened.store.deployment(&first).is_none());
     assert!(reopened.store.deployment(&second.id).is_some());
     let tenant = TenantId::parse("acme").unwrap();
-    assert_eq!(reopened.store.intents(&tenant).await.unwrap(), [intent.clone()]);
+    assert_eq!(reopened.store.intents(&tenant).await.unwrap(), std::slice::from_ref(&intent));
     let restored = AuditEntry { outcome: "restored".to_owned(), ..intent.entry.clone() };
     reopened.store.settle(intent.number, Some(restored.clone())).await.unwrap();
     assert_eq!(reopened.store.intents(&tenant).await.unwrap(), []);
