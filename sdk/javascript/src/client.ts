@@ -550,7 +550,13 @@ function updateCall(tenantId: string, change: models.TenantUpdate, options: Upda
 
 function deleteCall(tenantId: string, options: DeleteOptions) {
   const headers = { 'if-match': options.ifMatch };
-  return { method: 'DELETE', path: tenantPath(tenantId), query: { force: options.force, release: options.release }, headers, options };
+  return {
+    method: 'DELETE',
+    path: tenantPath(tenantId),
+    query: { force: options.force, release: options.release },
+    headers,
+    options,
+  };
 }
 
 function timeText(time: Date | string | undefined): string | undefined {

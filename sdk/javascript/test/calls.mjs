@@ -44,13 +44,18 @@ const calls = {
       }),
   ],
   delete_tenant: [
-    ['tenant_id', 'force', 'dry_run', 'if_match'],
+    ['tenant_id', 'force', 'release', 'dry_run', 'if_match'],
     (client, args, options) =>
       orPreview(
         client,
         'deleteTenant',
         args.dry_run,
-      )(args.tenant_id, { ...options, force: args.force, ifMatch: args.if_match }),
+      )(args.tenant_id, {
+        ...options,
+        force: args.force,
+        release: args.release,
+        ifMatch: args.if_match,
+      }),
   ],
   calculate_resources: [['body'], (client, args, options) => client.calculateResources(args.body, options)],
   get_monitoring: [

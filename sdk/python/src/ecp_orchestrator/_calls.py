@@ -121,9 +121,7 @@ def delete_tenant(
 
 
 def roll_back_tenant(tenant_id: str, to: Optional[Mapping[str, Any]], if_match: Optional[str]) -> Call:
-    return Call(
-        "POST", tenant_path(tenant_id, "/rollback"), body=to or {}, headers={"If-Match": if_match}
-    )
+    return Call("POST", tenant_path(tenant_id, "/rollback"), body=to or {}, headers={"If-Match": if_match})
 
 
 def compare_catalog(catalog: Mapping[str, Any]) -> Call:

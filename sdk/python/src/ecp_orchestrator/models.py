@@ -16,8 +16,8 @@ from ._generated import CapacityOut as Capacity
 from ._generated import CatalogDiffOut as CatalogDiff
 from ._generated import CatalogIn as CatalogRequest
 from ._generated import CatalogRolloutIn as CatalogRolloutRequest
-from ._generated import CreateTenantIn as TenantRequest
 from ._generated import CreatedTenantOut as CreatedTenant
+from ._generated import CreateTenantIn as TenantRequest
 from ._generated import DeletionOut as Deletion
 from ._generated import DeploymentEntryOut as DeploymentEntry
 from ._generated import DeploymentListOut as DeploymentList
