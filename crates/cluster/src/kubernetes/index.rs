@@ -334,7 +334,9 @@ impl Index {
                 all_there &= kind.optional;
                 continue;
             };
-            let Ok(json) = serde_json::to_value(object) else { continue };
+            let Ok(mut json) = serde_json::to_value(object) else { continue };
+            // As it is applied: what we sign with is wanted, too.
+            json["metadata"]["annotations"][ownership::INSTALLATION] = self.installation.as_str().into();
             let mut found = Vec::new();
             if !index.owns(&key, entry, &self.installation) {
                 found.push(("/metadata/uid".to_owned(), None));

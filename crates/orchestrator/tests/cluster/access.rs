@@ -80,7 +80,7 @@ async fn the_role_that_is_installed_is_enough_and_no_more() {
     for (what, args) in [
         ("a namespace", &["create", "namespace", "mine"] as &[_]),
         ("another's namespace", &["delete", "namespace", "others"]),
-        ("a part of the cluster", &["delete", "namespace", "kube-public"]),
+        ("a part of the cluster", &["label", "namespace", "kube-public", "mine=yes"]),
         ("a configuration", &["-n", "kube-system", "create", "configmap", "x"]),
         ("another's configuration", &["-n", "others", "delete", "configmap", "theirs"]),
         ("a deployment", &["-n", "default", "create", "deployment", "x", "--image=x"]),

@@ -150,6 +150,11 @@ async fn what_is_changed_or_deleted_by_hand_is_put_back_and_written_down() {
     let real = Real::on(cluster.kubeconfig()).await;
     real.create("heal", json!({"chatbot": 5})).await.expect(201);
     real.until_status("heal", "running").await;
+    // What was just made is as it was made: nothing of it is healed, let alone again and again.
+    let audit = real.client.get("/api/v1/audit?tenant_id=heal&action=tenant.heal").await.expect(200).json();
+    assert_eq!(audit["total_count"], 0, "{audit:#}");
+    let status = real.client.get("/api/v1/tenants/heal/deployment-status").await.expect(200);
+    assert!(!status.text.contains("put back") && !status.text.contains("되돌"), "{}", status.text);
     let namespace = ["-n", "ecp-ai-heal"];
     let kubectl = |args: &[&str]| cluster.kubectl(&[&namespace, args].concat());
 

@@ -45,7 +45,7 @@ async fn tainted_and_cordoned_nodes_have_no_room_and_what_runs_can_still_be_chan
     })
     .await;
     assert_eq!(refused.status, 409);
-    cluster.kubectl(&["uncordon", &all[0]]);
+    cluster.kubectl(&[&["uncordon"], &*all.iter().map(String::as_str).collect::<Vec<_>>()].concat());
     until("there is room again", async || {
         (real.create("second", json!({"chatbot": 5})).await.status == 201).then_some(())
     })

@@ -63,6 +63,7 @@ async fn a_created_tenant_has_a_detail_with_everything_that_was_asked_for() {
             "tenant_id": "my-ai-service",
             "name": "내 AI 서비스",
             "preset": "medium",
+            "preset_chosen_by": "request",
             "is_demo": true,
             "service_requirements": {"callbot": 50, "chatbot": 100, "advisor": 25, "stt": 30, "tts": 30},
             "resources": {"cpu": "24000m", "memory": "32Gi", "gpu": 3, "storage": "1.0TB"},
