@@ -75,8 +75,7 @@ async fn a_changed_catalog_is_rolled_out_when_it_is_asked_for_and_not_before() {
     assert_eq!(refused.json()["error"]["details"]["immutable"][0]["field"], "/spec/volumeClaimTemplates");
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(chatbot(cluster, "edition"), now);
-    let detail = real.client.get("/api/v1/tenants/edition").await.expect(200).json();
-    assert_eq!(detail["status"], "running");
+    real.until_status("edition", "running").await;
     real.delete_and_wait("edition").await;
 }
 
