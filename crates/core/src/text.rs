@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::OnceLock;
 
+mod particles;
+
 /// The language of a text; Korean unless the caller asks for English.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,7 +45,7 @@ impl Message {
         self
     }
 
-    /// The text in a language; a key that no catalog has prints as itself.
+    /// The text in a language, with Korean particles chosen by the values they follow; a key that no catalog has prints as itself.
     pub fn render(&self, language: Language) -> String {
         let Some(template) = catalog(language).get(self.key.as_ref()) else {
             return self.key.to_string();
@@ -52,7 +54,7 @@ impl Message {
         let mut rest = template.as_str();
         while let Some(open) = rest.find('{') {
             let Some(length) = rest[open..].find('}') else { break };
-            text.push_str(&rest[..open]);
+            append(&mut text, &rest[..open], language);
             let name = &rest[open + 1..open + length];
             match self.values.iter().find(|(candidate, _)| candidate == name) {
                 Some((_, value)) => text.push_str(value),
@@ -60,8 +62,15 @@ impl Message {
             }
             rest = &rest[open + length + 1..];
         }
-        text.push_str(rest);
+        append(&mut text, rest, language);
         text
+    }
+}
+
+fn append(text: &mut String, words: &str, language: Language) {
+    match language {
+        Language::Ko => particles::append(text, words),
+        Language::En => text.push_str(words),
     }
 }
 
@@ -112,5 +121,30 @@ mod tests {
         assert!(message.render(Language::Ko).contains("acme"));
         assert!(message.render(Language::En).contains("acme"));
         assert_ne!(message.render(Language::Ko), message.render(Language::En));
+    }
+
+    #[test]
+    fn a_particle_follows_the_value_and_a_value_is_never_touched() {
+        let not_found =
+            |id: &str| Message::new("tenant.not_found").with("tenant_id", id).render(Language::Ko);
+        assert!(not_found("callbot").contains("'callbot'을 찾을"));
+        assert!(not_found("을(를)").contains("'을(를)'"));
+    }
+
+    #[test]
+    fn no_korean_text_fixes_a_particle_behind_a_placeholder() {
+        let fixed = ["은 ", "는 ", "이 ", "가 ", "을 ", "를 ", "로 ", "으로 ", "과 ", "와 ", "로, "];
+        for (key, text) in catalog(Language::Ko) {
+            for (name, after) in text.split('{').filter_map(|part| part.split_once('}')) {
+                let after = after.trim_start_matches(['\'', '"']);
+                if !name.bytes().all(|letter| letter.is_ascii_lowercase() || letter == b'_') {
+                    continue;
+                }
+                assert!(
+                    !fixed.iter().any(|particle| after.starts_with(particle)),
+                    "{key}: write both forms, such as 을(를): {text}"
+                );
+            }
+        }
     }
 }

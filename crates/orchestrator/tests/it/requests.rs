@@ -139,8 +139,8 @@ async fn errors_are_korean_unless_english_is_preferred() {
         reply.json()["error"]["message"].as_str().expect("a message").to_owned()
     };
     assert_eq!(message("en-US,en;q=0.9").await, "Tenant 'none' was not found");
-    assert_eq!(message("ko,en;q=0.9").await, "테넌트 'none'을(를) 찾을 수 없습니다");
-    assert_eq!(message("fr").await, "테넌트 'none'을(를) 찾을 수 없습니다");
+    assert_eq!(message("ko,en;q=0.9").await, "테넌트 'none'을 찾을 수 없습니다");
+    assert_eq!(message("fr").await, "테넌트 'none'을 찾을 수 없습니다");
 }
 
 #[tokio::test]
