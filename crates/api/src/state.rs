@@ -1,6 +1,7 @@
 //! What every request can reach: the services of both modes, the catalog, the clock and the limits.
 
 use crate::auth::Authentication;
+use crate::monitoring::Answers;
 use crate::rate_limit::RateLimit;
 use crate::sites::Sites;
 use crate::streams::{StreamOptions, Streams};
@@ -28,6 +29,7 @@ pub struct ModeServices {
     /// The cluster, real or simulated.
     pub cluster: Arc<dyn Cluster>,
     pub(crate) details: DetailCache,
+    pub(crate) answers: Answers,
 }
 
 impl ModeServices {
@@ -39,7 +41,8 @@ impl ModeServices {
         metrics: Arc<dyn MetricStore>,
         cluster: Arc<dyn Cluster>,
     ) -> Self {
-        Self { mode, tenancy, tenants, metrics, cluster, details: DetailCache::default() }
+        let (details, answers) = (DetailCache::default(), Answers::default());
+        Self { mode, tenancy, tenants, metrics, cluster, details, answers }
     }
 }
 

@@ -17,6 +17,7 @@ use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
 use crate::text::Message;
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 use tokio::sync::{broadcast, watch};
@@ -428,6 +429,18 @@ pub enum MetricError {
     TenantGone(TenantKey),
 }
 
+/// A state of a tenant's samples; see [`MetricStore::sample_state`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleState(u64);
+
+impl SampleState {
+    /// A state that is equal to none before it in this process.
+    pub fn unique() -> Self {
+        static STATES: AtomicU64 = AtomicU64::new(0);
+        Self(STATES.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// Samples of one mode. They belong to one tenant and are never seen under another of its id.
 #[async_trait]
 pub trait MetricStore: Send + Sync {
@@ -447,6 +460,12 @@ pub trait MetricStore: Send + Sync {
     async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError>;
     /// Averages by bucket and summaries.
     async fn query(&self, key: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError>;
+    /// Which state of a tenant's samples a query would see now. The same state again means the same answer
+    /// to the same range as long as it ends later; no two states of a process are equal. `None` where that
+    /// cannot be said: the store is shared, or samples that are ahead of the clock become due by themselves.
+    fn sample_state(&self, _key: &TenantKey) -> Option<SampleState> {
+        None
+    }
     /// The newest sample now (`None` before the first) and each later one.
     fn subscribe(&self, key: &TenantKey) -> watch::Receiver<Option<Latest>>;
     /// Forgets all samples of a tenant.

@@ -18,7 +18,7 @@ use crate::cache::RollupCache;
 use async_trait::async_trait;
 use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery, to_millis};
-use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver};
+use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver, SampleState};
 use ecp_store::Database;
 use parking_lot::{Mutex, RwLock};
 use slot::{Registry, Slot};
@@ -188,6 +188,10 @@ impl MetricStore for EmbeddedMetrics {
 
     async fn query(&self, key: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError> {
         self.inner.query(key, query).await
+    }
+
+    fn sample_state(&self, key: &TenantKey) -> Option<SampleState> {
+        self.inner.registry.get(key)?.state.lock().sample_state()
     }
 
     fn subscribe(&self, key: &TenantKey) -> watch::Receiver<Option<Latest>> {

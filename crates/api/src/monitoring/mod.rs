@@ -1,7 +1,9 @@
 //! Samples over HTTP: the query of their averages, and their ingest.
 
+mod answers;
 mod ingest;
 mod read;
 
+pub(crate) use answers::Answers;
 pub(crate) use ingest::{__path_send_metrics, send_metrics};
 pub(crate) use read::{__path_get_monitoring, METRIC_TYPES, get_monitoring, write_number};

@@ -2,18 +2,23 @@
 //!
 //! A day at five minutes is some 900 points, so the body is written into one buffer by hand.
 
+use super::answers::{Answer, Question};
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
+use crate::state::ModeServices;
 use crate::wire;
 use axum::response::Response;
 use ecp_core::Timestamp;
+use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Interval, Metric, Series, SeriesQuery, to_millis};
+use ecp_core::ports::{MetricError, SampleState};
 use ecp_core::text::Message;
 use http::{StatusCode, Uri};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Most points of one series in an answer.
@@ -112,10 +117,45 @@ pub(crate) async fn get_monitoring(
     let query = read_query(&reader, api.state.clock.now());
     reader.finish(&api.context)?;
     let tenant = api.find_tenant(&tenant_id)?;
-    let series = api.services().metrics.query(&tenant.key(), &whole_buckets(&query)).await?;
-    api.context
-        .debug_note("points", || series.iter().map(|series| series.points.len()).sum::<usize>().into());
-    Ok(wire::json_bytes(StatusCode::OK, write_body(tenant.id.as_str(), &query, &series)))
+    let answer = answer(api.services(), tenant.key(), &query).await?;
+    api.context.debug_note("points", || answer.points.into());
+    Ok(wire::json_bytes(StatusCode::OK, write_body(tenant.id.as_str(), &query, &answer.encoded)))
+}
+
+/// The series of a range, as they were written out before where nothing has changed since.
+async fn answer(
+    services: &ModeServices,
+    tenant: TenantKey,
+    asked: &SeriesQuery,
+) -> Result<Arc<Answer>, MetricError> {
+    let shown = whole_buckets(asked);
+    // Said before the samples are read: what comes in between makes it another state.
+    let samples = services.metrics.sample_state(&tenant);
+    // What a range loses by ageing is said by no state.
+    let kept_ms = i64::from(services.metrics.retention().raw_days) * 24 * MILLIS_PER_HOUR;
+    let samples = samples.filter(|_| asked.end_ms - asked.start_ms < kept_ms);
+    let question = Question::new(tenant, asked);
+    if let Some(known) = samples.and_then(|samples| services.answers.get(&question, samples, &shown)) {
+        return Ok(known);
+    }
+    let series = services.metrics.query(&question.tenant, &shown).await?;
+    let encode = |samples| {
+        Arc::new(Answer {
+            samples,
+            start_ms: shown.start_ms,
+            end_ms: shown.end_ms,
+            points: series.iter().map(|series| series.points.len()).sum(),
+            encoded: encode_series(&series).into(),
+        })
+    };
+    Ok(match samples {
+        None => encode(SampleState::unique()),
+        Some(samples) => {
+            let answer = encode(samples);
+            services.answers.put(question, answer.clone());
+            answer
+        }
+    })
 }
 
 fn read_query(reader: &QueryReader, now: Timestamp) -> SeriesQuery {
@@ -160,9 +200,8 @@ fn metrics(reader: &QueryReader) -> Vec<Metric> {
     wanted
 }
 
-fn write_body(tenant_id: &str, query: &SeriesQuery, series: &[Series]) -> Vec<u8> {
-    let points: usize = series.iter().map(|series| series.points.len()).sum();
-    let mut body = Vec::with_capacity(512 + points * BYTES_PER_POINT);
+fn write_body(tenant_id: &str, query: &SeriesQuery, encoded_series: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(256 + encoded_series.len());
     let mut times = TimeWriter::default();
     // A tenant id is a DNS label: nothing in it needs escaping.
     body.extend_from_slice(b"{\"tenant_id\":\"");
@@ -171,7 +210,17 @@ fn write_body(tenant_id: &str, query: &SeriesQuery, series: &[Series]) -> Vec<u8
     times.write(query.start_ms, &mut body);
     body.extend_from_slice(b"\",\"end\":\"");
     times.write(query.end_ms, &mut body);
-    body.extend_from_slice(b"\"},\"metrics\":{");
+    body.extend_from_slice(b"\"},");
+    body.extend_from_slice(encoded_series);
+    body
+}
+
+/// `"metrics":{…},"summary":{…}}`: what follows the range.
+fn encode_series(series: &[Series]) -> Vec<u8> {
+    let points: usize = series.iter().map(|series| series.points.len()).sum();
+    let mut body = Vec::with_capacity(512 + points * BYTES_PER_POINT);
+    let mut times = TimeWriter::default();
+    body.extend_from_slice(b"\"metrics\":{");
     for (index, series) in series.iter().enumerate() {
         let opening: &[u8] = if index == 0 { b"\"" } else { b",\"" };
         body.extend_from_slice(opening);
@@ -328,7 +377,8 @@ mod tests {
             },
             Series { metric: Metric::NetworkIn, points: vec![], average: None, maximum: None },
         ];
-        let body: Value = serde_json::from_slice(&write_body("my-ai-service", &query, &series)).unwrap();
+        let body: Value =
+            serde_json::from_slice(&write_body("my-ai-service", &query, &encode_series(&series))).unwrap();
         let expected = json!({
             "tenant_id": "my-ai-service",
             "time_range": {"start": "2024-01-20T00:00:00Z", "end": "2024-01-21T00:00:00Z"},
@@ -342,7 +392,7 @@ mod tests {
             "summary": {"avg_cpu": 66.8, "max_cpu": 89.2}
         });
         assert_eq!(body, expected);
-        let empty = write_body("a", &query, &[]);
+        let empty = write_body("a", &query, &encode_series(&[]));
         assert_eq!(serde_json::from_slice::<Value>(&empty).unwrap()["summary"], json!({}));
     }
 

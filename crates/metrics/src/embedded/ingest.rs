@@ -268,6 +268,7 @@ impl Inner {
                     crate::head::add(&mut state.head, samples);
                     state.note_source(*source, samples);
                     state.head_log_id = *log_id;
+                    state.note_change();
                     if !mem::replace(&mut state.listed, true) {
                         unflushed.push(slot.clone());
                     }

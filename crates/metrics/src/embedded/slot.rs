@@ -3,6 +3,7 @@
 use crate::head;
 use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Latest, Metric, Sample, SampleSource};
+use ecp_core::ports::SampleState;
 use parking_lot::{Mutex, RwLock};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -21,7 +22,6 @@ pub(super) struct Slot {
 
 /// The state behind a slot's lock. It changes after commits alone, so it never says more than the
 /// disk does.
-#[derive(Default)]
 pub(super) struct SlotState {
     /// The tenant's key in the database; none without samples.
     pub(super) key: Option<i64>,
@@ -42,6 +42,25 @@ pub(super) struct SlotState {
     ahead: Vec<Sample>,
     /// When the newest value of each metric that a client sent was measured, by [`Metric::index`].
     told: [Option<i64>; Metric::ALL.len()],
+    /// Another one after every change of what queries see.
+    samples: SampleState,
+}
+
+impl Default for SlotState {
+    fn default() -> Self {
+        Self {
+            key: None,
+            own: false,
+            flushed_log_id: 0,
+            head: Vec::new(),
+            head_log_id: 0,
+            flushing: None,
+            listed: false,
+            ahead: Vec::new(),
+            told: Default::default(),
+            samples: SampleState::unique(),
+        }
+    }
 }
 
 /// Samples on their way into chunks; still in the log until all of a flush is done.
@@ -55,6 +74,16 @@ impl SlotState {
     pub(super) fn restart(&mut self, key: Option<i64>, own: bool) {
         let listed = self.listed;
         *self = Self { key, own, listed, ..Self::default() };
+    }
+
+    /// Says that queries see other samples from now on.
+    pub(super) fn note_change(&mut self) {
+        self.samples = SampleState::unique();
+    }
+
+    /// Which samples queries see now; none where time alone changes that.
+    pub(super) fn sample_state(&self) -> Option<SampleState> {
+        self.ahead.is_empty().then_some(self.samples)
     }
 
     /// Remembers what clients told.

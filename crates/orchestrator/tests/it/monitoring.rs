@@ -147,6 +147,40 @@ async fn one_clock_that_is_ahead_blinds_no_alert_and_raises_none_before_its_time
 }
 
 #[tokio::test]
+async fn an_answer_given_before_hides_nothing_that_came_since() {
+    let clock = Arc::new(ManualClock::at("2024-01-20T15:00:00Z"));
+    let server = TestServer::builder().clock(clock.clone()).start().await;
+    server.create(&my_ai_service()).await;
+    let sample =
+        |time: &str, cpu: f64| json!({"timestamp": format!("2024-01-20T{time}Z"), "metrics": {"cpu": cpu}});
+    let told = async |hours: u32| {
+        let path = format!("{PATH}?metric_type=cpu&hours={hours}");
+        let (first, again) = (server.client().get(&path).await, server.client().get(&path).await);
+        assert_eq!(first.text, again.text, "the second answer of the same moment is the first");
+        let body = first.expect(200).json();
+        let values =
+            body["metrics"]["cpu"].as_array().expect("points").iter().map(|point| point["value"].clone());
+        (values.collect::<Vec<_>>(), body["summary"]["max_cpu"].clone(), body["time_range"]["end"].clone())
+    };
+    assert_eq!(told(1).await.0, [] as [Value; 0]);
+    send(&server, sample("14:30:00", 40.0)).await;
+    assert_eq!(told(1).await.0, [40.0]);
+    send(&server, sample("14:30:00", 60.0)).await;
+    assert_eq!(told(1).await.0, [60.0], "a correction");
+    send(&server, sample("12:30:00", 99.0)).await;
+    assert_eq!(told(1).await.0, [60.0]);
+    assert_eq!(told(24).await.0, [99.0, 60.0], "another range is another answer");
+    clock.advance(jiff::SignedDuration::from_secs(2));
+    assert_eq!(told(1).await.2, "2024-01-20T15:00:02Z", "the range goes on");
+    clock.advance(jiff::SignedDuration::from_mins(31));
+    assert_eq!(told(1).await.0, [] as [Value; 0], "the bucket left the range");
+    send(&server, sample("15:33:00", 70.0)).await;
+    assert_eq!(told(1).await, (vec![], Value::Null, json!("2024-01-20T15:31:02Z")), "ahead of the clock");
+    clock.advance(jiff::SignedDuration::from_mins(2));
+    assert_eq!(told(1).await.0, [70.0], "and due now");
+}
+
+#[tokio::test]
 async fn a_wrong_sample_refuses_the_whole_batch_and_names_every_fault() {
     let server = server().await;
     let batch = json!({"samples": [
