@@ -17,7 +17,7 @@ use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::RenderOptions;
 use ecp_core::ports::Cluster;
 use ecp_core::text::{Language, Message};
-use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Position, Report, Unreadable};
+use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Options, Position, Report, Unreadable};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Uri};
 use serde::Serialize;
@@ -171,7 +171,7 @@ pub struct ResourceSummaryOut {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "severity": "error", "code": "schema.unknown_field", "document": 1,
-    "path": "spec.replica", "line": 7, "message": "'replica' 필드는 없습니다. 'replicas'로 고치십시오"
+    "path": "spec.replica", "line": 7, "column": 3, "policy": false, "message": "'replica' 필드는 없습니다. 'replicas'로 고치십시오"
 }))]
 pub struct FindingOut {
     /// `error` or `warning`.
@@ -184,6 +184,10 @@ pub struct FindingOut {
     path: String,
     /// Line in the text, from 1.
     line: usize,
+    /// Column in the line, from 1, in characters; 0 where it is not known.
+    column: usize,
+    /// True where the policy demands it, and not the API server.
+    policy: bool,
     /// What is wrong and how to fix it.
     message: String,
 }
@@ -196,6 +200,8 @@ impl FindingOut {
             document: finding.position.document,
             path: finding.position.path.clone(),
             line: finding.position.line,
+            column: finding.position.column,
+            policy: finding.is_policy,
             message: finding.message.render(language),
         }
     }
@@ -246,7 +252,8 @@ fn read_validation(body: &Value, faults: &Faults) -> Option<(Option<TenantId>, S
 ///
 /// What can be read gets a verdict, `valid` false where errors are; what can not be read, or expands
 /// without bound, is MANIFEST_INVALID. In real mode the cluster is asked too, by a server-side dry run,
-/// about objects in namespaces that the token covers.
+/// about objects in namespaces that the token covers. A `tenant_id` has a tenant's policy checked too;
+/// without one it is what the API server would say.
 #[utoipa::path(
     post,
     path = "/api/v1/tenants/validate-manifest",
@@ -282,7 +289,8 @@ pub(crate) async fn validate_manifest(
     let catalog = api.state.catalog.clone();
     // A large manifest takes milliseconds of computing, which must not hold up other requests.
     let verdict = tokio::task::spawn_blocking(move || {
-        let report = ecp_validate::validate_manifest(&catalog, id.as_ref(), &content, capacity.as_ref())?;
+        let options = Options { capacity: capacity.as_ref(), ..Options::for_tenant(id.as_ref()) };
+        let report = ecp_validate::validate_manifest(&catalog, &content, &options)?;
         let objects = if asks_cluster { ecp_validate::manifest_objects(&content)? } else { Vec::new() };
         Ok((report, objects))
     })
@@ -318,6 +326,7 @@ fn only_visible(
         position,
         code: "cluster.not_asked",
         message: Message::new("validate.cluster.outside_scope").with("count", count),
+        is_policy: false,
     }));
     visible
 }
@@ -333,12 +342,18 @@ async fn ask_cluster(cluster: &dyn Cluster, report: &mut Report, objects: Vec<(P
             let message = Message::new("validate.cluster.refused")
                 .with("object", format!("{}/{}", refusal.kind, refusal.name))
                 .with("reason", &refusal.reason);
-            Some(Finding { position: places.get(refusal.index)?.clone(), code: "cluster.refused", message })
+            let position = places.get(refusal.index)?.clone();
+            Some(Finding { position, code: "cluster.refused", message, is_policy: false })
         })),
         Err(error) => {
             let message = Message::new("validate.cluster.not_asked").with("reason", error);
             let position = places.into_iter().next();
-            let finding = position.map(|position| Finding { position, code: "cluster.not_asked", message });
+            let finding = position.map(|position| Finding {
+                position,
+                code: "cluster.not_asked",
+                message,
+                is_policy: false,
+            });
             report.warnings.extend(finding);
         }
     }

@@ -11,7 +11,7 @@ use crate::sizing::CalculationOut;
 use crate::tenants::input::{read_creation, read_demand};
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::catalog_change;
-use ecp_core::ids::{TenantId, is_dns_1123_label};
+use ecp_core::ids::is_dns_1123_label;
 use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
 use ecp_core::ports::TenantStore;
 use ecp_core::sizing::calculate;
@@ -19,7 +19,7 @@ use ecp_core::tenancy::planned_tenant;
 use ecp_core::tenant::TenantSecrets;
 use ecp_core::text::{Language, Message};
 use ecp_core::{Mode, Timestamp};
-use ecp_validate::MAX_MANIFEST_BYTES;
+use ecp_validate::{MAX_MANIFEST_BYTES, Options};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -80,20 +80,20 @@ pub fn manifest(
     Ok(Answer { value: render(catalog, &tenant, &secrets, &options), unknown })
 }
 
-/// What `validate_manifest` answers where there is no cluster to compare with.
+/// What `validate_manifest` answers where there is no cluster to compare with, held against these options.
 ///
 /// # Errors
 /// As that operation: the text is too large or can not be read as a manifest.
 pub fn validate(
     catalog: &Catalog,
-    tenant_id: Option<&TenantId>,
     content: &str,
+    options: &Options<'_>,
     language: Language,
 ) -> Result<Value, ApiError> {
     if content.len() > MAX_MANIFEST_BYTES {
         return Err(crate::body::too_large(MAX_MANIFEST_BYTES));
     }
-    let report = ecp_validate::validate_manifest(catalog, tenant_id, content, None)
+    let report = ecp_validate::validate_manifest(catalog, content, options)
         .map_err(|unreadable| manifest_invalid(&unreadable, language))?;
     Ok(to_value(&ValidationOut::new(&report, language)))
 }

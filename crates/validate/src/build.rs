@@ -3,6 +3,7 @@
 //! Aliases are expanded by copying, under a budget that is checked before anything is copied, so
 //! that a text of nested aliases is refused in the time it takes to read it.
 
+use super::Unreadable;
 use super::tree::{Data, Kind, NONE, TextFault, Tree};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -45,8 +46,8 @@ struct Frame<'a> {
     /// It is the key of a mapping; its nodes are left out of the tree.
     is_key: bool,
     key: Option<Key<'a>>,
-    /// The first `<<` entry; another one is a duplicate key.
-    merge: Option<u32>,
+    /// The `<<` entries.
+    merges: Vec<u32>,
 }
 
 struct Key<'a> {
@@ -82,6 +83,33 @@ pub(super) struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
+    /// An empty one for a text.
+    pub fn new(content: &'a str) -> Self {
+        Self { tree: Tree { content, ..Tree::default() }, ..Self::default() }
+    }
+
+    /// Puts a null where a document can not be read.
+    pub fn unreadable(&mut self, unreadable: Unreadable, line: usize) -> Result<(), Bound> {
+        self.begin_document()?;
+        let place = to_u32(self.tree.unreadable.len());
+        self.tree.unreadable.push(unreadable);
+        self.fault(TextFault::Unreadable(place));
+        self.scalar(Kind::Null, true, Cow::Borrowed(""), line, 0)
+    }
+
+    /// True where a key since the mark is no text.
+    pub fn has_strange_key(&self, mark: &Mark) -> bool {
+        self.tree.faults[mark.faults..].iter().any(|(_, fault)| *fault == TextFault::KeyNotText)
+    }
+
+    /// Records a tab after a dash at the first value of a line, where one begins there.
+    pub fn tab_after_dash(&mut self, mark: &Mark, line: usize) {
+        let nodes = &self.tree.nodes[mark.nodes.min(self.tree.nodes.len())..];
+        if let Some(place) = nodes.iter().position(|data| data.line as usize == line) {
+            self.fault_at(to_u32(mark.nodes + place), TextFault::TabAfterDash);
+        }
+    }
+
     /// The finished tree.
     pub fn finish(self) -> Tree<'a> {
         self.tree
@@ -179,7 +207,7 @@ impl<'a> Builder<'a> {
             anchor,
             is_key,
             key: None,
-            merge: None,
+            merges: Vec::new(),
         });
         Ok(())
     }
@@ -190,11 +218,11 @@ impl<'a> Builder<'a> {
         let end = to_u32(self.tree.nodes.len());
         self.tree.nodes[frame.id as usize].end = end;
         if self.tree.nodes[frame.id as usize].kind == Kind::Mapping {
+            if !frame.merges.is_empty() {
+                self.merge(frame.id, &frame.merges);
+            }
             if frame.children > 1 {
                 self.find_duplicates(frame.id, frame.children as usize);
-            }
-            if let Some(merge) = frame.merge {
-                self.merge(frame.id, merge);
             }
         }
         let height = frame.height + 1;
@@ -327,8 +355,8 @@ impl<'a> Builder<'a> {
             data.key = key.text;
             data.key_line = key.line;
             key_is_text = key.is_text;
-            if key.is_merge && frame.merge.is_none() {
-                frame.merge = Some(id);
+            if key.is_merge {
+                frame.merges.push(id);
             }
         }
         let previous = std::mem::replace(&mut frame.last_child, id);
@@ -344,51 +372,64 @@ impl<'a> Builder<'a> {
         Ok(id)
     }
 
+    /// Of keys that stand twice the last is kept, as `kubectl` does.
     fn find_duplicates(&mut self, mapping: u32, count: usize) {
         let node = self.tree.node(mapping);
         let mut duplicates = Vec::new();
         if count <= FEW_KEYS {
             for (place, child) in node.children().enumerate() {
-                if node.children().take(place).any(|earlier| earlier.key() == child.key()) {
+                if node.children().skip(place + 1).any(|later| later.key() == child.key()) {
                     duplicates.push(child.id());
                 }
             }
         } else {
-            let mut seen = HashSet::with_capacity(count);
-            duplicates
-                .extend(node.children().filter(|child| !seen.insert(child.key())).map(|child| child.id()));
+            let mut last = HashMap::with_capacity(count);
+            for child in node.children() {
+                duplicates.extend(last.insert(child.key(), child.id()));
+            }
         }
+        if duplicates.is_empty() {
+            return;
+        }
+        let chain: Vec<u32> =
+            self.children(mapping).into_iter().filter(|child| !duplicates.contains(child)).collect();
         for id in duplicates {
             self.fault_at(id, TextFault::DuplicateKey);
         }
+        self.link(mapping, &chain);
     }
 
-    /// Replaces the `<<` entry of a mapping by the entries that it brings; what the mapping says
+    /// Replaces the `<<` entries of a mapping by the entries that they bring; what the mapping says
     /// itself wins, and earlier sources win over later ones.
-    fn merge(&mut self, mapping: u32, merge: u32) {
-        let sources: Vec<u32> = match self.tree.nodes[merge as usize].kind {
-            Kind::Mapping => vec![merge],
-            Kind::Sequence => self.children(merge),
-            _ => Vec::new(),
-        };
+    fn merge(&mut self, mapping: u32, merges: &[u32]) {
         let mut chain = self.children(mapping);
-        chain.retain(|&child| child != merge);
+        chain.retain(|child| !merges.contains(child));
         let mut seen: HashSet<Cow<'a, str>> =
             chain.iter().map(|&id| self.tree.nodes[id as usize].key.clone()).collect();
-        let mergeable = |id: &u32| self.tree.nodes[*id as usize].kind == Kind::Mapping;
-        let sources = if !sources.is_empty() && sources.iter().all(mergeable) {
-            sources
-        } else {
-            self.fault_at(merge, TextFault::MergeNotMapping);
-            Vec::new()
-        };
-        for source in sources {
-            for entry in self.children(source) {
-                if seen.insert(self.tree.nodes[entry as usize].key.clone()) {
-                    chain.push(entry);
+        for &merge in merges {
+            let sources: Vec<u32> = match self.tree.nodes[merge as usize].kind {
+                Kind::Mapping => vec![merge],
+                Kind::Sequence => self.children(merge),
+                _ => Vec::new(),
+            };
+            let mergeable = |id: &u32| self.tree.nodes[*id as usize].kind == Kind::Mapping;
+            if sources.is_empty() || !sources.iter().all(mergeable) {
+                self.fault_at(merge, TextFault::MergeNotMapping);
+                continue;
+            }
+            for source in sources {
+                for entry in self.children(source) {
+                    if seen.insert(self.tree.nodes[entry as usize].key.clone()) {
+                        chain.push(entry);
+                    }
                 }
             }
         }
+        self.link(mapping, &chain);
+    }
+
+    /// Makes a mapping's entries these, in this order.
+    fn link(&mut self, mapping: u32, chain: &[u32]) {
         self.tree.nodes[mapping as usize].first = chain.first().copied().unwrap_or(NONE);
         for (place, &id) in chain.iter().enumerate() {
             let data = &mut self.tree.nodes[id as usize];

@@ -1,5 +1,6 @@
 //! Collects what the checks find, with positions, and keeps it bounded.
 
+use super::policy::{Policy, Severity};
 use super::tree::Node;
 use super::{Finding, Position};
 use ecp_core::text::{Language, Message};
@@ -30,10 +31,17 @@ impl<'t> From<Node<'t>> for Place<'t> {
     }
 }
 
-impl Place<'_> {
+impl<'t> Place<'t> {
+    fn node(self) -> Option<Node<'t>> {
+        match self {
+            Self::Whole => None,
+            Self::Value(node) | Self::Key(node) | Self::Missing(node, _) => Some(node),
+        }
+    }
+
     fn position(self) -> Position {
         match self {
-            Self::Whole => Position { document: 0, path: String::new(), line: 0 },
+            Self::Whole => Position { document: 0, path: String::new(), line: 0, column: 0 },
             Self::Value(node) => node.position(),
             Self::Key(node) => node.key_position(),
             Self::Missing(node, field) => {
@@ -55,9 +63,43 @@ pub(super) struct Findings {
     warnings: Vec<Finding>,
     more_errors: usize,
     more_warnings: usize,
+    policy: Policy,
 }
 
 impl Findings {
+    /// None yet, with the policy that is asked.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// True where a policy is asked.
+    pub fn asks_policy(&self) -> bool {
+        self.policy.is_active()
+    }
+
+    /// Adds what the policy says to a place, where it asks that.
+    pub fn policy<'t>(&mut self, place: impl Into<Place<'t>>, message: impl FnOnce() -> Message) {
+        if !self.policy.is_active() {
+            return;
+        }
+        let place = place.into();
+        let message = message();
+        match self.policy.severity(code_of(&message), place.node()) {
+            None => {}
+            Some(Severity::Error) => {
+                add(&mut self.errors, &mut self.more_errors, place, || message);
+                self.mark_policy();
+            }
+            Some(Severity::Warning) => add(&mut self.warnings, &mut self.more_warnings, place, || message),
+        }
+    }
+
+    fn mark_policy(&mut self) {
+        if let Some(last) = self.errors.last_mut() {
+            last.is_policy |= self.more_errors == 0;
+        }
+    }
+
     /// Adds an error.
     pub fn error<'t>(&mut self, place: impl Into<Place<'t>>, message: impl FnOnce() -> Message) {
         add(&mut self.errors, &mut self.more_errors, place.into(), message);
@@ -94,7 +136,8 @@ impl Findings {
 }
 
 fn add(list: &mut Vec<Finding>, more: &mut usize, place: Place<'_>, message: impl FnOnce() -> Message) {
-    if list.len() < MAX_FINDINGS {
+    // What is said of the manifest as a whole is little, and says what the rest is worth.
+    if list.len() < MAX_FINDINGS || matches!(place, Place::Whole) {
         list.push(finding(place, message()));
     } else {
         *more += 1;
@@ -102,7 +145,7 @@ fn add(list: &mut Vec<Finding>, more: &mut usize, place: Place<'_>, message: imp
 }
 
 fn finding(place: Place<'_>, message: Message) -> Finding {
-    Finding { position: place.position(), code: code_of(&message), message }
+    Finding { position: place.position(), code: code_of(&message), message, is_policy: false }
 }
 
 /// The code is the message's key without its prefix and without the variant of the text:
@@ -120,7 +163,7 @@ impl Finding {
     /// The text as the API prints it: what is wrong with the fix, then document, path and line.
     pub fn render(&self, language: Language) -> String {
         let text = self.message.render(language);
-        let Position { document, path, line } = &self.position;
+        let Position { document, path, line, .. } = &self.position;
         let placed = match (document, path.as_str()) {
             (0, _) => return text,
             (_, "") => Message::new("validate.placed.document"),

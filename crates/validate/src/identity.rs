@@ -1,11 +1,9 @@
 //! Who an object is and where it lives: names, duplicates, namespaces, scope.
 
 use super::findings::{Findings, Place};
-use super::format;
 use super::format::shortened;
 use super::objects::{Object, Objects};
-use super::walk::missing_field;
-use ecp_core::ids::{TenantId, is_dns_1123_label};
+use ecp_core::ids::TenantId;
 use ecp_core::text::Message;
 use std::collections::HashMap;
 
@@ -17,7 +15,6 @@ pub(super) fn check(objects: &Objects<'_>, tenant_id: Option<&TenantId>, finding
     let home = tenant_id.map(|id| Home::of(id, objects, findings));
     let mut seen: HashMap<_, &Object<'_>> = HashMap::with_capacity(objects.all.len());
     for object in &objects.all {
-        check_name(object, findings);
         check_scope(object, findings);
         if let Some(home) = &home {
             home.check(object, findings);
@@ -28,7 +25,7 @@ pub(super) fn check(objects: &Objects<'_>, tenant_id: Option<&TenantId>, finding
         let group = object.root.text_at("apiVersion").and_then(|version| version.split_once('/'));
         let identity = (group.map(|(group, _)| group), object.kind, object.namespace, object.name);
         if let Some(first) = seen.get(&identity) {
-            findings.error(object.name_place(), || {
+            findings.warning(object.name_place(), || {
                 Message::new("validate.object.duplicate")
                     .with("object", object.title())
                     .with("first", first.root.position().document)
@@ -39,37 +36,10 @@ pub(super) fn check(objects: &Objects<'_>, tenant_id: Option<&TenantId>, finding
     }
 }
 
-fn check_name(object: &Object<'_>, findings: &mut Findings) {
-    let Some(metadata) = object.metadata() else {
-        // The schema of a known kind demands `metadata` itself.
-        if object.info.is_none_or(|info| info.shape.is_none()) {
-            missing_field(findings, object.root, "metadata");
-        }
-        return;
-    };
-    let Some(name) = metadata.get("name") else {
-        // An apply needs the name: a generated one can not be found again.
-        return missing_field(findings, metadata, "name");
-    };
-    let Some(text) = name.as_text() else {
-        return; // The schema check has said so.
-    };
-    let fault = match object.kind {
-        "Namespace" => (!is_dns_1123_label(text)).then_some("validate.schema.label"),
-        "Service" => (!format::is_dns_1035_label(text)).then_some("validate.schema.service_name"),
-        // Names with colons are usual there.
-        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => None,
-        _ => (!format::is_dns_subdomain(text)).then_some("validate.schema.subdomain"),
-    };
-    if let Some(key) = fault {
-        findings.error(name, || Message::new(key).with("value", shortened(text)));
-    }
-}
-
 /// A tenant's manifest may hold its namespace and nothing else that is the whole cluster's.
 fn check_scope(object: &Object<'_>, findings: &mut Findings) {
     if object.info.is_some_and(|info| !info.namespaced && info.kind != "Namespace") {
-        findings.error(object.root.get("kind").unwrap_or(object.root), || {
+        findings.policy(object.root.get("kind").unwrap_or(object.root), || {
             Message::new("validate.namespace.cluster_scoped").with("object", object.title())
         });
     }
@@ -91,7 +61,7 @@ impl Home {
                 && namespace.label(TENANT_LABEL) == Some(tenant_id.as_str())
         });
         if let Some(custom) = custom {
-            findings.warning(custom.name_place(), || {
+            findings.policy(custom.name_place(), || {
                 Message::new("validate.namespace.custom")
                     .with("namespace", shortened(custom.name))
                     .with("expected", &expected)
@@ -105,7 +75,8 @@ impl Home {
             |namespace: &str| namespace == self.expected || self.custom.as_deref() == Some(namespace);
         if object.is("Namespace") {
             if !object.name.is_empty() && !is_home(object.name) {
-                findings.error(object.name_place(), || self.message("validate.namespace.other", object.name));
+                findings
+                    .policy(object.name_place(), || self.message("validate.namespace.other", object.name));
             }
             return;
         }
@@ -115,11 +86,11 @@ impl Home {
         match object.root.at(&["metadata", "namespace"]) {
             Some(namespace) if is_home(namespace.text()) => {}
             Some(namespace) => {
-                findings.error(namespace, || self.message("validate.namespace.other", namespace.text()));
+                findings.policy(namespace, || self.message("validate.namespace.other", namespace.text()));
             }
             None => {
                 let Some(metadata) = object.metadata() else { return };
-                findings.warning(Place::Missing(metadata, "namespace"), || {
+                findings.policy(Place::Missing(metadata, "namespace"), || {
                     self.message("validate.namespace.missing", "")
                 });
             }

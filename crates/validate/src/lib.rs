@@ -11,21 +11,26 @@ mod build;
 mod findings;
 mod flow;
 mod format;
+mod house;
 mod identity;
 mod kinds;
 mod monitoring;
 mod objects;
 mod plan;
 mod pods;
+mod policy;
 mod privilege;
 mod references;
 mod resources;
 mod rules;
 mod scalar;
 mod schema;
+mod schemas;
+mod server;
 mod services;
 #[cfg(test)]
 mod tests;
+mod text;
 mod totals;
 mod tree;
 mod values;
@@ -58,9 +63,38 @@ pub struct Position {
     pub path: String,
     /// Line in the text, from 1; 0 where the finding is about the manifest as a whole.
     pub line: usize,
+    /// Column in the line, from 1, in characters; 0 where it is not known.
+    pub column: usize,
 }
 
+pub use kinds::Release;
+pub use policy::{POLICY_RULES, Policy, PolicyFault, PolicyRule, Profile, Severity, UnknownName};
+pub use schemas::Schemas;
+pub use text::decode;
 pub use values::manifest_objects;
+
+/// What a manifest is held against.
+#[derive(Clone, Debug, Default)]
+pub struct Options<'o> {
+    /// Whose API server is asked.
+    pub release: Release,
+    /// What is demanded beyond that.
+    pub policy: Policy,
+    /// Whose namespace the objects must be in.
+    pub tenant_id: Option<&'o TenantId>,
+    /// The cluster's, where there is one.
+    pub capacity: Option<&'o Capacity>,
+    /// Definitions of custom resources besides those of the manifest.
+    pub schemas: Option<&'o Schemas>,
+}
+
+impl<'o> Options<'o> {
+    /// The profile `tenant` for a tenant that is named, validity alone otherwise.
+    pub fn for_tenant(tenant_id: Option<&'o TenantId>) -> Self {
+        let profile = if tenant_id.is_some() { Profile::Tenant } else { Profile::Validity };
+        Self { policy: Policy::of(profile), tenant_id, ..Self::default() }
+    }
+}
 
 /// One thing that is wrong or doubtful, with the fix in its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +105,8 @@ pub struct Finding {
     pub code: &'static str,
     /// For people, with the fix.
     pub message: Message,
+    /// The policy says so, and not the API server.
+    pub is_policy: bool,
 }
 
 /// The verdict.
@@ -116,6 +152,9 @@ pub struct Unreadable {
     pub column: Option<usize>,
     /// What is wrong and how to fix it.
     pub message: Message,
+    /// What it is can be told: a template that was not rendered, or what `kubectl` alone refuses. Such a text
+    /// is an invalid manifest, not an unreadable one.
+    pub has_verdict: bool,
 }
 
 impl Report {
@@ -126,36 +165,44 @@ impl Report {
 }
 
 /// Validates multi-document YAML or JSON. Time and memory are bounded whatever the text holds.
-/// `capacity` is the cluster's, where there is one.
+///
+/// # Errors
+/// The text can not be read at all.
 pub fn validate_manifest(
     catalog: &Catalog,
-    tenant_id: Option<&TenantId>,
     content: &str,
-    capacity: Option<&Capacity>,
+    options: &Options<'_>,
 ) -> Result<Report, Unreadable> {
     let tree = yaml::read(content, Readers::Both)?;
-    let mut findings = Findings::default();
+    let mut findings = Findings::new(options.policy.clone());
     objects::report_text_faults(&tree, &mut findings);
-    let namespace = tenant_id.map_or_else(|| "default".to_owned(), TenantId::namespace);
-    let objects = Objects::read(&tree, kinds::registry(), &namespace, &mut findings);
-    identity::check(&objects, tenant_id, &mut findings);
+    let namespace = options.tenant_id.map_or_else(|| "default".to_owned(), TenantId::namespace);
+    let objects = Objects::read(&tree, options.release, &namespace, &mut findings);
+    objects.check_custom(options.schemas, options.release, &mut findings);
+    identity::check(&objects, options.tenant_id, &mut findings);
 
     let workloads = Workloads::of(&objects);
     pods::check(&objects, &workloads, &mut findings);
-    privilege::check(&objects, &workloads, &mut findings);
-    let mut effort = Effort::new();
-    let mut reported = references::Reported::new();
-    references::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);
-    services::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);
-    if effort.is_exhausted() {
-        findings.warning(Place::Whole, || Message::new("validate.manifest.unchecked"));
-    }
-
+    server::check(&objects, &workloads, options.release, &mut findings);
     let gpu_resource = &catalog.kubernetes.gpu_resource;
+    if findings.asks_policy() {
+        privilege::check(&objects, &workloads, &mut findings);
+        house::check(&objects, &workloads, gpu_resource, &mut findings);
+        let mut effort = Effort::new();
+        let mut reported = references::Reported::new();
+        references::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);
+        services::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);
+        if effort.is_exhausted() {
+            findings.warning(Place::Whole, || Message::new("validate.manifest.unchecked"));
+        }
+    }
+    house::check_budgets(&objects, &workloads, &mut findings);
+    services::check_ports(&objects, &mut findings);
+
     let totals = resources::check(&objects, &workloads, gpu_resource, &mut findings);
     totals::check_quotas(&objects, &totals.by_namespace, gpu_resource, &mut findings);
     let sum = totals.all();
-    if let Some(capacity) = capacity {
+    if let Some(capacity) = options.capacity {
         totals::check_capacity(&sum.requests.resources(), capacity, &mut findings);
     }
     let (errors, warnings) = findings.finish();

@@ -4,8 +4,7 @@
 //! this product do not use are accepted by name and not looked into.
 
 use super::rules::Rule;
-use super::schema::{Converter, Field, Shape, ShapeId, Shapes};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use super::schema::{Field, Keys, Shape, ShapeId, Shapes};
 
 /// API version of the kinds.
 pub(super) const API_VERSION: &str = "monitoring.coreos.com/v1";
@@ -13,15 +12,39 @@ pub(super) const API_VERSION: &str = "monitoring.coreos.com/v1";
 static DURATION: Rule = Rule::Duration;
 static NOT_EMPTY: Rule = Rule::NotEmpty;
 static SCHEME: Rule = Rule::OneOf(&["http", "https", "HTTP", "HTTPS"]);
+static RELABEL_ACTION: Rule = Rule::OneOf(&[
+    "replace",
+    "Replace",
+    "keep",
+    "Keep",
+    "drop",
+    "Drop",
+    "hashmod",
+    "HashMod",
+    "labelmap",
+    "LabelMap",
+    "labeldrop",
+    "LabelDrop",
+    "labelkeep",
+    "LabelKeep",
+    "lowercase",
+    "Lowercase",
+    "uppercase",
+    "Uppercase",
+    "keepequal",
+    "KeepEqual",
+    "dropequal",
+    "DropEqual",
+]);
 static SELECTION: Rule = Rule::OneOf(&["EndpointSlice", "RoleSelector", "RelabelConfig"]);
 
 /// Kinds and their shapes.
-pub(super) fn shapes(converter: &mut Converter) -> [(&'static str, ShapeId); 2] {
-    let metadata = converter.shape_of::<ObjectMeta>();
-    let selector = converter.shape_of::<LabelSelector>();
-    let basic = Basic::new(&mut converter.shapes);
-    let service_monitor = service_monitor(&mut converter.shapes, &basic, selector);
-    let prometheus_rule = prometheus_rule(&mut converter.shapes, &basic);
+pub(super) fn shapes(shapes: &mut Shapes) -> [(&'static str, ShapeId); 2] {
+    let metadata = shapes.definition("meta.v1.ObjectMeta");
+    let selector = shapes.definition("meta.v1.LabelSelector");
+    let basic = Basic::new(shapes);
+    let service_monitor = service_monitor(shapes, &basic, selector);
+    let prometheus_rule = prometheus_rule(shapes, &basic);
     [("ServiceMonitor", service_monitor), ("PrometheusRule", prometheus_rule)].map(|(kind, spec)| {
         let fields = vec![
             optional("apiVersion", basic.text),
@@ -30,7 +53,7 @@ pub(super) fn shapes(converter: &mut Converter) -> [(&'static str, ShapeId); 2] 
             required("spec", spec),
             optional("status", basic.anything),
         ];
-        (kind, converter.shapes.add_object(kind, fields))
+        (kind, shapes.add_object(kind, fields))
     })
 }
 
@@ -60,19 +83,19 @@ impl Basic {
     }
 }
 
-fn optional(name: &str, shape: ShapeId) -> Field {
-    Field { name: name.to_owned(), shape, rule: None, required: false }
+fn optional(name: &'static str, shape: ShapeId) -> Field {
+    Field { name, shape, rule: None, required: false, keys: None }
 }
 
-fn required(name: &str, shape: ShapeId) -> Field {
+fn required(name: &'static str, shape: ShapeId) -> Field {
     Field { required: true, ..optional(name, shape) }
 }
 
-fn ruled(name: &str, shape: ShapeId, rule: &'static Rule) -> Field {
+fn ruled(name: &'static str, shape: ShapeId, rule: &'static Rule) -> Field {
     Field { rule: Some(rule), ..optional(name, shape) }
 }
 
-fn all(names: &[&str], shape: ShapeId) -> impl Iterator<Item = Field> {
+fn all(names: &[&'static str], shape: ShapeId) -> impl Iterator<Item = Field> {
     names.iter().map(move |name| optional(name, shape))
 }
 
@@ -98,14 +121,14 @@ fn service_monitor(shapes: &mut Shapes, basic: &Basic, selector: ShapeId) -> Sha
         "authorization",
         "basicAuth",
         "bearerTokenSecret",
-        "metricRelabelings",
         "oauth2",
         "params",
         "proxyConnectHeader",
-        "relabelings",
         "tlsConfig",
     ];
     endpoint.extend(all(&deep, basic.anything));
+    let relabelings = relabelings(shapes, basic);
+    endpoint.extend(all(&["metricRelabelings", "relabelings"], relabelings));
     let endpoint = shapes.add_object("Endpoint", endpoint);
     let endpoints = shapes.add(Shape::List(endpoint));
     let namespaces = shapes.add_object(
@@ -139,6 +162,17 @@ fn service_monitor(shapes: &mut Shapes, basic: &Basic, selector: ShapeId) -> Sha
     shapes.add_object("ServiceMonitorSpec", spec)
 }
 
+fn relabelings(shapes: &mut Shapes, basic: &Basic) -> ShapeId {
+    let mut fields = vec![
+        ruled("action", basic.text, &RELABEL_ACTION),
+        optional("modulus", basic.number),
+        optional("sourceLabels", basic.texts),
+    ];
+    fields.extend(all(&["regex", "replacement", "separator", "targetLabel"], basic.text));
+    let config = shapes.add_object("RelabelConfig", fields);
+    shapes.add(Shape::List(config))
+}
+
 fn prometheus_rule(shapes: &mut Shapes, basic: &Basic) -> ShapeId {
     let rule = shapes.add_object(
         "Rule",
@@ -166,5 +200,8 @@ fn prometheus_rule(shapes: &mut Shapes, basic: &Basic) -> ShapeId {
         ],
     );
     let groups = shapes.add(Shape::List(group));
-    shapes.add_object("PrometheusRuleSpec", vec![optional("groups", groups)])
+    shapes.add_object(
+        "PrometheusRuleSpec",
+        vec![Field { keys: Some(Keys::Fields(vec!["name"])), ..optional("groups", groups) }],
+    )
 }

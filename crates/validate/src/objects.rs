@@ -2,7 +2,9 @@
 
 use super::findings::{Findings, Place};
 use super::format::{nearest, shortened};
-use super::kinds::{KindInfo, Lookup, Registry};
+use super::kinds::{KindInfo, Lookup, Registry, Release, registry};
+use super::schemas::Schemas;
+use super::server::{self, Rules};
 use super::tree::{Kind, Node, TextFault, Tree};
 use super::walk;
 use ecp_core::text::Message;
@@ -64,12 +66,8 @@ pub(super) struct Objects<'t> {
 impl<'t> Objects<'t> {
     /// Reads every document as an object and checks each against its schema. `namespace` is the
     /// one that objects land in which name none.
-    pub fn read(
-        tree: &'t Tree<'_>,
-        registry: &'static Registry,
-        namespace: &'t str,
-        findings: &mut Findings,
-    ) -> Self {
+    pub fn read(tree: &'t Tree<'_>, release: Release, namespace: &'t str, findings: &mut Findings) -> Self {
+        let registry = registry(release);
         let mut objects = Self { all: Vec::new(), by_name: HashMap::new() };
         let mut something = false;
         for root in tree.roots() {
@@ -87,7 +85,8 @@ impl<'t> Objects<'t> {
                 }
             }
         }
-        if !something {
+        let readable = tree.unreadable.is_empty() && tree.faults.is_empty();
+        if !something && readable {
             findings.error(Place::Whole, || Message::new("validate.manifest.empty"));
         }
         objects
@@ -99,6 +98,19 @@ impl<'t> Objects<'t> {
             self.by_name.entry((info.kind, object.namespace, object.name)).or_insert(place);
         }
         self.all.push(object);
+    }
+
+    /// Holds custom resources against their definitions: those of the manifest, and those given.
+    pub fn check_custom(&self, given: Option<&Schemas>, release: Release, findings: &mut Findings) {
+        let mut own = Schemas::default();
+        own.add_objects(self);
+        for object in self.all.iter().filter(|object| object.info.is_none()) {
+            let api_version = object.root.str_at("apiVersion");
+            let find = |schemas: &'_ Schemas| schemas.find(api_version, object.kind).cloned();
+            if let Some(definition) = find(&own).or_else(|| given.and_then(find)) {
+                server::check_custom_object(&mut Rules { findings, release }, object, &definition);
+            }
+        }
     }
 
     /// The object of a known kind, by namespace and name.
@@ -118,11 +130,34 @@ fn read_object<'t>(
     namespace: &'t str,
     findings: &mut Findings,
 ) -> Option<Object<'t>> {
-    let api_version = root.text_at("apiVersion");
-    let kind = root.text_at("kind");
+    let list = root.typed_list();
+    let stated = |field: &str| {
+        let own = root.get(field).filter(|value| !value.is_empty());
+        own.or_else(|| list.and_then(|list| list.get(field))).and_then(Node::as_text)
+    };
+    let api_version = stated("apiVersion");
+    let kind = stated("kind").map(|kind| match list {
+        Some(_) if !root.has("kind") => kind.strip_suffix("List").unwrap_or(kind),
+        _ => kind,
+    });
     for (field, value) in [("apiVersion", api_version), ("kind", kind)] {
-        if value.is_none() {
-            walk::missing_field(findings, root, field);
+        if value.is_some() {
+            continue;
+        }
+        match root.children().find(|child| child.key().eq_ignore_ascii_case(field) && child.key() != field) {
+            Some(misspelt) => findings.error(Place::Key(misspelt), || {
+                Message::new("validate.schema.unknown_field.near")
+                    .with("nearest", field)
+                    .with("field", shortened(misspelt.key()))
+                    .with("object", "Object")
+            }),
+            None if root.get(field).is_some_and(|value| value.kind() != Kind::Text) => {
+                let node = root.get(field).unwrap_or(root);
+                findings.error(node, || {
+                    Message::new("validate.schema.wrong_type.text").with("value", shortened(node.text()))
+                });
+            }
+            None => walk::missing_field(findings, root, field),
         }
     }
     let (api_version, kind) = (api_version?, kind?);
@@ -131,17 +166,43 @@ fn read_object<'t>(
         Lookup::Known(known) => {
             info = Some(known);
             if let Some(shape) = known.shape {
-                walk::check(findings, &registry.shapes, root, shape);
+                walk::check(findings, registry.release, root, shape);
+            }
+        }
+        Lookup::Unknown => {
+            check_group(root, api_version, kind, findings);
+            if let Some(metadata) = root.get("metadata") {
+                if metadata.kind() == Kind::Mapping {
+                    walk::check(findings, registry.release, metadata, registry.metadata);
+                } else {
+                    findings.error(metadata, || {
+                        Message::new("validate.schema.wrong_type.mapping")
+                            .with("value", shortened(metadata.text()))
+                    });
+                }
             }
         }
         other => report_unknown(&other, root, api_version, kind, registry, findings),
     }
     let metadata = root.get("metadata");
     let name = metadata.and_then(|metadata| metadata.text_at("name")).unwrap_or("");
-    let named = metadata.and_then(|metadata| metadata.text_at("namespace"));
+    let named = metadata.and_then(|metadata| metadata.text_at("namespace")).filter(|name| !name.is_empty());
     let namespaced = info.is_none_or(|info| info.namespaced);
     let namespace = if namespaced { named.unwrap_or(namespace) } else { "" };
-    Some(Object { root, info, kind, name, namespace })
+    let object = Object { root, info, kind, name, namespace };
+    server::check_metadata(&mut Rules { findings, release: registry.release }, &object);
+    Some(object)
+}
+
+/// An API version is a version, or a group and a version.
+fn check_group(root: Node<'_>, api_version: &str, kind: &str, findings: &mut Findings) {
+    let well =
+        api_version.matches('/').count() == 1 && !api_version.starts_with('/') && !api_version.ends_with('/');
+    if !well || kind.is_empty() {
+        findings.error(root.get("apiVersion").unwrap_or(root), || {
+            Message::new("validate.object.api_version").with("value", shortened(api_version))
+        });
+    }
 }
 
 fn report_unknown(
@@ -165,16 +226,27 @@ fn report_unknown(
         Lookup::Removed { replacement: None, since } => findings.error(place, || {
             with_names(Message::new("validate.object.removed_version.for_good")).with("since", since)
         }),
-        Lookup::WrongVersion(known) => findings.error(place, || {
+        Lookup::SwitchedOff(Some(known)) => findings.error(place, || {
+            with_names(Message::new("validate.object.switched_off.stable")).with("right", known.api_version)
+        }),
+        Lookup::SwitchedOff(None) => {
+            findings.error(place, || with_names(Message::new("validate.object.switched_off")));
+        }
+        Lookup::Elsewhere(known) if known.kind == kind => findings.error(place, || {
             with_names(Message::new("validate.object.wrong_version")).with("right", known.api_version)
         }),
-        Lookup::Unknown => findings.warning(root.get("kind").unwrap_or(root), || {
-            let near = nearest(kind, registry.kind_names()).filter(|near| *near != kind);
-            with_names(match near {
-                Some(near) => Message::new("validate.object.unknown_kind.near").with("nearest", near),
-                None => Message::new("validate.object.unknown_kind"),
-            })
+        Lookup::Elsewhere(known) => findings.error(root.get("kind").unwrap_or(root), || {
+            with_names(Message::new("validate.object.no_such_kind.near")).with("nearest", known.kind)
         }),
+        Lookup::NoSuchKind => {
+            findings.error(root.get("kind").unwrap_or(root), || match nearest(kind, registry.kind_names()) {
+                Some(near) => {
+                    with_names(Message::new("validate.object.no_such_kind.near")).with("nearest", near)
+                }
+                None => with_names(Message::new("validate.object.no_such_kind")),
+            })
+        }
+        Lookup::Unknown => {}
     }
 }
 
@@ -186,11 +258,18 @@ pub(super) fn report_text_faults(tree: &Tree<'_>, findings: &mut Findings) {
         let with_key = |message: Message| message.with("key", shortened(node.key()));
         match fault {
             TextFault::DuplicateKey => {
-                findings.error(place, || with_key(Message::new("validate.yaml.duplicate_key")));
+                findings.warning(place, || with_key(Message::new("validate.yaml.duplicate_key")));
             }
             TextFault::KeyNotText => findings.error(place, || Message::new("validate.yaml.key_not_text")),
             TextFault::MergeNotMapping => findings.error(place, || Message::new("validate.yaml.merge")),
             TextFault::UnknownTag => findings.warning(node, || Message::new("validate.yaml.unknown_tag")),
+            TextFault::TabAfterDash => findings.error(node, || Message::new("validate.yaml.tab")),
+            TextFault::NullItem => findings.error(node, || Message::new("validate.yaml.null_item")),
+            TextFault::Unreadable(place) => {
+                if let Some(unreadable) = tree.unreadable.get(place as usize) {
+                    findings.error(node, || unreadable.message.clone());
+                }
+            }
         }
     }
     findings.more_errors(tree.faults_left_out);

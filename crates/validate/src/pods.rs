@@ -37,8 +37,13 @@ pub(super) fn check(objects: &Objects<'_>, workloads: &Workloads<'_>, findings: 
 /// What the controller demands of the pods that it makes.
 fn check_controller(object: &Object<'_>, workload: &Workload<'_>, findings: &mut Findings) {
     let Some(spec) = object.spec() else { return };
-    if let Some(selector) = spec.get("selector").filter(|_| !object.is("Job") && !object.is("Pod")) {
-        let parsed = Selector::of(selector);
+    let is_selected = !["Job", "Pod", "PodTemplate"].iter().any(|kind| object.is(kind));
+    if let Some(selector) = spec.get("selector").filter(|_| is_selected) {
+        let parsed = if object.is("ReplicationController") {
+            Selector::of_map(selector)
+        } else {
+            Selector::of(selector)
+        };
         if parsed.is_empty() {
             findings.error(selector, || Message::new("validate.selector.empty"));
         } else if !parsed.takes(&workload.labels) {
@@ -47,11 +52,12 @@ fn check_controller(object: &Object<'_>, workload: &Workload<'_>, findings: &mut
     }
     let allowed: &[&str] = match object.kind {
         "Job" | "CronJob" => &["OnFailure", "Never"],
-        "Pod" => return,
+        "Pod" | "PodTemplate" => return,
         _ => &["Always"],
     };
     let policy = workload.pod.get("restartPolicy");
-    if !allowed.contains(&policy.map_or("Always", Node::text)) {
+    let stated = policy.map(Node::text).filter(|text| !text.is_empty()).unwrap_or("Always");
+    if !allowed.contains(&stated) {
         let place = policy.map_or(Place::Missing(workload.pod, "restartPolicy"), Place::Value);
         findings.error(place, || {
             Message::new("validate.pod.restart_policy")
@@ -90,9 +96,9 @@ fn check_image(container: Node<'_>, findings: &mut Findings) {
     let (name, tag) = split_tag(text);
     match tag {
         None if !name.is_empty() => findings
-            .warning(image, || Message::new("validate.image.floating.none").with("image", shortened(text))),
+            .policy(image, || Message::new("validate.image.floating.none").with("image", shortened(text))),
         Some("latest") => findings
-            .warning(image, || Message::new("validate.image.floating.latest").with("image", shortened(text))),
+            .policy(image, || Message::new("validate.image.floating.latest").with("image", shortened(text))),
         _ => {}
     }
 }
@@ -103,7 +109,7 @@ fn check_env(container: Node<'_>, findings: &mut Findings) {
         if let Some(name) = variable.get("name")
             && !names.insert(name.text())
         {
-            findings.warning(name, || {
+            findings.error(name, || {
                 Message::new("validate.pod.duplicate_env").with("value", shortened(name.text()))
             });
         }
@@ -176,7 +182,7 @@ fn check_probes(container: Node<'_>, long_running: bool, findings: &mut Findings
     {
         if long_running && container.kind() == Kind::Mapping && container.get(field).is_none() {
             let name = container.text_at("name").unwrap_or("");
-            findings.warning(Place::Missing(container, field), || {
+            findings.policy(Place::Missing(container, field), || {
                 Message::new(missing).with("container", shortened(name))
             });
         }
@@ -197,7 +203,7 @@ fn check_probes(container: Node<'_>, long_running: bool, findings: &mut Findings
         }
         if field != "readinessProbe"
             && let Some(threshold) = probe.get("successThreshold")
-            && threshold.as_integer().is_some_and(|value| value != 1)
+            && threshold.as_integer().is_some_and(|value| !matches!(value, 0 | 1))
         {
             findings.error(threshold, || Message::new("validate.probe.success_threshold"));
         }
@@ -213,14 +219,14 @@ fn check_liveness(probe: Node<'_>, findings: &mut Findings) {
     let patience = period.saturating_mul(failures);
     if period < LIVENESS_PERIOD_SECONDS {
         let place = probe.get("periodSeconds").unwrap_or(probe);
-        findings.warning(place, || {
+        findings.policy(place, || {
             Message::new("validate.probe.liveness_short.period")
                 .with("actual", period)
                 .with("recommended", LIVENESS_PERIOD_SECONDS)
         });
     } else if patience < LIVENESS_PATIENCE_SECONDS {
         let place = probe.get("failureThreshold").unwrap_or(probe);
-        findings.warning(place, || {
+        findings.policy(place, || {
             Message::new("validate.probe.liveness_short.patience")
                 .with("actual", patience)
                 .with("recommended", LIVENESS_PATIENCE_SECONDS)
@@ -228,8 +234,7 @@ fn check_liveness(probe: Node<'_>, findings: &mut Findings) {
     }
 }
 
-/// A named port must be one of the container's. A number must be where the container declares
-/// ports at all; where it declares none that is only a doubt.
+/// The port that is probed should be one that the container declares.
 fn check_probe_port(container: Node<'_>, port: Node<'_>, findings: &mut Findings) {
     let number = port.as_integer();
     let declared = |declared: Node<'_>| match number {
@@ -240,9 +245,5 @@ fn check_probe_port(container: Node<'_>, port: Node<'_>, findings: &mut Findings
         return;
     }
     let message = || Message::new("validate.probe.port").with("port", shortened(port.text()));
-    if number.is_none() || container.list_at("ports").next().is_some() {
-        findings.error(port, message);
-    } else {
-        findings.warning(port, message);
-    }
+    findings.policy(port, message);
 }

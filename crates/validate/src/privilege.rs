@@ -31,12 +31,12 @@ pub(super) fn check(objects: &Objects<'_>, workloads: &Workloads<'_>, findings: 
 fn check_host(workload: &Workload<'_>, findings: &mut Findings) {
     for field in ["hostNetwork", "hostPID", "hostIPC"] {
         if let Some(node) = workload.pod.get(field).filter(|node| node.is_true()) {
-            findings.error(node, || Message::new("validate.privilege.host").with("field", field));
+            findings.policy(node, || Message::new("validate.privilege.host").with("field", field));
         }
     }
     for volume in workload.pod.list_at("volumes") {
         if let Some(host_path) = volume.get("hostPath") {
-            findings.error(host_path, || Message::new("validate.privilege.host_path"));
+            findings.policy(host_path, || Message::new("validate.privilege.host_path"));
         }
     }
 }
@@ -44,17 +44,17 @@ fn check_host(workload: &Workload<'_>, findings: &mut Findings) {
 fn check_container(container: Node<'_>, findings: &mut Findings) {
     for port in container.list_at("ports") {
         if let Some(host) = port.get("hostPort").filter(|host| host.as_integer() != Some(0)) {
-            findings.error(host, || Message::new("validate.privilege.host_port"));
+            findings.policy(host, || Message::new("validate.privilege.host_port"));
         }
     }
     let Some(context) = container.get("securityContext") else { return };
     if let Some(node) = context.get("privileged").filter(|node| node.is_true()) {
-        findings.error(node, || Message::new("validate.privilege.privileged"));
+        findings.policy(node, || Message::new("validate.privilege.privileged"));
     }
     let Some(capabilities) = context.get("capabilities") else { return };
     for added in capabilities.list_at("add") {
         if added.text() != "NET_BIND_SERVICE" {
-            findings.warning(added, || {
+            findings.policy(added, || {
                 Message::new("validate.privilege.capability").with("capability", shortened(added.text()))
             });
         }
@@ -92,9 +92,9 @@ fn check_restricted(workload: &Workload<'_>, enforced: bool, findings: &mut Find
     }
     let lacking = lacking.join(", ");
     if enforced {
-        findings.error(workload.pod, || Message::new("validate.privilege.refused").with("lacking", lacking));
+        findings.policy(workload.pod, || Message::new("validate.privilege.refused").with("lacking", lacking));
     } else {
-        findings.warning(workload.pod, || {
+        findings.policy(workload.pod, || {
             Message::new("validate.privilege.not_restricted").with("lacking", lacking)
         });
     }

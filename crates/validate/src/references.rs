@@ -4,7 +4,7 @@
 //! to) must be in it. One that may be in the namespace already (configuration, secrets, accounts,
 //! claims) is a warning when it is not, unless the reference is optional.
 
-use super::findings::{Findings, Place};
+use super::findings::Findings;
 use super::format::shortened;
 use super::objects::{Object, Objects};
 use super::tree::Node;
@@ -54,7 +54,7 @@ pub(super) fn expect<'t>(
 ) {
     let text = name.text();
     if objects.find(kind, namespace, text).is_none() && reported.insert((kind, namespace, text)) {
-        findings.warning(name, || {
+        findings.policy(name, || {
             Message::new("validate.reference.outside").with("kind", kind).with("name", shortened(text))
         });
     }
@@ -107,7 +107,7 @@ fn check_pod<'t>(
         let items = source.holder.list_at("items").filter_map(|item| item.get("key"));
         for key in source.holder.get("key").into_iter().chain(items) {
             if !known.contains(key.text()) {
-                findings.error(key, || {
+                findings.policy(key, || {
                     Message::new("validate.reference.key")
                         .with("kind", source.kind)
                         .with("name", shortened(name.text()))
@@ -165,21 +165,13 @@ fn check_autoscaler(
     findings: &mut Findings,
 ) {
     let Some(spec) = object.spec() else { return };
-    let number = |field: &str| spec.get(field).and_then(Node::as_integer);
-    if let (Some(least), Some(most)) = (number("minReplicas"), number("maxReplicas"))
-        && least > most
-        && let Some(place) = spec.get("minReplicas")
-    {
-        findings
-            .error(place, || Message::new("validate.autoscaler.range").with("min", least).with("max", most));
-    }
     let Some(target) = spec.get("scaleTargetRef") else { return };
     let (Some(kind), Some(name)) = (target.text_at("kind"), target.get("name")) else { return };
     if !["Deployment", "StatefulSet", "ReplicaSet"].contains(&kind) {
         return; // Custom resources may be scaled too.
     }
     let Some(scaled) = objects.find(kind, object.namespace, name.text()) else {
-        findings.error(name, || {
+        findings.policy(name, || {
             Message::new("validate.reference.missing").with("kind", kind).with("name", shortened(name.text()))
         });
         return;
@@ -206,7 +198,7 @@ fn check_metrics(spec: Node<'_>, scaled: &Object<'_>, effort: &mut Effort, findi
                 .any(|part| resources.and_then(|r| r.at(&[part, name.text()])).is_some())
         };
         if by_share && !containers().all(asked) {
-            findings.warning(name, || {
+            findings.policy(name, || {
                 Message::new("validate.autoscaler.no_request")
                     .with("object", scaled.title())
                     .with("resource", shortened(name.text()))
@@ -222,13 +214,10 @@ fn check_budget(
     findings: &mut Findings,
 ) {
     let Some(spec) = object.spec() else { return };
-    if let (Some(_), Some(second)) = (spec.get("minAvailable"), spec.get("maxUnavailable")) {
-        findings.error(Place::Key(second), || Message::new("validate.budget.both"));
-    }
     let Some(node) = spec.get("selector") else { return };
     let found = workloads.search(object.namespace, &Selector::of(node), effort, |_| true);
     if found.is_some_and(|found| !found.any) {
-        findings.error(node, || Message::new("validate.selector.nothing").with("object", object.title()));
+        findings.policy(node, || Message::new("validate.selector.nothing").with("object", object.title()));
     }
 }
 
@@ -245,9 +234,8 @@ fn check_policy(
     }
     let found = workloads.search(object.namespace, &selector, effort, |_| true);
     if found.is_some_and(|found| !found.any) {
-        findings.warning(node, || {
-            Message::new("validate.selector.policy_nothing").with("object", object.title())
-        });
+        findings
+            .policy(node, || Message::new("validate.selector.policy_nothing").with("object", object.title()));
     }
 }
 

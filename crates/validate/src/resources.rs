@@ -123,8 +123,10 @@ pub(super) fn check<'t>(
     for workload in &workloads.all {
         let defaults = defaults.get(workload.namespace).copied().unwrap_or_default();
         for container in workload.init_containers.iter().chain(&workload.containers) {
-            check_container(*container, defaults, gpu_resource, findings);
+            check_container(workload.pod, *container, defaults, findings);
+            check_units(*container, findings);
         }
+        check_units(workload.pod, findings);
         let mut sum = sum_workload(workload, defaults, gpu_resource);
         let claims = objects.all[workload.object].spec().into_iter();
         let claims = claims.flat_map(|spec| spec.list_at("volumeClaimTemplates"));
@@ -145,16 +147,16 @@ fn storage_of(claim: Node<'_>) -> Option<Milli> {
     amount::parse(claim.at(&["spec", "resources", "requests", "storage"])?.text())
 }
 
-fn check_container(container: Node<'_>, defaults: Defaults<'_>, gpu_resource: &str, findings: &mut Findings) {
+fn check_container(pod: Node<'_>, container: Node<'_>, defaults: Defaults<'_>, findings: &mut Findings) {
     if container.kind() != Kind::Mapping {
         return;
     }
     let resources = container.get("resources");
-    let part = |name: &str| resources.and_then(|resources| resources.get(name));
-    let (requests, limits) = (part("requests"), part("limits"));
+    let limits = resources.and_then(|resources| resources.get("limits"));
     let limited = |name: &str| {
         limits.and_then(|limits| limits.get(name)).is_some()
             || defaults.limits.and_then(|limits| limits.get(name)).is_some()
+            || pod.at(&["resources", "limits", name]).is_some()
     };
     let missing: Vec<&str> = ["cpu", "memory"].into_iter().filter(|name| !limited(name)).collect();
     if !missing.is_empty() {
@@ -163,66 +165,33 @@ fn check_container(container: Node<'_>, defaults: Defaults<'_>, gpu_resource: &s
             (None, Some(resources)) => Place::Missing(resources, "limits"),
             (None, None) => Place::Missing(container, "resources"),
         };
-        findings.warning(place, || {
+        findings.policy(place, || {
             Message::new("validate.resources.no_limits")
                 .with("container", shortened(container.text_at("name").unwrap_or("")))
                 .with("missing", missing.join(", "))
         });
     }
-    for limit in limits.into_iter().flat_map(Node::children) {
-        check_amount(limit, gpu_resource, findings);
-    }
-    let limits_by_name: HashMap<&str, Node<'_>> =
-        limits.into_iter().flat_map(Node::children).map(|limit| (limit.key(), limit)).collect();
-    for request in requests.into_iter().flat_map(Node::children) {
-        check_amount(request, gpu_resource, findings);
-        let limit = limits_by_name.get(request.key()).copied();
-        let values = (amount::parse(request.text()), limit.map(|limit| amount::parse(limit.text())));
-        let message = |key: &'static str| {
-            Message::new(key)
-                .with("resource", shortened(request.key()))
-                .with("request", shortened(request.text()))
+}
+
+/// Units that can be read and that nobody means: bytes of CPU, thousandths of a byte.
+fn check_units(holder: Node<'_>, findings: &mut Findings) {
+    let resources = holder.get("resources").into_iter();
+    let amounts = resources.flat_map(|resources| ["requests", "limits"].map(|part| resources.get(part)));
+    for amount in amounts.flatten().flat_map(Node::children) {
+        let text = amount.text();
+        let key = match amount.key() {
+            "cpu" if text.ends_with(['i', 'k', 'M', 'G', 'T', 'P', 'E']) => "validate.resources.unit_cpu",
+            "memory" | "ephemeral-storage" if text.ends_with(['m', 'u', 'n']) => {
+                "validate.resources.unit_memory"
+            }
+            _ => continue,
         };
-        let with_limit = |message: Message| message.with("limit", limit.map_or("", Node::text));
-        match values {
-            (Some(_), None) if is_extended(request.key()) => {
-                findings.error(request, || message("validate.resources.extended_limit"));
-            }
-            (Some(asked), Some(Some(limit))) if is_device(request.key(), gpu_resource) && asked != limit => {
-                findings.error(request, || with_limit(message("validate.resources.gpu_mismatch")));
-            }
-            (Some(asked), Some(Some(limit))) if asked > limit => {
-                findings.error(request, || with_limit(message("validate.resources.request_over_limit")));
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Extended resources are whole devices, whose limit must equal the request.
-fn is_device(name: &str, gpu_resource: &str) -> bool {
-    name == gpu_resource || is_extended(name)
-}
-
-fn is_extended(name: &str) -> bool {
-    name.split_once('/').is_some_and(|(domain, _)| !domain.ends_with("kubernetes.io"))
-}
-
-fn check_amount(node: Node<'_>, gpu_resource: &str, findings: &mut Findings) {
-    let name = node.key();
-    let known = ["cpu", "memory", "ephemeral-storage"].contains(&name) || name.starts_with("hugepages-");
-    if !known && !name.contains('/') {
-        findings.error(Place::Key(node), || {
-            Message::new("validate.resources.unknown").with("resource", shortened(name))
+        findings.warning(amount, || {
+            Message::new(key)
+                .with("resource", amount.key())
+                .with("value", shortened(text))
+                .with("meant", text.trim_end_matches(|c: char| c.is_ascii_alphabetic()))
         });
-    }
-    let Some(amount) = amount::parse(node.text()) else { return };
-    let message =
-        |key| Message::new(key).with("resource", shortened(name)).with("value", shortened(node.text()));
-    if amount < 0 {
-        findings.error(node, || message("validate.resources.negative"));
-    } else if is_device(name, gpu_resource) && amount % 1000 != 0 {
-        findings.error(node, || message("validate.resources.fraction"));
     }
 }
 
@@ -249,16 +218,32 @@ fn sum_workload(workload: &Workload<'_>, defaults: Defaults<'_>, gpu_resource: &
         };
         (of(&request), of(&|name| limit(name).unwrap_or(0)))
     };
-    let mut requests = Amounts::default();
-    let mut limits = Amounts::default();
-    for (request, limit) in workload.containers.iter().map(amounts_of) {
-        requests = requests.plus(request);
-        limits = limits.plus(limit);
+    let main = workload.pod.list_at("containers").map(|container| amounts_of(&container));
+    let (mut requests, mut limits) = main
+        .fold((Amounts::default(), Amounts::default()), |(requests, limits), (request, limit)| {
+            (requests.plus(request), limits.plus(limit))
+        });
+    // A sidecar stays beside everything that starts after it.
+    let mut sidecars = (Amounts::default(), Amounts::default());
+    let mut starting = (Amounts::default(), Amounts::default());
+    for init in workload.pod.list_at("initContainers") {
+        let (request, limit) = amounts_of(&init);
+        let beside = (sidecars.0.plus(request), sidecars.1.plus(limit));
+        if init.text_at("restartPolicy") == Some("Always") {
+            sidecars = beside;
+        }
+        starting = (starting.0.each(beside.0, Milli::max), starting.1.each(beside.1, Milli::max));
     }
-    for (request, limit) in workload.init_containers.iter().map(amounts_of) {
-        requests = requests.each(request, Milli::max);
-        limits = limits.each(limit, Milli::max);
-    }
+    requests = requests.plus(sidecars.0).each(starting.0, Milli::max);
+    limits = limits.plus(sidecars.1).each(starting.1, Milli::max);
+    // What the pod as a whole may have stands above what its containers say.
+    let whole = |part: &str, name: &str| {
+        workload.pod.at(&["resources", part, name]).and_then(|node| amount::parse(node.text()))
+    };
+    requests.cpu = whole("requests", "cpu").or(whole("limits", "cpu")).unwrap_or(requests.cpu);
+    requests.memory = whole("requests", "memory").or(whole("limits", "memory")).unwrap_or(requests.memory);
+    limits.cpu = whole("limits", "cpu").unwrap_or(limits.cpu);
+    limits.memory = whole("limits", "memory").unwrap_or(limits.memory);
     let replicas = workload.replicas;
     Sums { requests: requests.times(replicas), limits: limits.times(replicas), pods: replicas }
 }

@@ -103,6 +103,14 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     any.then_some(value)
 }
 
+/// The value of a number with a point or an exponent, where it is whole.
+pub(super) fn whole(text: &str) -> Option<i64> {
+    let value: f64 = text.replace('_', "").parse().ok()?;
+    // From 1e21 on a number is written with an exponent on its way to the server.
+    #[allow(clippy::cast_possible_truncation, reason = "whole and within range")]
+    (value.fract() == 0.0 && value.abs() < 9e18).then_some(value as i64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

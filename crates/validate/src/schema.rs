@@ -1,23 +1,29 @@
-//! The schemas of Kubernetes' kinds in a compact form, made once from the published OpenAPI.
+//! The schemas of Kubernetes' kinds in a compact form, read once from the packed OpenAPI.
 //!
-//! `k8s-openapi` carries the published schemas; what they leave to prose (allowed words, ranges,
-//! the syntax of names) is in [`super::rules`]. Kinds outside Kubernetes are in
+//! `schemas/kubernetes.txt` is made by `schemas/generate.py` from what Kubernetes publishes, a line a
+//! field: releases in which it exists (a bit each), name, form, and the keys of a list that is keyed.
+//! A form is a letter for a scalar, `[` and `{` before the form of items and values, `@` before the
+//! name of a definition, `!` behind what must be there. What the schemas leave to prose (allowed words,
+//! ranges, the syntax of names) is in [`super::rules`]. Kinds outside Kubernetes are in
 //! [`super::monitoring`].
 
+use super::kinds::{KindInfo, Release};
 use super::rules::{self, Rule};
-use schemars::{JsonSchema, SchemaGenerator};
-use serde_json::Value;
 use std::collections::HashMap;
+
+static PACKED: &str = include_str!("../schemas/kubernetes.txt");
 
 /// Place of a shape in [`Shapes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ShapeId(u32);
 
 /// What a value must look like.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Shape {
     /// Whatever.
     Anything,
+    /// A mapping of whatever.
+    FreeObject,
     /// A mapping of known fields.
     Object(ObjectShape),
     /// A mapping of free keys to one shape.
@@ -30,6 +36,8 @@ pub(super) enum Shape {
     Bytes,
     /// A time as RFC 3339 text.
     Time,
+    /// A time as RFC 3339 text with six digits of the second.
+    MicroTime,
     /// A whole number of 32 bits.
     Integer32,
     /// A whole number of 64 bits.
@@ -45,39 +53,61 @@ pub(super) enum Shape {
 }
 
 /// A mapping of known fields.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ObjectShape {
     /// Short name for messages, such as `Container`.
-    pub name: String,
+    pub name: &'static str,
     /// Sorted by name.
     pub fields: Vec<Field>,
 }
 
 /// One field of an object.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Field {
     /// Name.
-    pub name: String,
+    pub name: &'static str,
     /// Shape of its value.
     pub shape: ShapeId,
     /// What the shape alone does not say.
     pub rule: Option<&'static Rule>,
     /// It must be there.
     pub required: bool,
+    /// What tells its items apart, where it is a list whose items stand once.
+    pub keys: Option<Keys>,
+}
+
+/// What tells the items of a list apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Keys {
+    /// Their value.
+    Value,
+    /// These fields.
+    Fields(Vec<&'static str>),
 }
 
 impl ObjectShape {
     /// The field of a name.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        let place = self.fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok()?;
+        let place = self.fields.binary_search_by(|field| field.name.cmp(name)).ok()?;
         Some(&self.fields[place])
     }
 }
 
-/// All shapes.
+/// All shapes of a release.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
     shapes: Vec<Shape>,
+    by_definition: HashMap<&'static str, ShapeId>,
+}
+
+/// What the packed schemas hold for a release.
+pub(super) struct Packed {
+    /// The shapes.
+    pub shapes: Shapes,
+    /// The kinds that are served.
+    pub kinds: Vec<KindInfo>,
+    /// Kinds of versions that are served only where they are switched on: API version, kind.
+    pub switched_off: Vec<(&'static str, &'static str)>,
 }
 
 impl Shapes {
@@ -93,102 +123,115 @@ impl Shapes {
     }
 
     /// Adds an object; the fields may come in any order.
-    pub fn add_object(&mut self, name: &str, mut fields: Vec<Field>) -> ShapeId {
-        fields.sort_by(|a, b| a.name.cmp(&b.name));
-        self.add(Shape::Object(ObjectShape { name: name.to_owned(), fields }))
-    }
-}
-
-/// Turns published schemas into shapes; each definition once.
-pub(super) struct Converter {
-    generator: SchemaGenerator,
-    by_definition: HashMap<String, ShapeId>,
-    /// The shapes made so far.
-    pub shapes: Shapes,
-}
-
-impl Converter {
-    /// An empty one.
-    pub fn new() -> Self {
-        Self {
-            generator: SchemaGenerator::default(),
-            by_definition: HashMap::new(),
-            shapes: Shapes::default(),
-        }
+    pub fn add_object(&mut self, name: &'static str, mut fields: Vec<Field>) -> ShapeId {
+        fields.sort_by(|a, b| a.name.cmp(b.name));
+        self.add(Shape::Object(ObjectShape { name, fields }))
     }
 
-    /// The shape of a Rust type of `k8s-openapi`.
-    pub fn shape_of<T: JsonSchema>(&mut self) -> ShapeId {
-        // The reference that comes back is not needed: registering the definition is.
-        let _ = self.generator.subschema_for::<T>();
-        self.definition(&T::schema_name())
-    }
-
-    fn definition(&mut self, name: &str) -> ShapeId {
+    /// The shape of a definition such as `meta.v1.ObjectMeta`; anything where there is none yet.
+    pub fn definition(&mut self, name: &'static str) -> ShapeId {
         if let Some(&id) = self.by_definition.get(name) {
             return id;
         }
-        // Reserved before its fields are looked at, since definitions may hold themselves.
-        let id = self.shapes.add(Shape::Anything);
-        self.by_definition.insert(name.to_owned(), id);
-        let schema = self.generator.definitions().get(name).cloned().unwrap_or(Value::Null);
-        let shape = match name {
-            "io.k8s.apimachinery.pkg.api.resource.Quantity" => Shape::Quantity,
-            "io.k8s.apimachinery.pkg.util.intstr.IntOrString" => Shape::IntegerOrText,
-            _ => self.shape_from(name, &schema),
-        };
-        self.shapes.shapes[id.0 as usize] = shape;
+        // Filled when its own lines are read; definitions may hold themselves.
+        let id = self.add(Shape::Anything);
+        self.by_definition.insert(name, id);
         id
     }
 
-    fn convert(&mut self, schema: &Value) -> ShapeId {
-        if let Some(name) = schema["$ref"].as_str().and_then(|path| path.rsplit('/').next()) {
-            return self.definition(name);
-        }
-        let shape = self.shape_from("", schema);
-        self.shapes.add(shape)
-    }
-
-    fn shape_from(&mut self, definition: &str, schema: &Value) -> Shape {
-        match (schema["type"].as_str(), schema["format"].as_str()) {
-            (Some("object"), _) if schema["properties"].is_object() => {
-                Shape::Object(self.object_from(definition, schema))
-            }
-            (Some("object"), _) if schema["additionalProperties"].is_object() => {
-                Shape::Map(self.convert(&schema["additionalProperties"]))
-            }
-            (Some("array"), _) => Shape::List(self.convert(&schema["items"])),
-            (Some("string"), Some("byte")) => Shape::Bytes,
-            (Some("string"), Some("date-time")) => Shape::Time,
-            (Some("string"), _) => Shape::Text,
-            (Some("integer"), Some("int64")) => Shape::Integer64,
-            (Some("integer"), _) => Shape::Integer32,
-            (Some("number"), _) => Shape::Number,
-            (Some("boolean"), _) => Shape::Boolean,
+    fn form(&mut self, form: &'static str) -> ShapeId {
+        let shape = match form.as_bytes().first() {
+            Some(b'[') => Shape::List(self.form(&form[1..])),
+            Some(b'{') => Shape::Map(self.form(&form[1..])),
+            Some(b'@') => return self.definition(&form[1..]),
+            Some(b's') => Shape::Text,
+            Some(b'b') => Shape::Bytes,
+            Some(b't') => Shape::Time,
+            Some(b'u') => Shape::MicroTime,
+            Some(b'i') => Shape::Integer32,
+            Some(b'l') => Shape::Integer64,
+            Some(b'n') => Shape::Number,
+            Some(b'f') => Shape::Boolean,
+            Some(b'x') => Shape::IntegerOrText,
+            Some(b'q') => Shape::Quantity,
+            Some(b'o') => Shape::FreeObject,
             _ => Shape::Anything,
+        };
+        self.add(shape)
+    }
+}
+
+/// Reads the schemas of a release.
+pub(super) fn read(release: Release) -> Packed {
+    let mut packed = Packed { shapes: Shapes::default(), kinds: Vec::new(), switched_off: Vec::new() };
+    let mut definition = "";
+    let mut fields = Vec::new();
+    for line in PACKED.lines() {
+        let mut words = line.split(' ');
+        let mut word = || words.next().unwrap_or("");
+        match word() {
+            "#" => {}
+            "K" => {
+                if is_in(word(), release) {
+                    let (api_version, kind, namespaced) = (word(), word(), word() == "N");
+                    let shape = Some(packed.shapes.definition(word()));
+                    packed.kinds.push(KindInfo { api_version, kind, namespaced, shape });
+                }
+            }
+            "O" => {
+                if is_in(word(), release) {
+                    packed.switched_off.push((word(), word()));
+                }
+            }
+            "D" => {
+                packed.close(definition, std::mem::take(&mut fields));
+                definition = word();
+            }
+            mask => {
+                if is_in(mask, release) {
+                    let name = word();
+                    let form = word();
+                    let keys = word().strip_prefix('=').map(keys_of);
+                    let shape = packed.shapes.form(form.trim_end_matches('!'));
+                    let required = rules::is_required(definition, name, form.ends_with('!'));
+                    fields.push(Field {
+                        name,
+                        shape,
+                        rule: rules::rule_for(definition, name),
+                        required,
+                        keys,
+                    });
+                }
+            }
         }
     }
+    packed.close(definition, fields);
+    packed
+}
 
-    fn object_from(&mut self, definition: &str, schema: &Value) -> ObjectShape {
-        let name = definition.rsplit('.').next().unwrap_or_default().to_owned();
-        let is_required = |field: &str| {
-            schema["required"]
-                .as_array()
-                .is_some_and(|required| required.iter().any(|name| name.as_str() == Some(field)))
-                || rules::is_required(definition, field)
+impl Packed {
+    fn close(&mut self, definition: &'static str, mut fields: Vec<Field>) {
+        if definition.is_empty() {
+            return;
+        }
+        let id = self.shapes.definition(definition);
+        let shape = match fields.as_slice() {
+            // Not a mapping of known fields: what it is stands under `*`.
+            [only] if only.name == "*" => self.shapes.get(only.shape).clone(),
+            _ => {
+                fields.sort_by(|a, b| a.name.cmp(b.name));
+                let name = definition.rsplit('.').next().unwrap_or_default();
+                Shape::Object(ObjectShape { name, fields })
+            }
         };
-        let mut fields: Vec<Field> = schema["properties"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(field, schema)| Field {
-                name: field.clone(),
-                shape: self.convert(schema),
-                rule: rules::rule_for(definition, field),
-                required: is_required(field),
-            })
-            .collect();
-        fields.sort_by(|a, b| a.name.cmp(&b.name));
-        ObjectShape { name, fields }
+        self.shapes.shapes[id.0 as usize] = shape;
     }
+}
+
+fn is_in(mask: &str, release: Release) -> bool {
+    mask.parse::<u8>().is_ok_and(|mask| mask & release.bit() != 0)
+}
+
+fn keys_of(names: &'static str) -> Keys {
+    if names.is_empty() { Keys::Value } else { Keys::Fields(names.split(',').collect()) }
 }

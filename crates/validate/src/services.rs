@@ -38,6 +38,15 @@ pub(super) fn check<'t>(
     }
 }
 
+/// Checks the ports of every Service, which is the API server's to say.
+pub(super) fn check_ports(objects: &Objects<'_>, findings: &mut Findings) {
+    for service in objects.of_kind("Service") {
+        if let Some(spec) = service.spec() {
+            check_service_ports(spec, findings);
+        }
+    }
+}
+
 impl<'t> Service<'t> {
     fn of(place: usize, object: &Object<'t>) -> Self {
         let ports = || object.spec().into_iter().flat_map(|spec| spec.list_at("ports"));
@@ -57,7 +66,6 @@ fn check_service(
     findings: &mut Findings,
 ) {
     let Some(spec) = service.spec() else { return };
-    check_service_ports(spec, findings);
     let Some(map) = spec.get("selector").filter(|map| map.kind() == Kind::Mapping) else { return };
     let selector = Selector::of_map(map);
     if selector.is_empty() || spec.text_at("type") == Some("ExternalName") {
@@ -66,7 +74,8 @@ fn check_service(
     match workloads.search(service.namespace, &selector, effort, |_| true) {
         Some(found) if found.any => {}
         Some(_) => {
-            findings.error(map, || Message::new("validate.selector.nothing").with("object", service.title()));
+            findings
+                .policy(map, || Message::new("validate.selector.nothing").with("object", service.title()));
             return;
         }
         None => return,
@@ -83,44 +92,7 @@ fn check_service(
                 .with("object", service.title())
                 .with("port", shortened(target.text()))
         };
-        // A number reaches a container that does not declare it; where others are declared it is
-        // most likely a slip, so only undeclared ports altogether are a doubt.
-        if target.as_integer().is_some() && !found.declares_ports {
-            findings.warning(target, message);
-        } else {
-            findings.error(target, message);
-        }
-    }
-}
-
-fn check_service_ports(spec: Node<'_>, findings: &mut Findings) {
-    let several = spec.list_at("ports").nth(1).is_some();
-    let mut names = HashSet::new();
-    let mut numbers = HashSet::new();
-    for port in spec.list_at("ports") {
-        match port.get("name") {
-            None if several => {
-                findings.error(Place::Missing(port, "name"), || Message::new("validate.service.unnamed_port"))
-            }
-            Some(name) if !names.insert(name.text()) => findings.error(name, || {
-                Message::new("validate.service.duplicate_port").with("port", shortened(name.text()))
-            }),
-            _ => {}
-        }
-        if let Some(number) = port.get("port")
-            && !numbers.insert((number.text(), port.text_at("protocol").unwrap_or("TCP")))
-        {
-            findings.error(number, || {
-                Message::new("validate.service.duplicate_port").with("port", shortened(number.text()))
-            });
-        }
-    }
-    let needs_none =
-        spec.text_at("clusterIP") == Some("None") || spec.text_at("type") == Some("ExternalName");
-    if numbers.is_empty() && !needs_none {
-        findings.error(Place::Missing(spec, "ports"), || {
-            Message::new("validate.schema.missing_field").with("field", "ports")
-        });
+        findings.policy(target, message);
     }
 }
 
@@ -141,7 +113,7 @@ fn check_ingress<'t>(
         let Some(service) = backend.get("service") else { continue };
         let Some(name) = service.get("name") else { continue };
         let Some(target) = services.get(&(ingress.namespace, name.text())) else {
-            findings.error(name, || {
+            findings.policy(name, || {
                 Message::new("validate.reference.missing")
                     .with("kind", "Service")
                     .with("name", shortened(name.text()))
@@ -156,7 +128,7 @@ fn check_ingress<'t>(
             (None, None) => continue,
         };
         if !known && let Some(place) = number.or(port_name) {
-            findings.error(place, || {
+            findings.policy(place, || {
                 Message::new("validate.reference.service_port")
                     .with("service", shortened(name.text()))
                     .with("port", shortened(place.text()))
@@ -193,7 +165,7 @@ fn check_monitor(
         }
     }
     if matched.is_empty() {
-        findings.warning(node, || Message::new("validate.selector.no_service"));
+        findings.policy(node, || Message::new("validate.selector.no_service"));
         return;
     }
     for endpoint in spec.list_at("endpoints") {
@@ -202,9 +174,40 @@ fn check_monitor(
             return;
         }
         if !matched.iter().any(|service| service.port_names.contains(port.text())) {
-            findings.error(port, || {
+            findings.policy(port, || {
                 Message::new("validate.reference.monitor_port").with("port", shortened(port.text()))
             });
         }
+    }
+}
+
+fn check_service_ports(spec: Node<'_>, findings: &mut Findings) {
+    let several = spec.list_at("ports").nth(1).is_some();
+    let mut names = HashSet::new();
+    let mut numbers = HashSet::new();
+    for port in spec.list_at("ports") {
+        match port.get("name") {
+            None if several => {
+                findings.error(Place::Missing(port, "name"), || Message::new("validate.service.unnamed_port"))
+            }
+            Some(name) if !names.insert(name.text()) => findings.error(name, || {
+                Message::new("validate.service.duplicate_port").with("port", shortened(name.text()))
+            }),
+            _ => {}
+        }
+        if let Some(number) = port.get("port")
+            && !numbers.insert((number.text(), port.text_at("protocol").unwrap_or("TCP")))
+        {
+            findings.error(number, || {
+                Message::new("validate.service.duplicate_port").with("port", shortened(number.text()))
+            });
+        }
+    }
+    let needs_none =
+        spec.text_at("clusterIP") == Some("None") || spec.text_at("type") == Some("ExternalName");
+    if numbers.is_empty() && !needs_none {
+        findings.error(Place::Missing(spec, "ports"), || {
+            Message::new("validate.schema.missing_field").with("field", "ports")
+        });
     }
 }

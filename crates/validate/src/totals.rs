@@ -39,7 +39,7 @@ pub(super) fn check_quotas(
                 _ => continue,
             };
             if amount::parse(hard.text()).is_some_and(|hard| needed > hard) {
-                findings.error(hard, || {
+                findings.policy(hard, || {
                     Message::new("validate.resources.quota")
                         .with("resource", shortened(hard.key()))
                         .with("quota", shortened(hard.text()))

@@ -3,10 +3,11 @@
 //! All nodes of a text lie in one vector, each subtree contiguous and in reading order, so that a
 //! path is found by climbing and an alias is expanded by copying a range.
 
-use super::Position;
 use super::build::{Bound, MAX_DOCUMENTS};
 use super::scalar;
+use super::{Position, Unreadable};
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
@@ -65,7 +66,7 @@ pub(super) struct Data<'a> {
 /// Something wrong with the text itself that leaves it readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextFault {
-    /// The key stands in its mapping already; kept is the first.
+    /// The key stands in its mapping again further down; kept is the last.
     DuplicateKey,
     /// The key is a list or a mapping.
     KeyNotText,
@@ -73,6 +74,12 @@ pub(super) enum TextFault {
     MergeNotMapping,
     /// A tag that Kubernetes does not know.
     UnknownTag,
+    /// A tab stands between the dash of an item and the item.
+    TabAfterDash,
+    /// An item of a list of objects is nothing.
+    NullItem,
+    /// The document can not be read: its place in [`Tree::unreadable`].
+    Unreadable(u32),
 }
 
 /// All nodes of a text.
@@ -86,6 +93,12 @@ pub(super) struct Tree<'a> {
     pub faults: Vec<(u32, TextFault)>,
     /// Faults that found no room in `faults`.
     pub faults_left_out: usize,
+    /// The text, for columns.
+    pub content: &'a str,
+    /// Documents that can not be read, each with a null in their place.
+    pub unreadable: Vec<Unreadable>,
+    /// Items of a list whose kind says what they are, with the root of that list.
+    pub implied: HashMap<u32, u32>,
 }
 
 impl<'a> Tree<'a> {
@@ -109,7 +122,18 @@ impl<'a> Tree<'a> {
             let is_list = node.get("kind").is_some_and(|kind| kind.text().ends_with("List"));
             match node.get("items").filter(|items| is_list && items.kind() == Kind::Sequence) {
                 Some(items) => {
+                    let is_typed = node.get("kind").is_some_and(|kind| kind.text() != "List");
+                    let nothing: Vec<u32> = items
+                        .children()
+                        .filter(|item| item.kind() == Kind::Null)
+                        .map(|item| item.id)
+                        .collect();
                     let items: Vec<u32> = items.children().map(|item| item.id).collect();
+                    if is_typed {
+                        self.implied.extend(items.iter().map(|&item| (item, id)));
+                    } else {
+                        self.faults.extend(nothing.into_iter().map(|item| (item, TextFault::NullItem)));
+                    }
                     waiting.extend(items.into_iter().rev());
                 }
                 None => opened.push(id),
@@ -164,9 +188,65 @@ impl<'t> Node<'t> {
         (self.kind() == Kind::Text).then(|| self.text())
     }
 
-    /// The value where it is a whole number.
+    /// The value where it is a whole number, `3.0` too: it is one by the time the server sees it.
     pub fn as_integer(self) -> Option<i64> {
-        if self.kind() == Kind::Integer { scalar::integer(self.text()) } else { None }
+        match self.kind() {
+            Kind::Integer => scalar::integer(self.text()),
+            Kind::Float => scalar::whole(self.text()),
+            _ => None,
+        }
+    }
+
+    /// The object that this document is an item of, where that says the item's kind.
+    pub fn typed_list(self) -> Option<Node<'t>> {
+        self.tree.implied.get(&self.id).map(|&id| Node { tree: self.tree, id })
+    }
+
+    /// The document that it is in.
+    pub fn document(self) -> Node<'t> {
+        let mut node = self;
+        while node.data().document == 0 && node.data().parent != NONE {
+            node = Node { tree: self.tree, id: node.data().parent };
+        }
+        node
+    }
+
+    /// The value above it; itself at the root of a document.
+    pub fn parent(self) -> Node<'t> {
+        match self.data().parent {
+            parent if parent == NONE || self.data().document != 0 => self,
+            parent => Node { tree: self.tree, id: parent },
+        }
+    }
+
+    /// The text under a key whatever its kind; empty where there is none.
+    pub fn str_at(self, key: &str) -> &'t str {
+        self.get(key).map_or("", Node::text)
+    }
+
+    /// True where a key has a value.
+    pub fn has(self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The whole number under a key.
+    pub fn int_at(self, key: &str) -> Option<i64> {
+        self.get(key)?.as_integer()
+    }
+
+    /// True where the value under a key is `true`.
+    pub fn flag_at(self, key: &str) -> bool {
+        self.get(key).is_some_and(Node::is_true)
+    }
+
+    /// True for a list or mapping without children, and for an empty text.
+    pub fn is_empty(self) -> bool {
+        self.data().first == NONE && self.text().is_empty()
+    }
+
+    /// True where the list or mapping under a key has something in it.
+    pub fn filled(self, key: &str) -> bool {
+        self.get(key).is_some_and(|node| node.data().first != NONE)
     }
 
     /// True for `true` in any spelling that `kubectl` takes.
@@ -226,16 +306,35 @@ impl<'t> Node<'t> {
             Kind::Null | Kind::Sequence | Kind::Mapping if data.key_line != 0 => data.key_line,
             _ => data.line,
         };
-        self.position_at(own_line)
+        let column = match data.kind {
+            Kind::Null | Kind::Sequence | Kind::Mapping if data.key_line != 0 => self.column_of(&data.key),
+            _ => self.column_of(&data.text),
+        };
+        self.position_at(own_line, column)
+    }
+
+    /// Column from 1 of a piece of the text, where it is one; else 0.
+    fn column_of(self, piece: &str) -> usize {
+        let content = self.tree.content;
+        let Some(offset) = (piece.as_ptr() as usize).checked_sub(content.as_ptr() as usize) else { return 0 };
+        if offset + piece.len() > content.len() || piece.is_empty() || !content.is_char_boundary(offset) {
+            return 0;
+        }
+        let before = &content[..offset];
+        let line = before.rfind('\n').map_or(before, |at| &before[at + 1..]);
+        // A quoted text begins with its quote.
+        line.trim_end_matches(['"', '\'']).chars().count() + 1
     }
 
     /// Where its key is.
     pub fn key_position(self) -> Position {
         let data = self.data();
-        self.position_at(if data.key_line == 0 { data.line } else { data.key_line })
+        let (line, piece) =
+            if data.key_line == 0 { (data.line, &data.text) } else { (data.key_line, &data.key) };
+        self.position_at(line, self.column_of(piece))
     }
 
-    fn position_at(self, line: u32) -> Position {
+    fn position_at(self, line: u32, column: usize) -> Position {
         let mut steps = Vec::new();
         let mut node = self;
         while node.data().document == 0 && node.data().parent != NONE {
@@ -247,7 +346,7 @@ impl<'t> Node<'t> {
             let parent = step.tree.nodes[step.data().parent as usize].kind;
             push_step(&mut path, step.data(), parent);
         }
-        Position { document: node.data().document as usize, path, line: line as usize }
+        Position { document: node.data().document as usize, path, line: line as usize, column }
     }
 }
 

@@ -15,11 +15,13 @@ pub fn manifest_objects(content: &str) -> Result<Vec<(Position, Value)>, Unreada
     Ok(objects.map(|root| (root.position(), value(root))).collect())
 }
 
-fn value(node: Node<'_>) -> Value {
+/// A node as JSON.
+pub(super) fn value(node: Node<'_>) -> Value {
     match node.kind() {
         Kind::Null => Value::Null,
         Kind::Boolean => Value::Bool(node.is_true()),
         Kind::Integer => node.as_integer().map_or(Value::Null, Value::from),
+        Kind::Float if node.as_integer().is_some() => node.as_integer().map_or(Value::Null, Value::from),
         Kind::Float => {
             let number = node.text().parse().ok().and_then(Number::from_f64);
             number.map_or(Value::Null, Value::Number)

@@ -3,9 +3,10 @@
 use super::amount;
 use super::findings::{Findings, Place};
 use super::format::{self, nearest, shortened};
+use super::kinds::{Release, registry};
 use super::rules::Rule;
 use super::scalar::is_old_boolean;
-use super::schema::{Field, ObjectShape, Shape, ShapeId, Shapes};
+use super::schema::{Field, Keys, ObjectShape, Shape, ShapeId, Shapes};
 use super::tree::{Kind, Node};
 use ecp_core::ids::is_dns_1123_label;
 use ecp_core::text::Message;
@@ -22,14 +23,20 @@ const QUANTITY: &str = "validate.schema.wrong_type.quantity";
 const LIST: &str = "validate.schema.wrong_type.list";
 const MAPPING: &str = "validate.schema.wrong_type.mapping";
 
-/// Checks a value against a shape and everything below it.
-pub(super) fn check(findings: &mut Findings, shapes: &Shapes, node: Node<'_>, shape: ShapeId) {
-    Walk { findings, shapes }.value(node, shape, None);
+/// Checks a value against a shape and everything below it. Of a `status` only the types count: the
+/// server reads it and throws it away.
+pub(super) fn check(findings: &mut Findings, release: Release, node: Node<'_>, shape: ShapeId) {
+    let shapes = &registry(release).shapes;
+    let mut walk = Walk { findings, shapes, release, types_alone: false };
+    let Shape::Object(object) = shapes.get(shape) else { return };
+    walk.object(node, object);
 }
 
 struct Walk<'w> {
     findings: &'w mut Findings,
     shapes: &'w Shapes,
+    release: Release,
+    types_alone: bool,
 }
 
 impl Walk<'_> {
@@ -40,6 +47,7 @@ impl Walk<'_> {
             Shape::Object(object) => self.object(node, object),
             Shape::Map(values) => self.map(node, *values, rule),
             Shape::List(items) => self.list(node, *items, rule),
+            Shape::FreeObject if node.kind() != Kind::Mapping => self.wrong_type(node, MAPPING),
             _ => self.scalar(node, shape, rule),
         }
     }
@@ -52,11 +60,70 @@ impl Walk<'_> {
             match object.field(child.key()) {
                 None => self.unknown_field(child, object),
                 Some(_) if child.kind() == Kind::Null => {}
-                Some(field) => self.value(child, field.shape, field.rule),
+                Some(field) => {
+                    let outer = self.types_alone;
+                    self.types_alone |= field.name == "status" && node.parent() == node;
+                    self.value(child, field.shape, field.rule.filter(|_| !self.types_alone));
+                    let has_own = matches!(
+                        (object.name, field.name),
+                        ("PodSpec", "containers" | "initContainers" | "volumes")
+                            | ("Container", "env" | "ports" | "volumeMounts")
+                            | ("ServiceSpec", "ports")
+                    );
+                    if let Some(keys) = field.keys.as_ref().filter(|_| !has_own) {
+                        self.unique_items(child, keys);
+                    }
+                    self.types_alone = outer;
+                }
             }
         }
-        for field in object.fields.iter().filter(|field| field.required && node.get(&field.name).is_none()) {
-            missing_field(self.findings, node, &field.name);
+        if self.types_alone {
+            return;
+        }
+        for field in object.fields.iter().filter(|field| field.required) {
+            match node.get(field.name) {
+                None => missing_field(self.findings, node, field.name),
+                Some(value) if value.kind() == Kind::Text && value.text().is_empty() => {
+                    self.findings.error(value, || {
+                        Message::new("validate.schema.missing_field.empty").with("field", field.name)
+                    });
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Items whose keys are equal: a server-side apply can not tell them apart.
+    fn unique_items(&mut self, list: Node<'_>, keys: &Keys) {
+        let identity = |item: Node<'_>| -> String {
+            match keys {
+                Keys::Value => item.text().to_owned(),
+                Keys::Fields(fields) => fields
+                    .iter()
+                    .map(|field| match (*field, item.str_at(field)) {
+                        ("protocol", "") => "TCP",
+                        (_, text) => text,
+                    })
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            }
+        };
+        let mut items = list.children();
+        let (Some(first), Some(second)) = (items.next(), items.next()) else { return };
+        let mut seen = std::collections::HashSet::new();
+        for item in [first, second].into_iter().chain(items) {
+            let identity = identity(item);
+            if !seen.insert(identity.clone()) {
+                let place = match keys {
+                    Keys::Fields(fields) => item.get(fields[0]).unwrap_or(item),
+                    Keys::Value => item,
+                };
+                self.findings.error(place, || {
+                    Message::new("validate.schema.duplicate_item")
+                        .with("value", shortened(&identity))
+                        .with("list", list.key())
+                });
+            }
         }
     }
 
@@ -67,9 +134,6 @@ impl Walk<'_> {
         for child in node.children() {
             match rule {
                 Some(Rule::Labels) => self.label(child),
-                Some(Rule::QualifiedKeys) if !format::is_qualified_name(child.key()) => {
-                    self.bad_text(Place::Key(child), "validate.schema.key", child.key());
-                }
                 Some(Rule::ConfigKeys) if !format::is_config_key(child.key()) => {
                     self.bad_text(Place::Key(child), "validate.schema.config_key", child.key());
                 }
@@ -99,14 +163,23 @@ impl Walk<'_> {
                 .error(node, || Message::new("validate.schema.empty_list").with("field", node.key()));
         }
         for item in node.children() {
-            self.value(item, items, rule);
+            match (item.kind(), self.shapes.get(items)) {
+                // Nothing is the empty text, zero, or an object without fields.
+                (Kind::Null, Shape::Object(object)) => {
+                    for field in object.fields.iter().filter(|field| field.required && !self.types_alone) {
+                        missing_field(self.findings, item, field.name);
+                    }
+                }
+                (Kind::Null, _) => {}
+                _ => self.value(item, items, rule),
+            }
         }
     }
 
     fn scalar(&mut self, node: Node<'_>, shape: &Shape, rule: Option<&Rule>) {
         let kind = node.kind();
         let expected = match (shape, kind) {
-            (Shape::Anything, _) => return,
+            (Shape::Anything | Shape::FreeObject, _) => return,
             (Shape::Text, Kind::Text) => return self.rule(node, rule),
             (Shape::Bytes, Kind::Text) => {
                 if !format::is_base64(node.text()) {
@@ -114,13 +187,19 @@ impl Walk<'_> {
                 }
                 return;
             }
-            (Shape::Time, Kind::Text) => {
-                if node.text().parse::<jiff::Timestamp>().is_err() {
+            (Shape::Time | Shape::MicroTime, Kind::Text) => {
+                if !node.text().is_empty() && !format::is_time(node.text(), matches!(shape, Shape::MicroTime))
+                {
                     self.bad_text(node.into(), "validate.schema.time", node.text());
                 }
                 return;
             }
             (Shape::Integer32 | Shape::Integer64, Kind::Integer) => return self.integer(node, shape, rule),
+            (Shape::Integer32 | Shape::Integer64 | Shape::IntegerOrText, Kind::Float)
+                if node.as_integer().is_some() =>
+            {
+                return self.integer(node, shape, rule);
+            }
             (Shape::Number, Kind::Integer | Kind::Float) => return,
             (Shape::Boolean, Kind::Boolean) => {
                 if is_old_boolean(node.text()) {
@@ -132,9 +211,16 @@ impl Walk<'_> {
                 }
                 return;
             }
-            (Shape::IntegerOrText, Kind::Integer | Kind::Text) => return self.rule(node, rule),
-            (Shape::Quantity, Kind::Integer | Kind::Float | Kind::Text) => return self.quantity(node),
-            (Shape::Text | Shape::Bytes | Shape::Time, _) => TEXT,
+            (Shape::IntegerOrText, Kind::Integer) => return self.integer(node, shape, rule),
+            (Shape::IntegerOrText, Kind::Text) => return self.rule(node, rule),
+            (Shape::Quantity, Kind::Integer | Kind::Float | Kind::Text) => return self.quantity(node, rule),
+            (Shape::Text, Kind::Integer | Kind::Float | Kind::Boolean)
+                if matches!(rule, Some(Rule::OneOf(_))) =>
+            {
+                // Quotes would not make it one of the words.
+                return self.rule(node, rule);
+            }
+            (Shape::Text | Shape::Bytes | Shape::Time | Shape::MicroTime, _) => TEXT,
             (Shape::Integer32 | Shape::Integer64, _) => INTEGER,
             (Shape::Number, _) => NUMBER,
             (Shape::Boolean, _) => BOOLEAN,
@@ -148,26 +234,31 @@ impl Walk<'_> {
     fn integer(&mut self, node: Node<'_>, shape: &Shape, rule: Option<&Rule>) {
         let bounds = (i64::from(i32::MIN), i64::from(i32::MAX));
         match node.as_integer() {
-            Some(value) if matches!(shape, Shape::Integer32) && !(bounds.0..=bounds.1).contains(&value) => {
+            Some(value) if !matches!(shape, Shape::Integer64) && !(bounds.0..=bounds.1).contains(&value) => {
                 self.out_of_range(node, bounds);
             }
             _ => self.rule(node, rule),
         }
     }
 
-    fn quantity(&mut self, node: Node<'_>) {
+    fn quantity(&mut self, node: Node<'_>, rule: Option<&Rule>) {
         // The API server takes a number as its text, and the text must be a quantity.
-        if amount::parse(node.text()).is_none() {
-            self.bad_text(node.into(), "validate.schema.quantity", node.text());
+        match amount::parse(node.text().trim_matches(' ')) {
+            None => self.bad_text(node.into(), "validate.schema.quantity", node.text()),
+            Some(amount) if amount < 0 && matches!(rule, Some(Rule::NotNegative)) => {
+                self.out_of_range(node, (0, i64::MAX));
+            }
+            Some(_) => {}
         }
     }
 
     fn rule(&mut self, node: Node<'_>, rule: Option<&Rule>) {
         let Some(rule) = rule else { return };
         let text = node.text();
+        let unless_empty = |holds: fn(&str) -> bool| text.is_empty() || holds(text);
         let (holds, key) = match rule {
             Rule::OneOf(words) => {
-                if !words.contains(&text) {
+                if node.kind() != Kind::Text || !words.contains(&text) {
                     self.not_allowed(node, words);
                 }
                 return;
@@ -178,24 +269,65 @@ impl Walk<'_> {
                 }
                 return;
             }
-            Rule::Port => match node.as_integer() {
+            Rule::Mode => {
+                if node.as_integer().is_some_and(|value| !(0..=0o777).contains(&value)) {
+                    self.findings.error(node, || {
+                        let octal =
+                            text.bytes().all(|byte| (b'0'..=b'7').contains(&byte)) && !text.starts_with('0');
+                        let key = if octal { "validate.schema.mode.octal" } else { "validate.schema.mode" };
+                        Message::new(key).with("value", shortened(text))
+                    });
+                }
+                return;
+            }
+            Rule::Port | Rule::PortOrNone => match node.as_integer() {
                 Some(port) => {
-                    if !(1..=65_535).contains(&port) {
+                    let low = i64::from(matches!(rule, Rule::Port));
+                    if !(low..=65_535).contains(&port) {
                         self.out_of_range(node, (1, 65_535));
                     }
                     return;
                 }
+                None if text.is_empty() && matches!(rule, Rule::PortOrNone) => return,
                 None => (format::is_port_name(text), "validate.schema.port_name"),
             },
-            Rule::PortName => (format::is_port_name(text), "validate.schema.port_name"),
-            Rule::Label => (is_dns_1123_label(text), "validate.schema.label"),
-            Rule::Subdomain => (format::is_dns_subdomain(text), "validate.schema.subdomain"),
-            Rule::Image => (format::is_image(text), "validate.schema.image"),
-            Rule::EnvName => (format::is_env_name(text), "validate.schema.env_name"),
-            Rule::AbsolutePath => (text.starts_with('/'), "validate.schema.absolute_path"),
-            Rule::Schedule => (format::is_schedule(text), "validate.schema.schedule"),
+            Rule::PortName => (unless_empty(format::is_port_name), "validate.schema.port_name"),
+            Rule::Label => (unless_empty(is_dns_1123_label), "validate.schema.label"),
+            Rule::ServiceName => {
+                let holds = if self.release >= Release::V1_36 {
+                    is_dns_1123_label
+                } else {
+                    format::is_dns_1035_label
+                };
+                (unless_empty(holds), "validate.schema.service_name")
+            }
+            Rule::Subdomain => (unless_empty(format::is_dns_subdomain), "validate.schema.subdomain"),
+            Rule::RequiredSubdomain => (format::is_dns_subdomain(text), "validate.schema.subdomain"),
+            Rule::QualifiedName => (unless_empty(format::is_qualified_name), "validate.schema.key"),
+            Rule::LabelValue => (format::is_label_value(text), "validate.schema.label_value"),
+            Rule::ConfigKey => (unless_empty(format::is_config_key), "validate.schema.config_key"),
+            Rule::Trimmed => (text.trim() == text, "validate.schema.spaces"),
+            Rule::NotEmptyText => (!text.is_empty(), "validate.schema.empty_text"),
+            Rule::EnvName => (unless_empty(format::is_env_name), "validate.schema.env_name"),
+            Rule::HeaderName => (format::is_header_name(text), "validate.schema.header"),
+            Rule::AbsolutePath => {
+                (unless_empty(|path| path.starts_with('/')), "validate.schema.absolute_path")
+            }
+            Rule::RelativePath => (unless_empty(format::is_descending_path), "validate.schema.relative_path"),
+            Rule::NoBacksteps => (!text.split('/').any(|part| part == ".."), "validate.schema.backsteps"),
+            Rule::PathSegment => (unless_empty(format::is_path_segment), "validate.schema.path_segment"),
+            Rule::Controller => (unless_empty(format::is_domain_path), "validate.schema.controller"),
+            Rule::Schedule => {
+                if !text.is_empty()
+                    && let Err(key) = format::check_schedule(text)
+                {
+                    self.bad_text(node.into(), key, text);
+                }
+                return;
+            }
+            Rule::TimeZone => (format::is_time_zone(text), "validate.schema.time_zone"),
             Rule::Duration => (format::is_duration(text), "validate.schema.duration"),
-            Rule::Labels | Rule::QualifiedKeys | Rule::ConfigKeys | Rule::NotEmpty => return,
+            Rule::Labels | Rule::ConfigKeys | Rule::NotEmpty | Rule::NotNegative => return,
         };
         if !holds {
             self.bad_text(node.into(), key, text);
@@ -229,19 +361,18 @@ impl Walk<'_> {
 
     fn unknown_field(&mut self, child: Node<'_>, object: &ObjectShape) {
         self.findings.error(Place::Key(child), || {
-            let name = |field: &Field| field.name.clone();
-            let message = match nearest(child.key(), object.fields.iter().map(|field| field.name.as_str())) {
+            let name = |field: &Field| field.name;
+            let message = match nearest(child.key(), object.fields.iter().map(|field| field.name)) {
                 Some(near) => Message::new("validate.schema.unknown_field.near").with("nearest", near),
                 None => {
-                    let mut names: Vec<String> =
-                        object.fields.iter().take(MAX_NAMES_SHOWN).map(name).collect();
+                    let mut names: Vec<&str> = object.fields.iter().take(MAX_NAMES_SHOWN).map(name).collect();
                     if object.fields.len() > MAX_NAMES_SHOWN {
-                        names.push("…".to_owned());
+                        names.push("…");
                     }
                     Message::new("validate.schema.unknown_field").with("allowed", names.join(", "))
                 }
             };
-            message.with("field", shortened(child.key())).with("object", &object.name)
+            message.with("field", shortened(child.key())).with("object", object.name)
         });
     }
 

@@ -14,6 +14,8 @@ pub(super) struct Workload<'t> {
     pub object: usize,
     /// Namespace of the object.
     pub namespace: &'t str,
+    /// What its pods are made from; the object itself where that is a pod.
+    pub template: Node<'t>,
     /// The pods' `spec`.
     pub pod: Node<'t>,
     /// Labels of the pods.
@@ -36,16 +38,20 @@ impl<'t> Workload<'t> {
     fn of(place: usize, object: &Object<'t>) -> Option<Self> {
         let kind = object.info?.kind;
         let template = match kind {
-            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "Job" => {
+            "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" => {
                 object.root.at(&["spec", "template"])?
             }
             "CronJob" => object.root.at(&["spec", "jobTemplate", "spec", "template"])?,
             "Pod" => object.root,
+            "PodTemplate" => object.root.get("template")?,
             _ => return None,
         };
         let pod = template.get("spec").filter(|pod| pod.kind() == Kind::Mapping)?;
         let replicas = match kind {
-            "Deployment" | "StatefulSet" | "ReplicaSet" => whole(object.spec(), "replicas"),
+            "PodTemplate" => 0,
+            "Deployment" | "StatefulSet" | "ReplicaSet" | "ReplicationController" => {
+                whole(object.spec(), "replicas")
+            }
             "Job" => whole(object.spec(), "parallelism"),
             "CronJob" => whole(object.root.at(&["spec", "jobTemplate", "spec"]), "parallelism"),
             // A DaemonSet runs on every node, and how many there are is not the manifest's to say.
@@ -56,10 +62,11 @@ impl<'t> Workload<'t> {
         let mut workload = Self {
             object: place,
             namespace: object.namespace,
+            template,
             pod,
             labels: labels(template.at(&["metadata", "labels"])),
             replicas,
-            long_running: !matches!(kind, "Job" | "CronJob" | "Pod"),
+            long_running: !matches!(kind, "Job" | "CronJob" | "Pod" | "PodTemplate"),
             containers: pod.list_at("containers").chain(sidecars).collect(),
             init_containers,
             ports: HashSet::new(),

@@ -27,10 +27,10 @@ pub(super) fn read(content: &str, readers: Readers) -> Result<Tree<'_>, Unreadab
     if content.len() > MAX_MANIFEST_BYTES {
         let limit = MAX_MANIFEST_BYTES / (1024 * 1024);
         let message = Message::new("validate.unreadable.too_large").with("limit_mib", limit);
-        return Err(Unreadable { line: None, column: None, message });
+        return Err(Unreadable { line: None, column: None, message, has_verdict: false });
     }
-    let mut builder = Builder::default();
     let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+    let mut builder = Builder::new(content);
     match split(content).filter(|_| readers == Readers::Both) {
         Some(chunks) => {
             for chunk in chunks {
@@ -40,10 +40,17 @@ pub(super) fn read(content: &str, readers: Readers) -> Result<Tree<'_>, Unreadab
         None => read_fully(&mut builder, content, 0)?,
     }
     let mut tree = builder.finish();
+    if let Some(first) = tree.unreadable.first()
+        && !first.has_verdict
+        && tree.roots().all(|root| root.kind() == super::tree::Kind::Null)
+    {
+        return Err(tree.unreadable.swap_remove(0));
+    }
     tree.open_lists().map_err(|bound| Unreadable {
         line: None,
         column: None,
         message: bound_message(bound),
+        has_verdict: false,
     })?;
     Ok(tree)
 }
@@ -54,6 +61,8 @@ struct Chunk<'a> {
     lines_before: usize,
     /// It follows a `---`, so it is a document even where it is empty.
     is_marked: bool,
+    /// It is a `---` line with a text behind it, which `kubectl` refuses.
+    is_stray: bool,
 }
 
 /// The documents of a text by their `---` lines, which can stand nowhere else in YAML. Absent where
@@ -65,20 +74,59 @@ fn split(content: &str) -> Option<Vec<Chunk<'_>>> {
     for (number, line) in content.split('\n').enumerate() {
         match line.as_bytes() {
             [b'-', b'-', b'-', rest @ ..] if matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r')) => {
-                if !rest.iter().all(|byte| *byte == b' ') {
-                    return None;
-                }
-                chunks.push(Chunk { text: &content[begin..position], lines_before, is_marked });
+                let rest = rest.trim_ascii();
+                let stray = !rest.is_empty() && rest[0] != b'#';
+                push_chunk(&mut chunks, &content[begin..position], lines_before, is_marked);
                 begin = (position + line.len() + 1).min(content.len());
-                (lines_before, is_marked) = (number + 1, true);
+                (lines_before, is_marked) = (number + 1, !stray);
+                if stray {
+                    chunks.push(Chunk { text: line, lines_before: number, is_marked: true, is_stray: true });
+                }
             }
             [b'%', ..] | [b'.', b'.', b'.', ..] => return None,
             _ => {}
         }
         position += line.len() + 1;
     }
-    chunks.push(Chunk { text: &content[begin..], lines_before, is_marked });
+    push_chunk(&mut chunks, &content[begin..], lines_before, is_marked);
     Some(chunks)
+}
+
+/// Adds a document, or the documents of a stream of JSON.
+fn push_chunk<'a>(chunks: &mut Vec<Chunk<'a>>, text: &'a str, lines_before: usize, is_marked: bool) {
+    let (mut rest, mut lines_before) = (text, lines_before);
+    while let Some(end) = json_end(rest).filter(|&end| rest[end..].trim_ascii_start().starts_with('{')) {
+        let (document, after) = rest.split_at(end);
+        chunks.push(Chunk { text: document, lines_before, is_marked: true, is_stray: false });
+        lines_before += document.matches('\n').count();
+        rest = after;
+    }
+    chunks.push(Chunk { text: rest, lines_before, is_marked, is_stray: false });
+}
+
+/// Where the JSON object that a text begins with ends.
+fn json_end(text: &str) -> Option<usize> {
+    if !text.trim_ascii_start().starts_with('{') {
+        return None;
+    }
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Unreadable> {
@@ -86,7 +134,14 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Un
         line: Some(chunk.lines_before.max(1)),
         column: Some(1),
         message: bound_message(bound),
+        has_verdict: false,
     };
+    if chunk.is_stray {
+        let message = Message::new("validate.unreadable.after_separator");
+        let line = chunk.lines_before + 1;
+        let unreadable = Unreadable { line: Some(line), column: Some(4), message, has_verdict: true };
+        return builder.unreadable(unreadable, line).map_err(at_bound);
+    }
     let blank = |line: &str| {
         let line = line.trim_start_matches(' ');
         line.is_empty() || line.starts_with('#')
@@ -105,7 +160,44 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Un
         return Ok(());
     }
     builder.go_back(&mark);
-    read_fully(builder, chunk.text, chunk.lines_before)
+    match read_fully(builder, chunk.text, chunk.lines_before) {
+        Ok(()) if builder.has_strange_key(&mark) && template_line(chunk).is_some() => {
+            builder.go_back(&mark);
+            let line = template_line(chunk).unwrap_or(1);
+            builder.unreadable(template(line), line).map_err(at_bound)
+        }
+        Ok(()) => {
+            for (number, line) in chunk.text.split('\n').enumerate() {
+                if line.trim_start_matches([' ', '-']).starts_with('\t') && line.contains("-\t") {
+                    builder.tab_after_dash(&mark, chunk.lines_before + number + 1);
+                }
+            }
+            Ok(())
+        }
+        // A bound is met by the whole text.
+        Err(unreadable) if unreadable.message.key != "validate.unreadable.syntax" => Err(unreadable),
+        Err(unreadable) => {
+            builder.go_back(&mark);
+            let line = unreadable.line.unwrap_or(chunk.lines_before + 1);
+            let unreadable = match template_line(chunk) {
+                Some(line) => Unreadable { has_verdict: true, ..template(line) },
+                None => unreadable,
+            };
+            builder.unreadable(unreadable, line).map_err(at_bound)
+        }
+    }
+}
+
+/// The line of the first mark of a template that stands outside comments.
+fn template_line(chunk: &Chunk<'_>) -> Option<usize> {
+    let mut lines = chunk.text.split('\n');
+    let place = lines.position(|line| line.contains("{{") && !line.trim_ascii_start().starts_with('#'))?;
+    Some(chunk.lines_before + place + 1)
+}
+
+fn template(line: usize) -> Unreadable {
+    let message = Message::new("validate.unreadable.template");
+    Unreadable { line: Some(line), column: None, message, has_verdict: true }
 }
 
 /// Reads a text with the full parser.
@@ -124,6 +216,7 @@ fn read_fully<'a>(
         line: Some(marker.line().max(1) + lines_before),
         column: Some(marker.col() + 1),
         message,
+        has_verdict: false,
     };
     for next in Parser::new_from_str_with_options(content, options) {
         let (event, span) = next.map_err(|fault| {

@@ -45,8 +45,7 @@ fn first_pair(words: &str) -> Option<(usize, (&'static str, &'static str, &'stat
 fn ending(text: &str) -> Ending {
     let mut rest = text.trim_end();
     loop {
-        let shorter =
-            rest.trim_end_matches(|sign: char| matches!(sign, '\'' | '"' | '`' | '’' | '”' | '…' | ']'));
+        let shorter = rest.trim_end_matches(['\'', '"', '`', '’', '”', '…', ']']);
         let open = shorter.strip_suffix(')').and_then(|inside| inside.rfind('(')).filter(|open| *open > 0);
         let shorter = open.map_or(shorter, |open| &shorter[..open]);
         if shorter.len() == rest.len() {

@@ -10,6 +10,7 @@ use super::table::{Cell, Table, status_style};
 use clap::Args;
 use ecp_api::offline;
 use ecp_core::ids::TenantId;
+use ecp_validate::Options;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -55,7 +56,7 @@ impl Validate {
             Some((text, Err(fault))) => return Err(Failure::Input(format!("--tenant {text:?}: {fault}"))),
         };
         let language = client.options.language();
-        offline::validate(&catalog(None)?, tenant.as_ref(), content, language)
+        offline::validate(&catalog(None)?, content, &Options::for_tenant(tenant.as_ref()), language)
             .map_err(|error| Failure::offline(&error, language))
     }
 }

@@ -74,6 +74,6 @@ fn an_invalid_manifest_is_shown_with_line_and_path_and_exit_code_3() {
     assert_eq!(ran.code, 3);
     assert!(ran.out.contains("invalid") && ran.out.contains("spec.replica"), "{}", ran.out);
     let latest = finish(&mut offline(&["manifest", "-f", "-"]), TENANT).done();
-    let strict = finish(&mut offline(&["validate", "-f", "-", "--strict"]), &latest);
+    let strict = finish(&mut offline(&["validate", "-f", "-", "--strict", "--tenant", "acme"]), &latest);
     assert_eq!(strict.code, 3, "images tagged latest are warned of: {}", strict.out);
 }

@@ -10,7 +10,7 @@ mod schema;
 mod text;
 mod totals;
 
-use super::{Finding, Report, Unreadable, validate_manifest};
+use super::{Finding, Options, Report, Unreadable, validate_manifest};
 use ecp_core::catalog::Catalog;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::Capacity;
@@ -36,7 +36,8 @@ pub(super) fn check(text: &str) -> Report {
 }
 
 pub(super) fn check_with(text: &str, capacity: Option<&Capacity>) -> Result<Report, Unreadable> {
-    validate_manifest(catalog(), Some(&tenant()), text, capacity)
+    let tenant = tenant();
+    validate_manifest(catalog(), text, &Options { capacity, ..Options::for_tenant(Some(&tenant)) })
 }
 
 /// Findings as `error schema.unknown_field`, path, line.

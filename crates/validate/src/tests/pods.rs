@@ -49,12 +49,12 @@ fn a_probe_asks_a_port_that_the_container_exposes() {
     broken(
         "port: http\n",
         "port: web\n",
-        &[("error probe.port", &container("readinessProbe.httpGet.port"), "@")],
+        &[("warning probe.port", &container("readinessProbe.httpGet.port"), "@")],
     );
     broken(
         "path: /health\n            port: 8080",
         "path: /health\n            port: 9090",
-        &[("error probe.port", &container("livenessProbe.httpGet.port"), "port: 9090")],
+        &[("warning probe.port", &container("livenessProbe.httpGet.port"), "port: 9090")],
     );
 }
 
@@ -136,7 +136,10 @@ fn privilege_over_the_node_is_an_error() {
     broken(
         "          allowPrivilegeEscalation: false",
         "          privileged: true\n          allowPrivilegeEscalation: false",
-        &[("error privilege.privileged", &container("securityContext.privileged"), "@")],
+        &[
+            ("error privilege.privileged", &container("securityContext.privileged"), "@"),
+            ("error rule.forbidden", &container("securityContext.privileged"), "@"),
+        ],
     );
 }
 
@@ -172,7 +175,7 @@ fn names_within_a_pod_are_its_own() {
     broken(
         "        - name: TOKEN\n          valueFrom",
         "        - name: TENANT_ID\n          valueFrom",
-        &[("warning pod.duplicate_env", &container("env[1].name"), "@")],
+        &[("error pod.duplicate_env", &container("env[1].name"), "@")],
     );
     broken(
         "        - name: settings\n          mountPath: /etc/callbot",

@@ -35,6 +35,10 @@ fn agree(text: &str) {
     let fast = read(text, Readers::Both);
     let full = read(text, Readers::FullOnly);
     match (fast, full) {
+        // A document that cannot be read costs the full parser the rest of the text, and it knows
+        // neither what kubectl alone refuses nor JSON without anything between.
+        (Ok(fast), _) if !fast.unreadable.is_empty() => {}
+        (Ok(_), Err(_)) if text.starts_with('{') => {}
         (Ok(fast), Ok(full)) => {
             let (fast, full) = (seen(&fast), seen(&full));
             for (fast, full) in fast.iter().zip(&full) {

@@ -21,12 +21,12 @@ fn a_selector_that_takes_no_pod_is_an_error() {
     broken(
         "  selector:\n    app: callbot\n  ports",
         "  selector:\n    app: nobody\n  ports",
-        &[("error selector.nothing", "spec.selector", "@")],
+        &[("warning selector.nothing", "spec.selector", "@")],
     );
     broken(
         "  selector:\n    matchLabels:\n      tier: front",
         "  selector:\n    matchLabels:\n      tier: back",
-        &[("error selector.nothing", "spec.selector", "@")],
+        &[("warning selector.nothing", "spec.selector", "@")],
     );
     broken(
         "  podSelector:\n    matchExpressions:\n    - key: app\n      operator: In",
@@ -38,8 +38,8 @@ fn a_selector_that_takes_no_pod_is_an_error() {
 #[test]
 fn a_service_leads_to_a_port_that_its_pods_expose() {
     let path = "spec.ports[0].targetPort";
-    broken("targetPort: 8080", "targetPort: 9090", &[("error service.target_port", path, "@")]);
-    broken("targetPort: 8080", "targetPort: grpc", &[("error service.target_port", path, "@")]);
+    broken("targetPort: 8080", "targetPort: 9090", &[("warning service.target_port", path, "@")]);
+    broken("targetPort: 8080", "targetPort: grpc", &[("warning service.target_port", path, "@")]);
     broken("targetPort: 8080", "targetPort: http", &[]);
 }
 
@@ -79,7 +79,7 @@ fn an_ingress_leads_to_a_service_and_port_of_the_manifest() {
     broken(
         "            name: callbot-service",
         "            name: chatbot-service",
-        &[("error reference.missing", &format!("{backend}.name"), "@")],
+        &[("warning reference.missing", &format!("{backend}.name"), "@")],
     );
     broken(
         "              name: web",
@@ -99,7 +99,7 @@ fn an_autoscaler_scales_a_workload_of_the_manifest() {
     broken(
         "    kind: Deployment\n    name: callbot",
         "    kind: Deployment\n    name: chatbot",
-        &[("error reference.missing", "spec.scaleTargetRef.name", "name: chatbot")],
+        &[("warning reference.missing", "spec.scaleTargetRef.name", "name: chatbot")],
     );
     broken("minReplicas: 2", "minReplicas: 7", &[("error autoscaler.range", "spec.minReplicas", "@")]);
     broken(
@@ -114,7 +114,7 @@ fn a_budget_has_one_bound() {
     broken(
         "  maxUnavailable: 1",
         "  minAvailable: 1\n  maxUnavailable: 1",
-        &[("error budget.both", "spec.maxUnavailable", "maxUnavailable")],
+        &[("error rule.not_both", "spec.maxUnavailable", "maxUnavailable")],
     );
 }
 
@@ -172,7 +172,7 @@ fn an_object_stands_once() {
     let text = format!(
         "{GOOD}---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  namespace: ecp-ai-acme\n  name: settings # again\n"
     );
-    finds(&text, &[("error object.duplicate", "metadata.name", "# again")]);
+    finds(&text, &[("warning object.duplicate", "metadata.name", "# again")]);
 }
 
 #[test]
@@ -222,8 +222,11 @@ fn what_belongs_to_the_whole_cluster_is_refused() {
         ("v1", "Node"),
         ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
     ] {
-        let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: a\nrules: []\n");
+        let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata:\n  name: a\n");
         let found = listed(&check(&text));
-        assert_eq!(found, [("error namespace.cluster_scoped".to_owned(), "kind".to_owned(), 2)]);
+        assert!(
+            found.contains(&("error namespace.cluster_scoped".to_owned(), "kind".to_owned(), 2)),
+            "{found:?}"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The manifests that the renderer makes, sent back.
 
-use super::super::{Report, validate_manifest};
+use super::super::{Options, Report, validate_manifest};
 use super::catalog;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
@@ -55,7 +55,7 @@ fn manifest(tenant: &Tenant, options: &RenderOptions) -> Manifest {
 }
 
 fn report(tenant: &Tenant, text: &str) -> Report {
-    validate_manifest(catalog(), Some(&tenant.id), text, None).unwrap()
+    validate_manifest(catalog(), text, &Options::for_tenant(Some(&tenant.id))).unwrap()
 }
 
 /// Nothing is wrong, and the only warnings are the contract's floating tags.

@@ -77,9 +77,9 @@ fn a_missing_field_is_reported_with_its_path_at_its_parent() {
     );
     // `null` counts as absent.
     broken(
-        "  maxUnavailable: 1\n  selector:\n    matchLabels:\n      tier: front\n",
-        "",
-        &[("error schema.missing_field", "spec", "apiVersion: policy/v1")],
+        "  maxReplicas: 6\n",
+        "  maxReplicas:\n",
+        &[("error schema.missing_field", "spec.maxReplicas", "spec:\n  scaleTargetRef:")],
     );
 }
 
@@ -98,7 +98,7 @@ fn words_ranges_and_syntax_are_checked_where_kubernetes_demands_them() {
         ("pathType: Prefix", "pathType: prefix", "not_allowed", "spec.rules[0].http.paths[0].pathType"),
         ("operator: In", "operator: Is", "not_allowed", "spec.podSelector.matchExpressions[0].operator"),
         ("port: 80\n", "port: 80000\n", "out_of_range", "spec.ports[0].port"),
-        ("periodSeconds: 5\n", "periodSeconds: 0\n", "out_of_range", "{c}.readinessProbe.periodSeconds"),
+        ("periodSeconds: 5\n", "periodSeconds: -1\n", "out_of_range", "{c}.readinessProbe.periodSeconds"),
         (
             "initialDelaySeconds: 30",
             "initialDelaySeconds: 99999999999",
@@ -120,7 +120,6 @@ fn words_ranges_and_syntax_are_checked_where_kubernetes_demands_them() {
         ("interval: 30s", "interval: \"30\"", "duration", "spec.endpoints[0].interval"),
         ("for: 5m", "for: five minutes", "duration", "spec.groups[0].rules[0].for"),
         ("name: rules\n", "name: Rules_1\n", "subdomain", "metadata.name"),
-        ("callbot:1.51.0", "Callbot:1.51.0", "image", "{c}.image"),
         ("name: TENANT_ID", "name: TENANT=ID", "env_name", "{c}.env[0].name"),
         (
             "paths:\n      - path: /callbot\n        pathType: Prefix\n        backend:\n          service:\n            name: callbot-service\n            port:\n              name: web",
@@ -151,10 +150,7 @@ fn all_faults_are_reported_not_the_first_alone() {
         .replace("port: 80\n", "port: 0\n")
         .replace("kind: PodDisruptionBudget", "kind: PodDisruptionBudgets");
     let codes: Vec<String> = listed(&check(&text)).into_iter().map(|(code, ..)| code).collect();
-    assert_eq!(
-        codes,
-        ["error schema.wrong_type", "error schema.out_of_range", "warning object.unknown_kind"]
-    );
+    assert_eq!(codes, ["error schema.wrong_type", "error schema.out_of_range", "error object.no_such_kind"]);
 }
 
 #[test]
@@ -185,13 +181,13 @@ fn a_known_kind_under_the_wrong_version_is_an_error() {
 }
 
 #[test]
-fn an_unknown_kind_is_a_warning_and_its_namesake_of_another_group_too() {
+fn a_kind_that_its_group_lacks_is_an_error_and_a_custom_one_is_taken() {
     let custom =
         "apiVersion: serving.knative.dev/v1\nkind: Service\nmetadata:\n  name: a\n  namespace: ecp-ai-acme\n";
-    finds(custom, &[("warning object.unknown_kind", "kind", "kind: Service")]);
+    finds(custom, &[]);
     let misspelt = "apiVersion: apps/v1\nkind: Deploymnet\nmetadata:\n  name: a\n  namespace: ecp-ai-acme\n";
-    finds(misspelt, &[("warning object.unknown_kind", "kind", "kind: ")]);
-    let text = check(misspelt).warnings[0].render(Language::Ko);
+    finds(misspelt, &[("error object.no_such_kind", "kind", "kind: ")]);
+    let text = check(misspelt).errors[0].render(Language::Ko);
     assert!(text.contains("'Deployment'"), "{text}");
 }
 

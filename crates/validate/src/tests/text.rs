@@ -81,18 +81,18 @@ fn a_finding_prints_with_document_path_and_line() {
 }
 
 #[test]
-fn a_duplicate_key_is_an_error_at_its_second_place() {
+fn a_duplicate_key_is_a_warning_at_the_place_that_does_not_count() {
     broken(
         "  replicas: 3\n  revisionHistoryLimit: 2\n",
         "  revisionHistoryLimit: 2\n  replicas: 3\n  replicas: 4\n",
-        &[("error yaml.duplicate_key", "spec.replicas", "replicas: 4")],
+        &[("warning yaml.duplicate_key", "spec.replicas", "replicas: 3")],
     );
     let many: String = (0..40).map(|n| format!("  key{}: x\n", n % 39)).collect();
     let text = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a, namespace: ecp-ai-acme}}\ndata:\n{many}"
     );
     let found = listed(&check(&text));
-    assert_eq!(found, [("error yaml.duplicate_key".to_owned(), "data.key0".to_owned(), 44)]);
+    assert_eq!(found, [("warning yaml.duplicate_key".to_owned(), "data.key0".to_owned(), 5)]);
 }
 
 #[test]
@@ -110,7 +110,13 @@ metadata: {name: a, namespace: ecp-ai-acme, labels: &labels {app: x}, annotation
 data: &data {one: \"1\"}
 binaryData: *data
 ";
-    finds(document, &[("error schema.base64", "binaryData.one", "data: &data")]);
+    finds(
+        document,
+        &[
+            ("error config.both", "binaryData.one", "data: &data"),
+            ("error schema.base64", "binaryData.one", "data: &data"),
+        ],
+    );
 }
 
 #[test]
@@ -163,7 +169,7 @@ fn a_text_that_is_no_yaml_is_refused_with_line_and_column() {
 fn the_documents_are_numbered_as_they_stand_in_the_text() {
     let text = "---\napiVersion: v1\nkind: Pods\nmetadata: {name: a, namespace: ecp-ai-acme}\n---\n# nothing\n---\napiVersion: v1\nkind: Podz\nmetadata: {name: b, namespace: ecp-ai-acme}\n";
     let outcome = check(text);
-    let documents: Vec<usize> = outcome.warnings.iter().map(|finding| finding.position.document).collect();
+    let documents: Vec<usize> = outcome.errors.iter().map(|finding| finding.position.document).collect();
     assert_eq!(documents, [1, 3]);
 }
 

@@ -1,0 +1,244 @@
+//! A pod's own fields.
+
+use super::super::format;
+use super::super::objects::Object;
+use super::super::tree::{Kind, Node};
+use super::super::workloads::Workload;
+use super::{Rules, containers, metadata, scheduling, volumes};
+use crate::findings::Place;
+use crate::kinds::Release;
+use ecp_core::text::Message;
+use std::collections::HashSet;
+
+/// Checks the pod of a workload.
+pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workload<'_>) {
+    let pod = workload.pod;
+    let is_pod = object.is("Pod");
+    if !is_pod {
+        if let Some(metadata) = workload.template.get("metadata") {
+            metadata::check_labels(rules, metadata);
+        }
+        rules.forbidden(pod, "ephemeralContainers", "kind: PodTemplate");
+    }
+    let claims: HashSet<&str> = pod.list_at("resourceClaims").map(|claim| claim.str_at("name")).collect();
+    for claim in pod.list_at("resourceClaims") {
+        rules.one_of(claim, &["resourceClaimName", "resourceClaimTemplateName"]);
+        for field in ["resourceClaimName", "resourceClaimTemplateName"] {
+            rules.holds(claim.get(field), format::is_dns_subdomain, "validate.schema.subdomain");
+        }
+    }
+    let volumes = volumes::check(rules, object, workload);
+    containers::check(rules, workload, &volumes, &claims);
+    check_budget(rules, pod);
+    scheduling::check(rules, pod);
+    check_dns(rules, pod);
+    check_security(rules, pod);
+    check_names(rules, pod);
+    check_host(rules, pod, is_pod);
+    check_system(rules, pod);
+}
+
+/// Resources of the pod as a whole.
+fn check_budget(rules: &mut Rules<'_>, pod: Node<'_>) {
+    let Some(resources) = pod.get("resources") else { return };
+    rules.forbidden(resources, "claims", "spec.resources");
+    containers::check_resources(rules, resources, &HashSet::new(), true);
+    for (part, over) in [("requests", false), ("limits", true)] {
+        for total in resources.get(part).into_iter().flat_map(Node::children) {
+            let Some(most) = super::amount_of(Some(total)) else { continue };
+            let of = |container: Node<'_>| {
+                super::amount_of(container.get("resources").and_then(|own| own.at(&[part, total.key()])))
+                    .unwrap_or(0)
+            };
+            // Requests are added, sidecars too; of limits each must keep to the pod's.
+            let sum: i128 = if over {
+                pod.list_at("containers").map(of).max().unwrap_or(0)
+            } else {
+                let sidecars =
+                    pod.list_at("initContainers").filter(|init| init.str_at("restartPolicy") == "Always");
+                let beside: i128 = pod.list_at("containers").chain(sidecars).map(of).sum();
+                pod.list_at("initContainers").map(of).max().unwrap_or(0).max(beside)
+            };
+            if sum > most {
+                rules.bad(total, "validate.pod.below_containers");
+            }
+        }
+    }
+}
+
+fn check_dns(rules: &mut Rules<'_>, pod: Node<'_>) {
+    let config = pod.get("dnsConfig");
+    if pod.str_at("dnsPolicy") == "None" && !config.is_some_and(|config| config.filled("nameservers")) {
+        let place = pod.get("dnsPolicy").unwrap_or(pod);
+        rules.findings.error(place, || {
+            Message::new("validate.rule.required")
+                .with("field", "dnsConfig.nameservers")
+                .with("when", "dnsPolicy: None")
+        });
+    }
+    let Some(config) = config else { return };
+    rules.at_most(config.get("nameservers"), 3);
+    rules.at_most(config.get("searches"), 32);
+    for server in config.list_at("nameservers") {
+        rules.ip(server);
+    }
+    for search in config.list_at("searches") {
+        let plain = search.text().strip_suffix('.').unwrap_or(search.text()).replace('_', "-");
+        if search.text() != "." && !format::is_dns_subdomain(plain.trim_matches('-')) {
+            rules.bad(search, "validate.schema.subdomain");
+        }
+    }
+    for option in config.list_at("options") {
+        rules.required(option, "name");
+    }
+}
+
+fn check_security(rules: &mut Rules<'_>, pod: Node<'_>) {
+    let Some(context) = pod.get("securityContext") else { return };
+    for group in context.list_at("supplementalGroups") {
+        rules.range(Some(group), 0, i64::from(i32::MAX));
+    }
+    let mut names = HashSet::new();
+    for sysctl in context.list_at("sysctls") {
+        let Some(name) = sysctl.get("name") else { continue };
+        let part = |part: &str| {
+            let inner =
+                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+            let edge = |byte: Option<&u8>| {
+                byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+            };
+            edge(part.as_bytes().first()) && edge(part.as_bytes().last()) && part.bytes().all(inner)
+        };
+        rules.holds(
+            Some(name),
+            |text| !text.is_empty() && text.len() <= 253 && text.split(['.', '/']).all(part),
+            "validate.pod.sysctl",
+        );
+        rules.unique(Some(name), &mut names);
+    }
+    containers::check_profiles(rules, context);
+}
+
+fn check_names(rules: &mut Rules<'_>, pod: Node<'_>) {
+    for alias in pod.list_at("hostAliases") {
+        if let Some(address) = alias.get("ip") {
+            rules.ip(address);
+        }
+        for name in alias.list_at("hostnames") {
+            rules.holds(Some(name), format::is_dns_subdomain, "validate.schema.subdomain");
+        }
+    }
+    if let Some(name) = pod.get("hostnameOverride") {
+        rules.holds(
+            Some(name),
+            |text| text.len() <= 64 && format::is_dns_subdomain(text),
+            "validate.schema.subdomain",
+        );
+        if pod.flag_at("hostNetwork") {
+            rules.forbidden(pod, "hostnameOverride", "hostNetwork: true");
+        }
+        if pod.flag_at("setHostnameAsFQDN") {
+            rules.forbidden(pod, "hostnameOverride", "setHostnameAsFQDN: true");
+        }
+    }
+    if pod.flag_at("shareProcessNamespace") && pod.flag_at("hostPID") {
+        rules.not_both(pod, "hostPID", "shareProcessNamespace");
+    }
+    let mut gates = HashSet::new();
+    for gate in pod.list_at("schedulingGates") {
+        rules.unique(gate.get("name"), &mut gates);
+    }
+}
+
+/// Pods on the node's network listen where they say.
+fn check_host(rules: &mut Rules<'_>, pod: Node<'_>, is_pod: bool) {
+    if pod.get("hostUsers").is_some_and(|users| users.kind() == Kind::Boolean && !users.is_true()) {
+        for field in ["hostPID", "hostIPC", "hostNetwork"] {
+            if pod.flag_at(field) {
+                rules.forbidden(pod, field, "hostUsers: false");
+            }
+        }
+        for container in pod.list_at("containers") {
+            rules.forbidden(container, "volumeDevices", "hostUsers: false");
+        }
+    }
+    if !pod.flag_at("hostNetwork") {
+        return;
+    }
+    let _ = is_pod;
+    for port in pod.list_at("containers").flat_map(|container| container.list_at("ports")) {
+        let (host, own) = (port.int_at("hostPort").unwrap_or(0), port.int_at("containerPort").unwrap_or(0));
+        if host != 0
+            && host != own
+            && let Some(place) = port.get("hostPort")
+        {
+            rules.findings.error(place, || Message::new("validate.pod.host_network_port"));
+        }
+    }
+}
+
+/// Fields of the other operating system.
+fn check_system(rules: &mut Rules<'_>, pod: Node<'_>) {
+    let system = pod.at(&["os", "name"]).map_or("", Node::text);
+    let contexts = |name: &str| {
+        let own = pod.list_at("initContainers").chain(pod.list_at("containers"));
+        let name = name.to_owned();
+        pod.get("securityContext")
+            .into_iter()
+            .chain(own.filter_map(|container| container.get("securityContext")))
+            .filter(move |context| context.has(&name))
+            .collect::<Vec<_>>()
+    };
+    match system {
+        "linux" => {
+            for context in contexts("windowsOptions") {
+                rules.forbidden(context, "windowsOptions", "os.name: linux");
+            }
+        }
+        "windows" => {
+            for field in ["hostPID", "hostIPC", "shareProcessNamespace", "hostUsers", "resources"] {
+                if pod.flag_at(field) || (matches!(field, "hostUsers" | "resources") && pod.has(field)) {
+                    rules.forbidden(pod, field, "os.name: windows");
+                }
+            }
+            for field in [
+                "appArmorProfile",
+                "seLinuxOptions",
+                "seccompProfile",
+                "fsGroup",
+                "fsGroupChangePolicy",
+                "sysctls",
+                "runAsUser",
+                "runAsGroup",
+                "supplementalGroups",
+                "supplementalGroupsPolicy",
+                "capabilities",
+                "readOnlyRootFilesystem",
+                "privileged",
+                "allowPrivilegeEscalation",
+                "procMount",
+            ] {
+                for context in contexts(field) {
+                    rules.forbidden(context, field, "os.name: windows");
+                }
+            }
+        }
+        _ => {}
+    }
+    if rules.release < Release::V1_35 {
+        for container in pod.list_at("containers") {
+            rules.forbidden(container, "restartPolicy", "kubernetes: 1.34");
+        }
+    }
+    let host_process = |context: Option<Node<'_>>| {
+        context
+            .is_some_and(|context| context.at(&["windowsOptions", "hostProcess"]).is_some_and(Node::is_true))
+    };
+    if host_process(pod.get("securityContext")) && !pod.flag_at("hostNetwork") {
+        rules.findings.error(Place::Missing(pod, "hostNetwork"), || {
+            Message::new("validate.rule.required")
+                .with("field", "hostNetwork")
+                .with("when", "hostProcess: true")
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! A pod's volumes.
+
+use super::super::objects::Object;
+use super::super::tree::{Kind, Node};
+use super::super::workloads::Workload;
+use super::{Rules, containers, storage};
+use crate::findings::Place;
+use ecp_core::text::Message;
+use std::collections::{HashMap, HashSet};
+
+/// Checks the volumes and gives their names, with whether each can be a block device.
+pub(super) fn check<'t>(
+    rules: &mut Rules<'_>,
+    object: &Object<'t>,
+    workload: &Workload<'t>,
+) -> HashMap<&'t str, bool> {
+    let mut names = HashMap::new();
+    for volume in workload.pod.list_at("volumes") {
+        let is_block = volume.has("persistentVolumeClaim") || volume.has("ephemeral");
+        names.insert(volume.str_at("name"), is_block);
+        check_source(rules, volume);
+    }
+    if object.is("StatefulSet")
+        && let Some(spec) = object.spec()
+    {
+        for claim in spec.list_at("volumeClaimTemplates") {
+            names.insert(claim.at(&["metadata", "name"]).map_or("", Node::text), true);
+        }
+    }
+    names
+}
+
+fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
+    let given = volume.children().filter(|child| child.key() != "name" && child.kind() != Kind::Null).count();
+    if given == 0 {
+        return; // An empty directory.
+    }
+    if let Some(downward) = volume.get("downwardAPI") {
+        for file in downward.list_at("items") {
+            check_file(rules, file);
+        }
+    }
+    if let Some(path) = volume.at(&["gitRepo", "directory"]) {
+        rules.holds(Some(path), super::super::format::is_descending_path, "validate.schema.relative_path");
+    }
+    if let Some(projected) = volume.get("projected") {
+        check_projected(rules, projected);
+    }
+    if let Some(image) = volume.get("image") {
+        rules.required(image, "reference");
+        rules.words(
+            image.get("pullPolicy").filter(|policy| !policy.text().is_empty()),
+            &["Always", "IfNotPresent", "Never"],
+        );
+    }
+    if let Some(template) = volume.at(&["ephemeral", "volumeClaimTemplate"])
+        && let Some(spec) = template.get("spec")
+    {
+        storage::check_claim(rules, spec);
+    }
+    if let Some(claim) = volume.at(&["persistentVolumeClaim", "claimName"]) {
+        rules.holds(
+            Some(claim),
+            |text| text.is_empty() || super::super::format::is_dns_subdomain(text),
+            "validate.schema.subdomain",
+        );
+    }
+    if let Some(driver) = volume.at(&["csi", "driver"]) {
+        storage::check_driver(rules, driver);
+    }
+}
+
+/// A file that holds something of the pod.
+fn check_file(rules: &mut Rules<'_>, file: Node<'_>) {
+    if file.has("fieldRef") && file.has("resourceFieldRef") {
+        rules.not_both(file, "fieldRef", "resourceFieldRef");
+    }
+    if let Some(reference) = file.get("fieldRef") {
+        containers::check_field_version(rules, reference);
+        if let Some(path) = reference.get("fieldPath") {
+            containers::check_field(rules, path, &containers::FILE_FIELDS);
+        }
+    } else if let Some(reference) = file.get("resourceFieldRef") {
+        rules.required_where(reference, "containerName", "downwardAPI");
+        containers::check_resource_field(rules, reference);
+    } else {
+        rules.findings.error(file, || {
+            Message::new("validate.rule.one_of").with("fields", "fieldRef, resourceFieldRef").with("count", 0)
+        });
+    }
+}
+
+fn check_projected(rules: &mut Rules<'_>, projected: Node<'_>) {
+    let mut paths = HashSet::new();
+    for source in projected.list_at("sources") {
+        let kinds = [
+            "secret",
+            "configMap",
+            "downwardAPI",
+            "serviceAccountToken",
+            "clusterTrustBundle",
+            "podCertificate",
+        ];
+        let given = kinds.iter().filter(|kind| source.has(kind)).count();
+        if given > 1 {
+            rules.one_of(source, &kinds);
+        }
+        for kind in ["secret", "configMap", "downwardAPI"] {
+            let Some(part) = source.get(kind) else { continue };
+            if kind != "downwardAPI" {
+                rules.required(part, "name");
+            }
+            for item in part.list_at("items") {
+                rules.unique(item.get("path"), &mut paths);
+                if kind == "downwardAPI" {
+                    check_file(rules, item);
+                }
+            }
+        }
+        if let Some(token) = source.get("serviceAccountToken") {
+            rules.unique(token.get("path"), &mut paths);
+        }
+        if let Some(bundle) = source.get("clusterTrustBundle") {
+            rules.one_of(bundle, &["name", "signerName"]);
+            if bundle.has("name") {
+                rules.forbidden(bundle, "labelSelector", "name");
+            }
+            if let Some(selector) = bundle.get("labelSelector") {
+                rules.selector(selector);
+            }
+        }
+        if let Some(certificate) = source.get("podCertificate")
+            && !["keyPath", "certificateChainPath", "credentialBundlePath"]
+                .iter()
+                .any(|path| certificate.has(path))
+        {
+            rules.findings.error(Place::Missing(certificate, "credentialBundlePath"), || {
+                Message::new("validate.schema.missing_field").with("field", "credentialBundlePath")
+            });
+        }
+    }
+}
