@@ -6,7 +6,7 @@
 use crate::catalog::CatalogDiffOut;
 use crate::error::ApiError;
 use crate::fields::Faults;
-use crate::manifests::{ValidationOut, manifest_invalid};
+use crate::manifests::ValidationOut;
 use crate::sizing::CalculationOut;
 use crate::tenants::input::{read_creation, read_demand};
 use ecp_core::catalog::{Catalog, Edition};
@@ -19,7 +19,7 @@ use ecp_core::tenancy::planned_tenant;
 use ecp_core::tenant::TenantSecrets;
 use ecp_core::text::{Language, Message};
 use ecp_core::{Mode, Timestamp};
-use ecp_validate::{MAX_MANIFEST_BYTES, Options};
+use ecp_validate::{Options, Unreadable};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -83,18 +83,14 @@ pub fn manifest(
 /// What `validate_manifest` answers where there is no cluster to compare with, held against these options.
 ///
 /// # Errors
-/// As that operation: the text is too large or can not be read as a manifest.
+/// The text is too large or can not be read as a manifest.
 pub fn validate(
     catalog: &Catalog,
     content: &str,
     options: &Options<'_>,
     language: Language,
-) -> Result<Value, ApiError> {
-    if content.len() > MAX_MANIFEST_BYTES {
-        return Err(crate::body::too_large(MAX_MANIFEST_BYTES));
-    }
-    let report = ecp_validate::validate_manifest(catalog, content, options)
-        .map_err(|unreadable| manifest_invalid(&unreadable, language))?;
+) -> Result<Value, Unreadable> {
+    let report = ecp_validate::validate_manifest(catalog, content, options)?;
     Ok(to_value(&ValidationOut::new(&report, language)))
 }
 

@@ -86,28 +86,21 @@ impl Findings {
         let message = message();
         match self.policy.severity(code_of(&message), place.node()) {
             None => {}
-            Some(Severity::Error) => {
-                add(&mut self.errors, &mut self.more_errors, place, || message);
-                self.mark_policy();
+            Some(Severity::Error) => add(&mut self.errors, &mut self.more_errors, place, true, || message),
+            Some(Severity::Warning) => {
+                add(&mut self.warnings, &mut self.more_warnings, place, true, || message);
             }
-            Some(Severity::Warning) => add(&mut self.warnings, &mut self.more_warnings, place, || message),
-        }
-    }
-
-    fn mark_policy(&mut self) {
-        if let Some(last) = self.errors.last_mut() {
-            last.is_policy |= self.more_errors == 0;
         }
     }
 
     /// Adds an error.
     pub fn error<'t>(&mut self, place: impl Into<Place<'t>>, message: impl FnOnce() -> Message) {
-        add(&mut self.errors, &mut self.more_errors, place.into(), message);
+        add(&mut self.errors, &mut self.more_errors, place.into(), false, message);
     }
 
     /// Adds a warning.
     pub fn warning<'t>(&mut self, place: impl Into<Place<'t>>, message: impl FnOnce() -> Message) {
-        add(&mut self.warnings, &mut self.more_warnings, place.into(), message);
+        add(&mut self.warnings, &mut self.more_warnings, place.into(), false, message);
     }
 
     /// Counts errors that were found and not kept apart.
@@ -135,10 +128,16 @@ impl Findings {
     }
 }
 
-fn add(list: &mut Vec<Finding>, more: &mut usize, place: Place<'_>, message: impl FnOnce() -> Message) {
+fn add(
+    list: &mut Vec<Finding>,
+    more: &mut usize,
+    place: Place<'_>,
+    is_policy: bool,
+    message: impl FnOnce() -> Message,
+) {
     // What is said of the manifest as a whole is little, and says what the rest is worth.
     if list.len() < MAX_FINDINGS || matches!(place, Place::Whole) {
-        list.push(finding(place, message()));
+        list.push(Finding { is_policy, ..finding(place, message()) });
     } else {
         *more += 1;
     }

@@ -134,6 +134,9 @@ impl fmt::Display for UnknownName {
     }
 }
 
+/// What a policy's file can say.
+const FIELDS: [&str; 3] = ["profile", "off", "severity"];
+
 /// Why a policy's file can not be used.
 #[derive(Debug)]
 pub enum PolicyFault {
@@ -173,15 +176,19 @@ impl Policy {
         Ok(())
     }
 
-    /// Reads a file: `profile`, `off` (codes), `severity` (`error` or `warning` by code). What it does not
-    /// say is as in this policy.
+    /// Reads a file: `profile`, `off` (codes), `severity` (`error` or `warning` by code). A profile that is
+    /// asked wins over the file's, and that over the one `otherwise`.
     ///
     /// # Errors
-    /// It can not be read, or names a rule that does not exist.
-    pub fn read(self, text: &str) -> Result<Self, PolicyFault> {
+    /// It can not be read, or names what does not exist.
+    pub fn read(text: &str, asked: Option<Profile>, otherwise: Profile) -> Result<Self, PolicyFault> {
         let tree = yaml::read(text, Readers::Both).map_err(PolicyFault::Unreadable)?;
-        let mut policy = self;
+        let mut policy = Self::of(asked.unwrap_or(otherwise));
         for root in tree.roots() {
+            if let Some(field) = root.children().find(|field| !FIELDS.contains(&field.key())) {
+                let nearest = super::format::nearest(field.key(), FIELDS);
+                return Err(PolicyFault::Unknown(UnknownName { name: field.key().to_owned(), nearest }));
+            }
             if let Some(name) = root.get("profile") {
                 let profile = Profile::parse(name.text()).ok_or_else(|| {
                     let names = Profile::ALL.iter().map(|profile| profile.as_str());
@@ -190,7 +197,7 @@ impl Policy {
                         nearest: super::format::nearest(name.text(), names),
                     })
                 })?;
-                policy = Self::of(profile);
+                policy = Self::of(asked.unwrap_or(profile));
             }
             for code in root.list_at("off") {
                 policy.switch_off(code.text()).map_err(PolicyFault::Unknown)?;
@@ -225,4 +232,20 @@ fn known(code: &str) -> Result<&'static PolicyRule, UnknownName> {
         name: code.to_owned(),
         nearest: super::format::nearest(code, POLICY_RULES.iter().map(|rule| rule.code)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_a_line_and_a_link_on_every_rule() {
+        let text = include_str!("../../../docs/VALIDATION.md");
+        for rule in POLICY_RULES {
+            let severity = if rule.severity == Error { "error" } else { "warning" };
+            let line = format!("| `{}` | {severity} | {} | ", rule.code, rule.from.as_str());
+            let found = text.lines().find(|known| known.starts_with(&line));
+            assert!(found.is_some_and(|known| known.contains("](https://")), "{line}");
+        }
+    }
 }

@@ -29,8 +29,8 @@ pub(super) enum Failure {
         /// Why, and how to fix it.
         reason: String,
     },
-    /// A manifest is invalid; what is wrong has been printed.
-    InvalidManifest,
+    /// A manifest is at fault; what is wrong has been printed.
+    Manifest(ManifestFault),
     /// Somebody stopped waiting for a roll-out, which goes on.
     StoppedWaiting {
         /// Which.
@@ -44,6 +44,17 @@ pub(super) enum Failure {
     OutputClosed,
     /// Anything else.
     Other(anyhow::Error),
+}
+
+/// How a manifest is at fault, the lightest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum ManifestFault {
+    /// An API server would take it; the policy that was asked does not.
+    AgainstPolicy,
+    /// An API server would refuse it.
+    Invalid,
+    /// It cannot be read as a manifest.
+    Unreadable,
 }
 
 /// A call that failed.
@@ -151,8 +162,9 @@ impl Failure {
         match self {
             Self::Call(call) => call.exit_code(),
             Self::Deployment { .. } => 8,
-            Self::InvalidManifest | Self::Unread(_) => 3,
-            Self::Input(_) => 2,
+            Self::Manifest(ManifestFault::AgainstPolicy) => 4,
+            Self::Manifest(ManifestFault::Invalid) | Self::Unread(_) => 3,
+            Self::Input(_) | Self::Manifest(ManifestFault::Unreadable) => 2,
             // As a shell says of what Ctrl-C ended.
             Self::StoppedWaiting { .. } => 130,
             Self::OutputClosed => 0,
@@ -162,7 +174,7 @@ impl Failure {
 
     /// Says it on standard error, in the way of the output.
     pub(super) fn report(&self, output: &Output) {
-        if matches!(self, Self::InvalidManifest | Self::OutputClosed) {
+        if matches!(self, Self::Manifest(_) | Self::OutputClosed) {
             return;
         }
         if output.format == Format::Table {
@@ -210,7 +222,7 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Deployment { code, subject, reason } => write!(f, "{subject}: {reason} ({code})"),
-            Self::InvalidManifest => write!(f, "the manifest is invalid"),
+            Self::Manifest(_) => write!(f, "the manifest is at fault"),
             Self::StoppedWaiting { deployment_id } => write!(
                 f,
                 "stopped waiting; the roll-out goes on, see: ecp status --watch --deployment {deployment_id}"

@@ -17,6 +17,20 @@ pub(super) enum Format {
     Json,
     /// The same as YAML; one document for each frame of a stream.
     Yaml,
+    /// SARIF 2.1.0, for code scanning; of `ecp validate`.
+    Sarif,
+    /// JUnit XML, for continuous integration; of `ecp validate`.
+    Junit,
+    /// Annotations of GitHub's workflows; of `ecp validate`.
+    Github,
+}
+
+impl Format {
+    /// Says that a command has no findings to write in this format.
+    fn refuse(self) -> Failure {
+        let name = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
+        Failure::Input(format!("-o {name} is for ecp validate; here it is table, json or yaml"))
+    }
 }
 
 /// When colours are used.
@@ -63,6 +77,7 @@ impl Output {
             Format::Table => self.line(&table(value)),
             Format::Json => self.line(&format!("{value:#}")),
             Format::Yaml => self.text(&yaml(value)?),
+            other => Err(other.refuse()),
         }
     }
 
@@ -72,6 +87,7 @@ impl Output {
             Format::Table => self.line(&table(value)),
             Format::Json => self.line(&value.to_string()),
             Format::Yaml => self.text(&format!("---\n{}", yaml(value)?)),
+            other => Err(other.refuse()),
         }
     }
 
@@ -93,7 +109,7 @@ impl Output {
     pub(super) fn note(&self, value: &Value) {
         let text = match self.format {
             Format::Yaml => yaml(value).unwrap_or_else(|_| value.to_string()),
-            Format::Table | Format::Json => value.to_string(),
+            _ => value.to_string(),
         };
         // Where standard error is closed there is nobody to tell.
         let _ = writeln!(anstream::stderr(), "{}", text.trim_end());

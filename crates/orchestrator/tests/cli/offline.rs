@@ -75,5 +75,128 @@ fn an_invalid_manifest_is_shown_with_line_and_path_and_exit_code_3() {
     assert!(ran.out.contains("invalid") && ran.out.contains("spec.replica"), "{}", ran.out);
     let latest = finish(&mut offline(&["manifest", "-f", "-"]), TENANT).done();
     let strict = finish(&mut offline(&["validate", "-f", "-", "--strict", "--tenant", "acme"]), &latest);
-    assert_eq!(strict.code, 3, "images tagged latest are warned of: {}", strict.out);
+    assert_eq!(strict.code, 4, "the policy warns of images tagged latest: {}", strict.out);
+}
+
+/// A folder of manifests: one in order, one that no server takes, one against the policy, one unreadable.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        std::fs::write(path, text).expect("a file");
+    };
+    let role = |verbs: &str, name: &str| {
+        format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {{name: {name}}}\nrules:\n- apiGroups: ['']\n  resources: [pods]\n  verbs: [{verbs}]\n"
+        )
+    };
+    write("good.yaml", &role("get", "reader"));
+    write("deep/broad.yml", &role("'*'", "all"));
+    write(
+        "wrong.yaml",
+        "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  ports: [{port: 70000}]\n",
+    );
+    write("notes.txt", "not a manifest");
+    write(".hidden/wrong.yaml", "a: b: c\n");
+    folder
+}
+
+#[test]
+fn folders_and_patterns_are_validated_whole_and_the_exit_code_tells_the_worst() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let run = |arguments: &[&str]| finish(&mut offline(&[&["validate"], arguments].concat()), "");
+    let all = run(&["-f", &at(""), "-o", "json"]);
+    assert_eq!(all.code, 3, "{}", all.out);
+    let answer: Value = serde_json::from_str(&all.out).expect("JSON");
+    let totals =
+        json!({"files": 3, "invalid": 1, "against_policy": 0, "unreadable": 0, "errors": 1, "warnings": 0});
+    assert_eq!(answer["totals"], totals, "{answer:#}");
+    let finding = &answer["files"][2]["findings"][0];
+    assert_eq!(
+        (&finding["file"], &finding["line"], &finding["code"]),
+        (&json!(at("wrong.yaml")), &json!(5), &json!("schema.out_of_range"))
+    );
+    let text = run(&[&at("*.yaml")]);
+    assert_eq!(text.code, 3);
+    assert!(
+        text.out.contains("wrong.yaml\n  5:") && text.out.contains("|   ports: [{port: 70000}]"),
+        "{}",
+        text.out
+    );
+    assert_eq!(run(&["-f", &at("good.yaml"), "-f", &at("deep/broad.yml")]).code, 0, "no policy is asked");
+    assert_eq!(run(&["-f", &at("deep"), "--profile", "strict"]).code, 4);
+    assert_eq!(
+        run(&["-f", &at("deep"), "--profile", "strict", "--off", "rbac.wildcard,namespace.missing"]).code,
+        0
+    );
+    assert_eq!(finish(&mut offline(&["validate", "-f", "-"]), "a: b: c\n").code, 2, "it is no YAML");
+    for (arguments, told) in [
+        (&["-f", &at("none*.yaml")][..], "no file matches"),
+        (&["-f", &at("good.yaml"), "--off", "rbac.wildcards"], "rbac.wildcard"),
+        (&["-f", &at("good.yaml"), "--kubernetes-version", "1.20"], "1.36"),
+        (&["-f", &at("good.yaml"), "--profile", "loose"], "restricted"),
+        (&[], "-f FILE"),
+    ] {
+        let ran = run(arguments);
+        assert!(ran.code == 2 && ran.err.contains(told), "{arguments:?}: {} {}", ran.code, ran.err);
+    }
+}
+
+#[test]
+fn a_policy_is_a_file_beside_the_manifests_and_an_annotation_excuses_an_object() {
+    let folder = folder();
+    let run = |arguments: &[&str]| {
+        finish(offline(&[&["validate"], arguments].concat()).current_dir(folder.path().join("deep")), "")
+    };
+    let file = folder.path().join(".ecp-validate.yaml");
+    std::fs::write(&file, "profile: strict\noff: [namespace.missing]\n").expect("a policy");
+    assert_eq!(run(&["broad.yml"]).code, 4, "found in the folder above");
+    assert_eq!(run(&["broad.yml", "--profile", "validity"]).code, 0, "a flag wins");
+    std::fs::write(&file, "profile: strict\noff: [namespace.missing]\nseverity: {rbac.wildcard: warning}\n")
+        .expect("a policy");
+    let warned = run(&["broad.yml", "-o", "json"]);
+    let answer: Value = serde_json::from_str(&warned.out).expect("JSON");
+    assert_eq!((warned.code, &answer["findings"][0]["code"]), (0, &json!("rbac.wildcard")));
+    assert_eq!(answer["findings"][0]["policy"], true);
+    let manifest = std::fs::read_to_string(folder.path().join("deep/broad.yml")).expect("a file");
+    let excused = manifest.replace(
+        "metadata: {name: all}",
+        "metadata: {name: all, annotations: {ignore.ecp.ai/rbac.wildcard: 'the backup needs all'}}",
+    );
+    std::fs::write(folder.path().join("deep/broad.yml"), excused).expect("a file");
+    assert_eq!(run(&["broad.yml", "-o", "json"]).done().matches("rbac.wildcard\"").count(), 0);
+    std::fs::write(&file, "profil: strict\n").expect("a policy");
+    let misspelt = run(&["broad.yml"]);
+    assert!(misspelt.code == 2 && misspelt.err.contains("profile"), "{}", misspelt.err);
+}
+
+#[test]
+fn findings_are_written_for_code_scanning_for_junit_and_for_github() {
+    let folder = folder();
+    let wrong = folder.path().join("wrong.yaml").display().to_string();
+    let run = |format: &str| finish(&mut offline(&["validate", "-f", &wrong, "-o", format]), "");
+    let log: Value = serde_json::from_str(&run("sarif").out).expect("SARIF");
+    let result = &log["runs"][0]["results"][0];
+    assert_eq!(
+        (&log["version"], &result["ruleId"], &result["level"]),
+        (&json!("2.1.0"), &json!("schema.out_of_range"), &json!("error"))
+    );
+    assert_eq!(result["locations"][0]["physicalLocation"]["region"]["startLine"], 5);
+    let junit = run("junit").out;
+    assert!(
+        junit.contains("tests=\"1\" failures=\"1\"")
+            && junit.contains("<failure type=\"schema.out_of_range\""),
+        "{junit}"
+    );
+    let github = run("github").out;
+    assert!(
+        github.starts_with("::error file=")
+            && github.contains(",line=5,")
+            && github.contains("title=schema.out_of_range::"),
+        "{github}"
+    );
+    let elsewhere = finish(&mut offline(&["capacity", "-s", "chatbot=1", "-o", "sarif"]), "");
+    assert_ne!(elsewhere.code, 0);
 }
