@@ -197,17 +197,20 @@ sdk-python-test: toolchain $(PYTHON)/.venv/installed ## Test the Python SDK
 
 .PHONY: sdk-python-lint
 sdk-python-lint: $(PYTHON)/.venv/installed ## Check formatting, lints and types of the Python SDK
-	cd $(PYTHON) && .venv/bin/ruff format --check --quiet src tests && .venv/bin/ruff check --quiet src tests && .venv/bin/mypy
+	cd $(PYTHON) && .venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet . && .venv/bin/mypy
 
 .PHONY: sdk-python-generated
-sdk-python-generated: $(PYTHON)/.venv/installed ## Check that the Python SDK's models are up to date
+sdk-python-generated: $(PYTHON)/.venv/installed ## Check that the Python SDK's models and synchronous client are up to date
 	@fresh=$$(mktemp -d) && $(PYTHON)/generate.sh $$fresh/_generated.py && \
 	  diff -u $(PYTHON)/src/ecp_orchestrator/_generated.py $$fresh/_generated.py && rm -r $$fresh \
 	  || { echo "sdk/python's models are stale: run 'make sdk-python-generate' and commit them"; exit 1; }
+	@$(PYTHON)/.venv/bin/python $(PYTHON)/generate_sync.py --check \
+	  || { echo "sdk/python's synchronous client is stale: run 'make sdk-python-generate' and commit it"; exit 1; }
 
 .PHONY: sdk-python-generate
-sdk-python-generate: $(PYTHON)/.venv/installed ## Write the Python SDK's models from openapi.json
+sdk-python-generate: $(PYTHON)/.venv/installed ## Write the Python SDK's models from openapi.json, and its synchronous client from the asynchronous one
 	$(PYTHON)/generate.sh src/ecp_orchestrator/_generated.py
+	$(PYTHON)/.venv/bin/python $(PYTHON)/generate_sync.py
 
 .PHONY: package-python
 package-python: python ## Build the Python SDK's wheel into dist/

@@ -17,13 +17,14 @@ from conftest import ROOT, Server
 import ecp_orchestrator as ecp
 from ecp_orchestrator import models
 
-TENANT = {"name": "Python", "preset": "micro", "service_requirements": {"chatbot": 1}}
+TENANT: Any = {"name": "Python", "preset": "micro", "service_requirements": {"chatbot": 1}}
 
 
 def test_every_operation_and_parameter_has_its_place_in_both_clients() -> None:
     document = json.loads((ROOT / "openapi.json").read_text("utf-8"))
     streams = {"watch_alerts": "subscribe_to_alerts", "watch_deployment": "subscribe_to_deployment"}
     streams["watch_monitoring"] = "subscribe_to_monitoring"
+    streams["watch_all_alerts"] = "subscribe_to_all_alerts"
     renamed = {"request_id": "of_request", "If-Match": "if_match", "Idempotency-Key": "idempotency_key"}
     settings = {
         "X-Demo-Mode",
@@ -60,7 +61,7 @@ def test_both_clients_have_the_same_methods_and_parameters() -> None:
     ours, theirs = methods(ecp.ECPClient), methods(ecp.AsyncECPClient)
     assert ours.keys() == theirs.keys()
     for name, parameters in ours.items():
-        assert parameters - {"callback", "on_end"} == theirs[name], name
+        assert parameters == theirs[name], name
 
 
 def test_a_token_is_the_given_one_else_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +155,36 @@ def test_a_callback_is_served_on_a_thread_and_closed_from_another(server: Server
         with pytest.raises(ecp.NotFoundError):
             refused.wait(30)
         client.delete_tenant("py-callback", force=True)
+
+
+def test_a_deletion_is_waited_for_to_its_end_and_no_further(server: Server) -> None:
+    with ecp.ECPClient(server.base_url, True) as client:
+        client.create_tenant({"tenant_id": "py-goes", **TENANT})
+        with pytest.raises(ecp.ConflictError, match="not being deleted"):
+            client.wait_until_deleted("py-goes", timeout=60)
+        seen: list[models.DeploymentStatus] = []
+        deletion = client.delete_tenant("py-goes")["deletion_id"]
+        client.wait_until_deleted(
+            "py-goes", deletion_id=deletion, timeout=60, poll=0.02, on_progress=seen.append
+        )
+        assert {status["deployment_id"] for status in seen} <= {deletion}
+        with pytest.raises(ecp.NotFoundError):
+            client.get_tenant("py-goes")
+        client.create_tenant({"tenant_id": "py-goes", **TENANT})
+        # The one that was deleted is gone, whoever has its id now.
+        client.wait_until_deleted("py-goes", deletion_id=deletion, timeout=60)
+        client.delete_tenant("py-goes", force=True)
+        client.wait_until_deleted("py-goes", timeout=60, poll=0.02)
+
+    async def work() -> None:
+        async with ecp.AsyncECPClient(server.base_url, True) as client:
+            await client.create_tenant({"tenant_id": "py-goes", **TENANT})
+            await client.delete_tenant("py-goes")
+            await client.wait_until_deleted("py-goes", timeout=60, poll=0.02)
+            with pytest.raises(ecp.NotFoundError):
+                await client.get_tenant("py-goes")
+
+    asyncio.run(work())
 
 
 def test_alerts_go_on_over_a_restart_without_loss_or_repeat(tmp_path: Path) -> None:

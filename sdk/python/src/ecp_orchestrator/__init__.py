@@ -2,7 +2,7 @@
 
 from ._sender import AsyncMetricsSender, MetricsSender
 from ._streams import AsyncSubscription, Gap, Subscription
-from ._transport import RequestOptions, Response, RetryPolicy
+from ._transport import ECPWarning, RequestOptions, Response, RetryPolicy
 from .async_client import AsyncECPClient
 from .client import ECPClient
 from .errors import (
@@ -31,6 +31,7 @@ __all__ = [
     "ECPConnectionError",
     "ECPError",
     "ECPTimeoutError",
+    "ECPWarning",
     "FieldFault",
     "Gap",
     "InvalidResponseError",

@@ -10,14 +10,15 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any, Callable, Optional, Union
+from typing import Callable, Optional, Union
 
 from ._calls import rfc3339
 from ._transport import RetryPolicy
 from .errors import ECPError, ECPTimeoutError
+from .models import Metrics, Sample
 
 MAX_BATCH = 10_000
 _RETRY = RetryPolicy(base=0.2, maximum=10.0)
@@ -43,7 +44,7 @@ class _Queue:
     def __init__(self, batch_size: int, max_queue: int) -> None:
         self.batch_size = min(MAX_BATCH, max(1, batch_size))
         self.max_queue = max(1, max_queue)
-        self.waiting: deque[dict[str, Any]] = deque()
+        self.waiting: deque[Sample] = deque()
         self.in_flight = 0
         self.sent = 0
         self.dropped = 0
@@ -53,8 +54,8 @@ class _Queue:
     def pending(self) -> int:
         return len(self.waiting) + self.in_flight
 
-    def add(self, metrics: Mapping[str, float], timestamp: Union[datetime, str, None]) -> bool:
-        self.waiting.append({"timestamp": self._stamp(timestamp), "metrics": dict(metrics)})
+    def add(self, metrics: Metrics, timestamp: Union[datetime, str, None]) -> bool:
+        self.waiting.append({"timestamp": self._stamp(timestamp), "metrics": metrics.copy()})
         fits = True
         while self.pending > self.max_queue and self.waiting:
             self.waiting.popleft()
@@ -70,7 +71,7 @@ class _Queue:
         self._last_ms = max(now, self._last_ms + 1)
         return rfc3339(datetime.fromtimestamp(self._last_ms / 1000, timezone.utc))
 
-    def take(self) -> list[dict[str, Any]]:
+    def take(self) -> list[Sample]:
         batch = [self.waiting.popleft() for _ in range(min(self.batch_size, len(self.waiting)))]
         self.in_flight = len(batch)
         return batch
@@ -100,7 +101,7 @@ class MetricsSender:
 
     def __init__(
         self,
-        store: Callable[[list[dict[str, Any]]], object],
+        store: Callable[[list[Sample]], object],
         batch_size: int,
         flush_interval: float,
         max_queue: int,
@@ -133,7 +134,7 @@ class MetricsSender:
         with self._changed:
             return self._queue.pending
 
-    def add(self, metrics: Mapping[str, float], timestamp: Union[datetime, str, None] = None) -> bool:
+    def add(self, metrics: Metrics, timestamp: Union[datetime, str, None] = None) -> bool:
         """Takes a sample; without `timestamp` it is now. False where a sample had to be dropped for it."""
         with self._changed:
             if self._closed:
@@ -184,7 +185,7 @@ class MetricsSender:
                 self._hurry = self._hurry and bool(self._queue.waiting)
                 self._changed.notify_all()
 
-    def _deliver(self, batch: list[dict[str, Any]]) -> bool:
+    def _deliver(self, batch: list[Sample]) -> bool:
         attempt = 0
         while not self._stop.is_set():
             try:
@@ -208,7 +209,7 @@ class AsyncMetricsSender:
 
     def __init__(
         self,
-        store: Callable[[list[dict[str, Any]]], Awaitable[object]],
+        store: Callable[[list[Sample]], Awaitable[object]],
         batch_size: int,
         flush_interval: float,
         max_queue: int,
@@ -239,7 +240,7 @@ class AsyncMetricsSender:
         """Samples that wait or are on their way."""
         return self._queue.pending
 
-    def add(self, metrics: Mapping[str, float], timestamp: Union[datetime, str, None] = None) -> bool:
+    def add(self, metrics: Metrics, timestamp: Union[datetime, str, None] = None) -> bool:
         """Takes a sample; without `timestamp` it is now. False where a sample had to be dropped for it."""
         if self._closed:
             self._queue.dropped += 1
@@ -274,7 +275,7 @@ class AsyncMetricsSender:
                 self._queue.settle(await self._deliver(self._queue.take()))
             self._idle.set()
 
-    async def _deliver(self, batch: list[dict[str, Any]]) -> bool:
+    async def _deliver(self, batch: list[Sample]) -> bool:
         attempt = 0
         while True:
             try:

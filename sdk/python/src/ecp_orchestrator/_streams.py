@@ -7,6 +7,7 @@ subscriptions around it differ in how they wait. A dead connection is found by t
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import logging
 import threading
@@ -28,6 +29,7 @@ from ._transport import RetryPolicy, Settings
 from .errors import ECPConnectionError, ECPError, InvalidResponseError, error_from_answer
 
 Frame = TypeVar("Frame")
+OnEnd = Optional[Callable[[Optional[ECPError]], None]]
 
 _REMEMBERED = 2_000
 _PASSING = (408, 429)
@@ -64,17 +66,19 @@ class Listener:
 
     on_gap: Optional[Callable[[Gap], None]] = None
     on_error: Optional[Callable[[ECPError], None]] = None
-    """Told of error frames and failed connections; the subscription goes on."""
+    """Told of error frames and failed connections; the subscription goes on. Where there is none, they are
+    logged, of an outage the first."""
     on_open: Optional[Callable[[], None]] = None
     """Told whenever a connection is open."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Which of the three streams, and how it behaves."""
+    """Which of the streams, and how it behaves."""
 
     name: str
-    id: str
+    id: Optional[str] = None
+    """Whose; nothing for all tenants'."""
     hello: Optional[dict[str, Any]] = None
     ends: bool = False
     """The connection's end with code 1000 is the stream's end."""
@@ -84,6 +88,10 @@ class Stream:
     """An interruption loses frames that nothing brings back."""
     since: Optional[str] = None
 
+    def __post_init__(self) -> None:
+        if self.id == "":
+            raise ValueError(f"the id of the {self.name} stream must be a text that is not empty")
+
     def url(self, settings: Settings, since: Optional[str]) -> str:
         query = {"demo_mode": "true" if settings.is_demo else "false"}
         if settings.language is not None:
@@ -91,7 +99,8 @@ class Stream:
         if since is not None:
             query["since"] = since
         server = "ws" + settings.addresses.server[len("http") :]
-        return f"{server}/ws/{self.name}/{quote(self.id, safe='')}?{urlencode(query)}"
+        path = self.name if self.id is None else f"{self.name}/{quote(self.id, safe='')}"
+        return f"{server}/ws/{path}?{urlencode(query)}"
 
 
 class Track:
@@ -167,6 +176,22 @@ class Track:
     def report(self, error: ECPError) -> None:
         if self._listener.on_error is not None:
             _guarded(self._listener.on_error, error)
+        elif self.attempt == 0:
+            _log.warning("subscription to %s goes on after: %s", self._what(), error)
+
+    def over(self, error: Optional[ECPError], on_end: OnEnd) -> None:
+        """Tells how a subscription with a callback ended: nobody may be waiting for it."""
+        if on_end is not None:
+            _guarded(on_end, error)
+        elif error is None:
+            return
+        elif self._listener.on_error is not None:
+            _guarded(self._listener.on_error, error)
+        else:
+            _log.error("subscription to %s ended: %s", self._what(), error)
+
+    def _what(self) -> str:
+        return f"{self.stream.name} of {self.stream.id or 'all tenants'}"
 
     def _gap(self, gap: Gap) -> None:
         if self._listener.on_gap is not None:
@@ -250,9 +275,7 @@ class Subscription(Generic[Frame]):
             self._closed.wait(self._track.failed(error, url))
             return None
 
-    def deliver(
-        self, callback: Callable[[Frame], None], on_end: Optional[Callable[[Optional[ECPError]], None]]
-    ) -> Self:
+    def deliver(self, callback: Callable[[Frame], object], on_end: OnEnd) -> Self:
         """Reads on a thread of its own and hands each frame to a callback."""
 
         def read() -> None:
@@ -261,8 +284,7 @@ class Subscription(Generic[Frame]):
                     _guarded(callback, frame)
             except ECPError as error:
                 self._error = error
-            if on_end is not None:
-                _guarded(on_end, self._error)
+            self._track.over(self._error, on_end)
 
         self._thread = threading.Thread(target=read, name=f"ecp-{self._track.stream.name}", daemon=True)
         self._thread.start()
@@ -287,6 +309,8 @@ class AsyncSubscription(Generic[Frame]):
         self._closed = asyncio.Event()
         self._socket: Optional[AsyncConnection] = None
         self._frames: Optional[AsyncIterator[Frame]] = None
+        self._task: Optional[asyncio.Task[None]] = None
+        self._error: Optional[ECPError] = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -304,6 +328,36 @@ class AsyncSubscription(Generic[Frame]):
         self._closed.set()
         if self._socket is not None:
             await self._socket.close()
+        if self._task is not None and self._task is not asyncio.current_task():
+            await asyncio.wait([self._task])
+
+    def deliver(self, callback: Callable[[Frame], object], on_end: OnEnd) -> Self:
+        """Reads in a task of its own and hands each frame to a callback, which is awaited where it can be."""
+
+        async def read() -> None:
+            try:
+                async for frame in self:
+                    try:
+                        done = callback(frame)
+                        if inspect.isawaitable(done):
+                            await done
+                    except Exception:
+                        _log.exception("a callback of a subscription failed")
+            except ECPError as error:
+                self._error = error
+            self._track.over(self._error, on_end)
+
+        self._task = asyncio.get_running_loop().create_task(read())
+        return self
+
+    async def wait(self, timeout: Optional[float] = None) -> bool:
+        """With a callback: waits for the end, raises what ended it; false where the time is over first."""
+        if self._task is None:
+            raise RuntimeError("wait() is for a subscription with a callback; read this one with `async for`")
+        done, _ = await asyncio.wait([self._task], timeout=timeout)
+        if self._error is not None:
+            raise self._error
+        return bool(done)
 
     def __aiter__(self) -> Self:
         return self

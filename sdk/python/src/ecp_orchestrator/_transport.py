@@ -1,19 +1,25 @@
-"""One HTTP exchange with its retries, synchronous and asynchronous. Knows nothing of the operations."""
+"""What a call is made of beside its operation: settings, options, retries, limits and warnings.
+
+The exchange itself is in `_async_transport`, and in `_sync_transport`, which is generated from that.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import random
+import re
+import sys
 import time
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Callable, Optional
 
 import httpx
 from typing_extensions import TypedDict
 
-from ._calls import Addresses, Call, decode
+from ._calls import Addresses, Call
 from .errors import ECPConnectionError, ECPError, ECPTimeoutError, error_from_answer
 
 
@@ -40,13 +46,22 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
+    warnings: list[str] = field(default_factory=list)
+    """Texts of the `Warning` headers, such as a field of the request that nothing reads."""
+
+
+class ECPWarning(UserWarning):
+    """What the server did, but with a reservation: a misspelt field, an answer from memory.
+
+    Shown as every warning of Python is; `warnings.simplefilter("error", ECPWarning)` makes it an error.
+    """
 
 
 class RequestOptions(TypedDict, total=False):
     """What every call accepts."""
 
     timeout: float
-    """Seconds that one step of an attempt may take (connecting, sending, waiting for bytes)."""
+    """Seconds that the whole call may take, its retries and their pauses included."""
     request_id: str
     """Sent as `X-Request-ID`, to find the call in the server's log."""
     debug: bool
@@ -79,7 +94,7 @@ class Settings:
             headers["Accept-Language"] = self.language
         return headers
 
-    def request(self, client: Any, call: Call, options: RequestOptions) -> httpx.Request:
+    def request(self, client: Any, call: Call, options: RequestOptions, seconds: float) -> httpx.Request:
         headers = self.headers()
         headers["Accept"] = "application/json, application/yaml, text/*;q=0.9"
         headers.update({name: value for name, value in call.headers.items() if value is not None})
@@ -94,113 +109,122 @@ class Settings:
             params=call.parameters(),
             json=call.body,
             headers=headers,
-            timeout=options.get("timeout", self.timeout),
+            timeout=seconds,
         )
         return request
 
-    def wait_before_retry(self, call: Call, error: ECPError, attempt: int) -> Optional[float]:
-        """Seconds until the next attempt; nothing where there is none."""
+    def limit(self, options: RequestOptions) -> float:
+        """Seconds that a call may take."""
+        return options.get("timeout", self.timeout)
+
+    def wait_before_retry(self, call: Call, error: ECPError, attempt: int, left: float) -> Optional[float]:
+        """Seconds until the next attempt; nothing where there is none, or none within the `left` seconds."""
         if not call.repeatable or attempt >= self.retry.retries or not error.is_transient:
             return None
-        if error.retry_after is None:
-            return self.retry.pause(attempt)
-        return error.retry_after if error.retry_after <= self.retry.maximum else None
+        pause = self.retry.pause(attempt) if error.retry_after is None else error.retry_after
+        return pause if pause <= self.retry.maximum and pause < left else None
 
 
-def _failure(call: Call, error: httpx.HTTPError) -> ECPError:
+@dataclass(frozen=True)
+class Answer:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: httpx.Headers
+    text: str
+
+
+class _Late(Exception):
+    """The time of a call is over."""
+
+
+async def exchange_async(client: httpx.AsyncClient, request: httpx.Request, seconds: float) -> Answer:
+    """Sends a request and reads its answer whole, in so many seconds."""
+    try:
+        # A redirected write would be sent again, as a read.
+        sent = await asyncio.wait_for(client.send(request, follow_redirects=False), seconds)
+    except asyncio.TimeoutError:
+        raise _Late from None
+    return Answer(sent.status_code, sent.headers, sent.text)
+
+
+def exchange(client: httpx.Client, request: httpx.Request, seconds: float) -> Answer:
+    """Sends a request and reads its answer whole, in so many seconds."""
+    until = time.monotonic() + seconds
+    response = client.send(request, follow_redirects=False, stream=True)
+    try:
+        # The limits of the library are for one step each: what is left is given to the next.
+        request.extensions.get("timeout", {})["read"] = max(until - time.monotonic(), 0.001)
+        content = bytearray()
+        for part in response.iter_bytes():
+            content += part
+            if time.monotonic() > until:
+                raise _Late
+    finally:
+        response.close()
+    return Answer(
+        response.status_code, response.headers, content.decode(response.encoding or "utf-8", "replace")
+    )
+
+
+async def pause_async(seconds: float) -> None:
+    """Lets time pass."""
+    await asyncio.sleep(seconds)
+
+
+def pause(seconds: float) -> None:
+    """Lets time pass."""
+    time.sleep(seconds)
+
+
+def failure(call: Call, error: Exception, limit: float) -> ECPError:
+    """What an exchange that brought no answer is to the caller."""
     what = f"{call.method} {call.path}"
-    if isinstance(error, httpx.TimeoutException):
-        return ECPTimeoutError(f"{what}: no answer in time")
+    if isinstance(error, (httpx.TimeoutException, _Late)):
+        return ECPTimeoutError(f"{what}: no answer within {limit:g} s")
     return ECPConnectionError(f"{what}: {error or type(error).__name__}")
 
 
-def _accept(response: httpx.Response, options: RequestOptions) -> httpx.Response:
-    if not response.is_success:
-        raise error_from_answer(response.status_code, response.headers, response.text)
+NO_ANSWER = (httpx.HTTPError, _Late)
+"""What an exchange raises where no answer came."""
+
+
+def accepted(answer: Answer) -> Answer:
+    """The answer, unless it is a refusal."""
+    if 200 <= answer.status < 300:
+        return answer
+    raise error_from_answer(answer.status, answer.headers, answer.text)
+
+
+def tell(answer: Answer, options: RequestOptions) -> None:
+    """Passes on what came with an answer."""
+    told = warning_texts(answer.headers)
     if "on_response" in options:
-        options["on_response"](Response(response.status_code, response.headers))
-    return response
+        options["on_response"](Response(answer.status, answer.headers, told))
+    for text in told:
+        warnings.warn(text, ECPWarning, stacklevel=_level_of_the_caller())
 
 
-class Transport:
-    """The synchronous one."""
-
-    def __init__(self, settings: Settings, client: Optional[httpx.Client]) -> None:
-        self.settings = settings
-        self._owned = client is None
-        self._client = client or httpx.Client()
-
-    def close(self) -> None:
-        if self._owned:
-            self._client.close()
-
-    def send(self, call: Call, options: RequestOptions) -> httpx.Response:
-        attempt = 0
-        while True:
-            try:
-                return self._exchange(call, options)
-            except ECPError as error:
-                pause = self.settings.wait_before_retry(call, error, attempt)
-                if pause is None:
-                    raise
-            time.sleep(pause)
-            attempt += 1
-
-    def _exchange(self, call: Call, options: RequestOptions) -> httpx.Response:
-        try:
-            response = self._client.send(
-                self.settings.request(self._client, call, options),
-                follow_redirects=False,  # A redirected write would be sent again, as a read.
-            )
-        except httpx.HTTPError as error:
-            raise _failure(call, error) from error
-        return _accept(response, options)
-
-    def text(self, call: Call, options: RequestOptions) -> str:
-        return self.send(call, options).text
-
-    def json(self, call: Call, options: RequestOptions) -> Any:
-        response = self.send(call, options)
-        return decode(call, response.status_code, response.headers.get("x-request-id"), response.text)
+_WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
+_ESCAPE = re.compile(r"\\(?:u\{([0-9a-fA-F]{1,6})\}|(.))")
 
 
-class AsyncTransport:
-    """The asynchronous one."""
+def warning_texts(headers: httpx.Headers) -> list[str]:
+    """The texts of `Warning` headers, of which one line can hold several."""
 
-    def __init__(self, settings: Settings, client: Optional[httpx.AsyncClient]) -> None:
-        self.settings = settings
-        self._owned = client is None
-        self._client = client or httpx.AsyncClient()
+    def plain(escape: re.Match[str]) -> str:
+        code = int(escape[1], 16) if escape[1] else 0
+        return escape[2] or (chr(code) if code <= sys.maxunicode else escape[0])
 
-    async def close(self) -> None:
-        if self._owned:
-            await self._client.aclose()
+    texts = []
+    for line in headers.get_list("warning"):
+        texts += [_ESCAPE.sub(plain, text) for text in _WARNING.findall(line)] or [line]
+    return texts
 
-    async def send(self, call: Call, options: RequestOptions) -> httpx.Response:
-        attempt = 0
-        while True:
-            try:
-                return await self._exchange(call, options)
-            except ECPError as error:
-                pause = self.settings.wait_before_retry(call, error, attempt)
-                if pause is None:
-                    raise
-            await asyncio.sleep(pause)
-            attempt += 1
 
-    async def _exchange(self, call: Call, options: RequestOptions) -> httpx.Response:
-        try:
-            response = await self._client.send(
-                self.settings.request(self._client, call, options),
-                follow_redirects=False,  # A redirected write would be sent again, as a read.
-            )
-        except httpx.HTTPError as error:
-            raise _failure(call, error) from error
-        return _accept(response, options)
-
-    async def text(self, call: Call, options: RequestOptions) -> str:
-        return (await self.send(call, options)).text
-
-    async def json(self, call: Call, options: RequestOptions) -> Any:
-        response = await self.send(call, options)
-        return decode(call, response.status_code, response.headers.get("x-request-id"), response.text)
+def _level_of_the_caller() -> int:
+    """How far up the frame is that called this package, so that a warning names its line."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith(__package__ or ""):
+        level, frame = level + 1, frame.f_back
+    return level

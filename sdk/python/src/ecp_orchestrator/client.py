@@ -1,9 +1,10 @@
-"""The synchronous client: one method for each operation of the API, and what is built from them."""
+# Generated from async_client.py by generate_sync.py (`make sdk-python-generate`): change that one.
+"""The client: one method for each operation of the API, and what is built from them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar, Union
@@ -14,15 +15,16 @@ from typing_extensions import Self, Unpack
 from . import _calls as calls
 from . import models
 from ._sender import MetricsSender
-from ._streams import Gap, Listener, Stream, Subscription
-from ._transport import RequestOptions, RetryPolicy, Settings, Transport, token_or_environment
-from .errors import DeploymentFailedError, ECPError, ECPTimeoutError
+from ._streams import Gap, Listener, OnEnd, Stream, Subscription
+from ._sync_transport import Transport
+from ._transport import RequestOptions, RetryPolicy, Settings, pause, token_or_environment
+from .errors import ConflictError, DeploymentFailedError, ECPError, ECPTimeoutError, NotFoundError
 
 Frame = TypeVar("Frame")
 
 
 class ECPClient:
-    """A client of the ECP-AI Kubernetes Orchestrator. Safe to share between threads.
+    """A client of the ECP-AI Kubernetes Orchestrator. Safe to share.
 
     Every call takes `timeout`, `request_id`, `debug` and `on_response` beside its own arguments, and raises
     `ECPError` where it fails.
@@ -45,7 +47,7 @@ class ECPClient:
         token: bearer token, where the server requires one; left out, that of the environment variable
             ECP_TOKEN, where it is set.
         language: of messages, `ko` (the server's default) or `en`.
-        timeout: seconds that one step of an attempt may take.
+        timeout: seconds that a whole call may take, its retries and their pauses included.
         retry: when calls are repeated; three times, after 0.2 to 10 s, where left out.
         http_client: instead of one of its own, such as one with a proxy; it is not closed.
         """
@@ -82,11 +84,11 @@ class ECPClient:
     def list_tenants(
         self,
         *,
-        preset: Optional[str] = None,
-        status: Optional[str] = None,
+        preset: Optional[models.Preset] = None,
+        status: Optional[models.TenantStatus] = None,
         q: Optional[str] = None,
-        sort: Optional[str] = None,
-        expand: Union[str, Sequence[str], None] = None,
+        sort: Optional[models.TenantSort] = None,
+        expand: Union[models.TenantExpansion, Sequence[models.TenantExpansion], None] = None,
         skip: Optional[int] = None,
         limit: Optional[int] = None,
         **options: Unpack[RequestOptions],
@@ -110,11 +112,11 @@ class ECPClient:
     def iterate_tenants(
         self,
         *,
-        preset: Optional[str] = None,
-        status: Optional[str] = None,
+        preset: Optional[models.Preset] = None,
+        status: Optional[models.TenantStatus] = None,
         q: Optional[str] = None,
-        sort: Optional[str] = None,
-        expand: Union[str, Sequence[str], None] = None,
+        sort: Optional[models.TenantSort] = None,
+        expand: Union[models.TenantExpansion, Sequence[models.TenantExpansion], None] = None,
         limit: int = 100,
         **options: Unpack[RequestOptions],
     ) -> Iterator[models.TenantSummary]:
@@ -124,7 +126,7 @@ class ECPClient:
 
     def create_tenant(
         self,
-        tenant: Union[models.TenantRequest, Mapping[str, Any]],
+        tenant: models.TenantRequest,
         *,
         idempotency_key: Optional[str] = None,
         **options: Unpack[RequestOptions],
@@ -134,7 +136,7 @@ class ECPClient:
 
     def preview_create_tenant(
         self,
-        tenant: Union[models.TenantRequest, Mapping[str, Any]],
+        tenant: models.TenantRequest,
         **options: Unpack[RequestOptions],
     ) -> models.Preview:
         """Says what a creation would do, and does nothing."""
@@ -147,7 +149,7 @@ class ECPClient:
     def update_tenant(
         self,
         tenant_id: str,
-        change: Union[models.TenantUpdate, Mapping[str, Any]],
+        change: models.TenantUpdate,
         *,
         if_match: Optional[str] = None,
         rollback: Optional[bool] = None,
@@ -163,7 +165,7 @@ class ECPClient:
     def preview_update_tenant(
         self,
         tenant_id: str,
-        change: Union[models.TenantUpdate, Mapping[str, Any]],
+        change: models.TenantUpdate,
         *,
         if_match: Optional[str] = None,
         **options: Unpack[RequestOptions],
@@ -190,7 +192,7 @@ class ECPClient:
 
     def calculate_resources(
         self,
-        request: Union[models.CalculateResourcesRequest, Mapping[str, Any]],
+        request: models.CalculateResourcesRequest,
         **options: Unpack[RequestOptions],
     ) -> models.Calculation:
         """Sizes a load; stores nothing."""
@@ -202,9 +204,9 @@ class ECPClient:
         self,
         tenant_id: str,
         *,
-        metric_type: Union[str, Sequence[str], None] = None,
+        metric_type: Union[models.MetricType, Sequence[models.MetricType], None] = None,
         hours: Optional[int] = None,
-        interval: Optional[str] = None,
+        interval: Optional[models.Interval] = None,
         **options: Unpack[RequestOptions],
     ) -> models.Monitoring:
         """Values of the last `hours` (24), one for each `interval` (`1m`, `5m`, `1h`)."""
@@ -214,7 +216,7 @@ class ECPClient:
     def send_metrics(
         self,
         tenant_id: str,
-        metrics: Union[models.Metrics, models.MetricsRequest, Mapping[str, Any]],
+        metrics: Union[models.Metrics, models.MetricsRequest],
         timestamp: Union[datetime, str, None] = None,
         **options: Unpack[RequestOptions],
     ) -> models.Accepted:
@@ -235,7 +237,7 @@ class ECPClient:
         max_queue: samples kept at most; the oldest go first, and are counted.
         """
 
-        def store(samples: list[dict[str, Any]]) -> models.Accepted:
+        def store(samples: list[models.Sample]) -> models.Accepted:
             return self.send_metrics(tenant_id, {"samples": samples})
 
         return MetricsSender(store, batch_size, flush_interval, max_queue, on_error)
@@ -244,7 +246,7 @@ class ECPClient:
         self,
         tenant_id: str,
         *,
-        status: Optional[str] = None,
+        status: Optional[models.AlertState] = None,
         skip: Optional[int] = None,
         limit: Optional[int] = None,
         **options: Unpack[RequestOptions],
@@ -257,7 +259,7 @@ class ECPClient:
         self,
         tenant_id: str,
         *,
-        status: Optional[str] = None,
+        status: Optional[models.AlertState] = None,
         limit: int = 100,
         **options: Unpack[RequestOptions],
     ) -> Iterator[models.Alert]:
@@ -269,9 +271,9 @@ class ECPClient:
         self,
         *,
         tenant_id: Optional[str] = None,
-        severity: Optional[str] = None,
-        type: Optional[str] = None,
-        status: Optional[str] = None,
+        severity: Optional[models.Severity] = None,
+        type: Optional[models.AlertType] = None,
+        status: Optional[models.AlertState] = None,
         skip: Optional[int] = None,
         limit: Optional[int] = None,
         **options: Unpack[RequestOptions],
@@ -314,7 +316,7 @@ class ECPClient:
     def roll_back_tenant(
         self,
         tenant_id: str,
-        to: Union[models.RollbackRequest, Mapping[str, Any], None] = None,
+        to: Optional[models.RollbackRequest] = None,
         *,
         if_match: Optional[str] = None,
         **options: Unpack[RequestOptions],
@@ -328,7 +330,7 @@ class ECPClient:
 
     def compare_catalog(
         self,
-        catalog: Union[models.CatalogRequest, Mapping[str, Any]],
+        catalog: models.CatalogRequest,
         **options: Unpack[RequestOptions],
     ) -> models.CatalogDiff:
         """What another catalog would change."""
@@ -336,7 +338,7 @@ class ECPClient:
 
     def roll_out_catalog(
         self,
-        to: Union[models.CatalogRolloutRequest, Mapping[str, Any], None] = None,
+        to: Optional[models.CatalogRolloutRequest] = None,
         **options: Unpack[RequestOptions],
     ) -> models.StartedRollout:
         """Rolls the server's catalog out to the tenants that are named, or to all, a few at a time."""
@@ -348,7 +350,7 @@ class ECPClient:
 
     def get_capacity(
         self,
-        request: Union[models.CalculateResourcesRequest, Mapping[str, Any]],
+        request: models.CalculateResourcesRequest,
         **options: Unpack[RequestOptions],
     ) -> models.Capacity:
         """How many more tenants of this demand would be admitted, and what runs out first."""
@@ -360,7 +362,7 @@ class ECPClient:
         self,
         tenant_id: str,
         *,
-        format: Optional[str] = None,
+        format: Optional[models.ManifestFormat] = None,
         include_monitoring: Optional[bool] = None,
         include_ingress: Optional[bool] = None,
         namespace: Optional[str] = None,
@@ -437,7 +439,52 @@ class ECPClient:
                     raise DeploymentFailedError(status)
             if time.monotonic() + poll > until:
                 raise ECPTimeoutError(f"{tenant_id} is not running after {timeout} s; last seen: {shown}")
-            time.sleep(poll)
+            pause(poll)
+
+    def wait_until_deleted(
+        self,
+        tenant_id: str,
+        *,
+        deletion_id: Optional[str] = None,
+        timeout: float = 1800.0,
+        poll: float = 1.0,
+        on_progress: Optional[Callable[[models.DeploymentStatus], None]] = None,
+    ) -> None:
+        """Waits until a tenant that is being deleted is gone; a server that restarts meanwhile is waited for.
+
+        deletion_id: as the deletion answered it; a tenant that has been created anew under the id since
+            then is not waited for. Without it, raises `ConflictError` where nobody is deleting the tenant.
+        timeout: seconds, after which `ECPTimeoutError` says what is still in the way.
+        """
+        until = time.monotonic() + timeout
+        shown: Optional[tuple[Any, ...]] = None
+        last = "nothing"
+        while True:
+            try:
+                left = max(until - time.monotonic(), 0.001)
+                status = self.get_deployment_status(tenant_id, timeout=min(left, self._settings.timeout))
+            except NotFoundError:
+                return
+            except ECPError as error:
+                if not (error.is_transient or isinstance(error, ECPTimeoutError)):
+                    raise
+            else:
+                if deletion_id is None and status["status"] != "deleting":
+                    raise ConflictError(
+                        f"{tenant_id} is not being deleted: it is {status['status']}", code="CONFLICT"
+                    )
+                deletion_id = deletion_id or status["deployment_id"]
+                if status["deployment_id"] != deletion_id or status["status"] == "deleted":
+                    return
+                logs = status["logs"]
+                last = logs[-1]["message"] if logs else status["phase"]
+                state = (status["phase"], status["progress"], last)
+                if state != shown and on_progress is not None:
+                    on_progress(status)
+                shown = state
+            if time.monotonic() + poll > until:
+                raise ECPTimeoutError(f"{tenant_id} is not gone after {timeout:g} s; last seen: {last}")
+            pause(poll)
 
     # Audit trail and server
 
@@ -493,18 +540,18 @@ class ECPClient:
     def subscribe_to_monitoring(
         self,
         tenant_id: str,
-        callback: Optional[Callable[[models.MonitoringFrame], None]] = None,
+        callback: Optional[Callable[[models.MonitoringFrame], object]] = None,
         *,
-        metrics: Optional[Sequence[str]] = None,
+        metrics: Optional[Sequence[models.Series]] = None,
         interval: float = 5.0,
         on_gap: Optional[Callable[[Gap], None]] = None,
         on_error: Optional[Callable[[ECPError], None]] = None,
         on_open: Optional[Callable[[], None]] = None,
-        on_end: Optional[Callable[[Optional[ECPError]], None]] = None,
+        on_end: OnEnd = None,
     ) -> Subscription[models.MonitoringFrame]:
         """Follows a tenant's newest values, one frame every `interval` seconds (0.1-3600).
 
-        Read it with `for`; with a `callback` it is read on a thread of its own.
+        Iterate over it; with a `callback` it is read in the background.
         """
         hello: dict[str, Any] = {"action": "subscribe", "interval": round(interval * 1000)}
         if metrics is not None:
@@ -515,11 +562,11 @@ class ECPClient:
     def subscribe_to_deployment(
         self,
         deployment_id: str,
-        callback: Optional[Callable[[models.DeploymentFrame], None]] = None,
+        callback: Optional[Callable[[models.DeploymentFrame], object]] = None,
         *,
         on_error: Optional[Callable[[ECPError], None]] = None,
         on_open: Optional[Callable[[], None]] = None,
-        on_end: Optional[Callable[[Optional[ECPError]], None]] = None,
+        on_end: OnEnd = None,
     ) -> Subscription[models.DeploymentFrame]:
         """Follows a roll-out or a deletion to its end."""
         stream = Stream("deployment", deployment_id, ends=True)
@@ -528,13 +575,13 @@ class ECPClient:
     def subscribe_to_alerts(
         self,
         tenant_id: str,
-        callback: Optional[Callable[[models.AlertFrame], None]] = None,
+        callback: Optional[Callable[[models.AlertFrame], object]] = None,
         *,
         since: Optional[str] = None,
         on_gap: Optional[Callable[[Gap], None]] = None,
         on_error: Optional[Callable[[ECPError], None]] = None,
         on_open: Optional[Callable[[], None]] = None,
-        on_end: Optional[Callable[[Optional[ECPError]], None]] = None,
+        on_end: OnEnd = None,
     ) -> Subscription[models.AlertFrame]:
         """Follows a tenant's alerts: the open ones, then each change, over reconnects without loss.
 
@@ -543,11 +590,25 @@ class ECPClient:
         stream = Stream("alerts", tenant_id, resumes=True, since=since)
         return self._subscribe(stream, callback, on_end, Listener(on_gap, on_error, on_open))
 
+    def subscribe_to_all_alerts(
+        self,
+        callback: Optional[Callable[[models.AlertFrame], object]] = None,
+        *,
+        since: Optional[str] = None,
+        on_gap: Optional[Callable[[Gap], None]] = None,
+        on_error: Optional[Callable[[ECPError], None]] = None,
+        on_open: Optional[Callable[[], None]] = None,
+        on_end: OnEnd = None,
+    ) -> Subscription[models.AlertFrame]:
+        """Follows the alerts of all tenants, as `subscribe_to_alerts` does those of one."""
+        stream = Stream("alerts", resumes=True, since=since)
+        return self._subscribe(stream, callback, on_end, Listener(on_gap, on_error, on_open))
+
     def _subscribe(
         self,
         stream: Stream,
-        callback: Optional[Callable[[Frame], None]],
-        on_end: Optional[Callable[[Optional[ECPError]], None]],
+        callback: Optional[Callable[[Frame], object]],
+        on_end: OnEnd,
         listener: Listener,
     ) -> Subscription[Frame]:
         subscription: Subscription[Frame] = Subscription(self._settings, stream, listener)
@@ -560,7 +621,8 @@ class ECPClient:
         skip = 0
         while True:
             page = self._json(call.page(skip, limit), options)
-            yield from page[entries]
+            for entry in page[entries]:
+                yield entry
             skip += len(page[entries])
             if not page[entries] or not page["pagination"]["has_more"]:
                 return

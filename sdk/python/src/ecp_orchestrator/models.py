@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, Optional
+
 from typing_extensions import NotRequired, TypedDict
 
 from ._generated import AcceptedOut as Accepted
@@ -24,13 +26,10 @@ from ._generated import DeploymentListOut as DeploymentList
 from ._generated import DeploymentStatusOut as DeploymentStatus
 from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
-from ._generated import MetricsIn as Metrics
 from ._generated import MonitoringOut as Monitoring
 from ._generated import OverviewOut as Overview
 from ._generated import PreviewOut as Preview
 from ._generated import RollbackIn as RollbackRequest
-from ._generated import SampleIn as Sample
-from ._generated import SendMetricsIn as MetricsRequest
 from ._generated import StartedRolloutOut as StartedRollout
 from ._generated import SystemMetricsOut as SystemMetrics
 from ._generated import TenantListOut as TenantList
@@ -45,6 +44,8 @@ __all__ = [
     "Alert",
     "AlertFrame",
     "AlertList",
+    "AlertState",
+    "AlertType",
     "AllAlerts",
     "AuditEntry",
     "AuditList",
@@ -62,24 +63,112 @@ __all__ = [
     "DeploymentStatus",
     "Failure",
     "Health",
+    "Interval",
+    "ManifestFormat",
+    "MetricType",
     "Metrics",
     "MetricsRequest",
     "Monitoring",
     "MonitoringFrame",
     "Overview",
+    "Preset",
     "Preview",
     "RollbackRequest",
     "Sample",
+    "Series",
+    "Severity",
     "StartedRollout",
     "SystemMetrics",
     "Tenant",
+    "TenantExpansion",
     "TenantList",
     "TenantRequest",
+    "TenantSort",
+    "TenantStatus",
     "TenantSummary",
     "TenantUpdate",
     "ValidateManifestRequest",
     "Validation",
 ]
+
+
+Preset = Literal["micro", "small", "medium", "large"]
+TenantStatus = Literal["pending", "running", "failed", "deleting"]
+TenantSort = Literal[
+    "name",
+    "-name",
+    "status",
+    "-status",
+    "created_at",
+    "-created_at",
+    "gpu",
+    "-gpu",
+    "cost",
+    "-cost",
+    "cpu_usage",
+    "-cpu_usage",
+    "gpu_usage",
+    "-gpu_usage",
+    "response_time",
+    "-response_time",
+]
+"""What a list of tenants is ordered by; `-` for descending."""
+TenantExpansion = Literal["metrics", "alerts", "cost", "failure"]
+AlertState = Literal["open", "resolved", "all"]
+Severity = Literal["warning", "critical"]
+AlertType = Literal["resource_usage", "performance", "availability", "deployment_failed"]
+Interval = Literal["1m", "5m", "1h"]
+ManifestFormat = Literal["yaml", "json"]
+MetricType = Literal[
+    "cpu", "memory", "gpu", "network", "storage", "request_count", "response_time", "error_rate"
+]
+Series = Literal[MetricType, "network_in", "network_out"]
+"""What a stream of samples can be asked for: the two series of `network` apart, too."""
+
+
+class Metrics(TypedDict, total=False):
+    """What was measured, at least one. The short names `cpu`, `memory` and `gpu` mean the long ones."""
+
+    cpu: Optional[float]
+    """Percent."""
+    memory: Optional[float]
+    """Percent."""
+    gpu: Optional[float]
+    """Percent."""
+    cpu_usage: Optional[float]
+    """Percent."""
+    memory_usage: Optional[float]
+    """Percent."""
+    gpu_usage: Optional[float]
+    """Percent."""
+    network_in: Optional[float]
+    """Bytes a second."""
+    network_out: Optional[float]
+    """Bytes a second."""
+    storage_used: Optional[float]
+    """Bytes."""
+    request_count: Optional[float]
+    """Requests since the last sample."""
+    response_time: Optional[float]
+    """Mean, in milliseconds."""
+    error_rate: Optional[float]
+    """Percent."""
+
+
+class Sample(TypedDict):
+    """One sample of a batch."""
+
+    metrics: Metrics
+    timestamp: NotRequired[Optional[str]]
+    """When it was measured, RFC 3339; left out, now."""
+
+
+class MetricsRequest(TypedDict, total=False):
+    """One sample with its time, or a batch of them, all or none of which is stored."""
+
+    timestamp: Optional[str]
+    metrics: Optional[Metrics]
+    samples: Optional[list[Sample]]
 
 
 class MonitoringFrame(TypedDict):
