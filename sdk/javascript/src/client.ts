@@ -1,6 +1,6 @@
 // The client: one method for each operation of the API, and what is built from them.
 
-import { DeploymentFailedError, ECPTimeoutError } from './errors.js';
+import { ConflictError, DeploymentFailedError, ECPTimeoutError, NotFoundError } from './errors.js';
 import { isTransient, send, sendJson, sleep } from './http.js';
 import type { Call, RequestOptions, RetryPolicy, TransportConfig } from './http.js';
 import type * as models from './models.js';
@@ -20,6 +20,7 @@ import type {
   TenantFilter,
   UpdateOptions,
   WaitOptions,
+  WaitUntilDeletedOptions,
 } from './options.js';
 import { MetricsSender } from './sender.js';
 import type { MetricsSenderOptions } from './sender.js';
@@ -39,10 +40,15 @@ export interface ECPClientConfig {
   token?: string | undefined;
   /** Language of messages: `ko` (the server's default) or `en`. */
   language?: string | undefined;
-  /** Time of one attempt, in milliseconds. 30,000 where left out. */
+  /** Time of a whole call, in milliseconds, retries and their pauses included. 30,000 where left out. */
   timeoutMs?: number | undefined;
   /** Repetitions of calls that failed for the moment: 3, from 200 ms to 10 s, where left out. */
   retry?: Partial<RetryPolicy> | undefined;
+  /**
+   * Told what the server wants said beside its answers, such as a field of the request that nothing reads.
+   * `console.warn` where left out.
+   */
+  onWarning?: ((text: string) => void) | undefined;
   /** Instead of the global `fetch`. */
   fetch?: typeof fetch | undefined;
   /** Instead of the platform's WebSocket. */
@@ -87,7 +93,9 @@ export class ECPClient {
     if (token !== undefined) headers.authorization = `Bearer ${token}`;
     if (language !== undefined) headers['accept-language'] = language;
     const call = config.fetch ?? ((...args: Parameters<typeof fetch>) => globalThis.fetch(...args));
-    this.#transport = { headers, timeoutMs, retry: { ...DEFAULT_RETRY, ...config.retry }, fetch: call };
+    const onWarning = config.onWarning ?? ((text: string) => console.warn(`ecp-orchestrator: ${text}`));
+    const retry = { ...DEFAULT_RETRY, ...config.retry };
+    this.#transport = { headers, timeoutMs, retry, fetch: call, onWarning };
     this.#stream = {
       openSocket: config.webSocket ?? openSocket,
       protocols: token === undefined ? [] : ['ecp.v1', `bearer.${token}`],
@@ -395,6 +403,45 @@ export class ECPClient {
     }
   }
 
+  /**
+   * Waits until a tenant that is being deleted is gone, over restarts of the server. With `deletionId`, as the deletion
+   * answered it, a tenant that was created anew under the id is not waited for; without, rejects with `ConflictError`
+   * where nobody deletes the tenant. `ECPTimeoutError` says what is still in the way.
+   */
+  async waitUntilDeleted(tenantId: string, options: WaitUntilDeletedOptions = {}): Promise<void> {
+    const timeoutMs = options.timeoutMs ?? DEFAULT_WAIT_MS;
+    const limit = AbortSignal.timeout(timeoutMs);
+    const either = options.signal === undefined ? limit : AbortSignal.any([options.signal, limit]);
+    let { deletionId } = options;
+    let [shown, last] = ['', 'nothing'];
+    try {
+      for (;;) {
+        const status = await this.#lookAt(tenantId, undefined, either);
+        if (status !== undefined) {
+          if (deletionId === undefined && status.status !== 'deleting') {
+            throw new ConflictError(`${tenantId} is not being deleted: it is ${status.status}`, {
+              code: 'CONFLICT',
+            });
+          }
+          deletionId ??= status.deployment_id;
+          if (status.deployment_id !== deletionId || status.status === 'deleted') return;
+          last = status.logs.at(-1)?.message ?? status.phase;
+          const state = `${status.phase} ${status.progress} ${last}`;
+          if (state !== shown) options.onProgress?.(status);
+          shown = state;
+        }
+        await sleep(options.pollMs ?? 1_000, either);
+      }
+    } catch (error) {
+      if (error instanceof NotFoundError) return;
+      if (!limit.aborted || error !== limit.reason) throw error;
+      throw new ECPTimeoutError(`${tenantId} is not gone after ${timeoutMs} ms; last seen: ${last}`, {
+        code: 'TIMEOUT',
+        cause: error,
+      });
+    }
+  }
+
   /** The state, or nothing while the server can not be asked: a wait outlives its restarts. */
   async #lookAt(
     tenantId: string,
@@ -499,6 +546,22 @@ export class ECPClient {
     callback?: (frame: models.AlertFrame) => void,
     options: AlertSubscribeOptions = {},
   ): Subscription<models.AlertFrame> {
+    return this.#alerts(tenantId, callback, options);
+  }
+
+  /** Follows the alerts of all tenants, as `subscribeToAlerts` does those of one. */
+  subscribeToAllAlerts(
+    callback?: (frame: models.AlertFrame) => void,
+    options: AlertSubscribeOptions = {},
+  ): Subscription<models.AlertFrame> {
+    return this.#alerts(undefined, callback, options);
+  }
+
+  #alerts(
+    tenantId: string | undefined,
+    callback: ((frame: models.AlertFrame) => void) | undefined,
+    options: AlertSubscribeOptions,
+  ): Subscription<models.AlertFrame> {
     let since = options.since;
     let newest = '';
     const kind: StreamKind<models.AlertFrame> = {
@@ -516,11 +579,13 @@ export class ECPClient {
     return new Subscription(this.#stream, kind, callback, options);
   }
 
-  #streamUrl(stream: string, id: string, since?: string): string {
+  #streamUrl(stream: string, id: string | undefined, since?: string): string {
+    if (id === '') throw new TypeError(`the id of the ${stream} stream must not be empty`);
     const params = new URLSearchParams({ demo_mode: String(this.#isDemo) });
     if (this.#language !== undefined) params.set('lang', this.#language);
     if (since !== undefined) params.set('since', since);
-    return `${this.#server.replace(/^http/, 'ws')}/ws/${stream}/${encodeURIComponent(id)}?${params}`;
+    const path = id === undefined ? stream : `${stream}/${encodeURIComponent(id)}`;
+    return `${this.#server.replace(/^http/, 'ws')}/ws/${path}?${params}`;
   }
 
   #get<T>(path: string, query: NonNullable<Call['query']>, options: RequestOptions | undefined): Promise<T> {

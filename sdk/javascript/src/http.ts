@@ -22,14 +22,16 @@ export interface RetryPolicy {
 export interface RequestOptions {
   /** Ends the call with the signal's reason. */
   signal?: AbortSignal | undefined;
-  /** Time of one attempt, in milliseconds, instead of the client's. */
+  /** Time of the whole call, in milliseconds, retries and their pauses included, instead of the client's. */
   timeoutMs?: number | undefined;
   /** Sent as `X-Request-ID`, to find the call in the server's log. */
   requestId?: string | undefined;
   /** Asks for a `debug` object in the answer. */
   debug?: boolean | undefined;
-  /** Shown status and headers of the answer, such as `etag` and `warning`. */
+  /** Shown status and headers of the answer, such as `etag`. */
   onResponse?: ((response: { status: number; headers: Headers }) => void) | undefined;
+  /** Told what the server wants said beside this call's answer, instead of the client's `onWarning`. */
+  onWarning?: ((text: string) => void) | undefined;
 }
 
 /** One call, as the operations describe it. */
@@ -49,6 +51,7 @@ export interface TransportConfig {
   timeoutMs: number;
   retry: RetryPolicy;
   fetch: typeof fetch;
+  onWarning: (text: string) => void;
 }
 
 export interface Answer {
@@ -59,17 +62,38 @@ export interface Answer {
 
 /** Sends a call and answers its text, or throws an `ECPError`. */
 export async function send(config: TransportConfig, base: string, call: Call): Promise<Answer> {
+  const limitMs = call.options?.timeoutMs ?? config.timeoutMs;
+  const until = performance.now() + limitMs;
   for (let attempt = 0; ; attempt++) {
+    let answer: Answer;
     try {
-      const answer = await exchange(config, base, call);
-      call.options?.onResponse?.({ status: answer.status, headers: answer.headers });
-      return answer;
+      answer = await exchange(config, base, call, until, limitMs);
     } catch (error) {
       const pause = call.repeatable ? pauseBeforeRetry(error, attempt, config.retry) : undefined;
-      if (pause === undefined) throw error;
+      // A pause that does not fit in what is left is not begun.
+      if (pause === undefined || performance.now() + pause >= until) throw error;
       await sleep(pause, call.options?.signal);
+      continue;
     }
+    call.options?.onResponse?.({ status: answer.status, headers: answer.headers });
+    const told = call.options?.onWarning ?? config.onWarning;
+    for (const text of warningTexts(answer.headers)) told(text);
+    return answer;
   }
+}
+
+/** The texts of `Warning` headers, of which one line can hold several. */
+export function warningTexts(headers: Headers): string[] {
+  const line = headers.get('warning');
+  if (line === null) return [];
+  const found = [...line.matchAll(/\d{3} \S+ "((?:[^"\\]|\\.)*)"/g)].map(([, text = '']) =>
+    text.replace(/\\(?:u\{([0-9a-f]{1,6})\}|(.))/gi, (escape, code?: string, character?: string) => {
+      if (character !== undefined) return character;
+      const point = parseInt(code ?? '', 16);
+      return point <= 0x10ffff ? String.fromCodePoint(point) : escape;
+    }),
+  );
+  return found.length > 0 ? found : [line];
 }
 
 /** Sends a call and reads its answer as JSON. */
@@ -89,9 +113,14 @@ export async function sendJson<T>(config: TransportConfig, base: string, call: C
   });
 }
 
-async function exchange(config: TransportConfig, base: string, call: Call): Promise<Answer> {
+async function exchange(
+  config: TransportConfig,
+  base: string,
+  call: Call,
+  until: number,
+  limitMs: number,
+): Promise<Answer> {
   const options = call.options ?? {};
-  const timeoutMs = options.timeoutMs ?? config.timeoutMs;
   options.signal?.throwIfAborted();
   const controller = new AbortController();
   const abort = () => controller.abort();
@@ -99,7 +128,7 @@ async function exchange(config: TransportConfig, base: string, call: Call): Prom
   const timer = setTimeout(() => {
     late = true;
     abort();
-  }, timeoutMs);
+  }, until - performance.now());
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     const headers = new Headers({
@@ -126,7 +155,7 @@ async function exchange(config: TransportConfig, base: string, call: Call): Prom
     options.signal?.throwIfAborted();
     const what = `${call.method} ${call.path}`;
     if (late) {
-      throw new ECPTimeoutError(`${what}: no answer within ${timeoutMs} ms`, {
+      throw new ECPTimeoutError(`${what}: no answer within ${limitMs} ms`, {
         code: 'TIMEOUT',
         cause: error,
       });

@@ -16,9 +16,28 @@ export type Deletion = Schemas['DeletionOut'];
 export type CalculateResourcesRequest = Schemas['CalculateResourcesIn'];
 export type Calculation = Schemas['CalculationOut'];
 export type Monitoring = Schemas['MonitoringOut'];
-export type Metrics = Schemas['MetricsIn'];
-export type MetricsRequest = Schemas['SendMetricsIn'];
-export type Sample = Schemas['SampleIn'];
+/** What was measured, at least one. The short names `cpu`, `memory` and `gpu` mean the long ones. */
+export type Metrics = Omit<Schemas['MetricsIn'], 'cpu' | 'memory' | 'gpu'> & {
+  cpu?: number | null;
+  memory?: number | null;
+  gpu?: number | null;
+};
+/** One sample with its time, or a batch of them, all or none of which is stored. */
+export interface MetricsRequest {
+  timestamp?: string | null;
+  metrics?: Metrics | null;
+  samples?: Sample[] | null;
+}
+/** One sample of a batch; without `timestamp` it is now. */
+export interface Sample {
+  timestamp?: string | null;
+  metrics: Metrics;
+}
+/** What `getMonitoring` can be asked for. */
+export type MetricType =
+  'cpu' | 'memory' | 'gpu' | 'network' | 'storage' | 'request_count' | 'response_time' | 'error_rate';
+/** What a stream of samples can be asked for: the two series of `network` apart, too. */
+export type Series = MetricType | 'network_in' | 'network_out';
 export type Accepted = Schemas['AcceptedOut'];
 export type Alert = Schemas['AlertOut'];
 export type AlertList = Schemas['AlertListOut'];

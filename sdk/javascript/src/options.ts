@@ -18,7 +18,7 @@ export interface TenantFilter {
   q?: string | undefined;
   sort?: TenantSort | `-${TenantSort}` | undefined;
   /** What is added to each tenant. */
-  expand?: TenantExpansion | TenantExpansion[] | undefined;
+  expand?: TenantExpansion | readonly TenantExpansion[] | undefined;
 }
 export type TenantSort =
   'name' | 'status' | 'created_at' | 'gpu' | 'cost' | 'cpu_usage' | 'gpu_usage' | 'response_time';
@@ -31,7 +31,7 @@ export interface AllAlertsFilter extends AlertFilter {
   /** A token for some tenants alone has to name one. */
   tenantId?: string | undefined;
   severity?: 'warning' | 'critical' | undefined;
-  type?: 'resource_usage' | 'performance' | 'availability' | undefined;
+  type?: 'resource_usage' | 'performance' | 'availability' | 'deployment_failed' | undefined;
 }
 /** Which entries of the audit trail; all that is given must hold. */
 export interface AuditFilter {
@@ -49,7 +49,7 @@ export interface AuditFilter {
   until?: Date | string | undefined;
 }
 export interface MonitoringQuery {
-  metricType?: string | readonly string[] | undefined;
+  metricType?: models.MetricType | readonly models.MetricType[] | undefined;
   /** How far back, 1–8,760; 24 where left out. */
   hours?: number | undefined;
   interval?: '1m' | '5m' | '1h' | undefined;
@@ -86,7 +86,7 @@ export interface DeleteOptions extends ChangeOptions {
 }
 export interface MonitoringSubscribeOptions extends SubscribeOptions {
   /** Series to send; all where left out. */
-  metrics?: readonly string[] | undefined;
+  metrics?: readonly models.Series[] | undefined;
   /** Milliseconds between frames, 100–3,600,000; 5,000 where left out. */
   intervalMs?: number | undefined;
 }
@@ -107,4 +107,8 @@ export interface WaitOptions {
   /** Called with the first state and each that differs. */
   onProgress?: ((status: models.DeploymentStatus) => void) | undefined;
   signal?: AbortSignal | undefined;
+}
+export interface WaitUntilDeletedOptions extends Omit<WaitOptions, 'deploymentId'> {
+  /** The deletion to wait for, as it was answered. */
+  deletionId?: string | undefined;
 }

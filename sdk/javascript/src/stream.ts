@@ -46,11 +46,17 @@ export interface Gap {
 export interface SubscribeOptions {
   /** Called when frames were missed. */
   onGap?: ((gap: Gap) => void) | undefined;
-  /** Called for error frames and failed connections; the subscription goes on. */
+  /**
+   * Called for error frames and failed connections; the subscription goes on. Where there is none, they go to
+   * `console.warn`, of an outage the first.
+   */
   onError?: ((error: unknown) => void) | undefined;
   /** Called whenever a connection is open; `reconnected` is false the first time. */
   onOpen?: ((info: { reconnected: boolean }) => void) | undefined;
-  /** Called once at the end, with the error where it did not end by itself or by `close()`. */
+  /**
+   * Called once at the end, with the error where it did not end by itself or by `close()`. Where there is none, the
+   * error of a subscription with a callback goes to `onError`, or else to `console.error`.
+   */
   onClose?: ((error?: unknown) => void) | undefined;
   /** Closes the subscription. */
   signal?: AbortSignal | undefined;
@@ -286,6 +292,8 @@ export class Subscription<T extends { seq: number }> implements AsyncIterable<T>
         const error = errorFromResponse(response.status, response.headers, text);
         if (response.status !== 400) return this.#end(error);
         this.#report(error);
+      } else if (response.status === 429 || response.status >= 500) {
+        this.#report(errorFromResponse(response.status, response.headers, text));
       }
     } catch (error) {
       this.#report(error);
@@ -305,7 +313,19 @@ export class Subscription<T extends { seq: number }> implements AsyncIterable<T>
 
   #report(error: unknown): void {
     if (this.#ended) return;
-    this.#guard(() => this.#options.onError?.(error));
+    const { onError } = this.#options;
+    if (onError !== undefined) this.#guard(() => onError(error));
+    else if (this.#attempt === 0)
+      console.warn(`ecp-orchestrator: a subscription goes on after ${String(error)}`);
+  }
+
+  /** Nobody may be waiting for the end of a subscription with a callback. */
+  #over(error: unknown): void {
+    const { onClose, onError } = this.#options;
+    if (onClose !== undefined) this.#guard(() => onClose(error));
+    else if (error === undefined || this.#callback === undefined) return;
+    else if (onError !== undefined) this.#guard(() => onError(error));
+    else console.error('ecp-orchestrator: a subscription ended:', error);
   }
 
   /** A callback that throws must not take the stream down; the platform reports it as uncaught. */
@@ -328,7 +348,7 @@ export class Subscription<T extends { seq: number }> implements AsyncIterable<T>
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     if (this.#socket !== undefined) drop(this.#socket);
     this.#settle(error);
-    this.#guard(() => this.#options.onClose?.(error));
+    this.#over(error);
     this.#wake?.();
   }
 }

@@ -163,6 +163,10 @@ const watches = {
     (client, args, options) =>
       client.subscribeToAlerts(args.tenant_id, undefined, { ...options, since: args.since }),
   ],
+  watch_all_alerts: [
+    ['since'],
+    (client, args, options) => client.subscribeToAllAlerts(undefined, { ...options, since: args.since }),
+  ],
 };
 
 function find(table, kind, name, args) {
