@@ -2,13 +2,14 @@
 //
 // A Client has one method for each operation of the API. Each comes twice, as in database/sql: CreateTenant, and
 // CreateTenantContext, which takes a context and options. Built from them are the iterators over lists (AllTenants),
-// waiting for a roll-out (WaitUntilRunning), and a sender of samples that never blocks (NewMetricsSender). Streams
+// waiting for a roll-out (WaitUntilRunning) or a deletion (WaitUntilDeleted), and a sender of samples that never blocks (NewMetricsSender). Streams
 // are read from a Subscription.
 package orchestrator
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
@@ -29,11 +30,14 @@ type Config struct {
 	Token string
 	// Language of messages: ko (the server's default) or en.
 	Language string
-	// Time of one attempt; 30 s where it is 0.
+	// Time of a whole call, retries and their pauses included; 30 s where it is 0.
 	Timeout time.Duration
 	// Repetitions of calls that failed for the moment; DefaultRetry where it is nil.
 	Retry *RetryPolicy
-	// Instead of the package's own. Its Timeout should be 0: Timeout above is what limits an attempt.
+	// Told what the server wants said beside its answers, such as a field of the request that nothing reads; it may be
+	// called by many goroutines at once. The log of slog where it is nil.
+	OnWarning func(text string)
+	// Instead of the package's own. Its Timeout should be 0: Timeout above is what limits a call.
 	HTTPClient *http.Client
 }
 
@@ -71,6 +75,7 @@ type Client struct {
 	timeout      time.Duration
 	retry        RetryPolicy
 	http         *http.Client
+	onWarning    func(string)
 	// A stream that brings neither frame nor ping for so long is taken for dead.
 	silence time.Duration
 }
@@ -88,6 +93,11 @@ func NewClient(config *Config) *Client {
 		retry:    *DefaultRetry(),
 		http:     config.HTTPClient,
 		silence:  60 * time.Second,
+
+		onWarning: config.OnWarning,
+	}
+	if client.onWarning == nil {
+		client.onWarning = func(text string) { slog.Warn("orchestrator: the server warns", "warning", text) }
 	}
 	client.base, client.err = parseBaseURL(config.BaseURL)
 	client.server = strings.TrimSuffix(client.base, "/api/v1")

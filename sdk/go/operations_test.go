@@ -17,6 +17,7 @@ var subscribing = map[string]any{
 	"watch_monitoring": (*Client).SubscribeToMonitoring,
 	"watch_deployment": (*Client).SubscribeToDeployment,
 	"watch_alerts":     (*Client).SubscribeToAlerts,
+	"watch_all_alerts": (*Client).SubscribeToAllAlerts,
 }
 
 // sending calls each other operation with everything that it takes.

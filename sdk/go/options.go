@@ -41,8 +41,10 @@ type ChangeOption interface {
 type Response struct {
 	// HTTP status.
 	Status int
-	// Headers, such as ETag and Warning.
+	// Headers, such as ETag.
 	Header http.Header
+	// Texts of the Warning headers, such as a field of the request that nothing reads.
+	Warnings []string
 	// Body, such as the debug object that WithDebug asks for.
 	Body []byte
 }
@@ -62,7 +64,7 @@ func WithDebug() CallOption {
 	return callOption(func(call *call) { call.setHeader("X-Debug", "true") })
 }
 
-// WithTimeout limits each attempt, instead of the client's Timeout.
+// WithTimeout limits the whole call, retries and their pauses included, instead of the client's Timeout.
 func WithTimeout(timeout time.Duration) CallOption {
 	return callOption(func(call *call) { call.timeout = timeout })
 }

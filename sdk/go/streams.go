@@ -74,10 +74,18 @@ func (c *Client) SubscribeToDeployment(ctx context.Context, deploymentID string,
 
 // SubscribeToAlerts follows a tenant's alerts: the open ones, then each change, over reconnects without loss.
 func (c *Client) SubscribeToAlerts(ctx context.Context, tenantID string, options *AlertSubscribeOptions) *Subscription[AlertFrame] {
-	options = orZero(options)
+	return subscribeToAlerts(ctx, c, streamPath("alerts", tenantID), orZero(options))
+}
+
+// SubscribeToAllAlerts follows the alerts of all tenants, as SubscribeToAlerts does those of one.
+func (c *Client) SubscribeToAllAlerts(ctx context.Context, options *AlertSubscribeOptions) *Subscription[AlertFrame] {
+	return subscribeToAlerts(ctx, c, "/ws/alerts", orZero(options))
+}
+
+func subscribeToAlerts(ctx context.Context, client *Client, path string, options *AlertSubscribeOptions) *Subscription[AlertFrame] {
 	since, newest := options.Since, time.Time{}
-	return subscribe(ctx, c, options.SubscribeOptions, streamKind[AlertFrame]{
-		path:  streamPath("alerts", tenantID),
+	return subscribe(ctx, client, options.SubscribeOptions, streamKind[AlertFrame]{
+		path:  path,
 		since: func() string { return since },
 		seen: func(frame *AlertFrame) {
 			if !frame.OpenedAt.Before(newest) {

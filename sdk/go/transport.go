@@ -61,13 +61,24 @@ func (c *Client) send(ctx context.Context, call *call) (*Response, error) {
 			return nil, fmt.Errorf("orchestrator: %s: the request can not be written as JSON: %w", call.name(), err)
 		}
 	}
+	limit := call.timeout
+	if limit <= 0 {
+		limit = c.timeout
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	until := time.Now().Add(limit)
 	for attempt := 0; ; attempt++ {
-		answer, err := c.exchange(ctx, call, body)
+		answer, err := c.exchange(ctx, limited, call, limit, body)
 		if err == nil {
+			for _, text := range answer.Warnings {
+				c.onWarning(text)
+			}
 			return answer, nil
 		}
 		pause, again := c.retry.pause(err, attempt)
-		if !call.repeatable || !again {
+		// A pause that does not fit in what is left is not begun.
+		if !call.repeatable || !again || time.Now().Add(pause).After(until) {
 			return nil, err
 		}
 		if stopped := sleep(ctx, pause); stopped != nil {
@@ -76,28 +87,24 @@ func (c *Client) send(ctx context.Context, call *call) (*Response, error) {
 	}
 }
 
-// exchange makes one attempt.
-func (c *Client) exchange(ctx context.Context, call *call, body []byte) (*Response, error) {
-	limit := call.timeout
-	if limit <= 0 {
-		limit = c.timeout
-	}
-	attempt, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	request, err := c.request(attempt, call, body)
+// exchange makes one attempt within what is left of the call's limit; ctx is the caller's.
+func (c *Client) exchange(ctx, limited context.Context, call *call, limit time.Duration, body []byte) (*Response, error) {
+	request, err := c.request(limited, call, body)
 	if err != nil {
 		return nil, fmt.Errorf("orchestrator: %s: %w", call.name(), err)
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, c.failure(ctx, attempt, call, limit, err)
+		return nil, c.failure(ctx, limited, call, limit, err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(response.Body)
 	if err != nil {
-		return nil, c.failure(ctx, attempt, call, limit, err)
+		return nil, c.failure(ctx, limited, call, limit, err)
 	}
-	answer := &Response{Status: response.StatusCode, Header: response.Header, Body: content}
+	answer := &Response{
+		Status: response.StatusCode, Header: response.Header, Warnings: warningTexts(response.Header), Body: content,
+	}
 	if call.response != nil {
 		*call.response = *answer
 	}
@@ -137,13 +144,13 @@ func (c *Client) request(ctx context.Context, call *call, body []byte) (*http.Re
 	return request, checkHeader(call.header)
 }
 
-// failure tells apart who ended an attempt: the caller, its time limit, or the connection.
-func (c *Client) failure(ctx, attempt context.Context, call *call, limit time.Duration, err error) error {
+// failure tells apart who ended an attempt: the caller, the call's time limit, or the connection.
+func (c *Client) failure(ctx, limited context.Context, call *call, limit time.Duration, err error) error {
 	var late interface{ Timeout() bool }
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("orchestrator: %s: %w", call.name(), context.Cause(ctx))
-	case attempt.Err() != nil, errors.As(err, &late) && late.Timeout():
+	case limited.Err() != nil, errors.As(err, &late) && late.Timeout():
 		return &TimeoutError{Op: call.name(), Limit: limit}
 	default:
 		return &ConnectionError{Op: call.name(), Err: err}

@@ -1,0 +1,97 @@
+// What must not get lost on its way to the caller: warnings, and the end of patience.
+
+package orchestrator
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+)
+
+func TestAWarningReachesTheCaller(t *testing.T) {
+	var told []string
+	server := startMisbehaving(t, func(writer http.ResponseWriter, _ recorded, _ int) {
+		writer.Header().Add("Warning", `299 - "unknown field: a"`)
+		emptyPage(writer)
+	})
+	client := NewClient(&Config{
+		BaseURL: server.URL + "/api/v1", IsDemo: true, OnWarning: func(text string) { told = append(told, text) },
+	})
+	var response Response
+	must(client.ListTenantsContext(patience(t), nil, WithResponse(&response)))(t)
+	equal(t, told, []string{"unknown field: a"})
+	equal(t, response.Warnings, told)
+}
+
+func TestWarningsAreReadAsTheyWereMeant(t *testing.T) {
+	for _, sample := range []struct{ lines, texts []string }{
+		{[]string{`299 - "a", 299 - "b, \"c\""`}, []string{"a", `b, "c"`}},
+		{[]string{`299 - "a"`, `110 cache "b" "Wed, 21 Oct 2015 07:28:00 GMT"`}, []string{"a", "b"}},
+		{[]string{`299 - "\u{c774}\\u{c774}"`}, []string{`이\u{c774}`}},
+		{[]string{`299 - "\u{ffffff}"`}, []string{`\u{ffffff}`}},
+		{[]string{"what is this"}, []string{"what is this"}},
+		{nil, nil},
+	} {
+		equal(t, warningTexts(http.Header{"Warning": sample.lines}), sample.texts)
+	}
+}
+
+func TestACallEndsWithinItsLimitItsRetriesIncluded(t *testing.T) {
+	server := startMisbehaving(t, func(writer http.ResponseWriter, _ recorded, _ int) {
+		writer.Header().Set("Retry-After", "5")
+		refuse(writer, 503, CodeDatabaseError)
+	})
+	client := NewClient(&Config{BaseURL: server.URL + "/api/v1", IsDemo: true, Timeout: 300 * time.Millisecond})
+	began := time.Now()
+	_, err := client.ListTenants(nil)
+	is(t, err, ErrServer)
+	equal(t, len(server.all()), 1)
+	dripping := startMisbehaving(t, func(writer http.ResponseWriter, request recorded, _ int) {
+		for range 200 {
+			if _, err := writer.Write([]byte(" ")); err != nil {
+				return
+			}
+			_ = http.NewResponseController(writer).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	client = NewClient(&Config{BaseURL: dripping.URL + "/api/v1", IsDemo: true, Timeout: 300 * time.Millisecond})
+	_, err = client.ListTenants(nil)
+	as[*TimeoutError](t, err)
+	if spent := time.Since(began); spent > 2*time.Second {
+		t.Fatalf("it took %s", spent)
+	}
+}
+
+func TestADeletionIsWaitedForToItsEndAndNoFurther(t *testing.T) {
+	client := live(t)
+	ctx := patience(t)
+	must(client.CreateTenant(newTenant("go-goes")))(t)
+	is(t, client.WaitUntilDeleted(ctx, "go-goes", nil), ErrConflict)
+	deletion := must(client.DeleteTenant("go-goes"))(t)
+	wait := &WaitUntilDeletedOptions{DeletionID: deletion.DeletionID, Poll: 20 * time.Millisecond}
+	if err := client.WaitUntilDeleted(ctx, "go-goes", wait); err != nil {
+		t.Fatal(err)
+	}
+	_, err := client.GetTenant("go-goes")
+	is(t, err, ErrNotFound)
+	must(client.CreateTenant(newTenant("go-goes")))(t)
+	// The one that was deleted is gone, whoever has its id now.
+	if err := client.WaitUntilDeleted(ctx, "go-goes", wait); err != nil {
+		t.Fatal(err)
+	}
+	must(client.DeleteTenantContext(ctx, "go-goes", WithForce()))(t)
+	if err := client.WaitUntilDeleted(ctx, "go-goes", &WaitUntilDeletedOptions{Poll: 20 * time.Millisecond}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestTheStreamOfAllAlertsHasNoTenantInItsAddress(t *testing.T) {
+	server := startMisbehaving(t, always(404, CodeTenantNotFound))
+	subscription := NewClient(&Config{BaseURL: server.URL + "/api/v1", IsDemo: true}).
+		SubscribeToAllAlerts(context.Background(), &AlertSubscribeOptions{Since: "al-1"})
+	<-subscription.Done()
+	is(t, subscription.Err(), ErrNotFound)
+	equal(t, server.all()[0].URL.RequestURI(), "/ws/alerts?demo_mode=true&since=al-1")
+}
