@@ -21,7 +21,7 @@ build: toolchain ## Build the optimised binary, target/release/ecp
 	$(CARGO) build --release --locked -p ecp-orchestrator
 
 .PHONY: run
-run: build ## Build and start the orchestrator on http://localhost:8001 (ARGS="--listen …" for flags)
+run: dashboard build ## Build and start the orchestrator on http://localhost:8001 (ARGS="--listen …" for flags)
 	target/release/ecp serve $(ARGS)
 
 .PHONY: test
@@ -69,7 +69,7 @@ control-plane-build:
 control-plane-down: ## Stop it and remove what it kept
 	@$(CONTROL_PLANE) down
 
-run-cluster: build ## Start a control plane and the orchestrator in real mode on it, until you stop it
+run-cluster: dashboard build ## Start a control plane and the orchestrator in real mode on it, until you stop it
 	@trap '$(CONTROL_PLANE) down run-cluster' EXIT; trap : INT TERM; \
 	kubeconfig=$$($(CONTROL_PLANE) up run-cluster --watch-pid $$$$) || exit 1; \
 	echo "kubeconfig: $$kubeconfig"; \
@@ -143,6 +143,45 @@ generated: sdk-javascript-generated
 
 .PHONY: package
 package: package-javascript
+
+# --- the dashboard: dashboard/, embedded in the binary -----------------------------------------------
+DASHBOARD := dashboard
+DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src $(JAVASCRIPT)/src -type f 2>/dev/null) \
+  $(DASHBOARD)/index.html $(DASHBOARD)/vite.config.ts $(DASHBOARD)/svelte.config.js
+
+$(DASHBOARD)/node_modules/.package-lock.json: $(DASHBOARD)/package.json $(DASHBOARD)/package-lock.json | node
+	cd $(DASHBOARD) && npm ci --no-audit --no-fund
+	@touch $@
+
+$(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/.package-lock.json $(DASHBOARD_SOURCES)
+	cd $(DASHBOARD) && npm run --silent build
+	@touch $@
+
+.PHONY: dashboard
+dashboard: $(DASHBOARD)/dist/index.html ## Build the dashboard; the next build of the binary embeds it
+
+.PHONY: browser
+browser:
+	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install -y --no-install-recommends chromium fonts-noto-cjk; } \
+	  || { echo "Chromium is missing: the dashboard is tested in a real browser. Install it (apt-get install chromium fonts-noto-cjk), or set CHROMIUM to where it is."; exit 1; }
+
+.PHONY: dashboard-test
+dashboard-test: toolchain dashboard browser ## Test the dashboard in a real browser
+	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+	cd $(DASHBOARD) && npm test
+
+.PHONY: dashboard-lint
+dashboard-lint: $(DASHBOARD)/node_modules/.package-lock.json ## Check types and formatting of the dashboard
+	cd $(DASHBOARD) && npm run lint
+
+.PHONY: dashboard-screenshots
+dashboard-screenshots: toolchain dashboard browser ## Take a picture of each page into dashboard/screenshots
+	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+	cd $(DASHBOARD) && npm run screenshots
+
+test: dashboard-test
+lint: dashboard-lint
 
 # --- the Go SDK: sdk/go ------------------------------------------------------------------------------
 GO_SDK := sdk/go
@@ -236,7 +275,7 @@ dpkg:
 	  echo "dpkg-deb is missing; it builds the Debian package. On Debian or Ubuntu: apt-get install dpkg; with Homebrew: brew install dpkg"; exit 1; }
 
 .PHONY: package-debian
-package-debian: build dpkg ## Build the Debian package of the program into dist/
+package-debian: dashboard build dpkg ## Build the Debian package of the program into dist/
 	deploy/debian/package target/release/ecp dist
 
 .PHONY: package-debian-test

@@ -1,5 +1,6 @@
-//! The API's own pages: `/`, `/openapi.json`, and Swagger UI at `/docs`, all without the internet.
+//! The API's own pages: the index at `/`, `/openapi.json`, and Swagger UI at `/docs`, all without the internet.
 
+use crate::dashboard;
 use crate::error::ApiError;
 use crate::openapi::openapi_json;
 use crate::request_context::PathText;
@@ -9,7 +10,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde_json::json;
 use std::sync::{Arc, OnceLock};
 use utoipa_swagger_ui::{Config, serve};
@@ -19,8 +20,11 @@ const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
 );
 
-/// Says where to look.
-pub(crate) async fn get_index() -> Response {
+/// The dashboard, or where to look for those who ask for JSON.
+pub(crate) async fn get_index(headers: HeaderMap) -> Response {
+    if !dashboard::wants_json(&headers) {
+        return dashboard::page(&headers);
+    }
     let index = json!({
         "name": "ECP-AI Kubernetes Orchestrator",
         "version": env!("CARGO_PKG_VERSION"),

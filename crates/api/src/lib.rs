@@ -10,6 +10,7 @@ pub mod auth;
 mod body;
 mod capacity;
 mod catalog;
+pub mod dashboard;
 mod deployments;
 mod docs;
 pub mod error;

@@ -5,8 +5,8 @@ use crate::request_context::context_of;
 use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
-    alerts, audit, capacity, catalog, deployments, docs, health, history, manifests, monitoring, overview,
-    sizing, streams, system, tenants,
+    alerts, audit, capacity, catalog, dashboard, deployments, docs, health, history, manifests, monitoring,
+    overview, sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -53,6 +53,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| resource(router, path, methods))
         .route("/docs/{*file}", get(docs::get_docs_file))
+        .route("/assets/{*file}", get(dashboard::get_dashboard_file))
         .fallback(async |uri: Uri| unknown_path(&uri))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(RequestLayer(state.clone()))

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::mode::ModeRuntime;
 use anyhow::Context;
 use ecp_api::auth::Authentication;
+use ecp_api::dashboard::under_base_path;
 use ecp_api::rate_limit::RateLimit;
 use ecp_api::serve::{ServeOptions, allowed_connections, bind, serve, unreadable_responses};
 use ecp_api::streams::StreamOptions;
@@ -82,7 +83,10 @@ impl App {
             runtime.run_controller(&workers, &working);
         }
         let stopping = state.stopping.clone();
-        let server = tokio::spawn(serve(listener, router(state.clone()), options, stopping));
+        let server = {
+            let router = under_base_path(router(state.clone()), &config.server.base_path);
+            tokio::spawn(serve(listener, router, options, stopping))
+        };
         state.readiness.set_ready();
         Ok(Self { address, state, modes, server, tasks, background, workers, working })
     }

@@ -75,6 +75,8 @@ pub struct Server {
     pub allowed_hosts: Vec<String>,
     /// Origins of pages that may ask beside the server's own.
     pub allowed_origins: Vec<String>,
+    /// Path under which a proxy serves everything; empty for none.
+    pub base_path: String,
 }
 
 /// Bearer tokens.
@@ -244,6 +246,14 @@ impl Config {
                 ),
             );
         }
+        demand(
+            is_base_path(&self.server.base_path),
+            &format!(
+                "server.base_path: {:?} is no path; write it as /ops/ecp: letters, digits, - . _ ~ and slashes, \
+                 or leave it empty",
+                self.server.base_path
+            ),
+        );
         demand(self.rate_limit.per_second >= -1, "rate_limit.per_second: must be -1, 0 or more");
         demand(self.rate_limit.burst > 0, "rate_limit.burst: must be 1 or more");
         demand(self.limits.max_connections > 0, "limits.max_connections: must be 1 or more");
@@ -311,6 +321,14 @@ impl Config {
             limit => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
         }
     }
+}
+
+/// Empty, or segments of plain characters that no client rewrites.
+fn is_base_path(path: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
+    let segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(plain);
+    let path = path.strip_suffix('/').unwrap_or(path);
+    path.is_empty() || path.strip_prefix('/').is_some_and(|path| path.split('/').all(segment))
 }
 
 fn read_file(path: &Path) -> Result<Table, String> {
@@ -434,6 +452,24 @@ mod tests {
         };
         let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("five faults");
         assert_eq!(faults.len(), 5, "{faults:?}");
+    }
+
+    #[test]
+    fn a_base_path_is_a_plain_path_or_nothing() {
+        for (path, right) in [
+            ("", true),
+            ("/", true),
+            ("/ops", true),
+            ("/ops/ecp-1.51/", true),
+            ("ops", false),
+            ("/ops//ecp", false),
+            ("/../ecp", false),
+            ("/a b", false),
+            ("/%2e", false),
+            ("https://a.example/ecp", false),
+        ] {
+            assert_eq!(is_base_path(path), right, "{path:?}");
+        }
     }
 
     #[test]

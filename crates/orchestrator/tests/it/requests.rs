@@ -236,7 +236,11 @@ async fn the_documentation_is_served_without_the_internet() {
         let reply = client.send(client.bare(Method::GET, &format!("/docs/{file}"))).await.expect(200);
         assert_eq!(reply.header("content-type"), content_type, "{file}");
     }
-    assert_eq!(client.send(client.bare(Method::GET, "/")).await.expect(200).json()["documentation"], "/docs");
+    let page = client.send(client.bare(Method::GET, "/")).await.expect(200);
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert!(page.header("content-security-policy").contains("frame-ancestors 'none'"));
+    let index = client.send(client.bare(Method::GET, "/").header("accept", "application/json")).await;
+    assert_eq!(index.expect(200).json()["documentation"], "/docs");
 }
 
 #[tokio::test]

@@ -1,0 +1,70 @@
+// The language of the page, and its texts. Numbers and times are written as the language writes them.
+
+import en from '../messages/en.json';
+import ko from '../messages/ko.json';
+
+export type Language = 'ko' | 'en';
+export type Key = keyof typeof ko;
+
+const MESSAGES: Record<Language, Record<Key, string>> = { ko, en };
+const STORED = 'ecp.language';
+
+function initial(): Language {
+  const stored = localStorage.getItem(STORED);
+  if (stored === 'ko' || stored === 'en') return stored;
+  return navigator.language.toLowerCase().startsWith('ko') ? 'ko' : 'en';
+}
+
+let language = $state<Language>(initial());
+
+export const locale = {
+  get language() {
+    return language;
+  },
+  set(next: Language) {
+    language = next;
+    localStorage.setItem(STORED, next);
+  },
+};
+
+/** The text of a key, its `{placeholders}` filled. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  return MESSAGES[language][key].replace(/\{(\w+)\}/g, (whole, name: string) =>
+    String(values[name] ?? whole),
+  );
+}
+
+/** The text for a word of the API, or the word itself where the page knows none. */
+export function word(group: string, name: string): string {
+  const key = `${group}.${name}`;
+  return key in MESSAGES[language] ? MESSAGES[language][key as Key] : name;
+}
+
+export function number(value: number, digits = 0): string {
+  return value.toLocaleString(language, { maximumFractionDigits: digits });
+}
+
+export function dollars(value: number): string {
+  return value.toLocaleString(language, { style: 'currency', currency: 'USD', maximumFractionDigits: 0 });
+}
+
+/** A time on the clock of who reads it. */
+export function clock(time: string): string {
+  return new Date(time).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
+}
+
+/** How long ago, in the largest unit that fits. */
+export function ago(time: string | number, now: number): string {
+  const seconds = Math.round((new Date(time).getTime() - now) / 1000);
+  const format = new Intl.RelativeTimeFormat(language, { numeric: 'always', style: 'short' });
+  for (const [unit, size] of [
+    ['year', 31_536_000],
+    ['month', 2_592_000],
+    ['day', 86_400],
+    ['hour', 3_600],
+    ['minute', 60],
+  ] as const) {
+    if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
+  }
+  return format.format(seconds, 'second');
+}

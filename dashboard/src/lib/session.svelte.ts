@@ -1,0 +1,103 @@
+// Who is asking, of which mode: the client of the SDK, the token and what its role may do.
+
+import { AuthError, ECPClient, ECPError } from '@ecp-ai/orchestrator-client';
+import { locale } from './i18n.svelte';
+import type { Mode } from './router.svelte';
+
+export type Role = 'viewer' | 'operator' | 'admin';
+
+const STORED = 'ecp.token';
+
+let token = $state<string | undefined>(sessionStorage.getItem(STORED) ?? undefined);
+let tokenWanted = $state(false);
+let tokenRefused = $state(false);
+let role = $state<Role | undefined>();
+
+export const session = {
+  get token() {
+    return token;
+  },
+  /** The server wants a token that we do not have. */
+  get tokenWanted() {
+    return tokenWanted;
+  },
+  get tokenRefused() {
+    return tokenRefused;
+  },
+  get role() {
+    return role;
+  },
+  get mayWrite() {
+    return role === 'operator' || role === 'admin';
+  },
+  get mayAudit() {
+    return role === 'admin';
+  },
+  signIn(text: string) {
+    sessionStorage.setItem(STORED, text);
+    token = text;
+    role = undefined;
+    tokenWanted = tokenRefused = false;
+  },
+  signOut() {
+    sessionStorage.removeItem(STORED);
+    token = role = undefined;
+    tokenRefused = false;
+    tokenWanted = true;
+  },
+};
+
+/** The page's own folder, with the API beside it. */
+const base = new URL('.', location.origin + location.pathname);
+
+/** A client for a mode, in the language of the page, with the token of the session. */
+export function clientOf(mode: Mode): ECPClient {
+  return new ECPClient({
+    baseUrl: new URL('api/v1', base).href,
+    isDemo: mode === 'demo',
+    language: locale.language,
+    timeoutMs: 15_000,
+    retry: { retries: 1 },
+    ...(token === undefined ? {} : { token }),
+  });
+}
+
+/** Looks at a failure for what it says about the token; true where it does. */
+export function noteFailure(error: unknown): boolean {
+  if (!(error instanceof AuthError) || error.status !== 401) return false;
+  tokenRefused = token !== undefined;
+  tokenWanted = true;
+  return true;
+}
+
+/** Asks, without writing anything, what the token may do. */
+export async function findRole(client: ECPClient): Promise<void> {
+  const allowed = async (ask: () => Promise<unknown>): Promise<boolean> => {
+    try {
+      await ask();
+      return true;
+    } catch (error) {
+      if (error instanceof AuthError && error.status === 403) return false;
+      if (error instanceof ECPError && error.status >= 400 && error.status < 500 && error.status !== 401)
+        return true;
+      throw error;
+    }
+  };
+  try {
+    // A scope may hide the audit trail's entries, never the right to read them.
+    if (await allowed(() => client.listAuditEntries({ limit: 1 }))) role = 'admin';
+    else if (await allowed(() => client.previewDeleteTenant('no-such-tenant'))) role = 'operator';
+    else role = 'viewer';
+  } catch (error) {
+    noteFailure(error);
+  }
+}
+
+/** What went wrong, for people. */
+export function textOf(error: unknown): string {
+  if (error instanceof ECPError) {
+    const fields = error.fields.map((field) => `${field.pointer}: ${field.reason}`);
+    return [error.message, ...fields].join('\n');
+  }
+  return error instanceof Error ? error.message : String(error);
+}

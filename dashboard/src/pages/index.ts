@@ -1,0 +1,21 @@
+// The pages, each loaded when it is first opened.
+
+import type { ECPClient } from '@ecp-ai/orchestrator-client';
+import type { Component } from 'svelte';
+import type { Mode } from '../lib/router.svelte';
+
+export interface PageProps {
+  client: ECPClient;
+  mode: Mode;
+}
+
+interface Page {
+  /** Its place in the address, and of its text in the messages. */
+  name: string;
+  load: () => Promise<{ default: Component<PageProps> }>;
+}
+
+export const PAGES: Page[] = [
+  { name: 'overview', load: () => import('./overview/Overview.svelte') },
+  { name: 'tenants', load: () => import('./tenants/Tenants.svelte') },
+];

@@ -1,0 +1,89 @@
+// Starts what the tests look at: a server of the binary, and a page of a real browser.
+
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+import { startServer } from '../../sdk/javascript/test/server.mjs';
+
+export { startServer };
+
+const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/** A browser with a profile of its own. `close` ends it. */
+export async function startBrowser(options = {}) {
+  if (!existsSync(executablePath)) {
+    throw new Error(
+      `${executablePath} is missing: install chromium (apt-get install chromium) or set CHROMIUM`,
+    );
+  }
+  const profile = mkdtempSync(join(tmpdir(), 'ecp-dashboard-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    args: FLAGS,
+    viewport: { width: 1440, height: 900 },
+    locale: 'en-US',
+    ...options,
+  });
+  context.setDefaultTimeout(15_000);
+  return {
+    context,
+    async close() {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A page that keeps what it complained about, and every address that it asked. */
+export async function openPage(context) {
+  const page = await context.newPage();
+  const complaints = [];
+  const asked = [];
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    // A server that is away, and refusals that are expected, are logged by the browser itself.
+    if (message.type() === 'error' && !/Failed to load resource|WebSocket connection/.test(message.text())) {
+      complaints.push(message.text());
+    }
+  });
+  page.on('request', (request) => asked.push(request.url()));
+  return { page, complaints, asked };
+}
+
+/** Calls the API. */
+export async function call(server, method, path, body, headers = {}) {
+  const response = await fetch(`${server.baseUrl}${path}`, {
+    method,
+    headers: {
+      'x-demo-mode': 'true',
+      'content-type': 'application/json',
+      'accept-language': 'en',
+      ...headers,
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+/** Creates a tenant of the smallest plan. */
+export function createTenant(server, tenantId, more = {}) {
+  return call(server, 'POST', '/tenants/', {
+    tenant_id: tenantId,
+    name: tenantId,
+    preset: 'micro',
+    service_requirements: { chatbot: 10 },
+    ...more,
+  });
+}
