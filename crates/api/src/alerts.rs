@@ -135,7 +135,7 @@ impl StateFilter {
     path = "/api/v1/tenants/{tenant_id}/alerts",
     tag = "monitoring",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("status" = Option<String>, Query, description = "`all` (default), `open` or `resolved`"),
         ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
         ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
@@ -187,7 +187,7 @@ pub struct AllAlertsOut<'a> {
     path = "/api/v1/alerts",
     tag = "monitoring",
     params(
-        ("tenant_id" = Option<String>, Query, description = "Only alerts of this tenant", example = "my-ai-service"),
+        ("tenant_id" = Option<String>, Query, description = "Only alerts of this tenant"),
         ("severity" = Option<String>, Query, description = "Only alerts of this severity: warning, critical"),
         ("type" = Option<String>, Query, description = "Only alerts of this type: resource_usage, performance, availability"),
         ("status" = Option<String>, Query, description = "`all` (default), `open` or `resolved`"),

@@ -134,7 +134,6 @@ impl TenantDiffOut {
 #[allow(dead_code, reason = "documents the body, which is checked field by field")]
 pub struct CatalogIn {
     /// The whole file, as TOML.
-    #[schema(example = "[default_sla]\navailability = \"99.9%\"\n…")]
     catalog: String,
 }
 
@@ -171,7 +170,7 @@ pub(crate) async fn get_catalog_diff(Reader(api): Reader) -> Result<Response, Ap
     post,
     path = "/api/v1/catalog/diff",
     tag = "catalog",
-    request_body = CatalogIn,
+    request_body(content = CatalogIn, example = json!({"catalog": ecp_core::catalog::EMBEDDED})),
     responses(
         (status = 200, description = "What would change", body = CatalogDiffOut),
         (status = 422, description = "VALIDATION_FAILED, with every fault of the catalog", body = ErrorOut),
@@ -258,7 +257,7 @@ impl CatalogDiffOut {
 #[allow(dead_code, reason = "documents the body, which is checked field by field")]
 pub struct CatalogRolloutIn {
     /// Their ids; left out, all that run with another catalog, a few at a time.
-    #[schema(example = json!(["my-ai-service"]))]
+    #[schema(example = json!(["global-call-center"]))]
     tenants: Option<Vec<String>>,
 }
 

@@ -156,7 +156,7 @@ impl<'a> DeploymentStatusOut<'a> {
     path = "/api/v1/tenants/{tenant_id}/deployment-status",
     tag = "manifests",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("deployment_id" = Option<String>, Query, description = "One of the tenant's roll-outs (default: the newest)"),
     ),
     responses(

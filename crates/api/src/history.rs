@@ -147,7 +147,7 @@ fn collect(before: &Value, after: &Value, path: &str, found: &mut Vec<SpecChange
     path = "/api/v1/tenants/{tenant_id}/deployments",
     tag = "manifests",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("skip" = Option<u32>, Query, description = "Deployments to leave out first", minimum = 0, example = 0),
         ("limit" = Option<u32>, Query, description = "Deployments at most (default 100)", minimum = 1, maximum = 1000, example = 100),
     ),
@@ -183,9 +183,10 @@ pub(crate) async fn list_deployments(
 /// Where to go back to.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code, reason = "documents the body, which is checked field by field")]
+#[schema(example = json!({}))]
 pub struct RollbackIn {
-    /// A deployment of the tenant that ran whole; left out, the last that did and is not what runs now.
-    #[schema(example = "dep-abc123")]
+    /// A deployment of the tenant that ran whole, `dep-…`; left out, the last that did and is not what
+    /// runs now.
     deployment_id: Option<String>,
 }
 
@@ -198,7 +199,7 @@ pub struct RollbackIn {
     path = "/api/v1/tenants/{tenant_id}/rollback",
     tag = "manifests",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the caller read, or `*`"),
     ),
     request_body = RollbackIn,

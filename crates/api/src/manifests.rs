@@ -52,7 +52,7 @@ impl Format {
     path = "/api/v1/tenants/{tenant_id}/manifest",
     tag = "manifests",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("format" = Option<String>, Query, description = "`yaml` (default) or `json`"),
         ("include_monitoring" = Option<bool>, Query, description = "With ServiceMonitor and PrometheusRule (default true)"),
         ("include_ingress" = Option<bool>, Query, description = "With Ingress, whatever the tenant's exposure (default false)"),
@@ -106,8 +106,8 @@ pub(crate) async fn get_manifest(
 /// A manifest to validate.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({
-    "tenant_id": "my-ai-service",
-    "manifest_content": "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-my-ai-service\n"
+    "tenant_id": "global-call-center",
+    "manifest_content": "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-global-call-center\n"
 }))]
 #[allow(dead_code, reason = "documents the body, which is checked field by field")]
 pub struct ValidateManifestIn {

@@ -1,6 +1,8 @@
 //! The OpenAPI document: collected from the handlers, completed with what all of them share.
 
 mod closed_sets;
+mod errors;
+mod opening;
 
 use crate::{
     alerts, audit, capacity, catalog, deployments, health, history, manifests, monitoring, overview, sizing,
@@ -12,8 +14,11 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Header, Ref, Required, Response, ResponseBuilder};
+use utoipa::openapi::{Header, Required};
 use utoipa::{Modify, OpenApi, ToSchema};
+
+/// The tenant that the examples read and change: one of those with which a demo begins.
+pub(crate) const SHOWN_TENANT: &str = "global-call-center";
 
 /// The document without what [`Shared`] adds.
 #[derive(OpenApi)]
@@ -146,51 +151,17 @@ fn complete(operation: &mut Operation, path: &str) {
     let in_api = path.starts_with("/api/");
     closed_sets::close_parameters(operation);
     if in_api {
+        errors::of_api(operation, path);
         operation.parameters.get_or_insert_default().extend(common_parameters().map(Into::into));
         operation.security = Some(optional_bearer());
-        let mut errors = vec![
-            ("400", "INVALID_REQUEST: a header, the path or the JSON can not be read"),
-            ("401", "UNAUTHORIZED: a token is needed"),
-            ("403", "FORBIDDEN: the token does not allow it"),
-            ("429", "RATE_LIMITED: come back after `Retry-After` seconds"),
-            ("500", "INTERNAL_ERROR"),
-            ("503", "DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed"),
-        ];
-        if path.contains("{tenant_id}") {
-            errors.push(("404", "TENANT_NOT_FOUND"));
-        }
-        if operation.request_body.is_some() {
-            errors.push(("408", "INVALID_REQUEST: the body did not arrive in time"));
-            errors.push(("413", "INVALID_REQUEST: the body is too large"));
-        }
-        for (status, description) in errors {
-            operation
-                .responses
-                .responses
-                .entry(status.to_owned())
-                .or_insert_with(|| error_response(description).into());
-        }
     }
     if path.starts_with("/ws/") {
+        errors::of_stream(operation);
+        opening::describe(operation, path);
         operation.parameters.get_or_insert_default().extend(stream_parameters().map(Into::into));
         operation.security = Some(optional_bearer());
-        for (status, description) in [
-            ("400", "INVALID_REQUEST: the mode can not be read"),
-            ("401", "UNAUTHORIZED: a token is needed"),
-            ("403", "FORBIDDEN: the token does not allow it"),
-            ("426", "INVALID_REQUEST: the request asks for no WebSocket"),
-            ("429", "RATE_LIMITED: come back after `Retry-After` seconds"),
-            ("503", "MONITORING_UNAVAILABLE: too many WebSockets are open"),
-        ] {
-            let responses = &mut operation.responses.responses;
-            responses.insert(status.to_owned(), error_response(description).into());
-        }
     }
-    for response in operation.responses.responses.values_mut() {
-        if let utoipa::openapi::RefOr::T(response) = response {
-            response.headers.insert("X-Request-ID".to_owned(), request_id_header().into());
-        }
-    }
+    errors::show(operation);
 }
 
 /// A token, where the server asks for one.
@@ -258,11 +229,6 @@ fn common_parameters() -> [Parameter; 4] {
         header("X-Debug", "`true` adds a `debug` object to JSON bodies").schema(Some(flag("false"))).build(),
         header("Accept-Language", "Language of texts for people: `ko` (default) or `en`").build(),
     ]
-}
-
-fn error_response(description: &str) -> Response {
-    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorOut"))).build();
-    ResponseBuilder::new().description(description).content("application/json", content).build()
 }
 
 fn request_id_header() -> Header {

@@ -51,7 +51,6 @@ fn metric_named(name: &str) -> Option<Metric> {
 /// One sample, or a batch of them.
 #[derive(Debug, ToSchema)]
 #[schema(example = json!({
-    "timestamp": "2024-01-20T14:30:00Z",
     "metrics": {
         "cpu_usage": 65.5, "memory_usage": 78.2, "gpu_usage": 85.0, "network_in": 1250000,
         "network_out": 850000, "storage_used": 750000000000_u64, "request_count": 1250,
@@ -131,7 +130,7 @@ pub struct AcceptedOut<'a> {
     post,
     path = "/api/v1/tenants/{tenant_id}/monitoring",
     tag = "monitoring",
-    params(("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service")),
+    params(("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center")),
     request_body = SendMetricsIn,
     responses(
         (status = 201, description = "On disk", body = AcceptedOut),

@@ -97,7 +97,7 @@ pub struct PointOut {
     path = "/api/v1/tenants/{tenant_id}/monitoring",
     tag = "monitoring",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("metric_type" = Option<String>, Query, description = "cpu, memory, gpu, network, storage, request_count, response_time, error_rate; repeated or comma-separated, none means all", example = "cpu,memory,gpu"),
         ("hours" = Option<u32>, Query, description = "Hours back from now (default 24)", minimum = 1, maximum = 8760, example = 24),
         ("interval" = Option<String>, Query, description = "Bucket width: 1m, 5m (default), 1h", example = "5m"),

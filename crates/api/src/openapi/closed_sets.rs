@@ -48,7 +48,7 @@ pub(super) fn close_properties(components: &mut Components) {
 /// Names every value that a query parameter can have, and takes away the `null` that a query can not
 /// say.
 pub(super) fn close_parameters(operation: &mut Operation) {
-    let lists_alerts = operation.operation_id.as_deref() == Some("list_alerts");
+    let lists_alerts = matches!(operation.operation_id.as_deref(), Some("list_alerts" | "list_all_alerts"));
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };
         let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { continue };

@@ -36,7 +36,7 @@ const CHANGES_TAKEN: usize = 64;
     path = "/ws/alerts/{tenant_id}",
     tag = "streams",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("since" = Option<String>, Query, description = "The last alert that the client has seen"),
     ),
     responses(

@@ -27,7 +27,7 @@ use tokio::sync::watch;
     get,
     path = "/ws/deployment/{deployment_id}",
     tag = "streams",
-    params(("deployment_id" = String, Path, description = "Deployment or deletion id", example = "dep-abc123")),
+    params(("deployment_id" = String, Path, description = "Deployment or deletion id: `dep-…` or `del-…`")),
     responses(
         (status = 101, description = "The WebSocket is open"),
         (status = 404, description = "DEPLOYMENT_NOT_FOUND", body = ErrorOut),

@@ -42,7 +42,7 @@ const SERIES_NAMES: [(&str, &[Metric]); 2] =
     get,
     path = "/ws/monitoring/{tenant_id}",
     tag = "streams",
-    params(("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service")),
+    params(("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center")),
     responses(
         (status = 101, description = "The WebSocket is open"),
         (status = 404, description = "TENANT_NOT_FOUND", body = ErrorOut),

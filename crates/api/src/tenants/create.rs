@@ -135,7 +135,7 @@ impl<'a> CreatedTenantOut<'a> {
     tag = "tenants",
     params(
         ("dry_run" = Option<bool>, Query, description = "Only say what would be done (200, see PreviewOut), write nothing (default false)", example = false),
-        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters", example = "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1–255 visible ASCII characters, a new one for each creation: `uuidgen` makes one"),
     ),
     request_body = CreateTenantIn,
     responses(

@@ -58,7 +58,7 @@ pub struct UpdateTenantIn {
     path = "/api/v1/tenants/{tenant_id}",
     tag = "tenants",
     params(
-        ("tenant_id" = String, Path, description = "Tenant id", example = "my-ai-service"),
+        ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("rollback" = Option<bool>, Query, description = "Bring back what ran before where the roll-out fails (default: as configured)", example = true),
         ("dry_run" = Option<bool>, Query, description = "Only say what would be done (200, see PreviewOut), write nothing (default false)", example = false),
         ("If-Match" = Option<String>, Header, description = "The `ETag` that the caller read, or `*`"),

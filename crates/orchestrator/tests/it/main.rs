@@ -4,6 +4,7 @@ mod authorization;
 mod contract;
 mod damage;
 mod deployments;
+mod docs;
 mod durability;
 mod history;
 mod incarnations;
