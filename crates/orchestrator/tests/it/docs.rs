@@ -188,3 +188,63 @@ async fn each_error_of_an_operation_has_an_example_of_its_own() {
     }
     assert!(lists.len() >= 12, "operations differ in their errors: {}", lists.len());
 }
+
+/// What a page and its translation must share.
+#[derive(Debug, PartialEq)]
+enum Part {
+    /// The level of a heading.
+    Heading(usize),
+    /// Cells of a row, and what its first cell says in code.
+    Row { cells: usize, code: Vec<String> },
+    /// A block of code, to the letter.
+    Code(String),
+}
+
+/// The skeleton of a page, each part with its line.
+fn skeleton(text: &str) -> Vec<(usize, Part)> {
+    let mut parts = Vec::new();
+    let mut block: Option<(usize, String)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let number = index + 1;
+        if line.starts_with("```") {
+            match block.take() {
+                Some((begun, code)) => parts.push((begun, Part::Code(code))),
+                None => block = Some((number, format!("{line}\n"))),
+            }
+        } else if let Some((_, code)) = &mut block {
+            code.push_str(line);
+            code.push('\n');
+        } else if line.starts_with('#') {
+            parts.push((number, Part::Heading(line.chars().take_while(|letter| *letter == '#').count())));
+        } else if line.starts_with("| ") && !line.starts_with("| ---") {
+            let row = line.replace("\\|", "/");
+            let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+            let code = cells[0].split('`').skip(1).step_by(2).map(str::to_owned).collect();
+            parts.push((number, Part::Row { cells: cells.len(), code }));
+        }
+    }
+    parts
+}
+
+#[test]
+fn each_korean_page_has_the_headings_tables_and_code_of_the_english_one() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let mut compared = 0;
+    for entry in std::fs::read_dir(docs.join("ko")).expect("docs/ko") {
+        let korean = entry.expect("an entry").path();
+        let name = korean.file_name().expect("a name").to_owned();
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a page");
+        let (ours, theirs) = (skeleton(&read(&korean)), skeleton(&read(&docs.join(&name))));
+        for ((line, part), (original, wanted)) in ours.iter().zip(&theirs) {
+            assert_eq!(
+                part,
+                wanted,
+                "docs/ko/{0}:{line} is not what docs/{0}:{original} has: bring the Korean page into step",
+                name.display()
+            );
+        }
+        assert_eq!(ours.len(), theirs.len(), "docs/ko/{0} and docs/{0} differ in their end", name.display());
+        compared += 1;
+    }
+    assert!(compared >= 1, "no Korean page was found");
+}
