@@ -17,5 +17,10 @@ interface Page {
 
 export const PAGES: Page[] = [
   { name: 'overview', load: () => import('./overview/Overview.svelte') },
-  { name: 'tenants', load: () => import('./tenants/Tenants.svelte') },
+  { name: 'tenants', load: () => import('./tenants/Page.svelte') },
+  { name: 'what-if', load: () => import('./what-if/WhatIf.svelte') },
+  { name: 'alerts', load: () => import('./alerts/Alerts.svelte') },
+  { name: 'capacity', load: () => import('./capacity/Capacity.svelte') },
+  { name: 'changes', load: () => import('./changes/Changes.svelte') },
+  { name: 'manifest', load: () => import('./manifest/Check.svelte') },
 ];

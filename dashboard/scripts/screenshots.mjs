@@ -1,0 +1,58 @@
+// Takes a picture of each page, in both languages and both colour schemes, into dashboard/screenshots.
+
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { call, createTenant, openPage, startBrowser, startServer } from '../tests/harness.mjs';
+
+const folder = fileURLToPath(new URL('../screenshots/', import.meta.url));
+mkdirSync(folder, { recursive: true });
+
+const PAGES = {
+  overview: 'overview',
+  tenants: 'tenants',
+  tenant: 'tenants/failing-bank',
+  charts: 'tenants/hanbit-card?tab=charts&hours=24',
+  sizing: 'tenants/global-call-center?tab=sizing',
+  manifest: 'tenants/hanbit-card?tab=manifest',
+  history: 'tenants/hanbit-card?tab=history',
+  edit: 'tenants/hanbit-card?tab=edit',
+  'what-if': 'what-if?callbot=50&chatbot=100&response=200&availability=99.9',
+  alerts: 'alerts',
+  capacity: 'capacity',
+  changes: 'changes',
+  check: 'manifest',
+};
+const LOOKS = [
+  ['ko', 'light'],
+  ['en', 'dark'],
+];
+
+const server = await startServer({ demoSpeed: 300 });
+try {
+  await createTenant(server, 'failing-bank', { name: '실패한 은행', demo_fault: 'image-not-found' });
+  await createTenant(server, 'slow-shop', { name: '느린 쇼핑몰', sla_target: { response_time: '60ms' } });
+  await call(server, 'PUT', '/tenants/hanbit-card', { service_requirements: { chatbot: 30 } });
+  await new Promise((resolve) => setTimeout(resolve, 12_000));
+  for (const [language, colorScheme] of LOOKS) {
+    const browser = await startBrowser({ locale: language === 'ko' ? 'ko-KR' : 'en-US', colorScheme });
+    const { page } = await openPage(browser.context);
+    for (const [name, address] of Object.entries(PAGES)) {
+      await page.goto(`${server.address}/#/demo/${address}`);
+      await page.waitForLoadState('networkidle').catch(() => undefined);
+      if (name === 'check') {
+        await page
+          .locator('textarea')
+          .fill(
+            'apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\nspec:\n  containers:\n    - name: A\n      image: nginx\n',
+          );
+        await page.locator('form button.primary').click();
+        await page.locator('.finding').first().waitFor();
+      }
+      await page.waitForTimeout(700);
+      await page.screenshot({ path: `${folder}${name}-${language}-${colorScheme}.png` });
+    }
+    await browser.close();
+  }
+} finally {
+  await server.stop();
+}
