@@ -42,6 +42,10 @@ type Finding struct {
 	Path string `json:"path"`
 	// Line in the text, from 1.
 	Line int `json:"line"`
+	// Column in the line, from 1, in characters; 0 where it is not known.
+	Column int `json:"column"`
+	// True where the policy demands it, and not the API server.
+	Policy bool `json:"policy"`
 	// What is wrong and how to fix it.
 	Message string `json:"message"`
 }
