@@ -36,7 +36,11 @@ test('every text is used', () => {
     'service',
     'phase',
     'action',
+    'cause',
     'metric',
+    'alerts.state',
+    'tenant.tab',
+    'charts.hours',
   ];
   for (const key of Object.keys(ko)) {
     const grouped = groups.some((group) => key.startsWith(`${group}.`));

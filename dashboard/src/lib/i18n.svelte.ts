@@ -66,5 +66,6 @@ export function ago(time: string | number, now: number): string {
   ] as const) {
     if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
   }
-  return format.format(seconds, 'second');
+  // A negative zero is past, which is what this is asked about.
+  return format.format(seconds === 0 ? -0 : seconds, 'second');
 }

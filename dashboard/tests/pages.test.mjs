@@ -1,0 +1,269 @@
+// Every page in both languages and both colour schemes, by mouse and by keyboard, for every role.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { after, before, test } from 'node:test';
+import { call, createTenant, openPage, startBrowser, startServer } from './harness.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const binary = process.env.ECP_BINARY ?? fileURLToPath(new URL('../../target/debug/ecp', import.meta.url));
+
+let server;
+before(async () => {
+  server = await startServer();
+  await createTenant(server, 'failing', { demo_fault: 'image-not-found' });
+});
+after(() => server?.stop());
+
+/** A server that is configured by variables of the environment. */
+async function startWith(variables, options) {
+  const kept = Object.keys(variables).map((name) => [name, process.env[name]]);
+  Object.assign(process.env, variables);
+  try {
+    return await startServer(options);
+  } finally {
+    for (const [name, value] of kept) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}
+
+const PAGES = [
+  '',
+  'tenants',
+  'tenants/failing',
+  'tenants/hanbit-card?tab=charts',
+  'tenants/hanbit-card?tab=sizing',
+  'tenants/hanbit-card?tab=manifest',
+  'tenants/hanbit-card?tab=history',
+  'tenants/hanbit-card?tab=edit',
+  'what-if?callbot=20',
+  'alerts',
+  'capacity',
+  'changes',
+  'manifest',
+];
+
+for (const [language, colorScheme] of [
+  ['ko-KR', 'light'],
+  ['ko-KR', 'dark'],
+  ['en-US', 'light'],
+  ['en-US', 'dark'],
+]) {
+  test(`every page is whole and accessible: ${language}, ${colorScheme}`, async () => {
+    const browser = await startBrowser({ locale: language, colorScheme });
+    try {
+      const { page, complaints } = await openPage(browser.context);
+      await page.addInitScript(axe);
+      for (const address of PAGES) {
+        await page.goto(`${server.address}/#/demo/${address}`);
+        await page.locator('main h1').first().waitFor();
+        await page.waitForFunction(
+          () => !document.querySelector('main [role="status"]:not(:empty)')?.textContent?.includes('…'),
+        );
+        assert.equal(await page.locator('html').getAttribute('lang'), language.slice(0, 2));
+        const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+        const serious = found.violations.filter(
+          ({ impact }) => impact === 'serious' || impact === 'critical',
+        );
+        const text = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join('\n')}`);
+        assert.deepEqual(text, [], address);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+        assert.ok(wide <= 0, `${address} is ${wide} px too wide`);
+      }
+      assert.deepEqual(complaints, []);
+    } finally {
+      await browser.close();
+    }
+  });
+}
+
+test('a tenant is made, changed, taken back and deleted by keyboard alone', async () => {
+  const browser = await startBrowser();
+  try {
+    const { page, complaints } = await openPage(browser.context);
+    const reach = async (locator) => {
+      await locator.waitFor();
+      for (let presses = 0; presses < 120; presses += 1) {
+        if (await locator.evaluate((element) => element === document.activeElement)) return;
+        await page.keyboard.press('Tab');
+      }
+      assert.fail(`${locator} is not reached by Tab`);
+    };
+    const press = async (locator, key = 'Enter') => {
+      await reach(locator);
+      await page.keyboard.press(key);
+    };
+    await page.goto(`${server.address}/#/demo/what-if?callbot=5`);
+    await reach(page.getByLabel('Tenant id'));
+    await page.keyboard.type('by-keyboard');
+    await press(page.getByRole('button', { name: 'Preview' }));
+    await press(page.getByRole('button', { name: 'Create by-keyboard' }));
+    await page.getByRole('heading', { level: 1, name: 'by-keyboard' }).waitFor();
+    // The roll-out is followed without a reload.
+    await page.locator('main .status', { hasText: 'Running' }).first().waitFor();
+
+    await press(page.getByRole('link', { name: 'Edit' }));
+    await reach(page.getByRole('spinbutton', { name: 'Chatbot' }));
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('12');
+    await press(page.getByRole('button', { name: 'Preview' }));
+    await page.getByText(/Objects that change: [1-9]/).waitFor();
+    await press(page.getByRole('button', { name: 'Apply' }));
+    await page.waitForFunction(
+      async () =>
+        (await (await fetch('api/v1/tenants/by-keyboard', { headers: { 'x-demo-mode': 'true' } })).json())
+          .service_requirements.chatbot === 12,
+    );
+
+    await press(page.getByRole('link', { name: 'History' }));
+    await press(page.getByRole('button', { name: 'Roll back to this' }).first());
+    await page.getByText('Roll back', { exact: false }).first().waitFor();
+
+    await press(page.getByRole('link', { name: 'Edit' }));
+    await press(page.getByRole('button', { name: 'Delete…' }));
+    const confirm = page.getByRole('button', { name: 'Delete', exact: true });
+    await confirm.waitFor();
+    assert.ok(await confirm.isDisabled(), 'nothing is deleted before the id is typed');
+    await reach(page.getByLabel('Type by-keyboard to confirm'));
+    await page.keyboard.type('by-keyboard');
+    await press(confirm);
+    // Followed to the end, without a reload.
+    await page.getByText('There is no such tenant, or it was deleted.').waitFor();
+    assert.deepEqual(complaints, []);
+  } finally {
+    await browser.close();
+  }
+});
+
+test('a failed tenant says why, on its page and on the overview', async () => {
+  const browser = await startBrowser();
+  try {
+    const { page } = await openPage(browser.context);
+    await page.goto(`${server.address}/#/demo/overview`);
+    await page.getByText('ImagePullBackOff').first().waitFor();
+    await page.getByRole('link', { name: 'failing' }).first().click();
+    await page.getByRole('alert').getByText('can not be pulled').waitFor();
+  } finally {
+    await browser.close();
+  }
+});
+
+test('a manifest is judged beside its lines', async () => {
+  const browser = await startBrowser();
+  try {
+    const { page } = await openPage(browser.context);
+    await page.goto(`${server.address}/#/demo/manifest`);
+    await page
+      .locator('textarea')
+      .fill('apiVersion: v1\nkind: Pod\nmetadata:\n  name: UPPER\nspec:\n  containers: []\n');
+    await page.getByRole('button', { name: 'Check' }).click();
+    await page.getByText('Not valid.').waitFor();
+    await page.locator('.finding.error').first().waitFor();
+  } finally {
+    await browser.close();
+  }
+});
+
+test('a token is asked for, kept in the session alone, and its role decides what is offered', async () => {
+  const own = await startWith({ ECP_AUTH__TOKENS: 'on' });
+  const browser = await startBrowser();
+  try {
+    const tokenOf = (role) => {
+      const said = execFileSync(
+        binary,
+        ['tokens', 'create', '--name', role, '--role', role, '--data-dir', own.dataDir],
+        { encoding: 'utf8' },
+      );
+      return /ecp_[\w-]+/.exec(said)[0];
+    };
+    for (const [role, text, writes, audits] of [
+      ['viewer', 'Viewer', false, false],
+      ['operator', 'Operator', true, false],
+      ['admin', 'Administrator', true, true],
+    ]) {
+      const { page } = await openPage(browser.context);
+      await page.goto(`${own.address}/#/demo/tenants/hanbit-card`);
+      await page.getByLabel('Token').fill('wrong');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText('did not accept this token').waitFor();
+      const token = tokenOf(role);
+      await page.getByLabel('Token').fill(token);
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      await page.getByText(text, { exact: true }).waitFor();
+      await page.getByRole('link', { name: 'History' }).waitFor();
+      assert.equal(await page.getByRole('link', { name: 'Edit' }).count(), writes ? 1 : 0, role);
+      assert.equal(await page.getByRole('link', { name: 'Changes' }).count(), audits ? 1 : 0, role);
+      assert.ok(!page.url().includes(token));
+      assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('ecp_')), false);
+      await page.close();
+    }
+  } finally {
+    await browser.close();
+    await own.stop();
+  }
+});
+
+test('all of it works under a sub-path, streams too', async () => {
+  const own = await startWith({ ECP_SERVER__BASE_PATH: '/ops/ecp' }, { demoSpeed: 100 });
+  const browser = await startBrowser();
+  try {
+    const { page, complaints, asked } = await openPage(browser.context);
+    const sockets = [];
+    page.on('websocket', (socket) => sockets.push(new URL(socket.url()).pathname));
+    await page.goto(`${own.address}/ops/ecp`);
+    await page.getByText('GPU headroom').waitFor();
+    assert.equal(new URL(page.url()).pathname, '/ops/ecp/');
+    await createTenant(own, 'below', {});
+    await page.goto(`${own.address}/ops/ecp/#/demo/tenants/below`);
+    await page.locator('main .status', { hasText: 'Running' }).first().waitFor();
+    const outside = asked.filter((url) => !new URL(url).pathname.startsWith('/ops/ecp'));
+    assert.deepEqual(outside, []);
+    assert.ok(
+      sockets.length > 0 && sockets.every((path) => path.startsWith('/ops/ecp/ws/')),
+      sockets.join(' '),
+    );
+    assert.deepEqual(complaints, []);
+  } finally {
+    await browser.close();
+    await own.stop();
+  }
+});
+
+test('two thousand tenants are a table of a few rows on screen', async () => {
+  const browser = await startBrowser();
+  try {
+    const { page } = await openPage(browser.context);
+    const list = await call(server, 'GET', '/tenants/?limit=1&expand=metrics,alerts,cost,failure');
+    const tenants = Array.from({ length: 2000 }, (_, index) => ({
+      ...list.tenants[0],
+      tenant_id: `t-${index}`,
+      name: `아주 긴 이름의 테넌트 number ${index} `.repeat(3),
+    }));
+    await page.route('**/api/v1/tenants/?**', (route) => {
+      const skip = Number(new URL(route.request().url()).searchParams.get('skip'));
+      const body = {
+        ...list,
+        tenants: tenants.slice(skip, skip + 1000),
+        total_count: 2000,
+        pagination: { skip, limit: 1000, has_more: skip < 1000 },
+      };
+      return route.fulfill({ json: body });
+    });
+    await page.goto(`${server.address}/#/demo/tenants`);
+    await page.getByText('Tenants: 2,000').waitFor();
+    const table = page.getByRole('table');
+    assert.ok((await table.getByRole('row').count()) < 80);
+    await table.evaluate((element) => (element.scrollTop = element.scrollHeight));
+    await page.getByText('t-1999', { exact: true }).waitFor();
+    assert.ok((await table.getByRole('row').count()) < 80);
+    const heap = await page.evaluate(() => performance.memory.usedJSHeapSize);
+    assert.ok(heap < 200 * 1024 * 1024, `${heap} bytes`);
+  } finally {
+    await browser.close();
+  }
+});
