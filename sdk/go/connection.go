@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -74,7 +75,7 @@ func (s *stream[T]) connect(ctx context.Context) (over bool, err error) {
 	connection, err := s.dial(ctx, silence)
 	if err != nil {
 		if ctx.Err() == nil && !isFinal(err) {
-			s.subscription.report(err)
+			s.report(err)
 			return false, nil
 		}
 		return true, err
@@ -92,6 +93,17 @@ func (s *stream[T]) connect(ctx context.Context) (over bool, err error) {
 		}
 		silence.Reset(s.client.silence)
 		s.receive(data)
+	}
+}
+
+// report tells of what the stream goes on after: the subscriber, or where nobody listens the log, of an outage the first.
+func (s *stream[T]) report(err error) {
+	switch {
+	case s.subscription.isOver():
+	case s.subscription.options.OnError != nil:
+		s.subscription.options.OnError(err)
+	case s.attempt == 0:
+		slog.Warn("orchestrator: a subscription goes on after an error", "stream", s.kind.path, "error", err)
 	}
 }
 
@@ -163,7 +175,7 @@ func (s *stream[T]) receive(data []byte) {
 		err = json.Unmarshal(data, frame)
 	}
 	if err != nil {
-		s.subscription.report(&InvalidResponseError{Op: "WebSocket " + s.kind.path, Body: beginning(data), Err: err})
+		s.report(&InvalidResponseError{Op: "WebSocket " + s.kind.path, Body: beginning(data), Err: err})
 		return
 	}
 	s.attempt = 0
@@ -175,7 +187,7 @@ func (s *stream[T]) receive(data []byte) {
 	}
 	switch {
 	case isError:
-		s.subscription.report(newAPIError(http.StatusBadRequest, http.Header{}, data))
+		s.report(newAPIError(http.StatusBadRequest, http.Header{}, data))
 	case head.Action == nil:
 		if s.kind.seen != nil {
 			s.kind.seen(frame)

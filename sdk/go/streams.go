@@ -15,7 +15,8 @@ import (
 type SubscribeOptions struct {
 	// Called when frames were missed.
 	OnGap func(Gap)
-	// Called for error frames and failed connections; the subscription goes on.
+	// Called for error frames and failed connections; the subscription goes on. The log of slog hears of them where it is
+	// nil, of an outage the first.
 	OnError func(error)
 	// Called whenever a connection is open; reconnected is false the first time.
 	OnOpen func(reconnected bool)

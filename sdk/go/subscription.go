@@ -190,12 +190,6 @@ func (s *Subscription[T]) gap(gap Gap) {
 	}
 }
 
-func (s *Subscription[T]) report(err error) {
-	if s.options.OnError != nil && !s.isOver() {
-		s.options.OnError(err)
-	}
-}
-
 func (s *Subscription[T]) isOver() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,8 +3,11 @@
 package orchestrator
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -94,4 +97,22 @@ func TestTheStreamOfAllAlertsHasNoTenantInItsAddress(t *testing.T) {
 	<-subscription.Done()
 	is(t, subscription.Err(), ErrNotFound)
 	equal(t, server.all()[0].URL.RequestURI(), "/ws/alerts?demo_mode=true&since=al-1")
+}
+
+func TestAnOutageThatNobodyListensToIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	defer slog.SetDefault(before)
+	server := startMisbehaving(t, always(503, CodeMonitoringUnavailable))
+	options := &AlertSubscribeOptions{}
+	options.ReconnectDelay, options.MaxReconnectDelay = time.Millisecond, time.Millisecond
+	subscription := NewClient(&Config{BaseURL: server.URL + "/api/v1", IsDemo: true}).
+		SubscribeToAllAlerts(patience(t), options)
+	for len(server.all()) < 5 {
+		time.Sleep(time.Millisecond)
+	}
+	subscription.Close()
+	// Written before the second request; nothing is written after the first failure.
+	equal(t, strings.Count(log.String(), "goes on after an error"), 1)
 }

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -21,6 +21,8 @@ test('the packed package installs, runs and has types', async () => {
       cwd: here,
     });
     const [{ filename, files }] = JSON.parse(packed.stdout);
+    const readme = readFileSync(join(here, 'README.md'), 'utf8');
+    assert.ok(readme.includes(`npm install ./dist/${filename}`), 'the README installs what is packed');
     assert.ok(
       files.every(({ path }) => /^(dist\/|README\.md|package\.json)/.test(path)),
       JSON.stringify(files),

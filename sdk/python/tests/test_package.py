@@ -30,6 +30,7 @@ def test_the_wheel_installs_runs_and_has_types(server: Server, tmp_path: Path) -
         str(PROJECT),
     )
     (wheel,) = tmp_path.glob("*.whl")
+    assert f"pip install dist/{wheel.name}" in (PROJECT / "README.md").read_text("utf-8")
     names = zipfile.ZipFile(wheel).namelist()
     assert "ecp_orchestrator/py.typed" in names
     assert not [name for name in names if "test" in name]
