@@ -1,8 +1,11 @@
 //! Reads request bodies: size and time limits, content type, JSON with line and column on a fault.
 
 use crate::error::{ApiError, ErrorCode};
+use crate::fields::Faults;
+use crate::json::{self, Read, Shape};
+use crate::memory::Charge;
 use crate::state::ApiState;
-use axum::body::{Body, HttpBody};
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use ecp_core::text::Message;
@@ -16,86 +19,88 @@ use std::time::Duration;
 /// How many times its limit a body may be over it and still be read and thrown away, so that the
 /// caller gets to read the answer before the connection closes.
 const DISCARDED_LIMITS: usize = 8;
+/// Bytes that a body is given room for at first.
+const SMALLEST_BUFFER: usize = 4096;
+/// Longest body that is parsed by the task that serves the request.
+const PARSED_AT_ONCE: usize = 64 * 1024;
 
 /// A body that has been read whole and says or may be JSON; not parsed yet.
 #[derive(Debug)]
-pub(crate) struct RawBody(pub Bytes);
-
-/// A body parsed as JSON, with its bytes.
-#[derive(Debug)]
-pub(crate) struct JsonBody {
-    /// The document.
-    pub value: Value,
+pub(crate) struct RawBody {
     /// What was sent.
     pub bytes: Bytes,
+    /// What it holds of the memory, for as long as it is worked on.
+    _charge: Charge,
 }
 
 impl FromRequest<Arc<ApiState>> for RawBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<ApiState>) -> Result<Self, ApiError> {
-        read(request, state.limits.body_bytes, state.limits.body_timeout).await.map(Self)
+        read(request, state, state.limits.body_bytes).await
     }
 }
 
-impl FromRequest<Arc<ApiState>> for JsonBody {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, state: &Arc<ApiState>) -> Result<Self, ApiError> {
-        let RawBody(bytes) = RawBody::from_request(request, state).await?;
-        Ok(Self { value: parse_json(&bytes)?, bytes })
+impl RawBody {
+    /// Reads what `shape` asks for. A large body is parsed where it holds no other request up.
+    pub async fn json(&self, state: &ApiState, shape: &'static Shape) -> Result<(Value, Faults), ApiError> {
+        read_json(self.bytes.clone(), state, shape).await
     }
+}
+
+/// As [`RawBody::json`], of what a body was made into.
+pub(crate) async fn read_json(
+    bytes: Bytes,
+    state: &ApiState,
+    shape: &'static Shape,
+) -> Result<(Value, Faults), ApiError> {
+    let read = if bytes.len() <= PARSED_AT_ONCE {
+        json::read(&bytes, shape)
+    } else {
+        state.memory.turn().await.compute(move || json::read(&bytes, shape)).await?
+    };
+    read.map(|Read { value, unknown }| (value, Faults::beside(unknown)))
 }
 
 /// A body of a manifest validation: the same, with room for a manifest.
 #[derive(Debug)]
-pub(crate) struct ManifestBody(pub Value);
+pub(crate) struct ManifestBody(pub RawBody);
 
 impl FromRequest<Arc<ApiState>> for ManifestBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &Arc<ApiState>) -> Result<Self, ApiError> {
-        let bytes = read(request, state.limits.manifest_body_bytes, state.limits.body_timeout).await?;
-        parse_json(&bytes).map(Self)
+        read(request, state, state.limits.manifest_body_bytes).await.map(Self)
     }
 }
 
-/// Parses JSON; a fault is answered with its line and column.
-pub(crate) fn parse_json(bytes: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| {
-        let message =
-            Message::new("api.unparsable_json").with("line", error.line()).with("column", error.column());
-        ApiError::new(ErrorCode::InvalidRequest, message)
-            .detail("line", error.line())
-            .detail("column", error.column())
-            .detail("reason", reason_without_position(&error))
-    })
+async fn read(request: Request, state: &ApiState, limit: usize) -> Result<RawBody, ApiError> {
+    let charge = Charge::new(&state.memory.bodies);
+    read_charged(request, charge, limit, state.limits.body_timeout).await
 }
 
-/// serde_json appends ` at line 1 column 2`, which `details` has in fields of their own.
-fn reason_without_position(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(cut) => text[..cut].to_owned(),
-        None => text,
-    }
-}
-
-async fn read(request: Request, limit: usize, timeout: Duration) -> Result<Bytes, ApiError> {
+async fn read_charged(
+    request: Request,
+    mut charge: Charge,
+    limit: usize,
+    timeout: Duration,
+) -> Result<RawBody, ApiError> {
     let (parts, body) = request.into_parts();
     check_content_type(&parts.headers)?;
+    let declared = declared_length(&parts.headers);
     let reading = async {
-        if declared_length(&parts.headers).is_some_and(|length| length > limit as u64) {
+        if declared.is_some_and(|length| length > limit as u64) {
             // Who waits for a go-ahead has not sent the body yet and need not.
             if !parts.headers.contains_key(EXPECT) {
                 discard(body, limit.saturating_mul(DISCARDED_LIMITS)).await;
             }
             return Err(too_large(limit));
         }
-        collect(body, limit).await
+        let most = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(limit);
+        collect(body, limit, most, &mut charge).await
     };
     match tokio::time::timeout(timeout, reading).await {
-        Ok(outcome) => outcome,
+        Ok(outcome) => outcome.map(|bytes| RawBody { bytes, _charge: charge }),
         Err(_elapsed) => Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.body_too_slow"))
             .with_status(StatusCode::REQUEST_TIMEOUT)),
     }
@@ -118,22 +123,25 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-async fn collect(mut body: Body, limit: usize) -> Result<Bytes, ApiError> {
-    let Some(first) = next_chunk(&mut body).await? else { return Ok(Bytes::new()) };
-    if first.len() <= limit && body.is_end_stream() {
-        return Ok(first);
-    }
-    let mut bytes = BytesMut::from(first);
-    loop {
-        if bytes.len() > limit {
+/// Collects a body whose length is at most `most` where it was declared. What is held is charged before
+/// it is taken, and grows by doubling, never beyond what may still come.
+async fn collect(mut body: Body, limit: usize, most: usize, charge: &mut Charge) -> Result<Bytes, ApiError> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = next_chunk(&mut body).await? {
+        let length = bytes.len() + chunk.len();
+        if length > limit {
+            drop(bytes);
             discard(body, limit.saturating_mul(DISCARDED_LIMITS)).await;
             return Err(too_large(limit));
         }
-        match next_chunk(&mut body).await? {
-            Some(chunk) => bytes.extend_from_slice(&chunk),
-            None => return Ok(bytes.freeze()),
+        if length > bytes.capacity() {
+            let capacity = length.max((bytes.capacity() * 2).min(most)).max(SMALLEST_BUFFER.min(most));
+            charge.raise_to(capacity)?;
+            bytes.reserve(capacity - bytes.len());
         }
+        bytes.extend_from_slice(&chunk);
     }
+    Ok(bytes.freeze())
 }
 
 async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
@@ -169,8 +177,7 @@ pub(crate) fn too_large(limit: usize) -> ApiError {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
     use super::*;
-    use ecp_core::Timestamp;
-    use ecp_core::text::Language;
+    use crate::memory::Budget;
 
     fn request(content_type: Option<&str>, body: Body) -> Request {
         let mut builder = Request::builder();
@@ -181,7 +188,8 @@ mod tests {
     }
 
     async fn read_text(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-        read(request, limit, Duration::from_secs(5)).await
+        let charge = Charge::new(&Budget::new(1024 * 1024));
+        read_charged(request, charge, limit, Duration::from_secs(5)).await.map(|body| body.bytes)
     }
 
     #[tokio::test]
@@ -230,15 +238,25 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_json_fault_says_line_and_column() {
-        let error = parse_json(b"{\n  \"a\": trux\n}").unwrap_err();
-        let body = error.envelope(Language::En, Timestamp::UNIX_EPOCH, "req-test");
-        assert_eq!(body["error"]["code"], "INVALID_REQUEST");
-        assert_eq!(body["error"]["details"]["line"], 2);
-        assert_eq!(body["error"]["details"]["reason"], "expected ident");
-        assert!(parse_json("[".repeat(100_000).as_bytes()).is_err(), "deep nesting is refused");
-        assert!(parse_json(b"\xff").is_err());
-        assert!(parse_json(b"").is_err());
+    #[tokio::test]
+    async fn a_body_that_finds_no_memory_is_503_and_gives_back_what_it_held() {
+        let budget = Budget::new(100_000);
+        let endless = || {
+            futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b' '; 1000])))
+        };
+        let body = Body::from_stream(endless());
+        let reading =
+            read_charged(request(None, body), Charge::new(&budget), 1_000_000, Duration::from_secs(5));
+        let error = reading.await.unwrap_err();
+        assert_eq!(error.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(error.headers().iter().any(|(name, _)| name == "retry-after"));
+        assert_eq!(budget.used(), 0);
+        let held = Body::from_stream(futures_util::StreamExt::take(endless(), 50));
+        let reading =
+            read_charged(request(None, held), Charge::new(&budget), 1_000_000, Duration::from_secs(5));
+        let body = reading.await.unwrap();
+        assert!(budget.used() >= body.bytes.len() && body.bytes.len() == 50_000);
+        drop(body);
+        assert_eq!(budget.used(), 0);
     }
 }

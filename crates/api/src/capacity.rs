@@ -1,12 +1,11 @@
 //! `POST /api/v1/capacity`: how many more tenants of one demand fit.
 
 use crate::auth::{Reader, require_everything};
-use crate::body::JsonBody;
+use crate::body::RawBody;
 use crate::error::{ApiError, ErrorCode, shortage_details};
-use crate::fields::Faults;
 use crate::openapi::ErrorOut;
 use crate::sizing::CalculateResourcesIn;
-use crate::tenants::input::read_demand;
+use crate::tenants::input::{DEMAND, read_demand};
 use crate::wire::{self, ResourcesOut};
 use axum::response::Response;
 use ecp_core::ids::TenantId;
@@ -99,11 +98,11 @@ fn runs_out(headroom: &Headroom) -> Option<&'static str> {
         (status = 503, description = "KUBERNETES_ERROR: the cluster does not answer", body = ErrorOut),
     ),
 )]
-pub(crate) async fn get_capacity(Reader(api): Reader, body: JsonBody) -> Result<Response, ApiError> {
+pub(crate) async fn get_capacity(Reader(api): Reader, body: RawBody) -> Result<Response, ApiError> {
     require_everything(&api.access)?;
     let catalog = api.state.catalog.clone();
-    let faults = Faults::default();
-    let demand = read_demand(&body.value, catalog.default_sla(), &faults);
+    let (body, faults) = body.json(&api.state, &DEMAND).await?;
+    let demand = read_demand(&body, catalog.default_sla(), &faults);
     api.warn_of_unknown_fields(faults)?;
     let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
     let capacity = api.services().cluster.capacity()?;

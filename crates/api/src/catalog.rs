@@ -1,9 +1,10 @@
 //! `/api/v1/catalog/…`: what the catalog would change of tenants that are there, and rolling it out.
 
 use crate::auth::{Reader, Writer, require_everything};
-use crate::body::JsonBody;
+use crate::body::RawBody;
 use crate::error::{ApiError, ErrorCode, FieldFault};
 use crate::fields::{Faults, FieldReader, pointer_to};
+use crate::json::Shape;
 use crate::openapi::ErrorOut;
 use crate::request_context::Api;
 use crate::tenants::ObjectChangeOut;
@@ -21,6 +22,13 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// What is read of a catalog to compare with.
+static CATALOG: Shape = Shape::Object(&[("catalog", Shape::Scalar)]);
+/// Most tenants that one call names.
+const MOST_NAMED: usize = 10_000;
+/// What is read of a catalog's roll-out.
+static ROLLOUT: Shape = Shape::Object(&[("tenants", Shape::Array(&Shape::Scalar, MOST_NAMED))]);
 
 /// What a catalog would change.
 #[derive(Debug, Serialize, ToSchema)]
@@ -176,10 +184,10 @@ pub(crate) async fn get_catalog_diff(Reader(api): Reader) -> Result<Response, Ap
         (status = 422, description = "VALIDATION_FAILED, with every fault of the catalog", body = ErrorOut),
     ),
 )]
-pub(crate) async fn compare_catalog(Writer(api): Writer, body: JsonBody) -> Result<Response, ApiError> {
-    let faults = Faults::default();
+pub(crate) async fn compare_catalog(Writer(api): Writer, body: RawBody) -> Result<Response, ApiError> {
+    let (body, faults) = body.json(&api.state, &CATALOG).await?;
     let mut text = None;
-    if let Some(reader) = FieldReader::new(&faults, String::new(), &body.value) {
+    if let Some(reader) = FieldReader::new(&faults, String::new(), &body) {
         text = reader.any_text("catalog").map(str::to_owned);
         if text.is_none() {
             reader.require("catalog");
@@ -317,9 +325,9 @@ pub struct RefusedTenantOut {
         (status = 422, description = "VALIDATION_FAILED, with every wrong field", body = ErrorOut),
     ),
 )]
-pub(crate) async fn roll_out_catalog(Writer(api): Writer, body: JsonBody) -> Result<Response, ApiError> {
-    let faults = Faults::default();
-    let named = read_tenants(&body.value, &faults);
+pub(crate) async fn roll_out_catalog(Writer(api): Writer, body: RawBody) -> Result<Response, ApiError> {
+    let (body, faults) = body.json(&api.state, &ROLLOUT).await?;
+    let named = read_tenants(&body, &faults);
     api.warn_of_unknown_fields(faults)?;
     let tenancy = &api.services().tenancy;
     let mut out = StartedRolloutOut {

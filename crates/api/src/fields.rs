@@ -6,7 +6,7 @@
 use crate::error::{ApiError, FieldFault};
 use ecp_core::text::Message;
 use serde_json::{Map, Value};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
@@ -15,42 +15,82 @@ const UNKNOWN_NAMES_REPORTED: usize = 16;
 /// Most characters of a name that an error repeats.
 const NAME_LENGTH_REPEATED: usize = 64;
 
+/// Most wrong fields that one response lists; the rest is counted.
+const FAULTS_REPORTED: usize = 10_000;
+
+/// Names that nothing reads: the first of them, and how many there are.
+#[derive(Debug, Default)]
+pub(crate) struct UnknownNames {
+    first: Vec<String>,
+    count: usize,
+}
+
+impl UnknownNames {
+    /// Notes a name, or the pointer to it.
+    pub fn add(&mut self, pointer: &str) {
+        if self.first.len() < UNKNOWN_NAMES_REPORTED {
+            self.first.push(shortened(pointer.trim_start_matches('/')));
+        }
+        self.count += 1;
+    }
+
+    /// The names to report, the last of them saying how many more there are.
+    pub fn into_names(self) -> Vec<String> {
+        let rest = self.count - self.first.len();
+        let mut names = self.first;
+        if rest > 0 {
+            names.push(format!("and {rest} more"));
+        }
+        names
+    }
+}
+
 /// What is wrong with a request so far, and what nothing reads.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     faults: RefCell<Vec<FieldFault>>,
-    unknown: RefCell<Vec<String>>,
+    /// Wrong values that are counted only.
+    omitted: Cell<usize>,
+    unknown: RefCell<UnknownNames>,
 }
 
 impl Faults {
+    /// None yet, in a body of which reading passed these names over.
+    pub fn beside(unknown: UnknownNames) -> Self {
+        Self { unknown: RefCell::new(unknown), ..Self::default() }
+    }
+
     /// Notes a wrong value.
     pub fn add(&self, pointer: impl Into<String>, reason: Message) {
-        self.faults.borrow_mut().push(FieldFault { pointer: pointer.into(), reason });
+        let mut faults = self.faults.borrow_mut();
+        if faults.len() < FAULTS_REPORTED {
+            faults.push(FieldFault { pointer: pointer.into(), reason });
+        } else {
+            self.omitted.set(self.omitted.get() + 1);
+        }
     }
 
     /// Notes a name that nothing reads.
-    pub fn add_unknown(&self, name: String) {
-        self.unknown.borrow_mut().push(name);
+    pub fn add_unknown(&self, pointer: &str) {
+        self.unknown.borrow_mut().add(pointer);
     }
 
     /// Wrong values so far.
     pub fn count(&self) -> usize {
-        self.faults.borrow().len()
+        self.faults.borrow().len() + self.omitted.get()
     }
 
     /// The unknown names where nothing is wrong, else the error that lists every fault.
     pub fn finish(self) -> Result<Vec<String>, ApiError> {
         let faults = self.faults.into_inner();
-        if !faults.is_empty() {
-            return Err(ApiError::invalid_fields(faults));
+        if faults.is_empty() {
+            return Ok(self.unknown.into_inner().into_names());
         }
-        let mut unknown = self.unknown.into_inner();
-        if unknown.len() > UNKNOWN_NAMES_REPORTED {
-            let rest = unknown.len() - UNKNOWN_NAMES_REPORTED;
-            unknown.truncate(UNKNOWN_NAMES_REPORTED);
-            unknown.push(format!("and {rest} more"));
-        }
-        Ok(unknown)
+        let error = ApiError::invalid_fields(faults);
+        Err(match self.omitted.get() {
+            0 => error,
+            omitted => error.detail("fields_omitted", omitted),
+        })
     }
 }
 
@@ -173,8 +213,7 @@ impl<'a> FieldReader<'a> {
     pub fn note_unknown(&self) {
         let read = self.read.borrow();
         for key in self.object.keys().filter(|key| !read.contains(&key.as_str())) {
-            let path = self.pointer_to(key);
-            self.faults.add_unknown(shortened(path.trim_start_matches('/')));
+            self.faults.add_unknown(&self.pointer_to(key));
         }
     }
 }

@@ -1,10 +1,11 @@
 //! `GET /api/v1/tenants/{tenant_id}/deployments` and `POST …/rollback`: what was done, and going back.
 
 use crate::auth::{Reader, Writer};
-use crate::body::JsonBody;
+use crate::body::RawBody;
 use crate::deployments::FailureOut;
 use crate::error::ApiError;
 use crate::fields::{Faults, FieldReader};
+use crate::json::Shape;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
@@ -19,6 +20,9 @@ use http::{HeaderMap, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+/// What is read of a rollback.
+static ROLLBACK: Shape = Shape::Object(&[("deployment_id", Shape::Scalar)]);
 
 /// A page of a tenant's deployments.
 #[derive(Debug, Serialize, ToSchema)]
@@ -216,13 +220,17 @@ pub(crate) async fn roll_back_tenant(
     Writer(api): Writer,
     PathText(tenant_id): PathText,
     headers: HeaderMap,
-    body: JsonBody,
+    body: RawBody,
 ) -> Result<Response, ApiError> {
     let present = api.find_tenant(&tenant_id)?;
     let expected = if_match(&headers, &present)?;
-    let faults = Faults::default();
+    // Who names no deployment need not send a body.
+    let (body, faults) = match body.bytes.is_empty() {
+        true => (Value::Object(serde_json::Map::new()), Faults::default()),
+        false => body.json(&api.state, &ROLLBACK).await?,
+    };
     let mut wanted = None;
-    if let Some(reader) = FieldReader::new(&faults, String::new(), &body.value) {
+    if let Some(reader) = FieldReader::new(&faults, String::new(), &body) {
         wanted = reader.text("deployment_id", 1..=64).map(DeploymentId::from_text);
         reader.note_unknown();
     }

@@ -4,6 +4,7 @@ use crate::auth::{Reader, Writer};
 use crate::body::ManifestBody;
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::{Faults, FieldReader};
+use crate::json::Shape;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
@@ -238,6 +239,10 @@ impl ValidationOut {
     }
 }
 
+/// What is read of a validation.
+static VALIDATION: Shape =
+    Shape::Object(&[("tenant_id", Shape::Scalar), ("manifest_content", Shape::Scalar)]);
+
 /// The body of a validation: whose namespace it must be, and the text.
 fn read_validation(body: &Value, faults: &Faults) -> Option<(Option<TenantId>, String)> {
     let reader = FieldReader::new(faults, String::new(), body)?;
@@ -268,9 +273,8 @@ pub(crate) async fn validate_manifest(
     Writer(api): Writer,
     ManifestBody(body): ManifestBody,
 ) -> Result<Response, ApiError> {
-    let faults = Faults::default();
-    let read = read_validation(&body, &faults);
-    drop(body);
+    let (read, faults) = body.json(&api.state, &VALIDATION).await?;
+    let read = read_validation(&read, &faults);
     api.warn_of_unknown_fields(faults)?;
     // Without faults everything that is required was there.
     let (id, content) = read.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
@@ -287,18 +291,15 @@ pub(crate) async fn validate_manifest(
     let asks_cluster = api.mode == Mode::Real && cluster.is_some();
     let capacity = cluster.filter(|_| api.access.sees_everything());
     let catalog = api.state.catalog.clone();
-    // A large manifest takes milliseconds of computing, which must not hold up other requests.
-    let verdict = tokio::task::spawn_blocking(move || {
+    // What a manifest becomes takes many times its length, so only a few of them are looked at at once.
+    let turn = api.state.memory.turn().await;
+    let verdict = turn.compute(move || {
         let options = Options { capacity: capacity.as_ref(), ..Options::for_tenant(id.as_ref()) };
         let report = ecp_validate::validate_manifest(&catalog, &content, &options)?;
         let objects = if asks_cluster { ecp_validate::manifest_objects(&content)? } else { Vec::new() };
         Ok((report, objects))
-    })
-    .await
-    .map_err(|error| {
-        ApiError::new(ErrorCode::InternalError, Message::new("api.internal_error")).caused_by(error)
-    })?;
-    match verdict {
+    });
+    match verdict.await? {
         Ok((mut report, objects)) => {
             let objects = only_visible(&api.access, &mut report, objects);
             ask_cluster(&*api.services().cluster, &mut report, objects).await;

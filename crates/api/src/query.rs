@@ -117,7 +117,7 @@ impl QueryReader {
         let read = self.read.into_inner();
         for (key, _) in &self.pairs {
             if !read.contains(&key.as_str()) {
-                self.faults.add_unknown(crate::fields::shortened(key));
+                self.faults.add_unknown(key);
             }
         }
         for name in self.faults.finish()? {

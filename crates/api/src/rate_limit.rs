@@ -1,8 +1,6 @@
 //! How many requests a client may send.
-//!
-//! A client is the name of its token, else its address: the name of a token that was recognized, so
-//! that made-up tokens buy nothing, and for IPv6 the /64 network that one machine commonly has.
 
+use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
 use ecp_core::access::Access;
 use ecp_core::text::Message;
@@ -10,8 +8,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use http::HeaderValue;
 use http::header::RETRY_AFTER;
-use std::hash::{BuildHasher, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -21,10 +18,8 @@ const FORGET_EVERY: u32 = 16_384;
 
 /// The limit, for all clients.
 pub struct RateLimit {
-    limiter: DefaultKeyedRateLimiter<u64>,
+    limiter: DefaultKeyedRateLimiter<Client>,
     clock: DefaultClock,
-    /// Names clients by hashes that nobody else can foresee.
-    hasher: RandomState,
     checks: AtomicU32,
 }
 
@@ -33,19 +28,14 @@ impl RateLimit {
     pub fn new(per_second: u32, burst: u32) -> Self {
         let at_least_one = |number: u32| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::per_second(at_least_one(per_second)).allow_burst(at_least_one(burst));
-        Self {
-            limiter: RateLimiter::keyed(quota),
-            clock: DefaultClock::default(),
-            hasher: RandomState::new(),
-            checks: AtomicU32::new(0),
-        }
+        Self { limiter: RateLimiter::keyed(quota), clock: DefaultClock::default(), checks: AtomicU32::new(0) }
     }
 
     /// Counts a request; 429 with `Retry-After` where it is one too many.
     pub(crate) fn check(&self, access: Option<&Access>, address: Option<IpAddr>) -> Result<(), ApiError> {
         let client = match access {
-            Some(access) => self.hasher.hash_one(("token", access.actor.as_str())),
-            None => self.hasher.hash_one(("address", address.map(network))),
+            Some(access) => Client::named(&access.actor),
+            None => Client::at(address),
         };
         if self.checks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
             self.limiter.retain_recent();
@@ -55,17 +45,6 @@ impl RateLimit {
         let wait = too_early.wait_time_from(self.clock.now());
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         Err(rate_limited(seconds.max(1)))
-    }
-}
-
-/// The part of an address that one client commonly has to itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let prefix = address.to_bits() & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from_bits(prefix))
-        }
-        address => address,
     }
 }
 

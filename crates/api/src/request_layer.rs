@@ -3,10 +3,12 @@
 
 use crate::admission::admit;
 use crate::error::{ApiError, ErrorCode};
+use crate::memory::{Charge, charged};
 use crate::request_context::{Notes, RequestContext, X_REQUEST_ID};
+use crate::serve::NoPlace;
 use crate::sites;
 use crate::state::ApiState;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
 use ecp_core::Mode;
@@ -25,6 +27,10 @@ use tower::{Layer, Service};
 
 /// Target of the access log, so that a filter can name it.
 const ACCESS_LOG: &str = "ecp_api::access";
+/// What is answered also on places that are kept for it.
+const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Longest answer that is not charged to anything.
+const UNCHARGED_BYTES: usize = 4096;
 
 /// Wraps routes in [`RequestService`].
 #[derive(Clone)]
@@ -73,6 +79,12 @@ where
                 Ok(page) => (page, admit(&state, &mut request)),
                 Err(refusal) => (None, Err(refusal)),
             };
+            let admitted = match request.extensions().get::<NoPlace>() {
+                Some(NoPlace) if !WATCHED.contains(&request.uri().path().trim_end_matches('/')) => {
+                    Err(no_place())
+                }
+                _ => admitted,
+            };
             let leave = foreign_page.as_ref().and_then(|_| sites::preflight(&request));
             let answer = async move {
                 match (admitted, leave) {
@@ -120,6 +132,7 @@ async fn finish(
     if context.debug && uri.path().starts_with("/api/") {
         response = add_debug(response, context, notes).await;
     }
+    response = charge(response, context, state).await;
     if let Ok(value) = HeaderValue::from_str(context.request_id.as_str()) {
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
@@ -190,17 +203,47 @@ async fn add_debug(response: Response, context: &RequestContext, notes: Notes) -
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
         return Response::from_parts(parts, Body::empty());
     };
-    let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(&bytes) else {
-        return Response::from_parts(parts, Body::from(bytes));
-    };
     let mut debug = Map::new();
     debug.insert("request_id".to_owned(), json!(context.request_id.as_str()));
     debug.insert("mode".to_owned(), json!(context.mode.ok().map(|mode| mode.as_str())));
     debug.extend(notes.debug);
     debug.insert("timings".to_owned(), json!({"total_us": elapsed_us(context)}));
-    object.insert("debug".to_owned(), Value::Object(debug));
+    let Some(longer) = with_member(&bytes, "debug", &Value::Object(debug)) else {
+        return Response::from_parts(parts, Body::from(bytes));
+    };
     parts.headers.remove(CONTENT_LENGTH);
-    Response::from_parts(parts, Body::from(Value::Object(object).to_string()))
+    Response::from_parts(parts, Body::from(longer))
+}
+
+/// An object's text with one more member at its end, without reading the object: an answer may be large.
+fn with_member(object: &[u8], name: &str, value: &Value) -> Option<Vec<u8>> {
+    let members = object.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")?.trim_ascii();
+    let separator = if members.is_empty() { "" } else { "," };
+    let mut longer = Vec::with_capacity(members.len() + 256);
+    longer.push(b'{');
+    longer.extend_from_slice(members);
+    longer.extend_from_slice(format!("{separator}{}:{value}}}", json!(name)).as_bytes());
+    Some(longer)
+}
+
+/// Charges an answer until its client has taken it; where there is no room for it, it is refused instead.
+async fn charge(response: Response, context: &RequestContext, state: &ApiState) -> Response {
+    let Some(length) = response.body().size_hint().exact().and_then(|length| usize::try_from(length).ok())
+    else {
+        return response;
+    };
+    if length <= UNCHARGED_BYTES {
+        return response;
+    }
+    let mut charge = Charge::new(&state.memory.answers);
+    if let Err(exhausted) = charge.raise_to(length) {
+        return render_error(&exhausted.into(), context, state);
+    }
+    let (parts, body) = response.into_parts();
+    match axum::body::to_bytes(body, usize::MAX).await {
+        Ok(bytes) => Response::from_parts(parts, Body::from(charged(bytes, charge))),
+        Err(_incomplete) => Response::from_parts(parts, Body::empty()),
+    }
 }
 
 fn elapsed_us(context: &RequestContext) -> u64 {
@@ -236,6 +279,13 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> ApiError {
     ApiError::new(ErrorCode::InternalError, Message::new("api.internal_error")).caused_by(Panicked(text))
 }
 
+/// The connection came in on a place that is kept for those who watch the process, and no other is free.
+fn no_place() -> ApiError {
+    ApiError::new(ErrorCode::InternalError, Message::new("api.no_connection_free"))
+        .with_status(StatusCode::SERVICE_UNAVAILABLE)
+        .header(RETRY_AFTER, HeaderValue::from_static("1"))
+}
+
 fn timed_out() -> ApiError {
     ApiError::new(ErrorCode::InternalError, Message::new("api.timed_out"))
         .with_status(StatusCode::SERVICE_UNAVAILABLE)
@@ -245,6 +295,19 @@ fn timed_out() -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_member_is_added_to_an_object_of_any_size_and_to_nothing_else() {
+        let added = |text: &str| {
+            let longer = with_member(text.as_bytes(), "debug", &json!({"a": 1}));
+            longer.map(|bytes| String::from_utf8(bytes).expect("text"))
+        };
+        assert_eq!(added("{}").as_deref(), Some(r#"{"debug":{"a":1}}"#));
+        assert_eq!(added("{\"x\":[{}]}\n").as_deref(), Some(r#"{"x":[{}],"debug":{"a":1}}"#));
+        for other in ["[]", "", "{", "5", "\"{}\""] {
+            assert_eq!(added(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn a_warning_names_any_field_in_visible_ascii() {

@@ -7,29 +7,33 @@
 
 mod activity;
 mod connection;
+mod left_over;
 mod open_files;
+mod places;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use open_files::allowed_connections;
+pub(crate) use stream::ConnectionInput;
 
 use crate::error::{ApiError, ErrorCode};
 use crate::request_context::RequestContext;
 use crate::telemetry::Telemetry;
+use activity::Activity;
 use axum::Router;
 use bytes::Bytes;
-use connection::{Connection, serve_connection};
+use connection::{Connection, serve_connection, timeouts};
 use ecp_core::ports::Clock;
 use ecp_core::text::Message;
 use http::{HeaderMap, StatusCode};
+use places::{Place, Places};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -69,7 +73,7 @@ pub fn unreadable_responses(clock: Arc<dyn Clock>) -> UnreadableResponse {
 /// Limits of the server.
 #[derive(Clone)]
 pub struct ServeOptions {
-    /// Connections at once; more wait in the operating system's backlog.
+    /// Connections at once, shared by address; an idle one gives way where they run short.
     pub max_connections: usize,
     /// Time for the headers of a request, and for a new connection to send its first.
     pub header_timeout: Duration,
@@ -103,6 +107,10 @@ impl ServeOptions {
     }
 }
 
+/// On requests whose connection has a place that is kept for those who watch the process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NoPlace;
+
 /// Opens a listening socket whose address can be taken again right after a restart. Must be called
 /// within a runtime. Fails where the address is taken or not ours.
 pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -125,22 +133,28 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> usize {
     let options = Arc::new(options);
-    let permits = Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS)));
+    let places = Places::new(options.max_connections);
     let open = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
-        let Some(permit) = stop.run_until_cancelled(next_permit(&permits, &options.telemetry)).await else {
-            break;
-        };
+        let Some(()) = stop.run_until_cancelled(places.room()).await else { break };
         let Some((stream, peer)) = stop.run_until_cancelled(accept(&listener)).await else { break };
+        let activity = Arc::new(Activity::new(timeouts(&options)));
+        // Without any place it is closed at once; others are taken meanwhile only by this very loop.
+        let Some(place) = places.take(peer.ip(), &activity) else { continue };
+        if place.is_kept {
+            options.telemetry.connection_limit_reached();
+            tracing::warn!(%peer, "all connections are busy; only health is answered (limits.max_connections)");
+        }
         let connection = Connection {
             peer,
+            activity,
             router: router.clone(),
             options: options.clone(),
             stop: stop.clone(),
             cut: cut.clone(),
         };
-        let held = Held { _permit: permit, _open: open.token(), telemetry: options.telemetry.clone() };
+        let held = Held { place, _open: open.token(), telemetry: options.telemetry.clone() };
         held.telemetry.connection_opened();
         tokio::spawn(serve_connection(connection, stream, held));
     }
@@ -157,7 +171,7 @@ pub async fn serve(
 
 /// What a connection holds as long as its socket is open, upgraded or not.
 struct Held {
-    _permit: tokio::sync::OwnedSemaphorePermit,
+    place: Place,
     _open: tokio_util::task::task_tracker::TaskTrackerToken,
     telemetry: Arc<Telemetry>,
 }
@@ -166,15 +180,6 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.telemetry.connection_closed();
     }
-}
-
-async fn next_permit(permits: &Arc<Semaphore>, telemetry: &Telemetry) -> tokio::sync::OwnedSemaphorePermit {
-    if let Ok(permit) = permits.clone().try_acquire_owned() {
-        return permit;
-    }
-    telemetry.connection_limit_reached();
-    tracing::warn!("the connection limit is reached; new connections wait (limits.max_connections)");
-    permits.clone().acquire_owned().await.expect("the semaphore is never closed")
 }
 
 /// Takes the next connection. Without files or memory it waits a little and tries again; a connection

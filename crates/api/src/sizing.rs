@@ -1,11 +1,10 @@
 //! `POST /api/v1/tenants/calculate-resources`: the plan that a demand needs, with alternatives.
 
 use crate::auth::Reader;
-use crate::body::JsonBody;
+use crate::body::RawBody;
 use crate::error::ApiError;
-use crate::fields::Faults;
 use crate::openapi::ErrorOut;
-use crate::tenants::input::read_demand;
+use crate::tenants::input::{DEMAND, read_demand};
 use crate::tenants::{SlaTargetIn, TenantServiceOut};
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
@@ -147,9 +146,9 @@ impl From<&Resources> for ComputeOut {
         (status = 422, description = "VALIDATION_FAILED or INVALID_PRESET, with every wrong field", body = ErrorOut),
     ),
 )]
-pub(crate) async fn calculate_resources(Reader(api): Reader, body: JsonBody) -> Result<Response, ApiError> {
-    let faults = Faults::default();
-    let demand = read_demand(&body.value, api.state.catalog.default_sla(), &faults);
+pub(crate) async fn calculate_resources(Reader(api): Reader, body: RawBody) -> Result<Response, ApiError> {
+    let (body, faults) = body.json(&api.state, &DEMAND).await?;
+    let demand = read_demand(&body, api.state.catalog.default_sla(), &faults);
     api.warn_of_unknown_fields(faults)?;
     // Without faults everything that is required was there.
     let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;

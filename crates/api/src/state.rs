@@ -1,6 +1,7 @@
 //! What every request can reach: the services of both modes, the catalog, the clock and the limits.
 
 use crate::auth::Authentication;
+use crate::memory::Memory;
 use crate::monitoring::Answers;
 use crate::rate_limit::RateLimit;
 use crate::sites::Sites;
@@ -58,6 +59,8 @@ pub struct ApiState {
     pub clock: Arc<dyn Clock>,
     /// Sizes and times that a request may take.
     pub limits: Limits,
+    /// What requests and answers may hold at once.
+    pub(crate) memory: Memory,
     /// Whether callers must show a token.
     pub authentication: Authentication,
     /// Which names are served, and pages of which sites may ask.
@@ -90,6 +93,7 @@ impl ApiState {
             real,
             catalog,
             clock,
+            memory: Memory::new(limits.bodies_bytes, limits.answers_bytes),
             limits,
             authentication: Authentication::off(),
             sites: Sites::default(),
@@ -145,8 +149,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Largest body of a manifest validation in bytes: 4 MiB of manifest, escaped as JSON.
     pub manifest_body_bytes: usize,
-    /// Most samples in one monitoring POST.
-    pub batch_samples: usize,
+    /// All request bodies that arrive or are worked on, in bytes.
+    pub bodies_bytes: usize,
+    /// All answers that clients have not taken yet, in bytes.
+    pub answers_bytes: usize,
     /// A body that has not arrived by then is refused with 408.
     pub body_timeout: Duration,
     /// A request that is not answered by then is answered 503.
@@ -158,7 +164,8 @@ impl Default for Limits {
         Self {
             body_bytes: 1024 * 1024,
             manifest_body_bytes: 8 * 1024 * 1024,
-            batch_samples: 10_000,
+            bodies_bytes: 48 * 1024 * 1024,
+            answers_bytes: 48 * 1024 * 1024,
             body_timeout: Duration::from_secs(15),
             request_timeout: Duration::from_secs(30),
         }

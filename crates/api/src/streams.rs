@@ -10,6 +10,7 @@ mod deployment;
 mod handshake;
 mod index;
 mod monitoring;
+mod places;
 mod session;
 mod socket;
 
@@ -18,9 +19,9 @@ pub(crate) use deployment::{__path_watch_deployment, watch_deployment};
 pub(crate) use monitoring::{__path_watch_monitoring, watch_monitoring};
 
 use index::Index;
+use places::Places;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
 
 /// How WebSockets are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +53,12 @@ impl Default for StreamOptions {
 /// What all WebSockets share.
 pub(crate) struct Streams {
     options: StreamOptions,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     index: Index,
 }
 
 impl Streams {
     pub(crate) fn new(options: StreamOptions) -> Self {
-        let places = options.max_sockets.min(Semaphore::MAX_PERMITS);
-        Self { options, places: Arc::new(Semaphore::new(places)), index: Index::default() }
+        Self { options, places: Places::new(options.max_sockets), index: Index::default() }
     }
 }

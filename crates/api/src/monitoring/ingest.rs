@@ -7,9 +7,10 @@ mod fast;
 mod non_finite;
 
 use crate::auth::Writer;
-use crate::body::{RawBody, parse_json};
+use crate::body::{RawBody, read_json};
 use crate::error::ApiError;
 use crate::fields::{Faults, FieldReader, unknown_choice};
+use crate::json::Shape;
 use crate::openapi::ErrorOut;
 use crate::request_context::PathText;
 use crate::wire;
@@ -20,6 +21,7 @@ use ecp_core::text::Message;
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use utoipa::ToSchema;
 
 use self::non_finite::quote_non_finite;
@@ -43,6 +45,19 @@ const NAMES: [(&str, Metric); 12] = [
     ("memory", Metric::MemoryUsage),
     ("gpu", Metric::GpuUsage),
 ];
+
+/// Most samples of one body.
+const BATCH_SAMPLES: usize = 10_000;
+
+/// What is read of one sample.
+const SAMPLE: [(&str, Shape); 2] = [("timestamp", Shape::Scalar), ("metrics", Shape::Map(&Shape::Scalar))];
+
+/// What is read of a body.
+static SAMPLES: Shape = Shape::Object(&[
+    ("timestamp", Shape::Scalar),
+    ("metrics", Shape::Map(&Shape::Scalar)),
+    ("samples", Shape::Array(&Shape::Object(&SAMPLE), BATCH_SAMPLES + 1)),
+]);
 
 fn metric_named(name: &str) -> Option<Metric> {
     NAMES.iter().find(|(candidate, _)| *candidate == name).map(|(_, metric)| *metric)
@@ -141,22 +156,25 @@ pub struct AcceptedOut<'a> {
 pub(crate) async fn send_metrics(
     Writer(api): Writer,
     PathText(tenant_id): PathText,
-    RawBody(bytes): RawBody,
+    body: RawBody,
 ) -> Result<Response, ApiError> {
     let tenant = api.find_tenant(&tenant_id)?;
     let metrics = &api.services().metrics;
     let window = Window::new(api.state.clock.now(), metrics.retention());
-    let max_samples = api.state.limits.batch_samples;
-    let samples = match fast::read(&bytes, window, max_samples) {
+    let samples = match fast::read(&body.bytes, window, BATCH_SAMPLES) {
         Some(samples) => samples,
         None => {
-            let body = parse_json(&quote_non_finite(&bytes))?;
-            let faults = Faults::default();
-            let samples = read_samples(&body, window, max_samples, &faults);
+            let quoted = match quote_non_finite(&body.bytes) {
+                Cow::Borrowed(_) => body.bytes.clone(),
+                Cow::Owned(quoted) => quoted.into(),
+            };
+            let (read, faults) = read_json(quoted, &api.state, &SAMPLES).await?;
+            let samples = read_samples(&read, window, BATCH_SAMPLES, &faults);
             api.warn_of_unknown_fields(faults)?;
             samples
         }
     };
+    drop(body);
     metrics.append(&tenant.key(), SampleSource::Client, &samples).await?;
     api.state.telemetry.samples_accepted(api.mode, samples.len());
     let body = AcceptedOut { tenant_id: tenant.id.as_str(), accepted: samples.len() };
@@ -219,7 +237,7 @@ fn read_samples(body: &Value, window: Window, max_samples: usize, faults: &Fault
         return Vec::new();
     };
     if batch.is_empty() || batch.len() > max_samples {
-        let reason = Message::new("api.batch_length").with("max", max_samples).with("given", batch.len());
+        let reason = Message::new("api.batch_length").with("max", max_samples);
         reader.fault("samples", reason);
         return Vec::new();
     }

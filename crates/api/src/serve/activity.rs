@@ -40,6 +40,8 @@ struct State {
     write_blocked: Option<Instant>,
     /// The last request had a body, which may not have been read.
     had_body: bool,
+    /// Since when nothing is asked: no request is being handled, and no answer waits to be taken.
+    idle_since: Option<Instant>,
 }
 
 /// What a connection is doing.
@@ -55,6 +57,7 @@ impl Activity {
             deadline: Some(Instant::now() + timeouts.header),
             write_blocked: None,
             had_body: false,
+            idle_since: Some(Instant::now()),
         };
         Self { timeouts, state: Mutex::new(state) }
     }
@@ -74,13 +77,22 @@ impl Activity {
         state.phase = Phase::Request;
         state.deadline = None;
         state.had_body = has_body;
+        state.idle_since = None;
     }
 
     /// The answer is known; writing it follows.
     pub(super) fn request_answered(&self) {
         let mut state = self.state.lock();
+        let now = Instant::now();
         state.phase = Phase::Idle;
-        state.deadline = Some(Instant::now() + self.timeouts.idle);
+        state.deadline = Some(now + self.timeouts.idle);
+        state.idle_since = Some(now);
+    }
+
+    /// Since when nothing is asked on the connection; none while something is, or an answer is on its way.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let state = self.state.lock();
+        state.idle_since.filter(|_| state.write_blocked.is_none())
     }
 
     /// The client took bytes.

@@ -27,7 +27,9 @@ pub fn allowed_connections(wanted: usize) -> usize {
 /// `None` is no limit. At least one connection is always tried.
 fn fit(wanted: usize, open_files: Option<u64>) -> usize {
     let Some(open_files) = open_files else { return wanted };
-    let room = usize::try_from(open_files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX);
+    // Of a few files, half are for connections.
+    let others = OTHER_FILES.min(open_files / 2);
+    let room = usize::try_from(open_files - others).unwrap_or(usize::MAX);
     wanted.min(room).max(1)
 }
 
@@ -40,7 +42,8 @@ mod tests {
         assert_eq!(fit(10_240, Some(1024)), 768);
         assert_eq!(fit(10_240, Some(1_048_576)), 10_240);
         assert_eq!(fit(10_240, None), 10_240);
-        assert_eq!(fit(10_240, Some(100)), 1);
+        assert_eq!(fit(10_240, Some(256)), 128);
+        assert_eq!(fit(10_240, Some(1)), 1);
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //! error responses, and closes so that the client can read the last answer.
 
 use super::activity::Activity;
+use super::connection::LINGER;
 use super::{Held, UnreadableResponse};
 use bytes::{Buf, Bytes};
 use http::StatusCode;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Bytes read at a time while discarding.
@@ -17,14 +19,51 @@ const DISCARD_BYTES: usize = 4096;
 
 /// A socket with what is to be known about its connection.
 pub(super) struct ConnectionStream {
-    stream: TcpStream,
+    /// There until it is dropped.
+    stream: Option<TcpStream>,
     activity: Arc<Activity>,
     unreadable: UnreadableResponse,
     /// Takes the place of a response of hyper's that is being written.
     replacement: Option<Bytes>,
     /// Reading until the client closes too.
     discarding: Option<bool>,
-    _held: Held,
+    input: ConnectionInput,
+    /// There until it is dropped.
+    held: Option<Held>,
+}
+
+/// What a WebSocket can say of the input of its connection.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectionInput(Arc<AtomicBool>);
+
+impl ConnectionInput {
+    /// What the client still sends is read and thrown away for a moment when the connection closes, so that
+    /// it gets to read our reason.
+    pub(crate) fn discard_rest(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Reads what still comes and throws it away.
+async fn discard_rest(mut stream: TcpStream, held: Held) {
+    let mut bytes = [0; DISCARD_BYTES];
+    let reading = async {
+        let _ = stream.shutdown().await;
+        while stream.read(&mut bytes).await.is_ok_and(|length| length > 0) {}
+    };
+    let _ = tokio::time::timeout(LINGER, reading).await;
+    drop(held);
+}
+
+impl Drop for ConnectionStream {
+    fn drop(&mut self) {
+        if self.input.0.load(Ordering::Relaxed)
+            && let (Some(stream), Some(held)) = (self.stream.take(), self.held.take())
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(discard_rest(stream, held));
+        }
+    }
 }
 
 impl ConnectionStream {
@@ -32,13 +71,19 @@ impl ConnectionStream {
         stream: TcpStream,
         activity: Arc<Activity>,
         unreadable: UnreadableResponse,
+        input: ConnectionInput,
         held: Held,
     ) -> Self {
-        Self { stream, activity, unreadable, replacement: None, discarding: None, _held: held }
+        let (stream, held) = (Some(stream), Some(held));
+        Self { stream, activity, unreadable, replacement: None, discarding: None, input, held }
+    }
+
+    fn socket(&mut self) -> io::Result<Pin<&mut TcpStream>> {
+        self.stream.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn poll_write_plain(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let result = self.socket()?.poll_write(cx, bytes);
         match &result {
             Poll::Ready(Ok(_)) => self.activity.written(),
             Poll::Ready(Err(_)) => {}
@@ -84,7 +129,7 @@ impl AsyncRead for ConnectionStream {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let result = self.socket()?.poll_read(cx, buffer);
         if buffer.filled().len() > before {
             self.activity.received();
         }
@@ -103,7 +148,7 @@ impl AsyncWrite for ConnectionStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.socket()?.poll_flush(cx)
     }
 
     /// Closes our side; where the client may still be sending, reads on until it stops, since closing
@@ -112,7 +157,7 @@ impl AsyncWrite for ConnectionStream {
         let discard = match self.discarding {
             Some(discard) => discard,
             None => {
-                ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+                ready!(self.socket()?.poll_shutdown(cx))?;
                 let discard = self.activity.closing();
                 self.discarding = Some(discard);
                 discard
@@ -124,7 +169,7 @@ impl AsyncWrite for ConnectionStream {
         let mut bytes = [0; DISCARD_BYTES];
         loop {
             let mut buffer = ReadBuf::new(&mut bytes);
-            match ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+            match ready!(self.socket()?.poll_read(cx, &mut buffer)) {
                 Ok(()) if !buffer.filled().is_empty() => {}
                 // The end, or a reset: there is nobody left to read our answer.
                 Ok(()) | Err(_) => return Poll::Ready(Ok(())),

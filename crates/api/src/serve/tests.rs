@@ -211,19 +211,63 @@ async fn handlers_learn_the_peers_address() {
 }
 
 #[tokio::test]
-async fn connections_over_the_limit_wait_for_their_turn() {
+async fn a_connection_on_which_nothing_is_asked_gives_way_to_a_new_one() {
     let server = start(routes(), |options| options.max_connections = 1);
     let mut first = server.connect().await;
     first.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     assert!(read_response(&mut first).await.ends_with("hello"));
     let mut second = server.connect().await;
     second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    while !server.telemetry.render().contains("ecp_connection_limit_reached_total 1\n") {
-        tokio::task::yield_now().await;
-    }
-    assert!(server.telemetry.render().contains("ecp_connections_open 1\n"));
-    drop(first);
     assert!(read_response(&mut second).await.ends_with("hello"));
+    assert_eq!(read_to_end(&mut first).await, "");
+    assert!(!server.telemetry.render().contains("ecp_connection_limit_reached_total 1\n"));
+}
+
+#[tokio::test]
+async fn where_all_are_busy_a_kept_place_takes_one_question_and_the_rest_is_closed() {
+    let (router, mut was_reached, release) = held_route();
+    let router = router.route(
+        "/kept",
+        get(|request: axum::extract::Request| async move {
+            request.extensions().get::<NoPlace>().is_some().to_string()
+        }),
+    );
+    let server = start(router, |options| options.max_connections = 1);
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    was_reached.recv().await.unwrap();
+    let mut watching = server.connect().await;
+    watching.write_all(b"GET /kept HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let response = read_to_end(&mut watching).await;
+    assert!(response.ends_with("true") && response.contains("connection: close"), "{response}");
+    assert!(server.telemetry.render().contains("ecp_connection_limit_reached_total 1\n"));
+    release.notify_one();
+    assert!(read_response(&mut busy).await.ends_with("finished"));
+    let mut next = server.connect().await;
+    next.write_all(b"GET /kept HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(read_response(&mut next).await.ends_with("false"), "the idle one gave way");
+}
+
+#[tokio::test]
+async fn a_small_body_that_nobody_reads_costs_no_connection_and_a_large_one_is_told_of() {
+    let server = start(routes(), |_| {});
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        let head = b"POST /ignore HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n12345";
+        stream.write_all(head).await.unwrap();
+        let response = read_response(&mut stream).await;
+        assert!(
+            response.starts_with("HTTP/1.1 413 ") && !response.contains("connection: close"),
+            "{response}"
+        );
+    }
+    for head in ["content-length: 1000000", "content-length: 5\r\nexpect: 100-continue"] {
+        let mut stream = server.connect().await;
+        let request = format!("POST /ignore HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let response = read_response(&mut stream).await;
+        assert!(response.contains("connection: close"), "{head}: {response}");
+    }
 }
 
 /// A route that says when it is reached and answers when it is allowed to.

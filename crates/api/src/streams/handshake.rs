@@ -1,14 +1,16 @@
 //! The request that becomes a WebSocket: who asks, for which mode, in which language.
 
-use super::socket::LiveSocket;
+use super::socket::{LiveSocket, MESSAGE_BYTES};
 use crate::auth::{SOCKET_PROTOCOL, access_of, require_role};
+use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
 use crate::query::QueryReader;
 use crate::request_context::{Api, ModeFault, context_of, parse_bool};
+use crate::serve::ConnectionInput;
 use crate::state::ApiState;
 use crate::telemetry::Stream;
-use axum::extract::FromRequestParts;
 use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::response::Response;
 use ecp_core::Mode;
 use ecp_core::access::Role;
@@ -17,12 +19,11 @@ use ecp_core::text::{Language, Message};
 use http::header::{RETRY_AFTER, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Bytes read from a client at a time; its frames are short.
 const READ_BUFFER_BYTES: usize = 1024;
-/// Largest message of a client; a larger one ends the connection.
-const MESSAGE_BYTES: usize = 64 * 1024;
 /// Bytes that may wait for a client which reads none of its answers; more ends the connection.
 const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 /// How many languages there are to choose from.
@@ -37,6 +38,8 @@ pub(crate) struct Handshake {
     /// `?since=`.
     pub since: Option<AlertId>,
     upgrade: Result<WebSocketUpgrade, ApiError>,
+    client: Client,
+    input: Option<ConnectionInput>,
 }
 
 impl FromRequestParts<Arc<ApiState>> for Handshake {
@@ -63,8 +66,11 @@ impl FromRequestParts<Arc<ApiState>> for Handshake {
         let language = language.unwrap_or(context.language);
         let upgrade =
             WebSocketUpgrade::from_request_parts(parts, state).await.map_err(|_rejection| no_upgrade());
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let client = Client::of(&access, peer);
+        let input = parts.extensions.get::<ConnectionInput>().cloned();
         let api = Api { state: state.clone(), context, mode, access };
-        Ok(Self { api, language, since, upgrade })
+        Ok(Self { api, language, since, upgrade, client, input })
     }
 }
 
@@ -81,9 +87,9 @@ impl Handshake {
     {
         let upgrade = self.upgrade?;
         let streams = &self.api.state.streams;
-        let place = streams.places.clone().try_acquire_owned().map_err(|_full| no_place())?;
+        let place = streams.places.take(self.client).ok_or_else(no_place)?;
         let metrics = self.api.state.telemetry.stream(stream).clone();
-        let options = streams.options;
+        let (options, input) = (streams.options, self.input);
         let response = upgrade
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(0)
@@ -91,7 +97,7 @@ impl Handshake {
             .max_message_size(MESSAGE_BYTES)
             .max_frame_size(MESSAGE_BYTES)
             .protocols([SOCKET_PROTOCOL])
-            .on_upgrade(move |socket| run(LiveSocket::new(socket, options, metrics, place)));
+            .on_upgrade(move |socket| run(LiveSocket::new(socket, options, metrics, place, input)));
         Ok(response)
     }
 }

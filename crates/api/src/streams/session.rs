@@ -1,11 +1,11 @@
 //! The life of a connection: frames of a feed go out, messages of the client come in, until one ends
 //! it.
 
-use super::socket::{Gone, Incoming, LiveSocket};
+use super::socket::{Gone, Incoming, LiveSocket, MESSAGE_BYTES};
 use crate::auth::Authentication;
-use crate::body::parse_json;
 use crate::error::{ApiError, ErrorCode};
 use crate::fields::unknown_choice;
+use crate::json::{self, Read, Shape};
 use crate::request_context::Api;
 use axum::extract::ws::{Utf8Bytes, close_code};
 use ecp_core::access::Access;
@@ -18,6 +18,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+
+/// What is read of a message.
+static COMMAND: Shape = Shape::Object(&[
+    ("action", Shape::Scalar),
+    ("metrics", Shape::Array(&Shape::Scalar, 256)),
+    ("interval", Shape::Scalar),
+]);
 
 /// What a feed does next.
 pub(super) enum Step {
@@ -79,6 +86,7 @@ impl Session {
     /// the server stops.
     pub(super) async fn run(self, mut socket: LiveSocket, mut feed: impl Feed) {
         let mut ended = pin!(self.ended.cancelled());
+        let mut given_up = pin!(socket.place_wanted().cancelled_owned());
         let mut recheck = pin!(sleep(self.token_interval));
         loop {
             let writable = socket.is_writable();
@@ -91,6 +99,9 @@ impl Session {
                         (close_code::NORMAL, "stream.tenant_deleted")
                     };
                     return socket.close(code, self.text(key)).await;
+                }
+                () = &mut given_up => {
+                    return socket.close(close_code::AGAIN, self.text("stream.place_given_up")).await;
                 }
                 () = &mut recheck => {
                     if !self.authentication.still_holds(&self.access) {
@@ -106,6 +117,10 @@ impl Session {
                             self.send_fault(&binary(), &mut socket, &mut feed)
                         }
                         Incoming::Writable => Ok(()),
+                        Incoming::TooLarge => {
+                            let reason = Message::new("stream.message_too_large").with("limit_bytes", MESSAGE_BYTES);
+                            return socket.give_up(close_code::SIZE, reason.render(self.language)).await;
+                        }
                         Incoming::Gone => Err(Gone),
                     };
                     if result.is_err() {
@@ -145,7 +160,7 @@ impl Session {
     }
 
     fn obey(&self, text: &str, feed: &mut impl Feed) -> Result<Option<Utf8Bytes>, ApiError> {
-        let body = parse_json(text.as_bytes())?;
+        let Read { value: body, .. } = json::read(text.as_bytes(), &COMMAND)?;
         let Some(action) = body.get("action").and_then(Value::as_str) else {
             return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.no_action")));
         };

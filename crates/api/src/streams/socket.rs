@@ -1,17 +1,23 @@
 //! One WebSocket: takes a frame when the last one left, pings, and closes.
 
 use super::StreamOptions;
+use super::places::Place;
+use crate::serve::ConnectionInput;
 use crate::telemetry::StreamMetrics;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+use tungstenite::error::{CapacityError, Error as SocketError};
 
+/// Largest message of a client; a larger one ends the connection.
+pub(super) const MESSAGE_BYTES: usize = 64 * 1024;
 /// How long a client may take to answer our close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -21,6 +27,8 @@ pub(crate) enum Incoming {
     Text(Utf8Bytes),
     /// It sent bytes.
     Binary,
+    /// It sends a message over [`MESSAGE_BYTES`]; nothing more can be read.
+    TooLarge,
     /// It took the last frame; the next may follow.
     Writable,
     /// It is gone, or silent for too long.
@@ -41,7 +49,9 @@ pub(crate) struct LiveSocket {
     next_ping: Instant,
     last_pong: Instant,
     timer: Pin<Box<Sleep>>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
+    /// To throw away what it still sends when it is given up.
+    input: Option<ConnectionInput>,
 }
 
 impl LiveSocket {
@@ -49,7 +59,8 @@ impl LiveSocket {
         socket: WebSocket,
         options: StreamOptions,
         metrics: StreamMetrics,
-        place: OwnedSemaphorePermit,
+        place: Place,
+        input: Option<ConnectionInput>,
     ) -> Self {
         metrics.subscribers.inc();
         let now = Instant::now();
@@ -63,10 +74,16 @@ impl LiveSocket {
             next_ping,
             last_pong: now,
             timer,
-            _place: place,
+            place,
+            input,
         };
         live.arm();
         live
+    }
+
+    /// Cancelled when another client needs the place more.
+    pub fn place_wanted(&self) -> CancellationToken {
+        self.place.wanted()
     }
 
     /// True where the client has taken everything so far.
@@ -101,26 +118,27 @@ impl LiveSocket {
             return Poll::Ready(Incoming::Gone);
         }
         loop {
-            match Pin::new(&mut self.socket).poll_next(cx) {
-                Poll::Ready(Some(Ok(Message::Text(text)))) => return Poll::Ready(Incoming::Text(text)),
-                Poll::Ready(Some(Ok(Message::Binary(_)))) => return Poll::Ready(Incoming::Binary),
-                Poll::Ready(Some(Ok(Message::Pong(_)))) => self.last_pong = Instant::now(),
+            // Who takes none of our answers is not listened to: each message may be one more of them.
+            if self.flushing {
+                return match Pin::new(&mut self.socket).poll_flush(cx) {
+                    Poll::Ready(Ok(())) => {
+                        self.flushing = false;
+                        Poll::Ready(Incoming::Writable)
+                    }
+                    Poll::Ready(Err(_)) => Poll::Ready(Incoming::Gone),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
+            let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(cx) else { return Poll::Pending };
+            match message {
+                Some(Ok(Message::Text(text))) => return Poll::Ready(Incoming::Text(text)),
+                Some(Ok(Message::Binary(_))) => return Poll::Ready(Incoming::Binary),
+                Some(Ok(Message::Pong(_))) => self.last_pong = Instant::now(),
                 // The answer is made by the protocol's layer and waits to be sent.
-                Poll::Ready(Some(Ok(Message::Ping(_) | Message::Close(_)))) => self.flushing = true,
-                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(Incoming::Gone),
-                Poll::Pending => break,
+                Some(Ok(Message::Ping(_) | Message::Close(_))) => self.flushing = true,
+                Some(Err(error)) if is_too_large(&error) => return Poll::Ready(Incoming::TooLarge),
+                Some(Err(_)) | None => return Poll::Ready(Incoming::Gone),
             }
-        }
-        if !self.flushing {
-            return Poll::Pending;
-        }
-        match Pin::new(&mut self.socket).poll_flush(cx) {
-            Poll::Ready(Ok(())) => {
-                self.flushing = false;
-                Poll::Ready(Incoming::Writable)
-            }
-            Poll::Ready(Err(_)) => Poll::Ready(Incoming::Gone),
-            Poll::Pending => Poll::Pending,
         }
     }
 
@@ -145,6 +163,20 @@ impl LiveSocket {
         self.timer.as_mut().reset(deadline);
     }
 
+    /// Says why and closes where nothing more can be read: the rest of what the client sends is thrown
+    /// away, so that it gets to read our reason.
+    pub async fn give_up(mut self, code: u16, reason: String) {
+        if let Some(input) = &self.input {
+            input.discard_rest();
+        }
+        let frame = CloseFrame { code, reason: reason.into() };
+        if self.start_send(Message::Close(Some(frame))).is_ok() {
+            let flushed = poll_fn(|cx| Pin::new(&mut self.socket).poll_flush(cx));
+            // A client that takes nothing in time is none to wait for.
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, flushed).await;
+        }
+    }
+
     /// Says why and closes; a client that does not answer is cut after a moment.
     pub async fn close(mut self, code: u16, reason: String) {
         let frame = CloseFrame { code, reason: reason.into() };
@@ -163,6 +195,11 @@ impl LiveSocket {
         // A client that does not answer in time is none to wait for.
         let _ = tokio::time::timeout(CLOSE_TIMEOUT, answered).await;
     }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let error = error.source().and_then(|source| source.downcast_ref::<SocketError>());
+    matches!(error, Some(SocketError::Capacity(CapacityError::MessageTooLong { .. })))
 }
 
 impl Drop for LiveSocket {

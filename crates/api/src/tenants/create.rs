@@ -1,10 +1,9 @@
 //! `POST /api/v1/tenants/`: accepts a tenant, or gives the first answer again.
 
-use super::input::read_creation;
+use super::input::{TENANT, read_creation};
 use crate::auth::Writer;
-use crate::body::JsonBody;
+use crate::body::RawBody;
 use crate::error::{ApiError, ErrorCode};
-use crate::fields::Faults;
 use crate::query::QueryReader;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
@@ -152,15 +151,15 @@ pub(crate) async fn create_tenant(
     Writer(api): Writer,
     uri: Uri,
     headers: HeaderMap,
-    body: JsonBody,
+    body: RawBody,
 ) -> Result<Response, ApiError> {
     let query = QueryReader::new(&uri);
     let dry_run = query.flag("dry_run").unwrap_or(false);
     query.finish(&api.context)?;
     let caller = api.caller();
     let idempotency = idempotency_key(&headers, &caller.actor, &body.bytes)?;
-    let faults = Faults::default();
-    let creation = read_creation(&body.value, api.mode, api.state.catalog.default_sla(), &faults);
+    let (body, faults) = body.json(&api.state, &TENANT).await?;
+    let creation = read_creation(&body, api.mode, api.state.catalog.default_sla(), &faults);
     api.warn_of_unknown_fields(faults)?;
     // Without faults everything that is required was there.
     let (id, spec) = creation.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;

@@ -1,6 +1,7 @@
 //! Checks what callers say of a tenant: the bodies of create, update and the calculator.
 
 use crate::fields::{Faults, FieldReader, integer_expected, unknown_choice, whole_number};
+use crate::json::Shape;
 use ecp_core::Mode;
 use ecp_core::ids::{TenantId, TenantIdFault};
 use ecp_core::sizing::{Demand, SizingOptions};
@@ -25,6 +26,49 @@ const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=200;
 const DESCRIPTION_LENGTH: std::ops::RangeInclusive<usize> = 0..=2000;
 /// What takes a demo fault away again.
 const NO_DEMO_FAULT: &str = "none";
+
+/// What is read of an SLA target.
+const SLA: Shape = Shape::Object(&[
+    ("availability", Shape::Scalar),
+    ("response_time", Shape::Scalar),
+    ("concurrent_users", Shape::Scalar),
+]);
+/// What is read of units by service.
+const SERVICES: Shape = Shape::Map(&Shape::Scalar);
+
+/// What is read of a creation and of a change, and what a detail that is sent back has besides.
+pub(crate) static TENANT: Shape = Shape::Object(&[
+    ("tenant_id", Shape::Scalar),
+    ("name", Shape::Scalar),
+    ("preset", Shape::Scalar),
+    ("preset_chosen_by", Shape::Scalar),
+    ("service_requirements", SERVICES),
+    ("sla_target", SLA),
+    ("description", Shape::Scalar),
+    ("exposure", Shape::Scalar),
+    ("exposure_chosen_by", Shape::Scalar),
+    ("demo_fault", Shape::Scalar),
+    ("is_demo", Shape::Scalar),
+    ("status", Shape::Scalar),
+    ("resources", Shape::Scalar),
+    ("services", Shape::Scalar),
+    ("created_at", Shape::Scalar),
+    ("updated_at", Shape::Scalar),
+    ("gpu_type", Shape::Scalar),
+    ("estimated_cost", Shape::Scalar),
+    ("operator_cost", Shape::Scalar),
+    ("deployment_id", Shape::Scalar),
+    ("generation", Shape::Scalar),
+    ("warnings", Shape::Scalar),
+]);
+
+/// What is read of a demand.
+pub(crate) static DEMAND: Shape = Shape::Object(&[
+    ("preset", Shape::Scalar),
+    ("preset_chosen_by", Shape::Scalar),
+    ("service_requirements", SERVICES),
+    ("sla_target", SLA),
+]);
 
 /// Reads a tenant id, and says why it is none.
 pub(crate) fn tenant_id(reader: &FieldReader<'_>, name: &'static str) -> Option<TenantId> {

@@ -3,11 +3,10 @@
 use super::create::SlaTargetIn;
 use super::detail::TenantOut;
 use super::if_match;
-use super::input::read_patch;
+use super::input::{TENANT, read_patch};
 use crate::auth::Writer;
-use crate::body::JsonBody;
+use crate::body::RawBody;
 use crate::error::ApiError;
-use crate::fields::Faults;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
@@ -77,7 +76,7 @@ pub(crate) async fn update_tenant(
     PathText(tenant_id): PathText,
     uri: Uri,
     headers: HeaderMap,
-    body: JsonBody,
+    body: RawBody,
 ) -> Result<Response, ApiError> {
     let query = QueryReader::new(&uri);
     let dry_run = query.flag("dry_run").unwrap_or(false);
@@ -85,8 +84,8 @@ pub(crate) async fn update_tenant(
     query.finish(&api.context)?;
     let present = api.find_tenant(&tenant_id)?;
     let expected = if_match(&headers, &present)?;
-    let faults = Faults::default();
-    let patch = read_patch(&body.value, &present.id, api.mode, &faults);
+    let (body, faults) = body.json(&api.state, &TENANT).await?;
+    let patch = read_patch(&body, &present.id, api.mode, &faults);
     api.warn_of_unknown_fields(faults)?;
     // Without faults the body was an object.
     let patch = patch.unwrap_or_default();

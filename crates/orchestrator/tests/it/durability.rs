@@ -1,11 +1,8 @@
 //! What was acknowledged is there after `kill -9`, however often and whenever it comes.
 
+use crate::process::Victim;
 use ecp_core::Timestamp;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,57 +10,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const ROUNDS: u64 = 12;
 /// Acknowledged writes in a round before the kill; the exact moment is wherever the others are.
 const WRITES_BEFORE_KILL: u64 = 40;
-
-/// The program itself, in a process that can be killed.
-struct Victim {
-    child: Child,
-    address: SocketAddr,
-    /// Kept open and drained, so that a full pipe never blocks the server.
-    drain: std::thread::JoinHandle<()>,
-}
-
-impl Victim {
-    fn start(data_dir: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ecp"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--demo-speed", "5000", "--data-dir"])
-            .arg(data_dir)
-            .env("ECP_DEMO__SEED", "false")
-            .env("ECP_DEMO__LOAD", "false")
-            .env("ECP_LOG__FORMAT", "json")
-            .env("ECP_LOG__LEVEL", "warn,ecp=info")
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("standard error is piped"));
-        let mut line = String::new();
-        let address = loop {
-            line.clear();
-            assert_ne!(
-                lines.read_line(&mut line).expect("a line"),
-                0,
-                "the program ended before it was ready"
-            );
-            let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            if let Some(address) = event["listen"].as_str() {
-                break address.parse().expect("an address");
-            }
-        };
-        let drain = std::thread::spawn(move || {
-            let _ = lines.read_to_end(&mut Vec::new());
-        });
-        Self { child, address, drain }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("SIGKILL is delivered");
-        self.child.wait().expect("it ends");
-        self.drain.join().expect("the reader ends with the pipe");
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-}
 
 /// One that needs no GPU, of which the simulated cluster has far fewer than a round makes tenants.
 fn tenant(id: &str) -> Value {

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use super::*;
+use crate::clients::Client;
 use crate::serve::{ServeOptions, bind, serve, unreadable_responses};
+use crate::streams::places::Places;
 use crate::telemetry::{Stream, Telemetry};
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
@@ -11,7 +13,7 @@ use ecp_core::ports::SystemClock;
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 /// Until a test gives up.
@@ -39,11 +41,11 @@ fn start(options: StreamOptions, behaviour: Behaviour) -> Server {
     let telemetry = Arc::new(Telemetry::new());
     let metrics = telemetry.stream(Stream::alerts).clone();
     let (end, ended) = mpsc::unbounded_channel();
-    let places = Arc::new(Semaphore::new(1));
+    let places = Places::new(1);
     let handler = move |upgrade: WebSocketUpgrade| async move {
         upgrade.on_upgrade(move |socket| async move {
-            let place = places.try_acquire_owned().unwrap();
-            let mut socket = LiveSocket::new(socket, options, metrics, place);
+            let place = places.take(Client::from_number(1)).unwrap();
+            let mut socket = LiveSocket::new(socket, options, metrics, place, None);
             match behaviour {
                 Behaviour::Listen => while !matches!(socket.receive().await, Incoming::Gone) {},
                 Behaviour::Close => socket.close(1000, "the end".to_owned()).await,

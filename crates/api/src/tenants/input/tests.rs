@@ -223,3 +223,14 @@ fn a_word_of_the_paths_is_no_id_of_a_new_tenant() {
         assert_eq!(pointers(&creation(&body, Mode::Demo).unwrap_err()), ["/tenant_id"], "{word}");
     }
 }
+
+#[test]
+fn a_detail_that_is_sent_back_is_read_without_a_warning() {
+    let crate::json::Shape::Object(members) = &TENANT else { panic!("a tenant is an object") };
+    for name in READ_ONLY {
+        assert!(members.iter().any(|(member, _)| *member == name), "{name}");
+    }
+    let body = READ_ONLY.map(|name| format!("\"{name}\": {{}}")).join(",");
+    let read = crate::json::read(format!("{{{body}, \"colour\": 1}}").as_bytes(), &TENANT).unwrap();
+    assert_eq!(read.unknown.into_names(), ["colour"]);
+}

@@ -1,0 +1,114 @@
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+use super::*;
+use ecp_core::Timestamp;
+use ecp_core::text::Language;
+use proptest::prelude::*;
+use serde_json::json;
+
+static SHAPE: Shape = Shape::Object(&[
+    ("name", Shape::Scalar),
+    ("counts", Shape::Map(&Shape::Scalar)),
+    ("list", Shape::Array(&Shape::Object(&[("x", Shape::Scalar)]), 3)),
+]);
+
+fn value(text: &str) -> Value {
+    read(text.as_bytes(), &SHAPE).unwrap().value
+}
+
+fn details(text: &[u8]) -> Value {
+    let error = read(text, &SHAPE).unwrap_err();
+    assert_eq!(error.status(), 400);
+    error.envelope(Language::En, Timestamp::UNIX_EPOCH, "req-test")["error"]["details"].clone()
+}
+
+#[test]
+fn what_is_asked_for_is_read_and_the_rest_is_named() {
+    let body = read(
+        br#"{"odd": [[{"deep": 1}]], "name": "x", "counts": {"a": 1, "b": null, "c": "d"},
+             "list": [{"x": 1.5, "y": {"z": 1}}, 7, []], "name": "y", "~/": true}"#,
+        &SHAPE,
+    )
+    .unwrap();
+    assert_eq!(body.value, json!({"name": "y", "counts": {"a": 1, "c": "d"}, "list": [{"x": 1.5}, 7, []]}));
+    assert_eq!(body.unknown.into_names(), ["odd", "list/0/y", "~0~1"]);
+}
+
+#[test]
+fn of_a_wrong_type_only_the_type_is_kept_and_arrays_are_cut() {
+    assert_eq!(
+        value(r#"{"name": [1, [2], {"a": 3}], "counts": [1], "list": {"x": 1}}"#),
+        json!({"name": [], "counts": [], "list": {}})
+    );
+    assert_eq!(
+        value(r#"{"name": {"a": {"b": 1}}, "list": [1, 2, 3, 4, [5]]}"#),
+        json!({"name": {}, "list": [1, 2, 3]})
+    );
+    for text in ["5", "\"x\"", "null", "true", "[1,2]"] {
+        assert!(!value(text).is_object(), "{text}");
+    }
+}
+
+#[test]
+fn nesting_is_read_to_32_and_refused_beyond_with_its_place() {
+    for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"a":"#, "}]")] {
+        let levels = |count: usize| count / open.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count();
+        let nested = |depth: usize| {
+            let inner = levels(depth - 1);
+            format!("{{\"odd\":{}1{}}}", open.repeat(inner), close.repeat(inner))
+        };
+        assert!(read(nested(20).as_bytes(), &SHAPE).is_ok());
+        assert!(read(nested(MAX_DEPTH - 1).as_bytes(), &SHAPE).is_ok());
+        assert_eq!(details(nested(MAX_DEPTH + 3).as_bytes())["max_depth"], MAX_DEPTH);
+    }
+    let at = details(format!("{{\n \"odd\": {}", "[".repeat(100_000)).as_bytes());
+    assert_eq!((&at["line"], &at["column"]), (&json!(2), &json!(9 + MAX_DEPTH - 1)));
+    // Brackets in texts are none.
+    let text = format!(r#"{{"name": "{}\"[["}}"#, "[".repeat(100));
+    assert!(read(text.as_bytes(), &SHAPE).is_ok());
+}
+
+#[test]
+fn a_fault_says_line_and_column() {
+    let at = details(b"{\n  \"name\": trux\n}");
+    assert_eq!((&at["line"], &at["reason"]), (&json!(2), &json!("expected ident")));
+    for broken in
+        [&b"\xff"[..], b"", b"{", b"{} x", b"{\"odd\": [1,]}", b"{\"odd\": \"\xff\"}", b"{\"odd\": 01}"]
+    {
+        assert!(details(broken)["line"].is_number(), "{broken:?}");
+    }
+}
+
+#[test]
+fn names_and_entries_are_bounded() {
+    let odd: String = (0..50_000).map(|number| format!("\"odd{number}\": [],")).collect();
+    let long = "k".repeat(100_000);
+    let body = read(format!("{{{odd}\"{long}\": 1}}").as_bytes(), &SHAPE).unwrap();
+    let names = body.unknown.into_names();
+    assert_eq!((names.len(), names.last().unwrap().as_str()), (17, "and 49985 more"));
+    let counts: String = (0..50_000).map(|number| format!("\"k{number}\": 1,")).collect();
+    let counts = value(&format!("{{\"counts\": {{{counts} \"z\": 1}}}}"));
+    assert_eq!(counts["counts"].as_object().unwrap().len(), MAX_ENTRIES);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is read is what a reader of everything finds there, and nothing that is not JSON is read.
+    #[test]
+    fn whatever_is_sent_is_read_as_json_or_refused(text in "[{}\\[\\],:\"a-c0-9 .nulltrue\\\\-]{0,60}") {
+        let whole = serde_json::from_str::<Value>(&text);
+        match read(text.as_bytes(), &Shape::Object(&[("a", Shape::Scalar)])) {
+            Err(_) => prop_assert!(whole.is_err()),
+            Ok(read) => {
+                // What is passed over may be a number that no double holds.
+                let Ok(whole) = whole else {
+                    prop_assert!(text.contains('e'));
+                    return Ok(());
+                };
+                if let Some(scalar) = whole.get("a").filter(|value| !value.is_object() && !value.is_array()) {
+                    prop_assert_eq!(&read.value["a"], scalar);
+                }
+            }
+        }
+    }
+}
