@@ -30,9 +30,10 @@ const LOOKS = [
 const server = await startServer({ demoSpeed: 300 });
 try {
   await createTenant(server, 'failing-bank', { name: '실패한 은행', demo_fault: 'image-not-found' });
-  await createTenant(server, 'slow-shop', { name: '느린 쇼핑몰', sla_target: { response_time: '60ms' } });
+  await createTenant(server, 'slow-shop', { name: '느린 쇼핑몰', sla_target: { response_time: '20ms' } });
   await call(server, 'PUT', '/tenants/hanbit-card', { service_requirements: { chatbot: 30 } });
   await new Promise((resolve) => setTimeout(resolve, 12_000));
+  await call(server, 'POST', '/tenants/slow-shop/monitoring', { metrics: { error_rate: 40 } });
   for (const [language, colorScheme] of LOOKS) {
     const browser = await startBrowser({ locale: language === 'ko' ? 'ko-KR' : 'en-US', colorScheme });
     const { page } = await openPage(browser.context);

@@ -267,3 +267,19 @@ test('two thousand tenants are a table of a few rows on screen', async () => {
     await browser.close();
   }
 });
+
+test('an alert is listed where it opens, without a reload', async () => {
+  const browser = await startBrowser();
+  try {
+    await createTenant(server, 'in-trouble', { name: '곤란한 테넌트' });
+    const { page } = await openPage(browser.context);
+    await page.goto(`${server.address}/#/demo/alerts`);
+    await page.getByRole('heading', { name: 'Alerts' }).waitFor();
+    await call(server, 'POST', '/tenants/in-trouble/monitoring', { metrics: { error_rate: 40 } });
+    const row = page.getByRole('row').filter({ has: page.getByRole('link', { name: 'in-trouble' }) });
+    await row.getByText('Critical').first().waitFor();
+    await row.getByText('Error rate').first().waitFor();
+  } finally {
+    await browser.close();
+  }
+});
