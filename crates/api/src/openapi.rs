@@ -186,11 +186,13 @@ fn stream_parameters() -> [Parameter; 5] {
             ParameterIn::Header,
             "`true` for demo mode, `false` for real mode; wins over `demo_mode`",
         ),
-        parameter(
+        ParameterBuilder::from(parameter(
             "demo_mode",
             ParameterIn::Query,
             "As the header, which browsers can not send; neither means real mode",
-        ),
+        ))
+        .example(Some(json!("true")))
+        .build(),
         parameter(
             "lang",
             ParameterIn::Query,

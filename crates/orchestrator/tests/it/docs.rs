@@ -134,6 +134,11 @@ async fn each_stream_is_shown_with_what_opens_it() {
             continue;
         }
         let text = operation["description"].as_str().expect("a description");
+        if !path.contains("{deployment_id}") {
+            let reply = execute(server.client(), &document, "GET", &path, operation).await;
+            assert_eq!(reply.status.as_u16(), 426, "{path}: {}", reply.text);
+            assert!(text.contains("is answered 426"), "{path}: {text}");
+        }
         // The address of the command, and that of the script, without what is before it.
         let command = text.split("'ws://localhost:8001").nth(1).and_then(|rest| rest.split('\'').next());
         let script = text.split("URL('..").nth(1).and_then(|rest| rest.split('\'').next());
