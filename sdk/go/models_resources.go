@@ -8,8 +8,12 @@ type CalculateResourcesRequest struct {
 	ServiceRequirements map[string]int `json:"service_requirements"`
 	// What is promised; by default the catalog's (99.9%, 300ms).
 	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
+	// What the planner asks for beyond that.
+	Sizing *SizingRequest `json:"sizing,omitempty"`
 	// Sizes this preset instead of choosing one.
 	Preset string `json:"preset,omitempty"`
+	// Simulates the tenant as it would be rendered, and holds the promises against what happens.
+	Verify bool `json:"verify,omitempty"`
 }
 
 // Calculation is what a load needs.
@@ -30,6 +34,82 @@ type Calculation struct {
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Services that run, those that others bring included, and what each can expect of its pods.
 	Services []TenantService `json:"services"`
+	// The promises against a simulation of the mean hour and of the busiest, where it was asked for.
+	Verification []Verification `json:"verification,omitempty"`
+}
+
+// Verification holds what was promised against a simulation of one hour.
+type Verification struct {
+	// mean_hour or busy_hour.
+	Hour string `json:"hour"`
+	// The same seed gives the same figures.
+	Seed int64 `json:"seed"`
+	// Seconds of the tenant's time that were measured.
+	Seconds float64 `json:"seconds"`
+	// Share of the GPUs' time that was used.
+	GPUUtilization float64 `json:"gpu_utilization"`
+	// False where a promise that was made without a warning is more than a twentieth better.
+	Kept bool `json:"kept"`
+	// Every promise.
+	Promises []PromiseCheck `json:"promises"`
+}
+
+// PromiseCheck is a promise, and what became of it.
+type PromiseCheck struct {
+	// Whose.
+	Service string `json:"service"`
+	// Of which stage; empty where it is the service's lines.
+	Stage string `json:"stage,omitempty"`
+	// response_time_ms, response_time_p95_ms, blocking, lines_busy.
+	Figure string `json:"figure"`
+	// As the services say it; nil where the pods can not keep up.
+	Promised *float64 `json:"promised"`
+	// As it happened; nil where nothing answered.
+	Simulated *float64 `json:"simulated"`
+	// Requests, turns or calls that it comes from.
+	Samples int64 `json:"samples"`
+	// Whether the promise is at most a twentieth better, chance left out.
+	Kept bool `json:"kept"`
+}
+
+// SizingRequest is what a planner may ask for beyond units and SLA.
+type SizingRequest struct {
+	// mean_hour (the default) or busy_hour.
+	SizeFor string `json:"size_for,omitempty"`
+	// Share of a day's items that come in the busiest hour, by service, such as "15%".
+	BusyHourShare map[string]string `json:"busy_hour_share,omitempty"`
+	// Share of calls that may find every line busy, such as "1%".
+	Blocking string `json:"blocking,omitempty"`
+	// mean (the default), p95 or p99.
+	Percentile string `json:"percentile,omitempty"`
+	// Response time by service, such as "150ms".
+	ResponseTime map[string]string `json:"response_time,omitempty"`
+	// What is kept free on top of the work, such as "20%".
+	Headroom string `json:"headroom,omitempty"`
+	// By how much the load is to grow, such as "30%".
+	Growth string `json:"growth,omitempty"`
+	// nothing (the default), device or node.
+	Survives string `json:"survives,omitempty"`
+}
+
+// SizingOptions is what a planner asked for beyond units and SLA.
+type SizingOptions struct {
+	// mean_hour or busy_hour.
+	SizeFor string `json:"size_for"`
+	// Share of a day's items that come in the busiest hour, by service.
+	BusyHourShare map[string]string `json:"busy_hour_share,omitempty"`
+	// Share of calls that may find every line busy.
+	Blocking string `json:"blocking,omitempty"`
+	// mean, p95 or p99.
+	Percentile string `json:"percentile"`
+	// Response time by service.
+	ResponseTime map[string]string `json:"response_time,omitempty"`
+	// What is kept free.
+	Headroom string `json:"headroom"`
+	// By how much the load is to grow.
+	Growth string `json:"growth"`
+	// nothing, device or node.
+	Survives string `json:"survives"`
 }
 
 // Alternative is a smaller plan that nearly does.

@@ -18,6 +18,8 @@ type TenantRequest struct {
 	ServiceRequirements map[string]int `json:"service_requirements"`
 	// What is promised; by default the catalog's (99.9%, 300ms).
 	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
+	// What the planner asks for beyond that.
+	Sizing *SizingRequest `json:"sizing,omitempty"`
 	// Free text.
 	Description string `json:"description,omitempty"`
 	// How the services are reached from outside: none, ingress, gateway; by default as the catalog says.
@@ -41,6 +43,8 @@ type TenantUpdate struct {
 	ServiceRequirements map[string]int `json:"service_requirements,omitempty"`
 	// What is promised.
 	SLATarget *SLATargetRequest `json:"sla_target,omitempty"`
+	// What the planner asks for beyond that.
+	Sizing *SizingRequest `json:"sizing,omitempty"`
 	// Free text.
 	Description *string `json:"description,omitempty"`
 	// How the services are reached from outside: none, ingress, gateway.
@@ -101,6 +105,8 @@ type Tenant struct {
 	Resources Resources `json:"resources"`
 	// What was promised.
 	SLATarget SLATarget `json:"sla_target"`
+	// What the planner asked for beyond that; nil where nothing was.
+	Sizing *SizingOptions `json:"sizing,omitempty"`
 	// Services that run, those that others bring included.
 	Services []TenantService `json:"services"`
 	// When it was accepted.

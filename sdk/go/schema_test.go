@@ -37,6 +37,7 @@ var models = map[string]any{
 	"ValidationOut": Validation{}, "WarningOut": Warning{}, "OverviewOut": Overview{}, "TotalsOut": Totals{},
 	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "HeadroomOut": Headroom{},
 	"ExpectationOut": Expectation{}, "StageOut": Stage{}, "HourOut": Hour{}, "ResponseTimeOut": ResponseTime{},
+	"VerificationOut": Verification{}, "PromiseOut": PromiseCheck{}, "SizingIn": SizingRequest{}, "SizingOptionsOut": SizingOptions{},
 	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{},
 	"WithoutNodeOut": WithoutNode{}, "LiveMetricsOut": LiveMetrics{}, "LiveAlertsOut": LiveAlerts{}, "LiveCostOut": LiveCost{},
 }

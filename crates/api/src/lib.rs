@@ -38,6 +38,7 @@ pub mod streams;
 mod system;
 pub mod telemetry;
 mod tenants;
+mod verification;
 mod wire;
 
 pub use error::{ApiError, ErrorCode};

@@ -8,7 +8,8 @@ use crate::error::ApiError;
 use crate::fields::Faults;
 use crate::manifests::ValidationOut;
 use crate::sizing::CalculationOut;
-use crate::tenants::input::{read_creation, read_demand};
+use crate::tenants::input::{read_calculation, read_creation};
+use crate::verification::VerificationOut;
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::catalog_change;
 use ecp_core::ids::is_dns_1123_label;
@@ -38,11 +39,16 @@ pub struct Answer<T> {
 /// As that operation: every wrong field.
 pub fn size(catalog: &Catalog, body: &Value, language: Language) -> Result<Answer<(Value, Value)>, ApiError> {
     let faults = Faults::default();
-    let demand = read_demand(body, catalog.default_sla(), &faults);
+    let read = read_calculation(body, catalog.default_sla(), &faults);
     let unknown = faults.finish()?;
-    let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
+    let (demand, verify) = read.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
     let calculation = calculate(catalog, &demand);
-    let value = to_value(&CalculationOut::new(catalog, &demand, &calculation, language));
+    let verification = match verify {
+        true => VerificationOut::both_hours(catalog, &demand, &calculation.sizing),
+        false => Vec::new(),
+    };
+    let out = CalculationOut::new(catalog, &demand, &calculation, language);
+    let value = to_value(&out.verified(verification));
     Ok(Answer { value: (value, calculation.explanation), unknown })
 }
 

@@ -2,16 +2,17 @@
 
 use crate::auth::Reader;
 use crate::body::RawBody;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::openapi::ErrorOut;
-use crate::tenants::input::{DEMAND, read_demand};
-use crate::tenants::{SlaTargetIn, TenantServiceOut};
+use crate::tenants::input::{DEMAND, read_calculation};
+use crate::tenants::{SizingIn, SlaTargetIn, TenantServiceOut};
+use crate::verification::VerificationOut;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
 use ecp_core::catalog::Catalog;
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::{Alternative, Calculation, Demand, calculate};
-use ecp_core::text::Language;
+use ecp_core::text::{Language, Message};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
@@ -30,6 +31,11 @@ pub struct CalculateResourcesIn {
     service_requirements: Value,
     /// What is promised; by default the catalog's (99.9%, 300ms).
     sla_target: Option<SlaTargetIn>,
+    /// What the planner asks for beyond that; all optional.
+    sizing: Option<SizingIn>,
+    /// Simulates the tenant as it would be rendered, and holds the promises against what happens
+    /// (default false).
+    verify: Option<bool>,
     /// Sizes this preset instead of choosing one.
     preset: Option<String>,
 }
@@ -58,6 +64,9 @@ pub struct CalculationOut<'a> {
     /// Where the model expects the plan not to carry the load or the SLA; absent where it does.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<WarningOut>,
+    /// The promises against a simulation of the mean hour and of the busiest; with `verify` only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    verification: Vec<VerificationOut>,
 }
 
 impl<'a> CalculationOut<'a> {
@@ -81,7 +90,13 @@ impl<'a> CalculationOut<'a> {
                 .collect(),
             services: TenantServiceOut::list(catalog, demand, sizing, language),
             warnings: WarningOut::list(&sizing.warnings, language),
+            verification: Vec::new(),
         }
+    }
+
+    /// With what a simulation says of it.
+    pub(crate) fn verified(self, verification: Vec<VerificationOut>) -> Self {
+        Self { verification, ..self }
     }
 }
 
@@ -148,14 +163,25 @@ impl From<&Resources> for ComputeOut {
 )]
 pub(crate) async fn calculate_resources(Reader(api): Reader, body: RawBody) -> Result<Response, ApiError> {
     let (body, faults) = body.json(&api.state, &DEMAND).await?;
-    let demand = read_demand(&body, api.state.catalog.default_sla(), &faults);
+    let read = read_calculation(&body, api.state.catalog.default_sla(), &faults);
     api.warn_of_unknown_fields(faults)?;
     // Without faults everything that is required was there.
-    let demand = demand.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
+    let (demand, verify) = read.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
 
     let calculation = calculate(&api.state.catalog, &demand);
+    let verification = if verify {
+        let (catalog, demand, sizing) =
+            (api.state.catalog.clone(), demand.clone(), calculation.sizing.clone());
+        let simulated = move || VerificationOut::both_hours(&catalog, &demand, &sizing);
+        // A simulation takes a good part of a second, which must not hold up other requests.
+        tokio::task::spawn_blocking(simulated).await.map_err(|error| {
+            ApiError::new(ErrorCode::InternalError, Message::new("api.internal_error")).caused_by(error)
+        })?
+    } else {
+        Vec::new()
+    };
     let out = CalculationOut::new(&api.state.catalog, &demand, &calculation, api.language());
-    let response = wire::json(StatusCode::OK, &out);
+    let response = wire::json(StatusCode::OK, &out.verified(verification));
     api.context.debug_note("explanation", || calculation.explanation);
     Ok(response)
 }

@@ -18,6 +18,7 @@ pub mod placement;
 pub mod ports;
 pub mod quantity;
 pub mod revision;
+pub mod simulation;
 pub mod sizing;
 pub mod tenancy;
 pub mod tenant;

@@ -28,9 +28,10 @@ use crate::tenant::{Preset, Service, ServiceRequirements, SlaTarget};
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
 
-pub use options::{Percentile, Share, SizedFor, SizingOptions, Survives};
+pub use demand::{ServiceLoad, service_loads};
+pub use options::{Percentile, Share, SizedFor, SizingOptions, SizingPatch, Survives};
 pub use places::{Places, Stage};
-pub use report::{Busy, HourReport, LinesReport, ServiceReport, StageReport, report};
+pub use report::{Busy, HourReport, LinesReport, ServiceReport, StageReport, fewest_replicas, report};
 
 /// What is to be sized.
 #[derive(Clone, Debug, PartialEq)]

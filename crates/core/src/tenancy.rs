@@ -19,7 +19,7 @@ use crate::ports::{
     TenantChange, TenantStore,
 };
 use crate::revision::{Cause, NewRevision};
-use crate::sizing::{self, DeploymentTime, Sizing};
+use crate::sizing::{self, DeploymentTime, Sizing, SizingPatch};
 use crate::tenant::{
     Availability, DemoFault, Exposure, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
@@ -59,6 +59,8 @@ pub struct TenantPatch {
     pub exposure: Option<Option<Exposure>>,
     /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away.
     pub demo_fault: Option<Option<DemoFault>>,
+    /// What the planner asks for beyond units and SLA.
+    pub sizing: SizingPatch,
 }
 
 /// How an accepted creation is answered.
@@ -552,6 +554,7 @@ impl TenantPatch {
         if let Some(fault) = self.demo_fault {
             spec.demo_fault = fault;
         }
+        spec.sizing = self.sizing.over(spec.sizing);
         spec
     }
 }

@@ -53,6 +53,8 @@ pub struct CreateTenantIn {
     service_requirements: Value,
     /// What is promised; by default the catalog's (99.9%, 300ms).
     sla_target: Option<SlaTargetIn>,
+    /// What the planner asks for beyond that; all optional.
+    sizing: Option<SizingIn>,
     /// Free text.
     #[schema(max_length = 2000)]
     description: Option<String>,
@@ -77,6 +79,31 @@ pub struct SlaTargetIn {
     /// Users at once over all services.
     #[schema(minimum = 1, maximum = 10_000_000)]
     concurrent_users: Option<u32>,
+}
+
+/// What a planner may ask for beyond units and SLA.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"size_for": "busy_hour", "percentile": "p95", "headroom": "20%", "survives": "node"}))]
+#[allow(dead_code, reason = "documents the body, which is checked field by field")]
+pub struct SizingIn {
+    /// `mean_hour` (the default), or `busy_hour`: by the catalog's share of a day's items that come in it.
+    size_for: Option<String>,
+    /// That share by service, such as `{"callbot": "15%"}`; a service that is named is sized for it.
+    #[schema(value_type = Option<Object>)]
+    busy_hour_share: Option<Value>,
+    /// Share of calls that may find every line busy, such as `1%`; by default what the availability leaves.
+    blocking: Option<String>,
+    /// The figure of the response time that keeps the SLA: `mean` (the default), `p95`, `p99`.
+    percentile: Option<String>,
+    /// Response time by service, such as `{"callbot": "150ms"}`, where it is another than the tenant's.
+    #[schema(value_type = Option<Object>)]
+    response_time: Option<Value>,
+    /// What is kept free on top of the work, such as `20%`.
+    headroom: Option<String>,
+    /// By how much the load is to grow before the tenant is sized again, such as `30%`.
+    growth: Option<String>,
+    /// What may be lost without missing the SLA: `nothing` (the default), `device`, `node`.
+    survives: Option<String>,
 }
 
 /// An accepted tenant.

@@ -1,7 +1,7 @@
 //! `GET /api/v1/tenants/{tenant_id}`: one tenant, from bytes kept since it last changed.
 
 use super::entity_tag;
-use super::expectation::ExpectationOut;
+use super::expectation::{ExpectationOut, SizingOptionsOut};
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::request_context::{Api, PathText};
@@ -156,6 +156,9 @@ pub struct TenantOut<'a> {
     resources: ResourcesOut,
     /// What was promised.
     sla_target: SlaTargetOut,
+    /// What the planner asked for beyond that; absent where nothing was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sizing: Option<SizingOptionsOut>,
     /// Services that run, those that others bring included.
     services: Vec<TenantServiceOut>,
     /// When it was accepted.
@@ -213,6 +216,7 @@ impl<'a> TenantOut<'a> {
             service_requirements: requirements.collect(),
             resources: (&sizing.resources).into(),
             sla_target: (&spec.sla_target).into(),
+            sizing: (!spec.sizing.is_default()).then(|| (&spec.sizing).into()),
             services: TenantServiceOut::list(catalog, &spec.demand(), sizing, language),
             created_at: wire::timestamp_text(tenant.created_at),
             updated_at: wire::timestamp_text(tenant.updated_at),

@@ -1,10 +1,62 @@
 //! What a service can expect of the pods that it is given: the part of `services[]` that the detail and
 //! the calculator share.
 
-use ecp_core::sizing::{Busy, HourReport, LinesReport, Percentile, ServiceReport, StageReport};
+use ecp_core::sizing::{
+    Busy, HourReport, LinesReport, Percentile, ServiceReport, SizingOptions, StageReport,
+};
 use ecp_core::text::Language;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
+
+/// What the planner asked for beyond units and SLA, as requests spell it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SizingOptionsOut {
+    /// `mean_hour` or `busy_hour`.
+    #[schema(example = "busy_hour")]
+    size_for: &'static str,
+    /// By service.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    busy_hour_share: BTreeMap<&'static str, String>,
+    /// Share of calls that may find every line busy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1%")]
+    blocking: Option<String>,
+    /// `mean`, `p95` or `p99`.
+    #[schema(example = "p95")]
+    percentile: &'static str,
+    /// By service.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    response_time: BTreeMap<&'static str, String>,
+    /// What is kept free.
+    #[schema(example = "20%")]
+    headroom: String,
+    /// By how much the load is to grow.
+    #[schema(example = "0%")]
+    growth: String,
+    /// `nothing`, `device` or `node`.
+    #[schema(example = "node")]
+    survives: &'static str,
+}
+
+impl From<&SizingOptions> for SizingOptionsOut {
+    fn from(options: &SizingOptions) -> Self {
+        let shares = options.busy_hour_share.iter();
+        let times = options.response_time_ms.iter();
+        Self {
+            size_for: options.sized_for.as_str(),
+            busy_hour_share: shares.map(|(service, share)| (service.as_str(), share.to_string())).collect(),
+            blocking: options.blocking.map(|share| share.to_string()),
+            percentile: options.percentile.as_str(),
+            response_time: times.map(|(service, ms)| (service.as_str(), format!("{ms}ms"))).collect(),
+            headroom: options.headroom.to_string(),
+            growth: options.growth.to_string(),
+            survives: options.survives.as_str(),
+        }
+    }
+}
 
 /// What a service can expect of its pods and of those that work for it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -4,7 +4,7 @@ use crate::fields::{Faults, FieldReader, integer_expected, unknown_choice, whole
 use crate::json::Shape;
 use ecp_core::Mode;
 use ecp_core::ids::{TenantId, TenantIdFault};
-use ecp_core::sizing::{Demand, SizingOptions};
+use ecp_core::sizing::{Demand, Percentile, Share, SizedFor, SizingOptions, SizingPatch, Survives};
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
     Availability, AvailabilityFault, DemoFault, Exposure, ExposureChoice, Preset, PresetChoice, Service,
@@ -18,6 +18,10 @@ use std::collections::BTreeMap;
 pub(crate) const MAX_UNITS: u64 = 1_000_000;
 /// Longest response time target in milliseconds.
 const MAX_RESPONSE_TIME_MS: u64 = 60_000;
+/// Most headroom and growth in percent.
+const MAX_GROWTH_PERCENT: u32 = 1000;
+/// The fault of a spelling that is none of a closed set.
+const UNKNOWN_CHOICE: &str = "api.unknown_choice";
 /// Most concurrent users that a request may state.
 const MAX_CONCURRENT_USERS: u64 = 10_000_000;
 /// Characters of a tenant's name.
@@ -33,7 +37,18 @@ const SLA: Shape = Shape::Object(&[
     ("response_time", Shape::Scalar),
     ("concurrent_users", Shape::Scalar),
 ]);
-/// What is read of units by service.
+/// What is read of what a planner asks for.
+const SIZING: Shape = Shape::Object(&[
+    ("size_for", Shape::Scalar),
+    ("busy_hour_share", SERVICES),
+    ("blocking", Shape::Scalar),
+    ("percentile", Shape::Scalar),
+    ("response_time", SERVICES),
+    ("headroom", Shape::Scalar),
+    ("growth", Shape::Scalar),
+    ("survives", Shape::Scalar),
+]);
+/// What is read of units, or of another figure, by service.
 const SERVICES: Shape = Shape::Map(&Shape::Scalar);
 
 /// What is read of a creation and of a change, and what a detail that is sent back has besides.
@@ -44,6 +59,7 @@ pub(crate) static TENANT: Shape = Shape::Object(&[
     ("preset_chosen_by", Shape::Scalar),
     ("service_requirements", SERVICES),
     ("sla_target", SLA),
+    ("sizing", SIZING),
     ("description", Shape::Scalar),
     ("exposure", Shape::Scalar),
     ("exposure_chosen_by", Shape::Scalar),
@@ -68,6 +84,8 @@ pub(crate) static DEMAND: Shape = Shape::Object(&[
     ("preset_chosen_by", Shape::Scalar),
     ("service_requirements", SERVICES),
     ("sla_target", SLA),
+    ("sizing", SIZING),
+    ("verify", Shape::Scalar),
 ]);
 
 /// Reads a tenant id, and says why it is none.
@@ -134,6 +152,7 @@ pub(crate) fn read_creation(
     let description = reader.text("description", DESCRIPTION_LENGTH);
     let exposure = exposure(&reader);
     let demo_fault = demo_fault(&reader, mode);
+    let sizing = sizing(&reader);
     reader.ignore(&READ_ONLY);
     reader.note_unknown();
     let spec = TenantSpec {
@@ -144,7 +163,7 @@ pub(crate) fn read_creation(
         description: description.map(str::to_owned),
         exposure: exposure.flatten(),
         demo_fault: demo_fault.flatten(),
-        sizing: SizingOptions::default(),
+        sizing: sizing.over(SizingOptions::default()),
     };
     Some((id?, spec))
 }
@@ -164,6 +183,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
     let description = reader.text("description", DESCRIPTION_LENGTH);
     let exposure = exposure(&reader);
     let demo_fault = demo_fault(&reader, mode);
+    let sizing = sizing(&reader);
     reader.ignore(&READ_ONLY);
     reader.note_unknown();
     Some(TenantPatch {
@@ -176,7 +196,23 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
         description: description.map(str::to_owned),
         exposure,
         demo_fault,
+        sizing,
     })
+}
+
+/// What the calculator is asked: a demand without a tenant, and whether it is to be verified.
+pub(crate) fn read_calculation(
+    body: &Value,
+    default_sla: SlaTarget,
+    faults: &Faults,
+) -> Option<(Demand, bool)> {
+    let verify = body.get("verify").filter(|value| !value.is_null()).map(|value| {
+        value.as_bool().unwrap_or_else(|| {
+            faults.add("/verify", Message::new("api.expects_flag"));
+            false
+        })
+    });
+    Some((read_demand(body, default_sla, faults)?, verify.unwrap_or(false)))
 }
 
 /// What the calculator is asked: a demand without a tenant.
@@ -186,8 +222,10 @@ pub(crate) fn read_demand(body: &Value, default_sla: SlaTarget, faults: &Faults)
     let preset = preset(&reader).flatten();
     let services = ordered_services(&reader);
     let sla_target = sla(&reader).over(default_sla);
+    let options = sizing(&reader).over(SizingOptions::default());
+    reader.ignore(&["verify"]);
     reader.note_unknown();
-    Some(Demand { preset, service_requirements: services?, sla_target, options: SizingOptions::default() })
+    Some(Demand { preset, service_requirements: services?, sla_target, options })
 }
 
 /// The plan that is asked for; the outer `None` is "not named", the inner one "the calculator chooses".
@@ -239,6 +277,59 @@ fn ordered_services(reader: &FieldReader<'_>) -> Option<ServiceRequirements> {
         reader.fault("service_requirements", Message::new("api.no_services"));
     }
     Some(ordered)
+}
+
+/// What the planner asks for beyond units and SLA.
+fn sizing(reader: &FieldReader<'_>) -> SizingPatch {
+    let Some(sizing) = reader.object("sizing") else { return SizingPatch::default() };
+    let share = |name: &'static str, most_percent: u32| {
+        let value = sizing.value(name)?;
+        let share = value.as_str().and_then(|text| Share::parse(text, most_percent));
+        if share.is_none() {
+            sizing.fault(name, Message::new("api.expects_share").with("max", most_percent));
+        }
+        share
+    };
+    let patch = SizingPatch {
+        sized_for: sizing.choice("size_for", UNKNOWN_CHOICE, SizedFor::ALL, SizedFor::as_str),
+        busy_hour_share: by_service(&sizing, "busy_hour_share", |value| {
+            let share = value.as_str().and_then(|text| Share::parse(text, 100));
+            share.ok_or_else(|| Message::new("api.expects_share").with("max", 100))
+        }),
+        blocking: share("blocking", 100),
+        percentile: sizing.choice("percentile", UNKNOWN_CHOICE, Percentile::ALL, Percentile::as_str),
+        response_time_ms: by_service(&sizing, "response_time", |value| {
+            let fault = || Message::new("api.expects_response_time").with("max", MAX_RESPONSE_TIME_MS);
+            response_time_ms(value).ok_or_else(fault)
+        }),
+        headroom: share("headroom", MAX_GROWTH_PERCENT),
+        growth: share("growth", MAX_GROWTH_PERCENT),
+        survives: sizing.choice("survives", UNKNOWN_CHOICE, Survives::ALL, Survives::as_str),
+    };
+    sizing.note_unknown();
+    patch
+}
+
+/// An object whose keys are services.
+fn by_service<T>(
+    reader: &FieldReader<'_>,
+    name: &'static str,
+    read: impl Fn(&Value) -> Result<T, Message>,
+) -> BTreeMap<Service, T> {
+    let mut values = BTreeMap::new();
+    let Some(object) = reader.object(name) else { return values };
+    for (key, value) in object.entries() {
+        let Ok(service) = key.parse::<Service>() else {
+            let names = Service::ALL.into_iter().map(Service::as_str);
+            object.fault(key, unknown_choice("api.unknown_service", key, names));
+            continue;
+        };
+        match read(value) {
+            Ok(value) => _ = values.insert(service, value),
+            Err(fault) => object.fault(key, fault),
+        }
+    }
+    values
 }
 
 /// The parts of a target that were named.

@@ -14,7 +14,7 @@ mod order;
 mod preview;
 mod update;
 
-pub(crate) use create::{__path_create_tenant, SlaTargetIn, create_tenant};
+pub(crate) use create::{__path_create_tenant, SizingIn, SlaTargetIn, create_tenant};
 pub(crate) use delete::{__path_delete_tenant, delete_tenant};
 pub(crate) use detail::{__path_get_tenant, DetailCache, TenantOut, TenantServiceOut, get_tenant};
 pub(crate) use list::{__path_list_tenants, list_tenants};

@@ -1,6 +1,6 @@
 //! `PUT /api/v1/tenants/{tenant_id}`: changes what is named and leaves the rest.
 
-use super::create::SlaTargetIn;
+use super::create::{SizingIn, SlaTargetIn};
 use super::detail::TenantOut;
 use super::if_match;
 use super::input::{TENANT, read_patch};
@@ -37,6 +37,8 @@ pub struct UpdateTenantIn {
     service_requirements: Option<Value>,
     /// What is promised.
     sla_target: Option<SlaTargetIn>,
+    /// What the planner asks for beyond that; all optional.
+    sizing: Option<SizingIn>,
     /// Free text.
     #[schema(max_length = 2000)]
     description: Option<String>,

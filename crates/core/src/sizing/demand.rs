@@ -256,6 +256,62 @@ fn caused(
     }
 }
 
+/// What one ordered service's calls, sessions or consultations are in an hour.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServiceLoad {
+    /// Which service.
+    pub service: Service,
+    /// Calls at once; none where the units are no lines.
+    pub lines: Option<u64>,
+    /// Items that come in a second.
+    pub items_per_second: f64,
+    /// Mean length of an item.
+    pub item_seconds: f64,
+    /// Nlp queries of an item, multiplied.
+    pub nlp_per_item: f64,
+    /// Aicm searches of an item, multiplied.
+    pub aicm_per_item: f64,
+    /// Speech-to-text channels of an item.
+    pub stt_channels: f64,
+    /// Text-to-speech channels of an item.
+    pub tts_channels: f64,
+}
+
+/// What comes to each ordered service in the mean of the working hours, or in the busiest.
+pub fn service_loads(catalog: &Catalog, demand: &Demand, busy_hour: bool) -> Vec<ServiceLoad> {
+    let ordered = &demand.service_requirements;
+    let hour = if busy_hour { Hour::Busy } else { Hour::Mean };
+    let units = |service: Service| u64::from(ordered.get(&service).copied().unwrap_or(0));
+    let voice = [Service::Callbot, Service::Advisor, Service::Stt, Service::Tts];
+    let multiplier = load_multiplier(catalog, voice.into_iter().map(units).sum());
+    let growth = 1.0 + demand.options.growth.fraction();
+    let load = |service: Service| {
+        // A stand-alone channel is as busy as a call channel.
+        let (as_service, stt, tts) = match service {
+            Service::Stt => (Service::Callbot, 1, 0),
+            Service::Tts => (Service::Callbot, 0, 1),
+            other => (other, catalog.service(other).stt_channels, catalog.service(other).tts_channels),
+        };
+        let (model, calls) = (catalog.service(service), catalog.service(as_service));
+        let lines = match service {
+            Service::Callbot | Service::Advisor | Service::Stt | Service::Tts => Some(units(service)),
+            Service::Chatbot | Service::Ta | Service::Qa => None,
+        };
+        let items = items_per_hour(catalog, demand, hour, as_service);
+        ServiceLoad {
+            service,
+            lines,
+            items_per_second: units(service) as f64 * growth * items / SECONDS,
+            item_seconds: calls.minutes_per_item * MINUTES,
+            nlp_per_item: model.nlp_queries_per_item * multiplier,
+            aicm_per_item: model.aicm_searches_per_item * multiplier,
+            stt_channels: f64::from(stt),
+            tts_channels: f64::from(tts),
+        }
+    };
+    ordered.iter().filter(|(_, units)| **units > 0).map(|(service, _)| load(*service)).collect()
+}
+
 /// Calls, sessions or consultations of one unit in an hour.
 pub(super) fn items_per_hour(catalog: &Catalog, demand: &Demand, hour: Hour, service: Service) -> f64 {
     let model = catalog.service(service);

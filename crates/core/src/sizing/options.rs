@@ -25,6 +25,21 @@ impl fmt::Display for Share {
     }
 }
 
+impl Share {
+    /// Reads `12.5%`, with up to four decimals, of at most a number of percent.
+    pub fn parse(text: &str, most_percent: u32) -> Option<Self> {
+        let number = text.trim().strip_suffix('%')?.trim_end();
+        let (whole, decimals) = number.split_once('.').unwrap_or((number, ""));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || whole.len() > 4 || decimals.len() > 4 || !digits(whole) || !digits(decimals) {
+            return None;
+        }
+        let decimals: u32 = format!("{decimals:0<4}").parse().ok()?;
+        let ppm = whole.parse::<u32>().ok()? * 10_000 + decimals;
+        (ppm <= most_percent.saturating_mul(10_000)).then_some(Self(ppm))
+    }
+}
+
 /// Which hour of the day a tenant is sized for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -112,6 +127,44 @@ pub struct SizingOptions {
     pub growth: Share,
     /// What may be lost without missing the SLA.
     pub survives: Survives,
+}
+
+/// The optional inputs that a request names; what it does not is left as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SizingPatch {
+    /// See [`SizingOptions::sized_for`].
+    pub sized_for: Option<SizedFor>,
+    /// By service; see [`SizingOptions::busy_hour_share`].
+    pub busy_hour_share: BTreeMap<Service, Share>,
+    /// See [`SizingOptions::blocking`].
+    pub blocking: Option<Share>,
+    /// See [`SizingOptions::percentile`].
+    pub percentile: Option<Percentile>,
+    /// By service; see [`SizingOptions::response_time_ms`].
+    pub response_time_ms: BTreeMap<Service, u32>,
+    /// See [`SizingOptions::headroom`].
+    pub headroom: Option<Share>,
+    /// See [`SizingOptions::growth`].
+    pub growth: Option<Share>,
+    /// See [`SizingOptions::survives`].
+    pub survives: Option<Survives>,
+}
+
+impl SizingPatch {
+    /// The options after the change.
+    pub fn over(self, mut options: SizingOptions) -> SizingOptions {
+        options.busy_hour_share.extend(self.busy_hour_share);
+        options.response_time_ms.extend(self.response_time_ms);
+        SizingOptions {
+            sized_for: self.sized_for.unwrap_or(options.sized_for),
+            blocking: self.blocking.or(options.blocking),
+            percentile: self.percentile.unwrap_or(options.percentile),
+            headroom: self.headroom.unwrap_or(options.headroom),
+            growth: self.growth.unwrap_or(options.growth),
+            survives: self.survives.unwrap_or(options.survives),
+            ..options
+        }
+    }
 }
 
 impl SizingOptions {

@@ -286,6 +286,34 @@ impl Reporter<'_> {
     }
 }
 
+/// Pods of each service, in listing order, that carry the mean of the working hours as well as the plan's
+/// do, where the service's work is measured in CPU; of a service that has more than one, never fewer than
+/// two. The others keep all of theirs.
+pub fn fewest_replicas(catalog: &Catalog, demand: &Demand, sizing: &Sizing) -> Vec<u32> {
+    let work = Work::in_hour(catalog, demand, Hour::Mean);
+    let fewest = |plan: &ServicePlan| {
+        let floor = plan.replicas.min(2);
+        let cores = work.cpu_millicores.get(&plan.service).copied().unwrap_or(0.0);
+        if plan.limits.gpu > 0 || cores <= 0.0 {
+            return plan.replicas;
+        }
+        let carries = |pods: u32| match plan.service {
+            Service::Stt => {
+                erlang_b(work.stt_erlangs / f64::from(pods), lines_of_pod(catalog, plan)) <= work.blocking
+            }
+            _ => cores <= f64::from(pods) * plan.limits.cpu_millicores as f64,
+        };
+        // More pods carry more, so that the fewest is found by halving.
+        let (mut low, mut high) = (floor, plan.replicas);
+        while low < high {
+            let middle = low.midpoint(high);
+            if carries(middle) { high = middle } else { low = middle + 1 }
+        }
+        low
+    };
+    sizing.services.iter().map(fewest).collect()
+}
+
 /// Speech-to-text lines that each pod of a plan holds.
 pub(super) fn lines_of_pod(catalog: &Catalog, plan: &ServicePlan) -> u64 {
     // A limit that was rounded up to a step holds the lines that it was rounded for.

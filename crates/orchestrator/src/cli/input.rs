@@ -85,6 +85,35 @@ pub(super) struct DemandFlags {
     /// Users at once over all services.
     #[arg(long)]
     concurrent_users: Option<u64>,
+    /// Hour to size for: mean_hour or busy_hour.
+    #[arg(long)]
+    size_for: Option<String>,
+    /// Share of a day's calls in the busiest hour, such as callbot=15%; may be repeated.
+    #[arg(long, value_name = "SERVICE=SHARE", value_parser = parse_named)]
+    busy_hour_share: Vec<(String, String)>,
+    /// Share of calls that may find every line busy, such as 1%.
+    #[arg(long)]
+    blocking: Option<String>,
+    /// Figure of the response time that keeps the promise: mean, p95 or p99.
+    #[arg(long)]
+    percentile: Option<String>,
+    /// Response time of one service, such as callbot=150ms; may be repeated.
+    #[arg(long, value_name = "SERVICE=TIME", value_parser = parse_named)]
+    service_response_time: Vec<(String, String)>,
+    /// What is kept free on top of the work, such as 20%.
+    #[arg(long)]
+    headroom: Option<String>,
+    /// By how much the load is to grow, such as 30%.
+    #[arg(long)]
+    growth: Option<String>,
+    /// What may be lost without missing the promise: nothing, device or node.
+    #[arg(long)]
+    survives: Option<String>,
+}
+
+fn parse_named(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("give a service and its value, such as callbot=15%")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn parse_service(text: &str) -> Result<(String, u64), String> {
@@ -108,6 +137,27 @@ impl DemandFlags {
             body,
             "sla_target",
             promised.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        );
+        let named = |pairs: &[(String, String)]| {
+            let members: Map<String, Value> =
+                pairs.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            (!members.is_empty()).then_some(Value::Object(members))
+        };
+        let text = |text: &Option<String>| text.as_ref().map(|text| json!(text));
+        let planned = [
+            ("size_for", text(&self.size_for)),
+            ("busy_hour_share", named(&self.busy_hour_share)),
+            ("blocking", text(&self.blocking)),
+            ("percentile", text(&self.percentile)),
+            ("response_time", named(&self.service_response_time)),
+            ("headroom", text(&self.headroom)),
+            ("growth", text(&self.growth)),
+            ("survives", text(&self.survives)),
+        ];
+        merge(
+            body,
+            "sizing",
+            planned.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
         );
     }
 }

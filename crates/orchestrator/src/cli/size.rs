@@ -23,6 +23,9 @@ pub(super) struct Size {
     /// What is wanted.
     #[command(flatten)]
     demand: DemandFlags,
+    /// Simulates the tenant as it would be rendered, and holds every promise against what happens.
+    #[arg(long)]
+    verify: bool,
     /// Explains every number: formula, inputs, source.
     #[arg(long, conflicts_with = "remote")]
     explain: bool,
@@ -42,6 +45,9 @@ impl Size {
             body.remove(name);
         }
         self.demand.write_to(&mut body);
+        if self.verify {
+            body.insert("verify".to_owned(), Value::Bool(true));
+        }
         require_something(&body, "what is wanted, such as -s callbot=50")?;
         let body = Value::Object(body);
         if self.remote {
@@ -89,5 +95,74 @@ fn table(answer: &Value) -> String {
         [] => String::new(),
         _ => format!("\n\n{alternatives}"),
     };
-    text + &alternatives + &warnings(answer)
+    text + &alternatives + &services(answer) + &warnings(answer) + &verification(answer)
+}
+
+/// Where each service's stages run and what they can expect, and what the order itself implies.
+fn services(answer: &Value) -> String {
+    let mut stages =
+        Table::new(["SERVICE", "STAGE", "RUNS IN", "USED", "RESPONSE", "P95", "BLOCKING", "BUSY HOUR"]);
+    let mut notes = String::new();
+    for service in entries(answer, "services") {
+        for stage in entries(service, "stages") {
+            let (mean, busy) = (&stage["mean_hour"], &stage["busy_hour"]);
+            stages.row([
+                text_of(&service["service_name"]),
+                text_of(&stage["stage"]),
+                format!("{} x{}", text_of(&stage["runs_in"]), text_of(&stage["pods"])),
+                percent(&mean["utilization"]),
+                millis(&mean["response_time_ms"]["mean"]),
+                millis(&mean["response_time_ms"]["p95"]),
+                percent(&mean["blocking"]),
+                percent(&busy["utilization"]),
+            ]);
+        }
+        for note in entries(service, "notes") {
+            notes += &format!("\n  {}", text_of(note));
+        }
+    }
+    let notes = if notes.is_empty() { notes } else { format!("\n\nNotes:{notes}") };
+    format!("\n\n{stages}{notes}")
+}
+
+/// The promises against a simulation, where one was asked for.
+fn verification(answer: &Value) -> String {
+    let mut text = String::new();
+    for hour in entries(answer, "verification") {
+        let mut promises =
+            Table::new(["SERVICE", "STAGE", "FIGURE", "PROMISED", "SIMULATED", "SAMPLES", "KEPT"]);
+        for promise in entries(hour, "promises") {
+            promises.row([
+                text_of(&promise["service"]),
+                text_of(&promise["stage"]),
+                text_of(&promise["figure"]),
+                shown(promise, "promised"),
+                shown(promise, "simulated"),
+                text_of(&promise["samples"]),
+                text_of(&promise["kept"]),
+            ]);
+        }
+        text += &format!("\n\nSimulated {}:\n{promises}", text_of(&hour["hour"]));
+    }
+    text
+}
+
+/// A response time in milliseconds, or a share.
+fn shown(promise: &Value, name: &str) -> String {
+    let is_time = text_of(&promise["figure"]).starts_with("response_time");
+    let value = promise[name].as_f64();
+    value.map_or_else(
+        || "-".to_owned(),
+        |value| {
+            if is_time { format!("{value:.0}ms") } else { format!("{:.3}%", value * 100.0) }
+        },
+    )
+}
+
+fn percent(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |share| format!("{:.1}%", share * 100.0))
+}
+
+fn millis(value: &Value) -> String {
+    value.as_f64().map_or_else(|| "-".to_owned(), |ms| format!("{ms:.0}ms"))
 }
