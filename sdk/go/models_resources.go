@@ -63,9 +63,9 @@ type PromiseCheck struct {
 	// response_time_ms, response_time_p95_ms, blocking, lines_busy.
 	Figure string `json:"figure"`
 	// As the services say it; nil where the pods can not keep up.
-	Promised *float64 `json:"promised"`
+	Promised *float64 `json:"promised,omitempty"`
 	// As it happened; nil where nothing answered.
-	Simulated *float64 `json:"simulated"`
+	Simulated *float64 `json:"simulated,omitempty"`
 	// Requests, turns or calls that it comes from.
 	Samples int64 `json:"samples"`
 	// Whether the promise is at most a twentieth better, chance left out.
@@ -77,13 +77,13 @@ type SizingRequest struct {
 	// mean_hour (the default) or busy_hour.
 	SizeFor string `json:"size_for,omitempty"`
 	// Share of a day's items that come in the busiest hour, by service, such as "15%".
-	BusyHourShare map[string]string `json:"busy_hour_share,omitempty"`
+	BusyHourShare map[string]any `json:"busy_hour_share,omitempty"`
 	// Share of calls that may find every line busy, such as "1%".
 	Blocking string `json:"blocking,omitempty"`
 	// mean (the default), p95 or p99.
 	Percentile string `json:"percentile,omitempty"`
 	// Response time by service, such as "150ms".
-	ResponseTime map[string]string `json:"response_time,omitempty"`
+	ResponseTime map[string]any `json:"response_time,omitempty"`
 	// What is kept free on top of the work, such as "20%".
 	Headroom string `json:"headroom,omitempty"`
 	// By how much the load is to grow, such as "30%".
@@ -97,13 +97,13 @@ type SizingOptions struct {
 	// mean_hour or busy_hour.
 	SizeFor string `json:"size_for"`
 	// Share of a day's items that come in the busiest hour, by service.
-	BusyHourShare map[string]string `json:"busy_hour_share,omitempty"`
+	BusyHourShare map[string]any `json:"busy_hour_share,omitempty"`
 	// Share of calls that may find every line busy.
 	Blocking string `json:"blocking,omitempty"`
 	// mean, p95 or p99.
 	Percentile string `json:"percentile"`
 	// Response time by service.
-	ResponseTime map[string]string `json:"response_time,omitempty"`
+	ResponseTime map[string]any `json:"response_time,omitempty"`
 	// What is kept free.
 	Headroom string `json:"headroom"`
 	// By how much the load is to grow.

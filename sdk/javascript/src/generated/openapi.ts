@@ -369,7 +369,8 @@ export interface paths {
          * Validate a manifest
          * @description What can be read gets a verdict, `valid` false where errors are; what can not be read, or expands
          *     without bound, is MANIFEST_INVALID. In real mode the cluster is asked too, by a server-side dry run,
-         *     about objects in namespaces that the token covers.
+         *     about objects in namespaces that the token covers. A `tenant_id` has a tenant's policy checked too;
+         *     without one it is what the API server would say.
          */
         post: operations["validate_manifest"];
         delete?: never;
@@ -452,6 +453,21 @@ export interface paths {
          *     (`opened`, `raised`, `lowered`, `resolved`) and `seq`, which counts the tenant's alert changes; open
          *     alerts carry the number of the newest change before them. With `since` the changes after that
          *     alert's opening come instead of the open alerts, so that nothing is lost over a reconnect.
+         *
+         *     **To open it.** This page can not: *Execute* asks without a WebSocket and is answered 426. In the browser's console on this page:
+         *
+         *     ```js
+         *     const socket = new WebSocket(new URL('../ws/alerts/global-call-center?demo_mode=true', document.baseURI).href.replace(/^http/, 'ws'));
+         *     socket.onmessage = ({ data }) => console.log(data);
+         *     ```
+         *
+         *     In a terminal:
+         *
+         *     ```sh
+         *     websocat --no-close 'ws://localhost:8001/ws/alerts/global-call-center?demo_mode=true'
+         *     ```
+         *
+         *     A program has the SDKs for it, which connect again by themselves.
          */
         get: operations["watch_alerts"];
         put?: never;
@@ -475,6 +491,21 @@ export interface paths {
          *     then each change, `{"deployment_id", "status", "progress", "phase", "message", "timestamp",
          *     "seq"}`, with `failure` (`code`, `message`) where it failed; after the end the socket is closed
          *     with 1000.
+         *
+         *     **To open it.** This page can not: *Execute* asks without a WebSocket and is answered 426. In the browser's console on this page:
+         *
+         *     ```js
+         *     const socket = new WebSocket(new URL('../ws/deployment/{deployment_id}?demo_mode=true', document.baseURI).href.replace(/^http/, 'ws'));
+         *     socket.onmessage = ({ data }) => console.log(data);
+         *     ```
+         *
+         *     In a terminal:
+         *
+         *     ```sh
+         *     websocat --no-close 'ws://localhost:8001/ws/deployment/{deployment_id}?demo_mode=true'
+         *     ```
+         *
+         *     A program has the SDKs for it, which connect again by themselves. For `{deployment_id}`, put the `deployment_id` that a creation or a change answered, or that the tenant's deployments list.
          */
         get: operations["watch_deployment"];
         put?: never;
@@ -500,6 +531,22 @@ export interface paths {
          *     "tenant_id", "metrics": {"cpu": 65.5}, "seq"}`, and none when nothing is new. `seq` counts what was
          *     to be sent: a gap is what a slow reader missed. `{"action": "unsubscribe"}` stops the frames,
          *     `{"action": "ping"}` is answered `{"action": "pong", "seq"}`.
+         *
+         *     **To open it.** This page can not: *Execute* asks without a WebSocket and is answered 426. In the browser's console on this page:
+         *
+         *     ```js
+         *     const socket = new WebSocket(new URL('../ws/monitoring/global-call-center?demo_mode=true', document.baseURI).href.replace(/^http/, 'ws'));
+         *     socket.onopen = () => socket.send('{"action": "subscribe", "metrics": ["cpu", "memory"], "interval": 1000}');
+         *     socket.onmessage = ({ data }) => console.log(data);
+         *     ```
+         *
+         *     In a terminal:
+         *
+         *     ```sh
+         *     (echo '{"action": "subscribe", "metrics": ["cpu", "memory"], "interval": 1000}'; cat) | websocat 'ws://localhost:8001/ws/monitoring/global-call-center?demo_mode=true'
+         *     ```
+         *
+         *     A program has the SDKs for it, which connect again by themselves.
          */
         get: operations["watch_monitoring"];
         put?: never;
@@ -752,7 +799,13 @@ export interface components {
                 ta?: number;
                 tts?: number;
             };
+            sizing?: components["schemas"]["SizingIn"] | null;
             sla_target?: components["schemas"]["SlaTargetIn"] | null;
+            /**
+             * @description Simulates the tenant as it would be rendered, and holds the promises against what happens
+             *     (default false).
+             */
+            verify?: boolean | null;
         };
         /** @description The recommended plan. */
         CalculationOut: {
@@ -783,6 +836,8 @@ export interface components {
             resources: components["schemas"]["ResourcesOut"];
             /** @description Services that run, those that others bring included, and what each can expect of its pods. */
             services: components["schemas"]["TenantServiceOut"][];
+            /** @description The promises against a simulation of the mean hour and of the busiest; with `verify` only. */
+            verification?: components["schemas"]["VerificationOut"][];
             /** @description Where the model expects the plan not to carry the load or the SLA; absent where it does. */
             warnings?: components["schemas"]["WarningOut"][];
         };
@@ -830,12 +885,7 @@ export interface components {
         };
         /** @description A catalog to ask about. */
         CatalogIn: {
-            /**
-             * @description The whole file, as TOML.
-             * @example [default_sla]
-             *     availability = "99.9%"
-             *     …
-             */
+            /** @description The whole file, as TOML. */
             catalog: string;
         };
         /** @description To which tenants. */
@@ -843,7 +893,7 @@ export interface components {
             /**
              * @description Their ids; left out, all that run with another catalog, a few at a time.
              * @example [
-             *       "my-ai-service"
+             *       "global-call-center"
              *     ]
              */
             tenants?: string[] | null;
@@ -1019,6 +1069,7 @@ export interface components {
                 ta?: number;
                 tts?: number;
             };
+            sizing?: components["schemas"]["SizingIn"] | null;
             sla_target?: components["schemas"]["SlaTargetIn"] | null;
             /** @description A DNS-1123 label of at most 56 characters. */
             tenant_id: string;
@@ -1251,12 +1302,16 @@ export interface components {
          *       "document": 1,
          *       "path": "spec.replica",
          *       "line": 7,
+         *       "column": 3,
+         *       "policy": false,
          *       "message": "'replica' 필드는 없습니다. 'replicas'로 고치십시오"
          *     }
          */
         FindingOut: {
             /** @description A stable short code. */
             code: string;
+            /** @description Column in the line, from 1, in characters; 0 where it is not known. */
+            column: number;
             /** @description Document in the stream, from 1. */
             document: number;
             /** @description Line in the text, from 1. */
@@ -1265,6 +1320,8 @@ export interface components {
             message: string;
             /** @description Path in the document; empty for the root. */
             path: string;
+            /** @description True where the policy demands it, and not the API server. */
+            policy: boolean;
             /** @description `error` or `warning`. */
             severity: string;
         };
@@ -1740,6 +1797,44 @@ export interface components {
             /** @description Where the model expects the plan not to carry the load or the SLA. */
             warnings: components["schemas"]["WarningOut"][];
         };
+        /** @description A promise, and what became of it. */
+        PromiseOut: {
+            /**
+             * @description `response_time_ms`, `response_time_p95_ms`, `blocking`, `lines_busy`.
+             * @example response_time_ms
+             */
+            figure: string;
+            /** @description Whether the promise is at most a twentieth better, chance left out. */
+            kept: boolean;
+            /**
+             * Format: double
+             * @description As `services` prints it; `null` where the pods can not keep up.
+             * @example 138
+             */
+            promised?: number | null;
+            /**
+             * Format: int64
+             * @description Requests, turns or calls that it comes from.
+             * @example 20114
+             */
+            samples: number;
+            /**
+             * @description Whose.
+             * @example callbot
+             */
+            service: string;
+            /**
+             * Format: double
+             * @description As it happened; `null` where nothing answered.
+             * @example 134.1
+             */
+            simulated?: number | null;
+            /**
+             * @description Of which stage; absent where it is the service's lines.
+             * @example tts
+             */
+            stage?: string | null;
+        };
         /** @description The plan before and after; absent where there is none. */
         QuotaChangeOut: {
             after?: components["schemas"]["ResourcesOut"] | null;
@@ -1900,11 +1995,14 @@ export interface components {
              */
             p99?: number | null;
         };
-        /** @description Where to go back to. */
+        /**
+         * @description Where to go back to.
+         * @example {}
+         */
         RollbackIn: {
             /**
-             * @description A deployment of the tenant that ran whole; left out, the last that did and is not what runs now.
-             * @example dep-abc123
+             * @description A deployment of the tenant that ran whole, `dep-…`; left out, the last that did and is not what
+             *     runs now.
              */
             deployment_id?: string | null;
         };
@@ -1918,7 +2016,6 @@ export interface components {
         /**
          * @description One sample, or a batch of them.
          * @example {
-         *       "timestamp": "2024-01-20T14:30:00Z",
          *       "metrics": {
          *         "cpu_usage": 65.5,
          *         "memory_usage": 78.2,
@@ -1938,6 +2035,70 @@ export interface components {
             samples?: components["schemas"]["SampleIn"][] | null;
             /** @description When it was measured; left out, now. */
             timestamp?: string | null;
+        };
+        /**
+         * @description What a planner may ask for beyond units and SLA.
+         * @example {
+         *       "size_for": "busy_hour",
+         *       "percentile": "p95",
+         *       "headroom": "20%",
+         *       "survives": "node"
+         *     }
+         */
+        SizingIn: {
+            /** @description Share of calls that may find every line busy, such as `1%`; by default what the availability leaves. */
+            blocking?: string | null;
+            /** @description That share by service, such as `{"callbot": "15%"}`; a service that is named is sized for it. */
+            busy_hour_share?: Record<string, unknown> | null;
+            /** @description By how much the load is to grow before the tenant is sized again, such as `30%`. */
+            growth?: string | null;
+            /** @description What is kept free on top of the work, such as `20%`. */
+            headroom?: string | null;
+            /** @description The figure of the response time that keeps the SLA: `mean` (the default), `p95`, `p99`. */
+            percentile?: string | null;
+            /** @description Response time by service, such as `{"callbot": "150ms"}`, where it is another than the tenant's. */
+            response_time?: Record<string, unknown> | null;
+            /** @description `mean_hour` (the default), or `busy_hour`: by the catalog's share of a day's items that come in it. */
+            size_for?: string | null;
+            /** @description What may be lost without missing the SLA: `nothing` (the default), `device`, `node`. */
+            survives?: string | null;
+        };
+        /** @description What the planner asked for beyond units and SLA, as requests spell it. */
+        SizingOptionsOut: {
+            /**
+             * @description Share of calls that may find every line busy.
+             * @example 1%
+             */
+            blocking?: string | null;
+            /** @description By service. */
+            busy_hour_share?: Record<string, unknown>;
+            /**
+             * @description By how much the load is to grow.
+             * @example 0%
+             */
+            growth: string;
+            /**
+             * @description What is kept free.
+             * @example 20%
+             */
+            headroom: string;
+            /**
+             * @description `mean`, `p95` or `p99`.
+             * @example p95
+             */
+            percentile: string;
+            /** @description By service. */
+            response_time?: Record<string, unknown>;
+            /**
+             * @description `mean_hour` or `busy_hour`.
+             * @example busy_hour
+             */
+            size_for: string;
+            /**
+             * @description `nothing`, `device` or `node`.
+             * @example node
+             */
+            survives: string;
         };
         /** @description What is to be promised. */
         SlaTargetIn: {
@@ -2217,6 +2378,7 @@ export interface components {
             };
             /** @description Services that run, those that others bring included. */
             services: components["schemas"]["TenantServiceOut"][];
+            sizing?: components["schemas"]["SizingOptionsOut"] | null;
             /** @description What was promised. */
             sla_target: components["schemas"]["SlaTargetOut"];
             /**
@@ -2470,6 +2632,7 @@ export interface components {
                 ta?: number;
                 tts?: number;
             } | null;
+            sizing?: components["schemas"]["SizingIn"] | null;
             sla_target?: components["schemas"]["SlaTargetIn"] | null;
         };
         /**
@@ -2506,8 +2669,8 @@ export interface components {
         /**
          * @description A manifest to validate.
          * @example {
-         *       "tenant_id": "my-ai-service",
-         *       "manifest_content": "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-my-ai-service\n"
+         *       "tenant_id": "global-call-center",
+         *       "manifest_content": "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: ecp-ai-global-call-center\n"
          *     }
          */
         ValidateManifestIn: {
@@ -2546,6 +2709,39 @@ export interface components {
              *     ]
              */
             warnings: string[];
+        };
+        /** @description A tenant's promises against the simulation of one hour. */
+        VerificationOut: {
+            /**
+             * Format: double
+             * @description Share of the GPUs' time that was used.
+             * @example 0.13
+             */
+            gpu_utilization: number;
+            /**
+             * @description `mean_hour` or `busy_hour`.
+             * @example mean_hour
+             */
+            hour: string;
+            /**
+             * @description False where a promise that was made without a warning is more than a twentieth better than what
+             *     happened.
+             */
+            kept: boolean;
+            /** @description Every promise. */
+            promises: components["schemas"]["PromiseOut"][];
+            /**
+             * Format: double
+             * @description Seconds of the tenant's time that were measured.
+             * @example 3240
+             */
+            seconds: number;
+            /**
+             * Format: int64
+             * @description The same seed gives the same figures.
+             * @example 1
+             */
+            seed: number;
         };
         /** @description A plan that is expected not to hold. */
         WarningOut: {
@@ -2614,11 +2810,8 @@ export interface operations {
                  */
                 skip?: number;
                 /** @description `all` (default), `open` or `resolved` */
-                status?: "pending" | "running" | "failed" | "deleting";
-                /**
-                 * @description Only alerts of this tenant
-                 * @example my-ai-service
-                 */
+                status?: "open" | "resolved" | "all";
+                /** @description Only alerts of this tenant */
                 tenant_id?: string;
                 /** @description Only alerts of this type: resource_usage, performance, availability */
                 type?: string;
@@ -2649,7 +2842,7 @@ export interface operations {
                     "application/json": components["schemas"]["AllAlertsOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -2671,7 +2864,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -2715,7 +2908,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -2726,7 +2919,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -2742,32 +2935,20 @@ export interface operations {
     list_audit_entries: {
         parameters: {
             query?: {
-                /**
-                 * @description Only this action
-                 * @example tenant.heal
-                 */
+                /** @description Only this action, such as `tenant.heal` */
                 action?: string;
-                /**
-                 * @description Only by this token name, or `controller`
-                 * @example controller
-                 */
+                /** @description Only by this token name, or `controller` */
                 actor?: string;
                 /**
                  * @description Entries at most (default 100)
                  * @example 100
                  */
                 limit?: number;
-                /**
-                 * @description Only with this outcome
-                 * @example restored
-                 */
+                /** @description Only with this outcome, such as `restored` */
                 outcome?: string;
                 /** @description Only what this request asked for */
                 request_id?: string;
-                /**
-                 * @description Not before this RFC 3339 time
-                 * @example 2024-01-20T14:30:00Z
-                 */
+                /** @description Not before this RFC 3339 time, such as 2024-01-20T14:30:00Z */
                 since?: string;
                 /**
                  * @description Entries to leave out first
@@ -2776,10 +2957,7 @@ export interface operations {
                 skip?: number;
                 /** @description Only changes of this tenant */
                 tenant_id?: string;
-                /**
-                 * @description Before this RFC 3339 time
-                 * @example 2024-01-21T14:30:00Z
-                 */
+                /** @description Before this RFC 3339 time, such as 2024-01-21T14:30:00Z */
                 until?: string;
             };
             header: {
@@ -2808,7 +2986,7 @@ export interface operations {
                     "application/json": components["schemas"]["AuditListOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -2830,7 +3008,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -2863,7 +3041,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -2874,7 +3052,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -2942,7 +3120,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -2997,7 +3175,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3008,7 +3186,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description KUBERNETES_ERROR: the cluster does not answer */
+            /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3050,7 +3228,7 @@ export interface operations {
                     "application/json": components["schemas"]["CatalogDiffOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -3072,7 +3250,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -3094,7 +3272,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3105,7 +3283,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3136,6 +3314,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first (product line). Channels and queries a second for each device; a device is\n# chosen where the number of devices needed is at most `up_to_count` (0: no bound).\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# Share of time that one pod answers (assumption: eight interruptions a month - roll-outs, evictions, a\n# node's failure - of about five minutes, most of it loading the model). n replicas answer\n# 1 - (1 - share)^n.\n[availability]\npod_share = 0.999\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
+                 *     }
+                 */
                 "application/json": components["schemas"]["CatalogIn"];
             };
         };
@@ -3173,7 +3356,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -3228,7 +3411,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3239,7 +3422,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3373,7 +3556,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3384,7 +3567,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3426,7 +3609,7 @@ export interface operations {
                     "application/json": components["schemas"]["SystemMetricsOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -3448,7 +3631,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -3470,7 +3653,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3481,7 +3664,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3523,7 +3706,7 @@ export interface operations {
                     "application/json": components["schemas"]["OverviewOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -3545,7 +3728,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -3567,7 +3750,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3578,7 +3761,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3641,7 +3824,7 @@ export interface operations {
                     "application/json": components["schemas"]["TenantListOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -3663,8 +3846,19 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
@@ -3685,7 +3879,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3696,7 +3890,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3721,10 +3915,7 @@ export interface operations {
             header: {
                 /** @description Language of texts for people: `ko` (default) or `en` */
                 "Accept-Language"?: string;
-                /**
-                 * @description 1–255 visible ASCII characters
-                 * @example 8e03978e-40d5-43dd-bc93-6894a57f9324
-                 */
+                /** @description 1–255 visible ASCII characters, a new one for each creation: `uuidgen` makes one */
                 "Idempotency-Key"?: string;
                 /** @description `true` adds a `debug` object to JSON bodies */
                 "X-Debug"?: "true" | "false";
@@ -3790,7 +3981,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -3856,7 +4047,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3867,7 +4058,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -3917,7 +4108,7 @@ export interface operations {
                     "application/json": components["schemas"]["TenantOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -3939,7 +4130,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -3972,7 +4163,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -3983,7 +4174,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4025,7 +4216,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -4072,7 +4263,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4160,7 +4351,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4171,7 +4362,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4237,7 +4428,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeletionOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -4259,7 +4450,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4292,6 +4483,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
@@ -4303,7 +4505,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4314,7 +4516,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4356,7 +4558,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -4375,7 +4577,7 @@ export interface operations {
                     "application/json": components["schemas"]["AlertListOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -4397,7 +4599,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4441,7 +4643,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4452,7 +4654,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4484,7 +4686,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -4503,7 +4705,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeploymentStatusOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -4525,7 +4727,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4547,6 +4749,17 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
@@ -4558,7 +4771,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4569,7 +4782,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4609,7 +4822,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -4628,7 +4841,7 @@ export interface operations {
                     "application/json": components["schemas"]["DeploymentListOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -4650,7 +4863,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4694,7 +4907,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4705,7 +4918,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4745,7 +4958,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -4765,7 +4978,7 @@ export interface operations {
                     "application/yaml": string;
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -4787,7 +5000,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4831,7 +5044,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4842,7 +5055,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4887,7 +5100,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -4906,7 +5119,7 @@ export interface operations {
                     "application/json": components["schemas"]["MonitoringOut"];
                 };
             };
-            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
                     /** @description Names the request */
@@ -4928,7 +5141,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -4972,7 +5185,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -4983,7 +5196,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description MONITORING_UNAVAILABLE */
+            /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -5012,7 +5225,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -5057,7 +5270,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -5123,7 +5336,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -5134,7 +5347,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description MONITORING_UNAVAILABLE */
+            /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -5165,7 +5378,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -5212,7 +5425,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -5300,7 +5513,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -5311,7 +5524,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -5379,7 +5592,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -5434,7 +5647,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -5445,7 +5658,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -5513,7 +5726,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -5568,7 +5781,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description INTERNAL_ERROR */
+            /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
                     /** @description Names the request */
@@ -5579,7 +5792,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description DATABASE_ERROR, KUBERNETES_ERROR, or INTERNAL_ERROR where the time limit passed */
+            /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -5674,7 +5887,10 @@ export interface operations {
             query?: {
                 /** @description The token, where neither header can be sent; proxies may log it */
                 access_token?: string;
-                /** @description As the header, which browsers can not send; neither means real mode */
+                /**
+                 * @description As the header, which browsers can not send; neither means real mode
+                 * @example true
+                 */
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
@@ -5690,7 +5906,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -5729,7 +5945,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -5791,7 +6007,10 @@ export interface operations {
             query?: {
                 /** @description The token, where neither header can be sent; proxies may log it */
                 access_token?: string;
-                /** @description As the header, which browsers can not send; neither means real mode */
+                /**
+                 * @description As the header, which browsers can not send; neither means real mode
+                 * @example true
+                 */
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
@@ -5803,10 +6022,7 @@ export interface operations {
                 "X-Demo-Mode"?: string;
             };
             path: {
-                /**
-                 * @description Deployment or deletion id
-                 * @example dep-abc123
-                 */
+                /** @description Deployment or deletion id: `dep-…` or `del-…` */
                 deployment_id: string;
             };
             cookie?: never;
@@ -5844,7 +6060,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */
@@ -5906,7 +6122,10 @@ export interface operations {
             query?: {
                 /** @description The token, where neither header can be sent; proxies may log it */
                 access_token?: string;
-                /** @description As the header, which browsers can not send; neither means real mode */
+                /**
+                 * @description As the header, which browsers can not send; neither means real mode
+                 * @example true
+                 */
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
@@ -5920,7 +6139,7 @@ export interface operations {
             path: {
                 /**
                  * @description Tenant id
-                 * @example my-ai-service
+                 * @example global-call-center
                  */
                 tenant_id: string;
             };
@@ -5959,7 +6178,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorOut"];
                 };
             };
-            /** @description FORBIDDEN: the token does not allow it */
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
                     /** @description Names the request */

@@ -392,6 +392,14 @@ class FindingOut(TypedDict):
     """
     Line in the text, from 1.
     """
+    column: int
+    """
+    Column in the line, from 1, in characters; 0 where it is not known.
+    """
+    policy: bool
+    """
+    True where the policy demands it, and not the API server.
+    """
     message: str
     """
     What is wrong and how to fix it.
@@ -741,6 +749,41 @@ class PointOut(TypedDict):
     """
 
 
+class PromiseOut(TypedDict):
+    """
+    A promise, and what became of it.
+    """
+
+    service: str
+    """
+    Whose.
+    """
+    stage: NotRequired[Optional[str]]
+    """
+    Of which stage; absent where it is the service's lines.
+    """
+    figure: str
+    """
+    `response_time_ms`, `response_time_p95_ms`, `blocking`, `lines_busy`.
+    """
+    promised: NotRequired[Optional[float]]
+    """
+    As `services` prints it; `null` where the pods can not keep up.
+    """
+    simulated: NotRequired[Optional[float]]
+    """
+    As it happened; `null` where nothing answered.
+    """
+    samples: int
+    """
+    Requests, turns or calls that it comes from.
+    """
+    kept: bool
+    """
+    Whether the promise is at most a twentieth better, chance left out.
+    """
+
+
 class RefusalOut(TypedDict):
     """
     What the cluster would refuse.
@@ -921,7 +964,8 @@ class RollbackIn(TypedDict):
 
     deployment_id: NotRequired[Optional[str]]
     """
-    A deployment of the tenant that ran whole; left out, the last that did and is not what runs now.
+    A deployment of the tenant that ran whole, `dep-…`; left out, the last that did and is not what
+    runs now.
     """
 
 
@@ -953,6 +997,84 @@ class SendMetricsIn(TypedDict):
     samples: NotRequired[Optional[list[SampleIn]]]
     """
     Instead of `timestamp` and `metrics`: a batch, all or none of which is stored.
+    """
+
+
+class SizingIn(TypedDict):
+    """
+    What a planner may ask for beyond units and SLA.
+    """
+
+    size_for: NotRequired[Optional[str]]
+    """
+    `mean_hour` (the default), or `busy_hour`: by the catalog's share of a day's items that come in it.
+    """
+    busy_hour_share: NotRequired[Optional[dict[str, Any]]]
+    """
+    That share by service, such as `{"callbot": "15%"}`; a service that is named is sized for it.
+    """
+    blocking: NotRequired[Optional[str]]
+    """
+    Share of calls that may find every line busy, such as `1%`; by default what the availability leaves.
+    """
+    percentile: NotRequired[Optional[str]]
+    """
+    The figure of the response time that keeps the SLA: `mean` (the default), `p95`, `p99`.
+    """
+    response_time: NotRequired[Optional[dict[str, Any]]]
+    """
+    Response time by service, such as `{"callbot": "150ms"}`, where it is another than the tenant's.
+    """
+    headroom: NotRequired[Optional[str]]
+    """
+    What is kept free on top of the work, such as `20%`.
+    """
+    growth: NotRequired[Optional[str]]
+    """
+    By how much the load is to grow before the tenant is sized again, such as `30%`.
+    """
+    survives: NotRequired[Optional[str]]
+    """
+    What may be lost without missing the SLA: `nothing` (the default), `device`, `node`.
+    """
+
+
+class SizingOptionsOut(TypedDict):
+    """
+    What the planner asked for beyond units and SLA, as requests spell it.
+    """
+
+    size_for: str
+    """
+    `mean_hour` or `busy_hour`.
+    """
+    busy_hour_share: NotRequired[dict[str, Any]]
+    """
+    By service.
+    """
+    blocking: NotRequired[Optional[str]]
+    """
+    Share of calls that may find every line busy.
+    """
+    percentile: str
+    """
+    `mean`, `p95` or `p99`.
+    """
+    response_time: NotRequired[dict[str, Any]]
+    """
+    By service.
+    """
+    headroom: str
+    """
+    What is kept free.
+    """
+    growth: str
+    """
+    By how much the load is to grow.
+    """
+    survives: str
+    """
+    `nothing`, `device` or `node`.
     """
 
 
@@ -1259,6 +1381,7 @@ class UpdateTenantIn(TypedDict):
     Units by service; 0 removes the service.
     """
     sla_target: NotRequired[Optional[SlaTargetIn]]
+    sizing: NotRequired[Optional[SizingIn]]
     description: NotRequired[Optional[str]]
     """
     Free text.
@@ -1347,6 +1470,38 @@ class ValidationOut(TypedDict):
     findings: list[FindingOut]
     """
     Errors and warnings again, in parts.
+    """
+
+
+class VerificationOut(TypedDict):
+    """
+    A tenant's promises against the simulation of one hour.
+    """
+
+    hour: str
+    """
+    `mean_hour` or `busy_hour`.
+    """
+    seed: int
+    """
+    The same seed gives the same figures.
+    """
+    seconds: float
+    """
+    Seconds of the tenant's time that were measured.
+    """
+    gpu_utilization: float
+    """
+    Share of the GPUs' time that was used.
+    """
+    kept: bool
+    """
+    False where a promise that was made without a warning is more than a twentieth better than what
+    happened.
+    """
+    promises: list[PromiseOut]
+    """
+    Every promise.
     """
 
 
@@ -1491,6 +1646,12 @@ class CalculateResourcesIn(TypedDict):
     Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
     """
     sla_target: NotRequired[Optional[SlaTargetIn]]
+    sizing: NotRequired[Optional[SizingIn]]
+    verify: NotRequired[Optional[bool]]
+    """
+    Simulates the tenant as it would be rendered, and holds the promises against what happens
+    (default false).
+    """
     preset: NotRequired[Optional[Literal["micro", "small", "medium", "large"]]]
     """
     Sizes this preset instead of choosing one.
@@ -1575,6 +1736,7 @@ class CreateTenantIn(TypedDict):
     Units by service (callbot, chatbot, advisor, stt, tts, ta, qa), at least one over 0.
     """
     sla_target: NotRequired[Optional[SlaTargetIn]]
+    sizing: NotRequired[Optional[SizingIn]]
     description: NotRequired[Optional[str]]
     """
     Free text.
@@ -2084,6 +2246,10 @@ class CalculationOut(TypedDict):
     """
     Where the model expects the plan not to carry the load or the SLA; absent where it does.
     """
+    verification: NotRequired[list[VerificationOut]]
+    """
+    The promises against a simulation of the mean hour and of the busiest; with `verify` only.
+    """
 
 
 class TenantOut(TypedDict):
@@ -2128,6 +2294,7 @@ class TenantOut(TypedDict):
     """
     What was promised.
     """
+    sizing: NotRequired[Optional[SizingOptionsOut]]
     services: list[TenantServiceOut]
     """
     Services that run, those that others bring included.
