@@ -163,7 +163,7 @@ dashboard: $(DASHBOARD)/dist/index.html ## Build the dashboard; the next build o
 .PHONY: browser
 browser:
 	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] \
-	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get install -y --no-install-recommends chromium fonts-noto-cjk; } \
+	  || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; } \
 	  || { echo "Chromium is missing: the dashboard is tested in a real browser. Install it (apt-get install chromium fonts-noto-cjk), or set CHROMIUM to where it is."; exit 1; }
 
 .PHONY: dashboard-test
