@@ -82,6 +82,12 @@ CHART = deploy/helm/ecp-orchestrator
 RENDER_MANIFEST = { cat deploy/manifests/namespace.yaml; \
   deploy/helm/helm template ecp-orchestrator $(CHART) --namespace ecp-system; }
 
+.PHONY: validate-oracle
+N ?= 8000
+SEED ?= 2
+validate-oracle: toolchain control-plane-build ## Ask the API server and the validator about N generated objects (SEED=2)
+	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) $(CARGO) test --locked -p ecp-orchestrator --test cluster oracle -- --nocapture
+
 .PHONY: chart-lint manifest-generate manifest-generated
 chart-lint:
 	deploy/helm/helm lint $(CHART) --strict --quiet

@@ -44,7 +44,8 @@ fn check_controller(object: &Object<'_>, workload: &Workload<'_>, findings: &mut
         } else {
             Selector::of(selector)
         };
-        if parsed.is_empty() {
+        // A ReplicationController takes its template's labels where it names none.
+        if parsed.is_empty() && !object.is("ReplicationController") {
             findings.error(selector, || Message::new("validate.selector.empty"));
         } else if !parsed.takes(&workload.labels) {
             findings.error(selector, || Message::new("validate.selector.template"));

@@ -4,6 +4,7 @@
 
 mod access;
 mod deploying;
+mod oracle;
 mod outages;
 mod owning;
 mod revisions;

@@ -86,6 +86,13 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             for usage in spec.list_at("usages") {
                 rules.unique(Some(usage), &mut usages);
             }
+            if let Some(request) = spec.get("request").filter(|request| request.kind() == Kind::Text) {
+                let pem = super::config::decode(request.text()).unwrap_or_default();
+                const HEAD: &[u8] = b"-----BEGIN CERTIFICATE REQUEST-----";
+                if !pem.windows(HEAD.len()).any(|part| part == HEAD) {
+                    rules.findings.error(request, || Message::new("validate.admission.request"));
+                }
+            }
             rules.holds(
                 spec.get("signerName"),
                 |text| text.is_empty() || format::is_domain_path(text),
@@ -110,6 +117,10 @@ fn check_webhooks(rules: &mut Rules<'_>, root: Node<'_>) {
             );
         }
         if let Some(versions) = webhook.get("admissionReviewVersions") {
+            let mut seen = HashSet::new();
+            for version in webhook.list_at("admissionReviewVersions") {
+                rules.unique(Some(version), &mut seen);
+            }
             if versions.is_empty() {
                 rules.required(webhook, "admissionReviewVersions");
             } else if !webhook
@@ -216,11 +227,27 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
             rules.bad(item.get("message").unwrap_or(item), "validate.schema.empty_text");
         }
     }
+    for variable in spec.list_at("variables") {
+        let is_name = |text: &str| {
+            let begins =
+                text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+            begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        rules.holds(
+            variable.get("name"),
+            |text| text.is_empty() || is_name(text),
+            "validate.admission.variable",
+        );
+    }
     if let Some(kind) = spec.get("paramKind") {
         rules.required(kind, "apiVersion");
         rules.required(kind, "kind");
     }
 }
+
+/// What a flow can be told by.
+const VERBS: [&str; 10] =
+    ["*", "get", "list", "create", "update", "delete", "patch", "watch", "proxy", "deletecollection"];
 
 fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
     let Some(spec) = object.spec() else { return };
@@ -249,6 +276,18 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.required(subject, field);
             }
             for resource in rule.list_at("resourceRules") {
+                for field in ["verbs", "apiGroups", "resources"] {
+                    if resource.get(field).is_some_and(Node::is_empty) {
+                        rules.required(resource, field);
+                    }
+                }
+                for verb in resource.list_at("verbs") {
+                    rules.words(Some(verb), &VERBS);
+                }
+                for namespace in resource.list_at("namespaces") {
+                    let well = |text: &str| text == "*" || ecp_core::ids::is_dns_1123_label(text);
+                    rules.holds(Some(namespace), well, "validate.schema.label");
+                }
                 if !resource.flag_at("clusterScope") && !resource.filled("namespaces") {
                     rules.findings.error(Place::Missing(resource, "namespaces"), || {
                         Message::new("validate.rule.required")
@@ -267,10 +306,24 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.forbidden(spec, "exempt", "type: Limited");
             }
             rules.required_where(spec, "limited", "type: Limited");
-            if let Some(response) = spec.at(&["limited", "limitResponse"])
-                && response.str_at("type") == "Reject"
+            if let Some(limited) = spec.get("limited") {
+                rules.required(limited, "limitResponse");
+            }
+            let queuing = spec.at(&["limited", "limitResponse", "queuing"]);
+            if let Some((hand, queues)) =
+                queuing.and_then(|queuing| queuing.get("handSize").zip(queuing.get("queues")))
+                && hand.as_integer() > queues.as_integer()
             {
-                rules.forbidden(response, "queuing", "type: Reject");
+                rules.not_above(hand, "queues", queues);
+            }
+            if let Some(response) = spec.at(&["limited", "limitResponse"]) {
+                match response.str_at("type") {
+                    "Reject" => rules.forbidden(response, "queuing", "type: Reject"),
+                    "Queue" if !response.has("queuing") => {
+                        rules.required_where(response, "queuing", "type: Queue");
+                    }
+                    _ => {}
+                }
             }
         }
         _ => {}

@@ -153,7 +153,7 @@ fn missing(rules: &mut Rules<'_>, root: Node<'_>, key: &str, kind: &str) {
 }
 
 /// The bytes of base64, absent where it is none.
-fn decode(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0_u32, 0);
     for byte in text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r' | b'=')) {
@@ -204,7 +204,7 @@ fn check_quota(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
         );
         match amount_of(Some(hard)) {
             Some(amount) if amount < 0 => rules.bad(hard, "validate.rule.negative"),
-            Some(amount) if (counted || super::containers::is_extended(name)) && amount % 1000 != 0 => {
+            Some(amount) if counted && amount % 1000 != 0 => {
                 rules.bad(hard, "validate.config.whole");
             }
             _ => {}
@@ -230,7 +230,13 @@ fn check_quota(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
         {
             rules.words(requirement.get("operator"), &["Exists"]);
         }
-        rules.selector(spec.get("scopeSelector").unwrap_or(spec));
+        match requirement.str_at("operator") {
+            "In" | "NotIn" => rules.required_where(requirement, "values", "operator: In"),
+            "Exists" | "DoesNotExist" if requirement.filled("values") => {
+                rules.forbidden(requirement, "values", "operator: Exists");
+            }
+            _ => {}
+        }
     }
 }
 

@@ -167,6 +167,7 @@ fn check_schema(rules: &mut Rules<'_>, schema: Node<'_>) {
             Message::new("validate.rule.forbidden").with("field", "$ref").with("when", "openAPIV3Schema")
         });
     }
+    rules.words(schema.get("x-kubernetes-list-type"), &["atomic", "set", "map"]);
     if schema.str_at("x-kubernetes-list-type") == "map" {
         rules.required_where(schema, "x-kubernetes-list-map-keys", "x-kubernetes-list-type: map");
     }

@@ -110,7 +110,7 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
             (!holds(text)).then_some("validate.schema.service_name")
         }
         // Names with colons are usual there.
-        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" => {
+        "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" | "PodDisruptionBudget" => {
             (!format::is_path_segment(text)).then_some("validate.schema.path_segment")
         }
         "CertificateSigningRequest" | "APIService" | "CustomResourceDefinition" | "Event" | "IPAddress"

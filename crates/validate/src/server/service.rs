@@ -52,9 +52,6 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     if !checked && spec.int_at("healthCheckNodePort").is_some_and(|port| port != 0) {
         rules.forbidden(spec, "healthCheckNodePort", "externalTrafficPolicy ≠ Local");
     }
-    if spec.str_at("sessionAffinity") != "ClientIP" {
-        rules.forbidden(spec, "sessionAffinityConfig", "sessionAffinity: None");
-    }
 }
 
 fn check_external_name(rules: &mut Rules<'_>, spec: Node<'_>) {

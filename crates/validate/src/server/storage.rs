@@ -104,13 +104,12 @@ pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
     }
     for field in ["dataSource", "dataSourceRef"] {
         let Some(source) = spec.get(field) else { continue };
-        let group = source.str_at("apiGroup");
-        if group.is_empty() {
-            rules
-                .words(source.get("kind").filter(|kind| !kind.text().is_empty()), &["PersistentVolumeClaim"]);
-        } else {
-            rules.holds(source.get("apiGroup"), format::is_dns_subdomain, "validate.schema.subdomain");
-        }
+        // A source of the core group that is no claim is dropped, and the claim taken.
+        rules.holds(
+            source.get("apiGroup"),
+            |text| text.is_empty() || format::is_dns_subdomain(text),
+            "validate.schema.subdomain",
+        );
     }
     if let (Some(source), Some(reference)) = (spec.get("dataSource"), spec.get("dataSourceRef")) {
         let differs =

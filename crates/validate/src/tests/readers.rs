@@ -38,7 +38,7 @@ fn agree(text: &str) {
         // A document that cannot be read costs the full parser the rest of the text, and it knows
         // neither what kubectl alone refuses nor JSON without anything between.
         (Ok(fast), _) if !fast.unreadable.is_empty() => {}
-        (Ok(_), Err(_)) if text.starts_with('{') => {}
+        (Ok(_), Err(_)) if text.lines().any(|line| line.trim_start().starts_with('{')) => {}
         (Ok(fast), Ok(full)) => {
             let (fast, full) = (seen(&fast), seen(&full));
             for (fast, full) in fast.iter().zip(&full) {
