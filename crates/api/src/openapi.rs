@@ -12,9 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Header, Required};
+use utoipa::openapi::{Header, Ref, RefOr, Required};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 /// The tenant that the examples read and change: one of those with which a demo begins.
@@ -150,6 +150,9 @@ impl Modify for Shared {
 fn complete(operation: &mut Operation, path: &str) {
     let in_api = path.starts_with("/api/");
     closed_sets::close_parameters(operation);
+    if takes_dry_run(operation) {
+        allow_preview(operation);
+    }
     if in_api {
         errors::of_api(operation, path);
         operation.parameters.get_or_insert_default().extend(common_parameters().map(Into::into));
@@ -162,6 +165,26 @@ fn complete(operation: &mut Operation, path: &str) {
         operation.security = Some(optional_bearer());
     }
     errors::show(operation);
+}
+
+fn takes_dry_run(operation: &Operation) -> bool {
+    operation
+        .parameters
+        .iter()
+        .flatten()
+        .any(|parameter| matches!(parameter, RefOr::T(parameter) if parameter.name == "dry_run"))
+}
+
+/// With `dry_run` a change and a deletion answer 200 too, and with a preview.
+fn allow_preview(operation: &mut Operation) {
+    let Some(RefOr::T(response)) = operation.responses.responses.get_mut("200") else { return };
+    let Some(RefOr::T(content)) = response.content.get_mut("application/json") else { return };
+    let Some(RefOr::Ref(answer)) = &content.schema else { return };
+    if answer.ref_location.ends_with("/PreviewOut") {
+        return;
+    }
+    let either = OneOfBuilder::new().item(answer.clone()).item(Ref::from_schema_name("PreviewOut"));
+    content.schema = Some(either.into());
 }
 
 /// A token, where the server asks for one.

@@ -1,5 +1,6 @@
 //! An HTTP client that sends the API's headers and keeps what came back for assertions.
 
+use crate::contract;
 use anyhow::Context;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
@@ -88,15 +89,19 @@ impl Client {
         self.http.request(method, format!("{}{path}", self.base))
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole answer, which must be one that the API's document allows.
     ///
     /// # Panics
     /// Where there is no answer.
     pub async fn send(&self, request: RequestBuilder) -> Reply {
         let reply = async {
-            let response = request.send().await.context("no response")?;
+            let request = request.build().context("no request")?;
+            let (method, path) = (request.method().clone(), request.url().path().to_owned());
+            let response = self.http.execute(request).await.context("no response")?;
             let (status, headers) = (response.status(), response.headers().clone());
-            anyhow::Ok(Reply { status, headers, text: response.text().await.context("no body")? })
+            let reply = Reply { status, headers, text: response.text().await.context("no body")? };
+            contract::check(&method, &path, status, reply.header("content-type"), &reply.text);
+            anyhow::Ok(reply)
         };
         reply.await.expect("the server answers")
     }

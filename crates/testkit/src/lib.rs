@@ -7,6 +7,7 @@
 
 mod client;
 mod clock;
+mod contract;
 mod control_plane;
 mod fault_proxy;
 mod server;

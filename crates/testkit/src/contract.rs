@@ -1,0 +1,87 @@
+//! Holds every answer of a test to the document that `/openapi.json` serves: the status is one that the
+//! operation names, and a JSON body is what it says of that status.
+
+use jsonschema::Validator;
+use parking_lot::Mutex;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+/// Statuses that any request can meet before an operation sees it; the document says them once, in its
+/// description, and not at each operation.
+const COMMON: [u16; 12] = [400, 401, 403, 404, 405, 408, 413, 421, 426, 429, 431, 503];
+
+static DOCUMENT: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&ecp_api::openapi_json()).expect("the document is JSON"));
+
+/// Compiled schemas by operation and status.
+static SCHEMAS: LazyLock<Mutex<HashMap<(String, String, u16), Arc<Validator>>>> =
+    LazyLock::new(Mutex::default);
+
+/// The path of the document that a request's path is an instance of; literal segments win.
+fn template(path: &str) -> Option<&'static str> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let fits = |template: &str| {
+        let template = template.strip_suffix('/').unwrap_or(template);
+        let (mut given, mut known) = (path.split('/'), template.split('/'));
+        loop {
+            match (given.next(), known.next()) {
+                (None, None) => return true,
+                (Some(one), Some(other)) if one == other || other.starts_with('{') => {}
+                _ => return false,
+            }
+        }
+    };
+    let paths = DOCUMENT["paths"].as_object()?.keys().map(String::as_str).filter(|template| fits(template));
+    paths.min_by_key(|template| template.matches('{').count())
+}
+
+/// Checks an answer.
+///
+/// # Panics
+/// Where the document does not say that it can be so.
+pub(crate) fn check(method: &Method, path: &str, status: StatusCode, content_type: &str, text: &str) {
+    let Some(template) = template(path) else { return };
+    // HEAD is GET without its body, and OPTIONS is a browser asking for leave.
+    if matches!(*method, Method::HEAD | Method::OPTIONS) {
+        return;
+    }
+    let method = method.as_str().to_ascii_lowercase();
+    let operation = &DOCUMENT["paths"][template][&method];
+    let status = status.as_u16();
+    let told = || format!("{method} {path}: {status} {text:.500}");
+    if operation.is_null() {
+        assert!(COMMON.contains(&status), "no such operation in the document: {}", told());
+        return;
+    }
+    let response = &operation["responses"][status.to_string()];
+    let mut schema = response["content"]["application/json"]["schema"].clone();
+    if response.is_null() {
+        assert!(COMMON.contains(&status), "the operation names no such status: {}", told());
+        schema = json!({"$ref": "#/components/schemas/ErrorOut"});
+    }
+    if !content_type.starts_with("application/json") || schema.is_null() {
+        return;
+    }
+    let key = (method.clone(), template.to_owned(), status);
+    let known = SCHEMAS.lock().get(&key).cloned();
+    let validator = known.unwrap_or_else(|| {
+        let whole = json!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "components": DOCUMENT["components"],
+            "allOf": [schema],
+        });
+        let validator =
+            Arc::new(jsonschema::validator_for(&whole).expect("a schema of the document compiles"));
+        SCHEMAS.lock().insert(key, validator.clone());
+        validator
+    });
+    let body: Value =
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("no JSON ({error}): {}", told()));
+    let faults: Vec<String> = validator
+        .iter_errors(&body)
+        .map(|fault| format!("{}: {fault:.300}", fault.instance_path()))
+        .collect();
+    assert!(faults.is_empty(), "not as the document says: {}\n{}", faults.join("\n"), told());
+}
