@@ -15,9 +15,11 @@ const COMMON: [u16; 12] = [400, 401, 403, 404, 405, 408, 413, 421, 426, 429, 431
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&ecp_api::openapi_json()).expect("the document is JSON"));
 
-/// Compiled schemas by operation and status.
-static SCHEMAS: LazyLock<Mutex<HashMap<(String, String, u16), Arc<Validator>>>> =
-    LazyLock::new(Mutex::default);
+/// A method, a path of the document, and a status.
+type Answer = (String, String, u16);
+
+/// Compiled schemas by answer.
+static SCHEMAS: LazyLock<Mutex<HashMap<Answer, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
 /// The path of the document that a request's path is an instance of; literal segments win.
 fn template(path: &str) -> Option<&'static str> {

@@ -4238,7 +4238,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["TenantOut"];
+                    "application/json": components["schemas"]["TenantOut"] | components["schemas"]["PreviewOut"];
                 };
             };
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
@@ -4425,7 +4425,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["DeletionOut"];
+                    "application/json": components["schemas"]["DeletionOut"] | components["schemas"]["PreviewOut"];
                 };
             };
             /** @description INVALID_REQUEST: a header or the path can not be read */
