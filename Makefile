@@ -86,7 +86,7 @@ RENDER_MANIFEST = { cat deploy/manifests/namespace.yaml; \
 N ?= 8000
 SEED ?= 2
 validate-oracle: toolchain control-plane-build ## Ask the API server and the validator about N generated objects (SEED=2)
-	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) $(CARGO) test --locked -p ecp-orchestrator --test cluster oracle -- --nocapture
+	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) $(CARGO) test --locked -p ecp-orchestrator --test oracle -- --nocapture
 
 .PHONY: chart-lint manifest-generate manifest-generated
 chart-lint:

@@ -141,10 +141,10 @@ type AuditEntry struct {
 	TenantID string `json:"tenant_id"`
 	// Request that asked for it, where one did.
 	RequestID string `json:"request_id,omitempty"`
-	// State before, where there was one.
-	Before map[string]any `json:"before,omitempty"`
+	// State before: an object, or of what was healed a list of what was found; nil where there was none.
+	Before any `json:"before"`
 	// State after, where there is one.
-	After map[string]any `json:"after,omitempty"`
+	After any `json:"after"`
 	// accepted, completed, failed.
 	Outcome string `json:"outcome"`
 }

@@ -35,11 +35,11 @@ pub struct AuditEntryOut<'a> {
     /// Request that asked for it, where one did.
     #[schema(example = "req-xyz789")]
     request_id: Option<&'a str>,
-    /// State before, where there was one.
-    #[schema(value_type = Option<Object>)]
+    /// State before: an object, or of what was healed a list of what was found; `null` where there was none.
+    #[schema(value_type = Value)]
     before: Option<&'a Value>,
     /// State after, where there is one.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     after: Option<&'a Value>,
     /// `accepted`, `completed`, `failed`.
     #[schema(example = "accepted")]

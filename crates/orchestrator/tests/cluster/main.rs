@@ -4,7 +4,6 @@
 
 mod access;
 mod deploying;
-mod oracle;
 mod outages;
 mod owning;
 mod revisions;

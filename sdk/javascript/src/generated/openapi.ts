@@ -736,9 +736,9 @@ export interface components {
              */
             actor: string;
             /** @description State after, where there is one. */
-            after?: Record<string, unknown> | null;
-            /** @description State before, where there was one. */
-            before?: Record<string, unknown> | null;
+            after: unknown;
+            /** @description State before: an object, or of what was healed a list of what was found; `null` where there was none. */
+            before: unknown;
             /**
              * @description `accepted`, `completed`, `failed`.
              * @example accepted

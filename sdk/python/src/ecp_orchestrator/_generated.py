@@ -138,11 +138,11 @@ class AuditEntryOut(TypedDict):
     """
     Request that asked for it, where one did.
     """
-    before: NotRequired[Optional[dict[str, Any]]]
+    before: Any
     """
-    State before, where there was one.
+    State before: an object, or of what was healed a list of what was found; `null` where there was none.
     """
-    after: NotRequired[Optional[dict[str, Any]]]
+    after: Any
     """
     State after, where there is one.
     """

@@ -1,6 +1,8 @@
 //! The validator asked beside the API server: objects of every kind, and mutations of single fields of
 //! them. `ECP_ORACLE_CASES` asks for more of them, `ECP_ORACLE_SEED` for others.
 
+#![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
+
 use ecp_core::catalog::Catalog;
 use ecp_testkit::ControlPlane;
 use ecp_validate::Options;
@@ -10,8 +12,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
 
-const OBJECTS: &str = include_str!("oracle/objects.yaml");
-const KNOWN: &str = include_str!("oracle/known.txt");
+const OBJECTS: &str = include_str!("objects.yaml");
+const KNOWN: &str = include_str!("known.txt");
 /// Cases of a usual run.
 const CASES: u64 = 1500;
 /// Questions to the API server at once.
