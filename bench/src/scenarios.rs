@@ -161,7 +161,7 @@ async fn start_and_memory(server: &Path, folder: &Path) -> anyhow::Result<()> {
     let mut connection = Connection::open(filling.address).await?;
     for number in 0..TENANTS_ON_DISK {
         let body = format!(
-            r#"{{"tenant_id":"tenant-{number}","name":"테넌트 {number}","preset":"micro","service_requirements":{{"chatbot":5}}}}"#
+            r#"{{"tenant_id":"tenant-{number}","name":"테넌트 {number}","preset":"micro","service_requirements":{{"ta":5}}}}"#
         );
         send(&mut connection, "POST", "/api/v1/tenants/", Some(&body), 201).await?;
     }
