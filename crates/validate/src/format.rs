@@ -29,6 +29,7 @@ pub(super) fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c s
     let lower = word.to_ascii_lowercase();
     candidates
         .into_iter()
+        .filter(|candidate| candidate.len() <= 2 * word.len() + 8)
         .map(|candidate| (strsim::osa_distance(&lower, &candidate.to_ascii_lowercase()), candidate))
         .filter(|&(distance, candidate)| distance <= 1 + candidate.len().min(word.len()) / 4)
         .min_by_key(|&(distance, _)| distance)

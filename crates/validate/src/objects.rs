@@ -104,11 +104,13 @@ impl<'t> Objects<'t> {
     pub fn check_custom(&self, given: Option<&Schemas>, release: Release, findings: &mut Findings) {
         let mut own = Schemas::default();
         own.add_objects(self);
+        let mut rules = Rules::new(findings, release);
         for object in self.all.iter().filter(|object| object.info.is_none()) {
             let api_version = object.root.str_at("apiVersion");
-            let find = |schemas: &'_ Schemas| schemas.find(api_version, object.kind).cloned();
-            if let Some(definition) = find(&own).or_else(|| given.and_then(find)) {
-                server::check_custom_object(&mut Rules { findings, release }, object, &definition);
+            let definition = own.find(api_version, object.kind);
+            let definition = definition.or_else(|| given?.find(api_version, object.kind));
+            if let Some(definition) = definition {
+                server::check_custom_object(&mut rules, object, definition);
             }
         }
     }
@@ -190,7 +192,7 @@ fn read_object<'t>(
     let namespaced = info.is_none_or(|info| info.namespaced);
     let namespace = if namespaced { named.unwrap_or(namespace) } else { "" };
     let object = Object { root, info, kind, name, namespace };
-    server::check_metadata(&mut Rules { findings, release: registry.release }, &object);
+    server::check_metadata(&mut Rules::new(findings, registry.release), &object);
     Some(object)
 }
 

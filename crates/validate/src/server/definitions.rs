@@ -10,11 +10,14 @@ use ecp_core::text::Message;
 use serde_json::Value;
 use std::collections::HashSet;
 
+/// Words of a list that a message repeats.
+const LISTED: usize = 40;
 const TYPES: [&str; 6] = ["object", "array", "string", "integer", "number", "boolean"];
 
 /// Checks a CustomResourceDefinition.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     let Some(spec) = object.spec() else { return };
+    rules.begin();
     let names = spec.get("names");
     let plural = names.map_or("", |names| names.str_at("plural"));
     let group = spec.str_at("group");
@@ -82,6 +85,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             rules.forbidden(conversion, "webhook", "strategy: None");
         }
     }
+    rules.end(object);
 }
 
 fn check_versions(rules: &mut Rules<'_>, spec: Node<'_>) {
@@ -148,7 +152,7 @@ fn check_schema(rules: &mut Rules<'_>, schema: Node<'_>) {
         rules.words(schema.get("type"), &TYPES);
     }
     if let Some(text) = schema.get("pattern")
-        && regex_lite::Regex::new(text.text()).is_err()
+        && !rules.limits.compiles(text.text())
         && !text.text().contains("\\p")
     {
         rules.bad(text, "validate.definition.pattern");
@@ -190,6 +194,7 @@ pub(in super::super) fn check_custom_object(
     object: &Object<'_>,
     definition: &Definition,
 ) {
+    rules.begin();
     let root = object.root;
     let schema = &definition.schema;
     for child in root.children() {
@@ -201,6 +206,7 @@ pub(in super::super) fn check_custom_object(
         field(rules, child, schema);
     }
     required(rules, root, schema, definition.status);
+    rules.end(object);
 }
 
 fn field(rules: &mut Rules<'_>, child: Node<'_>, schema: &Value) {
@@ -211,17 +217,25 @@ fn field(rules: &mut Rules<'_>, child: Node<'_>, schema: &Value) {
         None if schema["x-kubernetes-preserve-unknown-fields"] == true
             || schema["additionalProperties"] == true => {}
         None => {
-            let names: Vec<&str> = schema["properties"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(name, _)| name.as_str())
-                .collect();
+            let properties = schema["properties"].as_object();
+            let word = child.key().len().min(64);
+            let comparison = word * word / 8 + 4;
+            if !rules.limits.spend(properties.map_or(1, |all| all.len().saturating_mul(comparison))) {
+                return;
+            }
+            let names: Vec<&str> = properties.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
             let near = format::nearest(child.key(), names.iter().copied());
             rules.findings.error(Place::Key(child), || {
                 let message = match near {
                     Some(near) => Message::new("validate.schema.unknown_field.near").with("nearest", near),
-                    None => Message::new("validate.schema.unknown_field").with("allowed", names.join(", ")),
+                    None => {
+                        let mut allowed =
+                            names.iter().take(LISTED).copied().map(shortened).collect::<Vec<_>>();
+                        if names.len() > LISTED {
+                            allowed.push("…".into());
+                        }
+                        Message::new("validate.schema.unknown_field").with("allowed", allowed.join(", "))
+                    }
                 };
                 message.with("field", shortened(child.key())).with("object", child.parent().key())
             });
@@ -230,18 +244,27 @@ fn field(rules: &mut Rules<'_>, child: Node<'_>, schema: &Value) {
 }
 
 fn required(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value, skip_status: bool) {
-    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    let names = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !rules.limits.spend(names.len().saturating_mul(node.children().count() + 1)) {
+        return;
+    }
+    for name in names.iter().filter_map(Value::as_str) {
         let defaulted = schema["properties"][name].get("default").is_some();
         let nullable = schema["properties"][name]["nullable"] == true;
         let given =
             node.children().any(|child| child.key() == name && (nullable || child.kind() != Kind::Null));
         if !(given || defaulted || skip_status && name == "status") {
-            rules.findings.error(node, || Message::new("validate.schema.missing_field").with("field", name));
+            rules
+                .findings
+                .error(node, || Message::new("validate.schema.missing_field").with("field", shortened(name)));
         }
     }
 }
 
 fn value(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
+    if !rules.limits.spend(schema.as_object().map_or(1, |members| 4 * members.len() + 1)) {
+        return;
+    }
     if node.kind() == Kind::Null {
         if schema["nullable"] != true && schema.get("default").is_none() && schema.get("type").is_some() {
             rules.findings.error(Place::Key(node), || Message::new("validate.schema.null"));
@@ -273,10 +296,14 @@ fn value(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
         return;
     }
     if let Some(words) = schema["enum"].as_array()
+        && rules.limits.spend(words.len().saturating_mul(8))
         && !words.contains(&crate::values::value(node))
     {
-        let words: Vec<String> =
-            words.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned)).collect();
+        let words: Vec<String> = words
+            .iter()
+            .take(LISTED)
+            .map(|word| word.as_str().map_or_else(|| word.to_string(), |word| shortened(word).into_owned()))
+            .collect();
         rules.words(Some(node), &words.iter().map(String::as_str).collect::<Vec<_>>());
         if words.iter().any(|word| word == node.text()) {
             rules.bad(node, "validate.schema.not_in_list");
@@ -317,6 +344,9 @@ fn items(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
     let kind = schema["x-kubernetes-list-type"].as_str().unwrap_or("");
     let mut seen = HashSet::new();
     for item in node.children().filter(|_| matches!(kind, "map" | "set")) {
+        if !rules.limits.spend(keys.len().saturating_mul(item.children().count() + 1)) {
+            return;
+        }
         let identity =
             if kind == "set" { vec![item.text()] } else { keys.iter().map(|key| item.str_at(key)).collect() };
         if !seen.insert(identity) {
@@ -354,8 +384,7 @@ fn bounds(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
             ("minProperties", Some(limit)) => map.is_some_and(|n| n < limit),
             ("maxProperties", Some(limit)) => map.is_some_and(|n| n > limit),
             ("pattern", None) if characters.is_some() => {
-                let pattern = limit.as_str().and_then(|pattern| regex_lite::Regex::new(pattern).ok());
-                pattern.is_some_and(|pattern| !pattern.is_match(node.text()))
+                limit.as_str().is_some_and(|pattern| !rules.limits.fits(pattern, node.text()))
             }
             _ => false,
         };
@@ -363,7 +392,7 @@ fn bounds(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
             rules.findings.error(node, || {
                 Message::new("validate.schema.bound")
                     .with("value", shortened(node.text()))
-                    .with("bound", format!("{name}: {limit}"))
+                    .with("bound", format!("{name}: {}", shortened(&limit.to_string())))
             });
         }
     }

@@ -9,6 +9,7 @@ mod config;
 mod containers;
 mod definitions;
 mod devices;
+mod limits;
 mod metadata;
 mod network;
 mod nodes;
@@ -40,7 +41,7 @@ pub(super) fn check(
     release: Release,
     findings: &mut Findings,
 ) {
-    let mut rules = Rules { findings, release };
+    let mut rules = Rules::new(findings, release);
     for workload in &workloads.all {
         pod::check(&mut rules, &objects.all[workload.object], workload);
     }
@@ -103,9 +104,29 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
 pub(super) struct Rules<'f> {
     pub findings: &'f mut Findings,
     pub release: Release,
+    limits: limits::Limits,
+}
+
+impl<'f> Rules<'f> {
+    /// Rules of a release that report there.
+    pub fn new(findings: &'f mut Findings, release: Release) -> Self {
+        Self { findings, release, limits: limits::Limits::default() }
+    }
 }
 
 impl Rules<'_> {
+    /// Begins with an object that is held against a definition, or is one.
+    fn begin(&mut self) {
+        self.limits.begin();
+    }
+
+    /// Says where the bounds kept it from being checked whole.
+    fn end(&mut self, object: &Object<'_>) {
+        if self.limits.are_used_up() {
+            self.findings.warning(object.root, || Message::new("validate.definition.unchecked"));
+        }
+    }
+
     /// An error whose text repeats the value.
     pub fn bad(&mut self, node: Node<'_>, key: &'static str) {
         self.findings.error(node, || Message::new(key).with("value", shortened(node.text())));

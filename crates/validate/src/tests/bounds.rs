@@ -120,3 +120,54 @@ fn a_text_of_endless_selectors_is_told_that_not_all_was_compared() {
     let outcome = check(&text);
     assert!(outcome.warnings.iter().any(|finding| finding.code == "manifest.unchecked"));
 }
+
+/// A definition whose `properties` are these, and objects of it.
+fn custom(properties: &str, objects: impl IntoIterator<Item = String>) -> String {
+    let mut text = format!(
+        "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: tests.example.com}}\n\
+         spec:\n  group: example.com\n  scope: Namespaced\n  names: {{plural: tests, kind: Test}}\n  versions:\n  \
+         - name: v1\n    served: true\n    storage: true\n    schema:\n      openAPIV3Schema:\n        \
+         type: object\n        properties: {{{properties}}}\n"
+    );
+    for object in objects {
+        text.push_str(
+            "---\napiVersion: example.com/v1\nkind: Test\nmetadata: {name: a, namespace: ecp-ai-acme}\n",
+        );
+        text.push_str(&object);
+    }
+    text
+}
+
+#[test]
+fn sizes_of_a_definition_and_of_an_object_do_not_multiply() {
+    let list = |words: &str| format!("list: {{type: array, items: {{type: string, {words}}}}}");
+    let many = |item: &str| format!("list: [{}]\n", format!("{item}, ").repeat(20_000));
+    let names = |start: &str| (0..10_000).map(|n| format!("{start}{n}")).collect::<Vec<_>>();
+    let fields =
+        names("property").iter().map(|name| format!("{name}: {{type: string}}, ")).collect::<String>();
+    let other = names("qroperty").iter().map(|name| format!("{name}: a\n")).collect::<String>();
+    let enumerated = list(&format!("enum: [{}]", names("w").join(", ")));
+    for text in [
+        custom(&list("pattern: '^((a{1,20}){1,20}){1,20}b$'"), [many(&"a".repeat(20))]),
+        custom(&list("pattern: '^(a{1,900}){1,900}b$'"), [many("a")]),
+        custom(&enumerated, [many("w9999")]),
+        custom(&fields, [other]),
+    ] {
+        let start = std::time::Instant::now();
+        let outcome = check(&text);
+        assert!(start.elapsed().as_secs() < 10, "{:?} for {}", start.elapsed(), &text[300..400]);
+        let told = |finding: &super::Finding| finding.code == "definition.unchecked";
+        assert!(outcome.warnings.iter().any(told) || outcome.errors.is_empty(), "{}", &text[300..400]);
+        let printed = |finding: &super::Finding| finding.render(ecp_core::text::Language::En).len();
+        assert!(outcome.errors.iter().all(|finding| printed(finding) < 4000));
+    }
+}
+
+#[test]
+fn many_objects_of_a_large_definition_are_all_checked() {
+    let fields: String =
+        (0..2_000).map(|n| format!("p{n}: {{type: string, pattern: '^[a-z]+$'}}, ")).collect();
+    let outcome = check(&custom(&fields, (0..300).map(|n| format!("p{n}: A\n"))));
+    assert_eq!(outcome.errors.iter().filter(|finding| finding.code == "schema.bound").count(), 300);
+    assert!(!outcome.warnings.iter().any(|finding| finding.code == "definition.unchecked"));
+}
