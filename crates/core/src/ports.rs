@@ -290,6 +290,11 @@ pub trait TenantStore: Send + Sync {
     fn write_failure(&self) -> Option<String> {
         None
     }
+    /// Revision of the newest commit that is in memory: what was written before it was read is in it. It
+    /// only grows, through restarts too.
+    fn revision(&self) -> u64;
+    /// Each later revision.
+    fn subscribe_revision(&self) -> watch::Receiver<u64>;
     /// Rows that can not be read. They are set aside, and nothing else is stopped by them.
     fn damage(&self) -> Vec<Damage> {
         Vec::new()

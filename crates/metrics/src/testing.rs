@@ -14,7 +14,7 @@ use ecp_core::sizing::{DeploymentTime, Sizing};
 use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
-use ecp_store::{Database, MIGRATIONS, SqliteStore, database_error};
+use ecp_store::{Database, MIGRATIONS, SqlStore, database_error};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -121,7 +121,7 @@ impl Clock for TestClock {
 
 /// Both stores of a mode on one database.
 pub(crate) struct World {
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<SqlStore>,
     pub(crate) metrics: EmbeddedMetrics,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) database: Database,
@@ -135,7 +135,7 @@ impl World {
 
     fn open(folder: TempDir, clock: Arc<TestClock>) -> Self {
         let database = Database::open(&folder.path().join("test.db"), MIGRATIONS).expect("opens");
-        let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).expect("loads"));
+        let store = Arc::new(SqlStore::open(database.clone(), clock.clone()).expect("loads"));
         let (options, tenants) = (MetricsOptions::default(), store.clone());
         let exists = Arc::new(move |key: &TenantKey| tenants.exists(key));
         let metrics = EmbeddedMetrics::open(database.clone(), clock.clone(), options, exists);

@@ -166,8 +166,7 @@ fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Aut
 
 /// Commits and writes of each mode's database; their ratio is how many writers share a commit.
 fn register_store_counters(state: &ApiState, modes: &[ModeRuntime]) {
-    let databases: Vec<_> =
-        modes.iter().map(|runtime| (runtime.mode(), runtime.database().clone())).collect();
+    let databases: Vec<_> = modes.iter().map(|runtime| (runtime.mode(), runtime.backend().clone())).collect();
     let jobs = databases.clone();
     state.telemetry.register_counter("store_commits", "Commits by mode", move |observations| {
         for (mode, database) in &databases {

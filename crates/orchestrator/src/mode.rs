@@ -13,7 +13,7 @@ use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
 use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
-use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use ecp_store::{Backend, Database, MIGRATIONS, SqlStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +66,7 @@ pub(crate) struct ModeRuntime {
     mode: Mode,
     catalog: Arc<Catalog>,
     database: Database,
+    tenants: Arc<SqlStore>,
     store: Arc<dyn TenantStore>,
     metrics: EmbeddedMetrics,
     cluster: Arc<dyn Cluster>,
@@ -91,15 +92,15 @@ impl ModeRuntime {
     ) -> anyhow::Result<Self> {
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
-        let embedded = Arc::new(SqliteStore::open(database.clone(), clock.clone())?);
-        let store: Arc<dyn TenantStore> = embedded.clone();
+        let tenants = Arc::new(SqlStore::open(database.clone(), clock.clone())?);
+        let store: Arc<dyn TenantStore> = tenants.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
-        let tenants = store.clone();
+        let existing = store.clone();
         let metrics = EmbeddedMetrics::open(
             database.clone(),
             clock.clone(),
             options,
-            Arc::new(move |key| tenants.exists(key)),
+            Arc::new(move |key| existing.exists(key)),
         )?;
         if mode.is_demo() && config.demo.seed {
             crate::seeds::plant(&*store, catalog, &**clock).await?;
@@ -126,7 +127,9 @@ impl ModeRuntime {
             (None, 1.0)
         };
         let kubernetes = match kubernetes_source(config).filter(|_| !mode.is_demo()) {
-            Some(source) => Some(KubernetesCluster::connect(&source, catalog.clone(), embedded).await?),
+            Some(source) => {
+                Some(KubernetesCluster::connect(&source, catalog.clone(), tenants.clone()).await?)
+            }
             None => None,
         };
         let cluster: Arc<dyn Cluster> = match &simulated {
@@ -178,6 +181,7 @@ impl ModeRuntime {
             mode,
             catalog: catalog.clone(),
             database,
+            tenants,
             store,
             metrics,
             cluster,
@@ -237,8 +241,8 @@ impl ModeRuntime {
 
     /// Starts the mode's other tasks; they end when `stop` is cancelled.
     pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
-        let (database, cancel) = (self.database.clone(), stop.clone());
-        tasks.spawn(async move { database.keep_probing(cancel).await });
+        let (tenants, cancel) = (self.tenants.clone(), stop.clone());
+        tasks.spawn(async move { tenants.keep_probing(cancel).await });
         let (store, history, cancel) = (self.store.clone(), self.history.clone(), stop.clone());
         tasks.spawn(async move { history.keep_short(&*store, cancel).await });
         let (metrics, cancel) = (self.metrics.clone(), stop.clone());
@@ -265,16 +269,20 @@ impl ModeRuntime {
         self.mode
     }
 
-    /// The database, for its counters.
-    pub fn database(&self) -> &Database {
-        &self.database
+    /// What tenants are kept in, for its counters.
+    pub fn backend(&self) -> &Backend {
+        self.tenants.backend()
     }
 
     /// Finishes what is queued and closes the file.
     pub async fn close(self) -> anyhow::Result<()> {
-        let database = self.database.clone();
+        let (database, tenants) = (self.database.clone(), self.tenants.clone());
         drop(self);
-        Ok(tokio::task::spawn_blocking(move || database.close()).await?)
+        let close = move || {
+            tenants.close();
+            database.close();
+        };
+        Ok(tokio::task::spawn_blocking(close).await?)
     }
 }
 

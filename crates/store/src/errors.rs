@@ -1,5 +1,6 @@
 //! What a piece of database work fails at, and how that becomes the domain's [`StoreError`].
 
+use crate::postgres::PostgresError;
 use ecp_core::ports::StoreError;
 use rusqlite::ErrorCode;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ pub enum WorkError {
     /// The database failed.
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    /// The server failed.
+    #[error(transparent)]
+    Postgres(#[from] PostgresError),
     /// A stored document does not read, or a value does not write.
     #[error("a stored document can not be read or written")]
     Document(#[from] serde_json::Error),
@@ -23,6 +27,12 @@ pub enum WorkError {
     /// The work panicked; the log has where.
     #[error("the work panicked: {0}")]
     Panicked(String),
+}
+
+impl From<tokio_postgres::Error> for WorkError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error.into())
+    }
 }
 
 impl WorkError {

@@ -1,17 +1,22 @@
-//! The embedded store: SQLite behind the domain's ports.
+//! The tenant store: SQLite or PostgreSQL behind the domain's ports.
 //!
 //! [`Database`] is one file with one writer thread that many callers share; the metrics crate keeps
-//! its tables in the same file through it. The crate keeps what it is given, refuses what breaks a
+//! its tables in the same file through it. [`PostgresDatabase`] is one schema on a server, which many
+//! processes share. [`SqlStore`] is written once for both, in the SQL that both know. The crate keeps what it is given, refuses what breaks a
 //! promise of [`ecp_core::ports::TenantStore`] and decides nothing else.
 
 mod access;
 mod database;
 mod errors;
+mod job;
 mod migrations;
+mod postgres;
+mod sql;
 mod tenant_store;
 
 pub use access::{AccessError, AccessStore, NewToken, TokenInfo, TokenSecret};
 pub use database::{DamageLog, DataFolder, Database};
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
-pub use tenant_store::{ALERT_CHANGES_KEPT, SqliteStore};
+pub use postgres::{PostgresDatabase, PostgresError, PostgresUrl};
+pub use tenant_store::{ALERT_CHANGES_KEPT, Backend, SqlStore};

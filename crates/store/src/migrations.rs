@@ -15,7 +15,8 @@ pub struct Migration {
     pub sql: &'static str,
 }
 
-/// The schema of a mode's database, oldest step first.
+/// The schema of a mode's database, oldest step first. From the ninth on, a step is written for both
+/// databases: its types are `INTEGER`, `TEXT` and `BLOB`, its tables `STRICT`, its numbers `INTEGER PRIMARY KEY`.
 pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "creating the tenant tables", sql: include_str!("../migrations/0001_tenants.sql") },
     Migration { name: "creating the sample tables", sql: include_str!("../migrations/0002_samples.sql") },
@@ -30,6 +31,7 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration { name: "keeping what is set aside", sql: include_str!("../migrations/0006_set_aside.sql") },
     Migration { name: "creating the ledger's tables", sql: include_str!("../migrations/0007_ledger.sql") },
+    Migration { name: "giving each commit a revision", sql: include_str!("../migrations/0008_feed.sql") },
 ];
 
 /// The schema of the token file.

@@ -20,7 +20,7 @@ use ecp_core::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
 };
 use ecp_core::text::Message;
-use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use ecp_store::{Database, MIGRATIONS, SqlStore};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
@@ -34,9 +34,9 @@ const ROUNDS: &str = "ECP_KILL_ROUNDS";
 /// Writers of the victim at a time, so that commits are shared.
 const WRITERS: usize = 8;
 
-fn open(folder: &Path) -> (Database, Arc<SqliteStore>) {
+fn open(folder: &Path) -> (Database, Arc<SqlStore>) {
     let database = Database::open(&folder.join("real.db"), MIGRATIONS).unwrap();
-    let store = SqliteStore::open(database.clone(), Arc::new(SystemClock)).unwrap();
+    let store = SqlStore::open(database.clone(), Arc::new(SystemClock)).unwrap();
     (database, Arc::new(store))
 }
 
@@ -149,7 +149,7 @@ fn acknowledge(line: &str) {
     out.flush().unwrap();
 }
 
-async fn write_for_ever(store: Arc<SqliteStore>, round: String, writer: usize) {
+async fn write_for_ever(store: Arc<SqlStore>, round: String, writer: usize) {
     for n in 0.. {
         let id = TenantId::parse(&format!("t-{round}-{writer}-{n}")).unwrap();
         store.create_tenant(new_tenant(id.clone())).await.unwrap();
@@ -220,7 +220,7 @@ fn kill_after(mut victim: Child, answers: usize) -> Vec<String> {
 /// The last thing that was acknowledged of each tenant.
 type Acknowledged = BTreeMap<TenantId, String>;
 
-async fn check(store: &SqliteStore, acknowledged: &Acknowledged) {
+async fn check(store: &SqlStore, acknowledged: &Acknowledged) {
     for (id, what) in acknowledged {
         let tenant = store.tenant(id);
         let generation = tenant.as_ref().map(|tenant| tenant.generation);

@@ -11,7 +11,7 @@ use ecp_api::offline;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::SystemClock;
-use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use ecp_store::{Database, MIGRATIONS, SqlStore};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -84,9 +84,9 @@ async fn of_folder(client: &Client, folder: &Path, file: Option<&Path>) -> Resul
     }
     let copies = tempfile::tempdir().context("a temporary folder can not be made")?;
     let copy = copies.path().join("copy.db");
-    let open = || -> anyhow::Result<SqliteStore> {
+    let open = || -> anyhow::Result<SqlStore> {
         Database::copy_unused(&path, &copy).context("ask the running server instead, without --data-dir")?;
-        Ok(SqliteStore::open(Database::open(&copy, MIGRATIONS)?, Arc::new(SystemClock))?)
+        Ok(SqlStore::open(Database::open(&copy, MIGRATIONS)?, Arc::new(SystemClock))?)
     };
     let store = open().with_context(|| path.display().to_string())?;
     Ok(offline::catalog_diff(&store, catalog, client.options.language()).await)

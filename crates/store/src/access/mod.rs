@@ -93,7 +93,7 @@ impl AccessStore {
         let mut connection =
             files::open_writer(path).map_err(|source| OpenFault::from_sqlite(path, source))?;
         migrate(&mut connection, path, ACCESS_MIGRATIONS)?;
-        let damage = DamageLog::new(path);
+        let damage = DamageLog::of_file(path);
         let known =
             read_known(&connection, &damage).map_err(|error| error.into_store_error("reading tokens"))?;
         let looked_ms = AtomicI64::new(clock.now().as_millisecond());

@@ -11,7 +11,7 @@ use std::sync::Arc;
 /// Rows that are remembered; of more, the log has each once in a while.
 const ROWS_KEPT: usize = 10_000;
 
-/// The damaged rows of one file. Cheap to clone.
+/// The damaged rows of one database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct DamageLog {
     file: Arc<str>,
@@ -20,9 +20,13 @@ pub struct DamageLog {
 
 impl DamageLog {
     /// For a database file.
-    pub(crate) fn new(path: &Path) -> Self {
-        let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        Self { file: file.into(), rows: Arc::default() }
+    pub(crate) fn of_file(path: &Path) -> Self {
+        Self::new(&path.file_name().unwrap_or(path.as_os_str()).to_string_lossy())
+    }
+
+    /// For a database of this name.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { file: name.into(), rows: Arc::default() }
     }
 
     /// Sets a row aside: says so in the log, unless that was said before.

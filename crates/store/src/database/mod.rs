@@ -12,11 +12,12 @@ mod writer;
 
 pub use damage::DamageLog;
 pub use folder::DataFolder;
+pub(crate) use health::{Health, storage_fault};
 
 use crate::errors::{OpenFault, WorkError, database_error};
+use crate::job::TypedJob;
 use crate::migrations::{Migration, migrate};
 use ecp_core::ports::StoreError;
-use health::Health;
 use parking_lot::Mutex;
 use rusqlite::{Connection, Transaction};
 use std::fs::File;
@@ -24,15 +25,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use writer::{Job, TypedJob, write_until_closed};
+use writer::{Job, write_until_closed};
 
 /// Jobs that may wait for the writer; a caller beyond them waits for a place.
 const QUEUE_LENGTH: usize = 1024;
-/// Between two tries to write while writes fail.
-const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Reads at a time, and connections kept open between them.
 const READERS: usize = 4;
 
@@ -86,7 +83,7 @@ impl Database {
         let (queue, jobs_in) = mpsc::channel(QUEUE_LENGTH);
         let commits = Arc::new(AtomicU64::new(0));
         let counter = commits.clone();
-        let health = Arc::new(Health::new(path));
+        let health = Arc::new(Health::new(&path.display().to_string()));
         let told = health.clone();
         let writer = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -100,7 +97,7 @@ impl Database {
         Ok(Self {
             inner: Arc::new(Inner {
                 path: path.to_owned(),
-                damage: DamageLog::new(path),
+                damage: DamageLog::of_file(path),
                 health,
                 queue: Mutex::new(Some(queue)),
                 writer: Mutex::new(Some(writer)),
@@ -199,17 +196,10 @@ impl Database {
         self.inner.health.failure()
     }
 
-    /// While writes fail, tries one again and again, until told to stop: what waits for the database
-    /// to be well is not what finds out that it is.
-    pub async fn keep_probing(&self, stop: CancellationToken) {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(PROBE_EVERY) => {}
-            }
-            if self.write_failure().is_some() && self.probe().await.is_ok() {
-                self.inner.health.succeeded();
-            }
+    /// Tries whether the file takes writes again, where it did not.
+    pub(crate) async fn probe_failing(&self) {
+        if self.write_failure().is_some() && self.probe().await.is_ok() {
+            self.inner.health.succeeded();
         }
     }
 

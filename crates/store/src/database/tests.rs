@@ -1,11 +1,13 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use super::*;
+use crate::tenant_store::{Backend, PROBE_EVERY};
 use rusqlite::params;
 use std::error::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::mpsc::channel;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 const SCHEMA: &[Migration] = &[Migration {
     name: "creating the test tables",
@@ -368,7 +370,7 @@ async fn a_full_disk_is_told_until_there_is_room_and_a_refusal_is_not() {
     let stop = CancellationToken::new();
     let probing = tokio::spawn({
         let (database, stop) = (database.clone(), stop.clone());
-        async move { database.keep_probing(stop).await }
+        async move { Backend::from(database).keep_probing(stop).await }
     });
     limit(&database, None).await;
     let mut n = 2;

@@ -1,13 +1,11 @@
 //! The writer's thread: one transaction for all jobs that wait, each in a savepoint of its own.
 
-use super::health::{Health, storage_fault};
-use crate::errors::WorkError;
+use super::health::Health;
+use crate::job::TypedJob;
 use ecp_core::ports::StoreError;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// Jobs in one commit at most, so that the first of them does not wait for ever.
 const JOBS_IN_A_COMMIT: usize = 256;
@@ -22,27 +20,6 @@ pub(super) trait Job: Send {
     fn finish(self: Box<Self>, committed: Result<(), &str>);
 }
 
-/// A job's result and its publication, typed.
-pub(super) struct TypedJob<T, W, P> {
-    operation: &'static str,
-    work: Option<W>,
-    publish: P,
-    result: Option<Result<T, StoreError>>,
-    answer: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, W, P> TypedJob<T, W, P> {
-    /// A job that has not run.
-    pub(super) fn new(
-        operation: &'static str,
-        work: W,
-        publish: P,
-        answer: oneshot::Sender<Result<T, StoreError>>,
-    ) -> Self {
-        Self { operation, work: Some(work), publish, result: None, answer }
-    }
-}
-
 impl<T, W, P> Job for TypedJob<T, W, P>
 where
     T: Send,
@@ -50,55 +27,16 @@ where
     P: FnOnce(&T) + Send,
 {
     fn run(&mut self, transaction: &Transaction<'_>) -> bool {
-        let Some(work) = self.work.take() else { return false };
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(transaction)));
-        let result = outcome.unwrap_or_else(|panic| {
-            Err(WorkError::Panicked(panic_text(&*panic)).into_store_error(self.operation))
-        });
-        let good = result.is_ok();
-        self.result = Some(result);
-        good
+        self.run_by(|work| work(transaction))
     }
 
     fn storage_fault(&self) -> Option<String> {
-        self.result.as_ref().and_then(|result| result.as_ref().err()).and_then(storage_fault)
+        self.fault()
     }
 
     fn finish(self: Box<Self>, committed: Result<(), &str>) {
-        let failed = |reason: &str| StoreError::Database {
-            operation: self.operation,
-            source: reason.to_owned().into(),
-        };
-        let result = match (self.result, committed) {
-            (Some(Ok(value)), Ok(())) => {
-                let publish = self.publish;
-                if let Err(panic) = catch_unwind(AssertUnwindSafe(|| publish(&value))) {
-                    // The write stands; a wrong index in memory is mended by a restart.
-                    tracing::error!(
-                        operation = self.operation,
-                        panic = panic_text(&*panic),
-                        "publishing a committed write panicked"
-                    );
-                }
-                Ok(value)
-            }
-            // A failure of the job itself says more than that of its group.
-            (Some(Err(error @ StoreError::Database { .. })), _) | (Some(Err(error)), Ok(())) => Err(error),
-            // So does a refusal, but it may rest on what a neighbour wrote and the group lost.
-            (Some(_) | None, Err(reason)) => Err(failed(reason)),
-            (None, Ok(())) => Err(failed("the job was not run")),
-        };
-        // The caller may have gone away; the write stands all the same.
-        let _ = self.answer.send(result);
+        self.answer(committed);
     }
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown panic".to_owned())
 }
 
 /// Commits group after group until every sender is gone and the queue is empty.

@@ -143,6 +143,11 @@ impl Deployments {
         }
     }
 
+    /// Those that are in memory.
+    pub(super) fn ids(&self) -> impl Iterator<Item = DeploymentId> {
+        self.slots.keys().cloned()
+    }
+
     /// How many are in memory.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

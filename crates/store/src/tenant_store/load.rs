@@ -1,11 +1,12 @@
 //! What is read at start: everything that answers come from, and no finished deployment.
 
-use super::Shared;
 use super::index::Index;
 use super::work_queue::WorkQueue;
+use super::{Backend, Shared};
 use super::{revisions, rows};
-use crate::database::{DamageLog, Database};
+use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::Sql;
 use ecp_core::Timestamp;
 use ecp_core::alerts::Alert;
 use ecp_core::deployment::Deployment;
@@ -13,7 +14,6 @@ use ecp_core::ids::TenantId;
 use ecp_core::ports::StoreError;
 use ecp_core::tenant::Tenant;
 use parking_lot::{Mutex, RwLock};
-use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use tokio::sync::watch;
@@ -23,64 +23,57 @@ pub(super) const TENANTS: &str = "tenants";
 
 /// Reads one state of the database; queued work is due at `now`. Rows that can not be read are set
 /// aside.
-pub(super) fn load(database: &Database, now: Timestamp) -> Result<Shared, StoreError> {
-    const OPERATION: &str = "loading tenants";
-    database.read_blocking(OPERATION, |connection| {
-        let damage = database.damage();
-        let loaded = || -> Result<Shared, WorkError> {
-            let index = load_index(connection, damage)?;
-            let (queue, queue_number) = load_queue(connection, damage, now)?;
-            Ok(Shared {
-                damage: damage.clone(),
-                index: RwLock::new(index),
-                queue: Mutex::new(queue),
-                queue_number: AtomicU64::new(queue_number),
-                published_number: AtomicU64::new(queue_number),
-                tenants_changed: watch::Sender::new(0),
-                work_changed: watch::Sender::new(0),
-            })
-        };
-        loaded().map_err(|error| match error {
-            WorkError::Sqlite(source) => database.load_fault(source),
-            other => other.into_store_error(OPERATION),
+pub(super) fn load(database: &Backend, now: Timestamp) -> Result<Shared, StoreError> {
+    let damage = database.damage().clone();
+    database.load("loading tenants", move |sql| {
+        let index = load_index(sql, &damage)?;
+        let (queue, queue_number) = load_queue(sql, &damage, now)?;
+        let revision = super::feed::newest(sql)?;
+        Ok(Shared {
+            damage,
+            index: RwLock::new(index),
+            queue: Mutex::new(queue),
+            queue_number: AtomicU64::new(queue_number),
+            published_number: AtomicU64::new(queue_number),
+            revision: watch::Sender::new(revision),
+            tenants_changed: watch::Sender::new(0),
+            work_changed: watch::Sender::new(0),
         })
     })
 }
 
-fn load_index(connection: &Connection, damage: &DamageLog) -> Result<Index, WorkError> {
+fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
     let mut index = Index::default();
-    let sql = "SELECT document, id, id FROM tenants";
-    let mut tenants: Vec<Tenant> = rows::readable(connection, damage, TENANTS, sql, [])?;
+    let query = "SELECT document, id, id FROM tenants";
+    let mut tenants: Vec<Tenant> = rows::readable(sql, damage, TENANTS, query, &[])?;
     // In listing order each one goes to the end of the list.
     tenants.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     for tenant in tenants {
         index.put_tenant(Arc::new(tenant));
     }
-    index.editions = revisions::load_editions(connection, damage)?;
-    for (id, catalog) in revisions::load_newest_catalogs(connection)? {
+    index.editions = revisions::load_editions(sql, damage)?;
+    for (id, catalog) in revisions::load_newest_catalogs(sql)? {
         if let Some(entry) = tenant_id(damage, "revisions", &id).and_then(|id| index.entry_mut(&id)) {
             entry.catalog = Some(catalog);
         }
     }
-    let sql = "SELECT document, id, tenant_id FROM deployments WHERE finished = 0";
-    let under_way: Vec<Deployment> = rows::readable(connection, damage, "deployments", sql, [])?;
+    let query = "SELECT document, id, tenant_id FROM deployments WHERE finished = 0";
+    let under_way: Vec<Deployment> = rows::readable(sql, damage, "deployments", query, &[])?;
     for deployment in under_way {
         index.deployments.put(Arc::new(deployment));
     }
-    let sql = "SELECT document, id, tenant_id FROM alerts WHERE resolved = 0 ORDER BY number";
-    let open: Vec<Alert> = rows::readable(connection, damage, "alerts", sql, [])?;
+    let query = "SELECT document, id, tenant_id FROM alerts WHERE resolved = 0 ORDER BY number";
+    let open: Vec<Alert> = rows::readable(sql, damage, "alerts", query, &[])?;
     for alert in open {
         if let Some(entry) = index.entry_mut(&alert.tenant_id) {
             entry.open_alerts.push(Arc::new(alert));
         }
     }
-    load_set_aside(connection, damage)?;
-    let mut sequences = connection.prepare("SELECT tenant_id, seq FROM alert_sequences")?;
-    let mut found = sequences.query([])?;
-    while let Some(row) = found.next()? {
+    load_set_aside(sql, damage)?;
+    sql.rows("SELECT tenant_id, seq FROM alert_sequences", &[], |row| {
         const TABLE: &str = "alert_sequences";
         let id: String = row.get(0)?;
-        match rows::natural(row, 1) {
+        match row.get(1) {
             Ok(seq) => {
                 if let Some(entry) = tenant_id(damage, TABLE, &id).and_then(|id| index.entry_mut(&id)) {
                     entry.alert_seq.send_replace(seq);
@@ -88,24 +81,19 @@ fn load_index(connection: &Connection, damage: &DamageLog) -> Result<Index, Work
             }
             Err(error) => damage.set_aside(TABLE, id.as_str(), TenantId::parse(&id).ok(), &error),
         }
-    }
+        Ok(())
+    })?;
     Ok(index)
 }
 
-fn load_queue(
-    connection: &Connection,
-    damage: &DamageLog,
-    now: Timestamp,
-) -> Result<(WorkQueue, u64), WorkError> {
+fn load_queue(sql: &Sql<'_>, damage: &DamageLog, now: Timestamp) -> Result<(WorkQueue, u64), WorkError> {
     const TABLE: &str = "work_queue";
     let mut queue = WorkQueue::default();
     let mut newest = 0;
-    let mut items = connection.prepare("SELECT tenant_id, queue_number, attempts FROM work_queue")?;
-    let mut found = items.query([])?;
-    while let Some(row) = found.next()? {
+    sql.rows("SELECT tenant_id, queue_number, attempts FROM work_queue", &[], |row| {
         let id: String = row.get(0)?;
-        let Some(id) = tenant_id(damage, TABLE, &id) else { continue };
-        let numbers = || Ok::<_, rusqlite::Error>((rows::natural(row, 1)?, row.get(2)?));
+        let Some(id) = tenant_id(damage, TABLE, &id) else { return Ok(()) };
+        let numbers = || Ok::<(u64, u32), WorkError>((row.get(1)?, row.get(2)?));
         let (number, attempts) = numbers().unwrap_or_else(|error| {
             // The tenant is looked at all the same; that it is queued is all that has to be known.
             damage.set_aside(TABLE, id.as_str(), Some(id.clone()), &error);
@@ -113,18 +101,17 @@ fn load_queue(
         });
         queue.put(&id, number, attempts, now);
         newest = newest.max(number);
-    }
+        Ok(())
+    })?;
     Ok((queue, newest))
 }
 
 /// What earlier runs set aside for good, until it is mended or deleted by hand.
-fn load_set_aside(connection: &Connection, damage: &DamageLog) -> Result<(), WorkError> {
-    let mut aside = connection.prepare("SELECT row, tenant_id, reason FROM set_aside")?;
-    let mut found = aside.query([])?;
-    while let Some(row) = found.next()? {
-        let (name, reason): (String, String) = (row.get(0)?, row.get(2)?);
-        damage.set_aside("set_aside", name, rows::owner(row, 1), &reason);
-    }
+fn load_set_aside(sql: &Sql<'_>, damage: &DamageLog) -> Result<(), WorkError> {
+    sql.rows("SELECT row, tenant_id, reason FROM set_aside", &[], |row| {
+        damage.set_aside("set_aside", row.get::<String>(0)?, row.owner(1), &row.get::<String>(2)?);
+        Ok(())
+    })?;
     Ok(())
 }
 

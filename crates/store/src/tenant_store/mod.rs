@@ -5,7 +5,9 @@
 //! `deployments` and `work_queue` are the memory beside them.
 
 mod alerts;
+mod backend;
 mod deployments;
+mod feed;
 mod index;
 mod ledger;
 mod load;
@@ -17,9 +19,13 @@ mod trail;
 mod work;
 mod work_queue;
 
-use crate::database::{DamageLog, Database};
+use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::{Sql, values};
 use async_trait::async_trait;
+pub use backend::Backend;
+#[cfg(test)]
+pub(crate) use backend::PROBE_EVERY;
 use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::audit::{AuditEntry, Intent};
@@ -36,17 +42,17 @@ use ecp_core::revision::{NewRevision, Revisions};
 use ecp_core::tenant::{Tenant, TenantSecrets};
 use index::Index;
 use parking_lot::{Mutex, RwLock};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use work_queue::WorkQueue;
 
 pub use alerts::ALERT_CHANGES_KEPT;
 
-/// The tenant store on an embedded database.
-pub struct SqliteStore {
-    database: Database,
+/// The tenant store, on an embedded file or on a server.
+pub struct SqlStore {
+    database: Backend,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
 }
@@ -61,6 +67,8 @@ struct Shared {
     queue_number: AtomicU64,
     /// Number of the newest queued item that the index knows of.
     published_number: AtomicU64,
+    /// Revision of the newest commit that memory has.
+    revision: watch::Sender<u64>,
     tenants_changed: watch::Sender<u64>,
     work_changed: watch::Sender<u64>,
 }
@@ -69,6 +77,22 @@ impl Shared {
     /// A number that no queued item has had in this process.
     fn next_queue_number(&self) -> u64 {
         self.queue_number.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Takes an item that another process queued.
+    fn take_queued(&self, id: &TenantId, number: u64, attempts: u32, due: Timestamp) {
+        self.published_number.fetch_max(number, Ordering::Relaxed);
+        self.queue_number.fetch_max(number, Ordering::Relaxed);
+        self.queue.lock().put(id, number, attempts, due);
+    }
+
+    /// Memory has every commit up to this one.
+    fn reach(&self, revision: u64) {
+        self.revision.send_if_modified(|newest| {
+            let newer = revision > *newest;
+            *newest = (*newest).max(revision);
+            newer
+        });
     }
 
     fn tell_tenants_changed(&self) {
@@ -80,49 +104,76 @@ impl Shared {
     }
 }
 
-impl SqliteStore {
-    /// Loads what is kept in memory. The database must have been opened with
-    /// [`crate::MIGRATIONS`]; work that was leased when it was last closed is due again.
-    pub fn open(database: Database, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let shared = load::load(&database, clock.steady())?;
-        Ok(Self { database, clock, shared: Arc::new(shared) })
+impl SqlStore {
+    /// Loads what is kept in memory, and follows what other processes write. A file must have been opened
+    /// with [`crate::MIGRATIONS`]; work that was leased when it was last closed is due again.
+    pub fn open(database: impl Into<Backend>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let database = database.into();
+        let shared = Arc::new(load::load(&database, clock.steady())?);
+        if let Backend::Postgres(server) = &database {
+            let (followed, clock) = (shared.clone(), clock.clone());
+            server.follow(Arc::new(move |sql| feed::follow(&followed, sql, &*clock)))?;
+        }
+        Ok(Self { database, clock, shared })
     }
 
-    /// Runs `work` in a transaction and `publish` after its commit.
+    /// While writes fail, tries one again and again, until told to stop: what waits for the database
+    /// to be well is not what finds out that it is.
+    pub async fn keep_probing(&self, stop: CancellationToken) {
+        self.database.keep_probing(stop).await;
+    }
+
+    /// What it is kept in.
+    pub fn backend(&self) -> &Backend {
+        &self.database
+    }
+
+    /// Finishes what is queued and closes the database. Blocks for as long as that takes.
+    pub fn close(&self) {
+        self.database.close();
+    }
+
+    /// Runs `work` in a transaction and `publish` after its commit. What the work touched is an entry of
+    /// the feed in the same transaction.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Transaction<'_>, &Shared) -> Result<T, WorkError> + Send + 'static,
+        work: impl FnOnce(&Sql<'_>, &Shared) -> Result<T, WorkError> + Send + 'static,
         publish: impl FnOnce(&Shared, &T) + Send + 'static,
     ) -> Result<T, StoreError> {
         let (at_work, at_publish) = (self.shared.clone(), self.shared.clone());
-        self.database
+        let written = self
+            .database
             .write_then(
                 operation,
-                move |transaction| {
-                    work(transaction, &at_work).map_err(|error| error.into_store_error(operation))
+                move |sql| {
+                    let value = work(sql, &at_work)?;
+                    let revision = feed::append(sql, sql.take_changes())?;
+                    Ok((value, revision))
                 },
-                move |value| publish(&at_publish, value),
+                move |(value, revision)| {
+                    publish(&at_publish, value);
+                    if let Some(revision) = revision {
+                        at_publish.reach(*revision);
+                    }
+                },
             )
-            .await
+            .await;
+        written.map(|(value, _)| value)
     }
 
     /// Runs `work` on one state of the database.
     async fn read<T: Send + 'static>(
         &self,
         operation: &'static str,
-        work: impl FnOnce(&Connection) -> Result<T, WorkError> + Send + 'static,
+        work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.database
-            .read(operation, move |connection| {
-                work(connection).map_err(|error| error.into_store_error(operation))
-            })
-            .await
+        self.database.read(operation, work).await
     }
 }
 
 #[async_trait]
-impl TenantStore for SqliteStore {
+impl TenantStore for SqlStore {
     fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
         self.shared.index.read().entry(id).map(|entry| entry.tenant.clone())
     }
@@ -133,6 +184,14 @@ impl TenantStore for SqliteStore {
 
     fn write_failure(&self) -> Option<String> {
         self.database.write_failure()
+    }
+
+    fn revision(&self) -> u64 {
+        *self.shared.revision.borrow()
+    }
+
+    fn subscribe_revision(&self) -> watch::Receiver<u64> {
+        self.shared.revision.subscribe()
     }
 
     fn damage(&self) -> Vec<Damage> {
@@ -156,10 +215,7 @@ impl TenantStore for SqliteStore {
         key: &IdempotencyKey,
     ) -> Result<Option<serde_json::Value>, StoreError> {
         let (key, now) = (key.clone(), self.clock.now());
-        self.read("reading an idempotency key", move |connection| {
-            tenants::kept_response(connection, &key, now)
-        })
-        .await
+        self.read("reading an idempotency key", move |sql| tenants::kept_response(sql, &key, now)).await
     }
 
     async fn change_tenant(&self, change: TenantChange) -> Result<Arc<Tenant>, StoreError> {
@@ -197,7 +253,7 @@ impl TenantStore for SqliteStore {
 
     async fn tenant_secrets(&self, id: &TenantId) -> Result<TenantSecrets, StoreError> {
         let (id, damage) = (id.clone(), self.shared.damage.clone());
-        self.read("reading secrets", move |connection| tenants::secrets(connection, &damage, &id)).await
+        self.read("reading secrets", move |sql| tenants::secrets(sql, &damage, &id)).await
     }
 
     fn deployment(&self, id: &DeploymentId) -> Option<Arc<Deployment>> {
@@ -215,10 +271,7 @@ impl TenantStore for SqliteStore {
         limit: usize,
     ) -> Result<(Vec<Deployment>, usize), StoreError> {
         let (id, damage) = (id.clone(), self.shared.damage.clone());
-        self.read("listing deployments", move |connection| {
-            progress::page(connection, &damage, &id, skip, limit)
-        })
-        .await
+        self.read("listing deployments", move |sql| progress::page(sql, &damage, &id, skip, limit)).await
     }
 
     async fn record_progress(&self, update: ProgressUpdate) -> Result<(), StoreError> {
@@ -268,7 +321,7 @@ impl TenantStore for SqliteStore {
 
     async fn alerts(&self, query: AlertQuery) -> Result<(Vec<Alert>, usize), StoreError> {
         let damage = self.shared.damage.clone();
-        self.read("listing alerts", move |connection| alerts::page(connection, &damage, &query)).await
+        self.read("listing alerts", move |sql| alerts::page(sql, &damage, &query)).await
     }
 
     async fn alert_events_since(
@@ -277,19 +330,16 @@ impl TenantStore for SqliteStore {
         since: &AlertId,
     ) -> Result<Vec<AlertEvent>, StoreError> {
         let (id, since, damage) = (id.clone(), since.clone(), self.shared.damage.clone());
-        self.read("listing alert changes", move |connection| {
-            let opening = alerts::opening(connection, &id, &since)?.unwrap_or(0);
-            alerts::events_after(connection, &damage, &id, opening)
+        self.read("listing alert changes", move |sql| {
+            let opening = alerts::opening(sql, &id, &since)?.unwrap_or(0);
+            alerts::events_after(sql, &damage, &id, opening)
         })
         .await
     }
 
     async fn alert_events_after(&self, id: &TenantId, seq: u64) -> Result<Vec<AlertEvent>, StoreError> {
         let (id, damage) = (id.clone(), self.shared.damage.clone());
-        self.read("listing alert changes", move |connection| {
-            alerts::events_after(connection, &damage, &id, seq)
-        })
-        .await
+        self.read("listing alert changes", move |sql| alerts::events_after(sql, &damage, &id, seq)).await
     }
 
     fn subscribe_alerts(&self, id: &TenantId) -> watch::Receiver<u64> {
@@ -312,7 +362,7 @@ impl TenantStore for SqliteStore {
 
     async fn intents(&self, id: &TenantId) -> Result<Vec<Intent>, StoreError> {
         let id = id.clone();
-        self.read("listing intents", move |connection| trail::intents(connection, &id)).await
+        self.read("listing intents", move |sql| trail::intents(sql, &id)).await
     }
 
     async fn prune_history(
@@ -325,35 +375,25 @@ impl TenantStore for SqliteStore {
 
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError> {
         let damage = self.shared.damage.clone();
-        self.read("listing the audit trail", move |connection| rows::audit_page(connection, &damage, &query))
-            .await
+        self.read("listing the audit trail", move |sql| rows::audit_page(sql, &damage, &query)).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = name.to_owned();
-        self.read("reading a setting", move |connection| {
-            let mut found = connection.prepare_cached("SELECT value FROM settings WHERE name = ?1")?;
-            Ok(found.query_row(params![name], |row| row.get(0)).optional()?)
-        })
-        .await
+        self.read("reading a setting", move |sql| rows::setting(sql, &name)).await
     }
 
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        self.write(
-            "keeping a setting",
-            move |transaction, _| {
-                transaction
-                    .prepare_cached(
-                        "INSERT INTO settings (name, value) VALUES (?1, ?2)
-                         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                    )?
-                    .execute(params![name, value])?;
-                Ok(())
-            },
-            |_, ()| {},
-        )
-        .await
+        let set = move |sql: &Sql<'_>, _: &Shared| {
+            sql.execute(
+                "INSERT INTO settings (name, value) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                values![&name, &value],
+            )?;
+            Ok(())
+        };
+        self.write("keeping a setting", set, |_, ()| {}).await
     }
 }
 

@@ -3,38 +3,38 @@
 use super::revisions;
 use super::rows::{self, to_document};
 use super::tenants::queue;
-use super::{Shared, SqliteStore};
+use super::{Shared, SqlStore};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::{Change, Sql, values};
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind, Removal};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::{ProgressUpdate, StoreError};
 use ecp_core::tenant::{Tenant, TenantStatus};
-use rusqlite::{Connection, Transaction, params};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-impl SqliteStore {
+impl SqlStore {
     /// The deployment's new state, with the tenant's status where it is the deployment to say.
     /// A deletion that was hurried stays so, however old the state is that progress was made from.
     pub(super) async fn keep_progress(&self, mut update: ProgressUpdate) -> Result<(), StoreError> {
         self.write(
             "recording progress",
-            move |transaction, _| {
+            move |sql, _| {
                 if let DeploymentKind::Delete(asked) = update.deployment.kind
-                    && let Some(stored) = rows::deployment(transaction, &update.deployment.id)?
+                    && let Some(stored) = rows::deployment(sql, &update.deployment.id)?
                     && let DeploymentKind::Delete(asked_before) = stored.kind
                 {
                     update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
                 }
                 let document = to_document(&update.deployment)?;
-                update_deployment(transaction, &update.deployment, &document)?;
-                revisions::learn(transaction, &update.deployment)?;
+                update_deployment(sql, &update.deployment, &document)?;
+                revisions::learn(sql, &update.deployment)?;
                 if let Some(audit) = &update.audit {
-                    rows::insert_audit(transaction, audit)?;
+                    rows::insert_audit(sql, audit)?;
                 }
-                let tenant = update_status(transaction, &update)?;
+                let tenant = update_status(sql, &update)?;
                 Ok((Arc::new(update.deployment), tenant))
             },
             |shared, kept| publish(shared, kept.0.clone(), kept.1.clone()),
@@ -55,10 +55,10 @@ impl SqliteStore {
         let (due, queued) = (self.clock.steady(), id.clone());
         self.write(
             "hurrying a deletion",
-            move |transaction, shared| {
-                let tenant = rows::tenant(transaction, &id)?;
+            move |sql, shared| {
+                let tenant = rows::tenant(sql, &id)?;
                 let tenant = tenant.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
-                let deletion = rows::deployment(transaction, &tenant.deployment_id)?;
+                let deletion = rows::deployment(sql, &tenant.deployment_id)?;
                 let mut deletion =
                     deletion.ok_or_else(|| StoreError::DeploymentNotFound(tenant.deployment_id.clone()))?;
                 let DeploymentKind::Delete(before) = deletion.kind else { return Ok(None) };
@@ -66,10 +66,10 @@ impl SqliteStore {
                     return Ok(None);
                 }
                 deletion.kind = DeploymentKind::Delete(before.and(how));
-                update_deployment(transaction, &deletion, &to_document(&deletion)?)?;
-                rows::insert_audit(transaction, &audit)?;
+                update_deployment(sql, &deletion, &to_document(&deletion)?)?;
+                rows::insert_audit(sql, &audit)?;
                 let number = shared.next_queue_number();
-                queue(transaction, &id, number)?;
+                queue(sql, &id, number)?;
                 Ok(Some((Arc::new(deletion), number)))
             },
             move |shared, hurried| {
@@ -100,9 +100,8 @@ impl SqliteStore {
     /// Brings a finished deployment from disk into memory.
     fn read_deployment(&self, id: &DeploymentId) -> Option<watch::Receiver<Arc<Deployment>>> {
         const OPERATION: &str = "reading a deployment";
-        let read = self.database.read_blocking(OPERATION, |connection| {
-            rows::deployment(connection, id).map_err(|error| error.into_store_error(OPERATION))
-        });
+        let wanted = id.clone();
+        let read = self.database.read_blocking(OPERATION, move |sql| rows::deployment(sql, &wanted));
         let deployment = read.unwrap_or_else(|error| {
             tracing::error!(deployment.id = %id, error = &error as &dyn std::error::Error, "reading a deployment failed");
             None
@@ -116,26 +115,25 @@ impl SqliteStore {
 
 /// Deployments of a tenant, newest first: a page and how many there are.
 pub(super) fn page(
-    connection: &Connection,
+    sql: &Sql<'_>,
     damage: &DamageLog,
     id: &TenantId,
     skip: usize,
     limit: usize,
 ) -> Result<(Vec<Deployment>, usize), WorkError> {
-    let total = connection
-        .prepare_cached("SELECT count(*) FROM deployments WHERE tenant_id = ?1")?
-        .query_row(params![id.as_str()], |row| rows::natural(row, 0))?;
-    // A page is of documents that can be large, and nobody reads their logs there.
-    let sql = "SELECT CASE WHEN json_valid(document) THEN
-                   json_replace(document, '$.logs', json('[]'), '$.events', json('[]'),
-                       '$.created_resources', json('[]'), '$.pending_resources', json('[]'))
-                   ELSE document END, id, tenant_id
-               FROM deployments WHERE tenant_id = ?1
-               ORDER BY CASE WHEN json_valid(document) THEN document ->> 'generation' END DESC
-               LIMIT ?2 OFFSET ?3";
-    let place = params![id.as_str(), rows::size(limit), rows::size(skip)];
-    let page = rows::readable(connection, damage, "deployments", sql, place)?;
-    Ok((page, total as usize))
+    let total = sql.count("SELECT count(*) FROM deployments WHERE tenant_id = ?1", values![id.as_str()])?;
+    let query = "SELECT document, id, tenant_id FROM deployments WHERE tenant_id = ?1
+                 ORDER BY generation DESC LIMIT ?2 OFFSET ?3";
+    let place = values![id.as_str(), limit, skip];
+    let mut page: Vec<Deployment> = rows::readable(sql, damage, "deployments", query, place)?;
+    // Their logs can be large, and nobody reads them there.
+    for deployment in &mut page {
+        deployment.logs.clear();
+        deployment.events.clear();
+        deployment.created_resources.clear();
+        deployment.pending_resources.clear();
+    }
+    Ok((page, total))
 }
 
 fn publish(shared: &Shared, deployment: Arc<Deployment>, tenant: Option<Arc<Tenant>>) {
@@ -151,35 +149,29 @@ fn publish(shared: &Shared, deployment: Arc<Deployment>, tenant: Option<Arc<Tena
     }
 }
 
-fn update_deployment(
-    transaction: &Transaction<'_>,
-    deployment: &Deployment,
-    document: &str,
-) -> Result<(), WorkError> {
-    let found = transaction
-        .prepare_cached(
-            "UPDATE deployments SET finished = ?3, document = ?4 WHERE id = ?1 AND tenant_id = ?2",
-        )?
-        .execute(params![
+fn update_deployment(sql: &Sql<'_>, deployment: &Deployment, document: &str) -> Result<(), WorkError> {
+    let found = sql.execute(
+        "UPDATE deployments SET finished = ?3, finished_s = ?4, document = ?5 WHERE id = ?1 AND tenant_id = ?2",
+        values![
             deployment.id.as_str(),
             deployment.tenant_id.as_str(),
             deployment.status.is_final(),
+            deployment.finished_at.map(|at| at.as_second()),
             document
-        ])?;
+        ],
+    )?;
     if found == 0 {
         return Err(StoreError::DeploymentNotFound(deployment.id.clone()).into());
     }
+    sql.touch(Change::Deployment(deployment.id.clone()));
     Ok(())
 }
 
 /// The tenant with its new status, where that changed: only its newest deployment says it, and of a
 /// tenant that is being deleted only the deletion.
-fn update_status(
-    transaction: &Transaction<'_>,
-    update: &ProgressUpdate,
-) -> Result<Option<Arc<Tenant>>, WorkError> {
+fn update_status(sql: &Sql<'_>, update: &ProgressUpdate) -> Result<Option<Arc<Tenant>>, WorkError> {
     let deployment = &update.deployment;
-    let Some(mut tenant) = rows::tenant(transaction, &deployment.tenant_id)? else { return Ok(None) };
+    let Some(mut tenant) = rows::tenant(sql, &deployment.tenant_id)? else { return Ok(None) };
     let is_deletion = matches!(deployment.kind, DeploymentKind::Delete(_));
     let may_say =
         tenant.deployment_id == deployment.id && (tenant.status != TenantStatus::Deleting || is_deletion);
@@ -187,6 +179,6 @@ fn update_status(
         return Ok(None);
     }
     tenant.status = update.tenant_status;
-    rows::update_tenant(transaction, &tenant, &to_document(&tenant)?)?;
+    rows::update_tenant(sql, &tenant, &to_document(&tenant)?)?;
     Ok(Some(Arc::new(tenant)))
 }

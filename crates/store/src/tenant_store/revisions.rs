@@ -1,9 +1,10 @@
 //! Revisions of tenants, with their catalogs and manifests.
 
-use super::rows::{self, number, to_document};
-use super::{Shared, SqliteStore};
+use super::rows::{self, to_document};
+use super::{Shared, SqlStore};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::{Change, Row, Sql, values};
 use ecp_core::catalog::{CatalogDigest, Edition};
 use ecp_core::deployment::{Deployment, DeploymentStatus};
 use ecp_core::ids::TenantId;
@@ -12,7 +13,6 @@ use ecp_core::ports::StoreError;
 use ecp_core::revision::{NewRevision, REVISIONS_KEPT, Reach, Revision, Revisions, reach_shown};
 use flate2::Compression;
 use flate2::read::{ZlibDecoder, ZlibEncoder};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -33,38 +33,35 @@ impl RevisionRows {
     }
 
     /// Adds the rows, and takes away those of revisions that are too old.
-    pub(super) fn insert(&self, transaction: &Transaction<'_>, id: &TenantId) -> Result<(), WorkError> {
+    pub(super) fn insert(&self, sql: &Sql<'_>, id: &TenantId) -> Result<(), WorkError> {
         let Revision { number: at, catalog, manifest, reach, seen_running_whole_at, .. } = &self.new.revision;
         if let Some(edition) = &self.new.edition {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO catalogs (digest, document) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
-                )?
-                .execute(params![edition.digest.as_str(), edition.document()])?;
+            sql.execute(
+                "INSERT INTO catalogs (digest, document) VALUES (?1, ?2) ON CONFLICT (digest) DO NOTHING",
+                values![edition.digest.as_str(), edition.document()],
+            )?;
         }
         if let Some(data) = &self.manifest {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO manifests (tenant_id, digest, data) VALUES (?1, ?2, ?3)
+            sql.execute(
+                "INSERT INTO manifests (tenant_id, digest, data) VALUES (?1, ?2, ?3)
                      ON CONFLICT (tenant_id, digest) DO NOTHING",
-                )?
-                .execute(params![id.as_str(), manifest.as_str(), data])?;
+                values![id.as_str(), manifest.as_str(), data],
+            )?;
         }
-        transaction
-            .prepare_cached(
-                "INSERT INTO revisions (tenant_id, number, catalog, manifest, reach, whole, document)
+        sql.execute(
+            "INSERT INTO revisions (tenant_id, number, catalog, manifest, reach, whole, document)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?
-            .execute(params![
+            values![
                 id.as_str(),
-                number(*at),
+                *at,
                 catalog.as_str(),
                 manifest.as_str(),
                 step(*reach),
                 seen_running_whole_at.is_some(),
-                self.document
-            ])?;
-        forget_old(transaction, id, *at)
+                &self.document
+            ],
+        )?;
+        forget_old(sql, id, *at)
     }
 
     /// Takes the catalog into memory.
@@ -80,11 +77,11 @@ impl RevisionRows {
     }
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Every kept revision of a tenant.
     pub(super) async fn read_revisions(&self, id: TenantId) -> Result<Revisions, StoreError> {
         let damage = self.shared.damage.clone();
-        self.read("reading revisions", move |connection| all(connection, &damage, &id)).await
+        self.read("reading revisions", move |sql| all(sql, &damage, &id)).await
     }
 
     /// The objects of a revision.
@@ -93,11 +90,11 @@ impl SqliteStore {
         id: TenantId,
         digest: ManifestDigest,
     ) -> Result<Option<PinnedManifest>, StoreError> {
-        self.read("reading a manifest", move |connection| {
-            let data: Option<Vec<u8>> = connection
-                .prepare_cached("SELECT data FROM manifests WHERE tenant_id = ?1 AND digest = ?2")?
-                .query_row(params![id.as_str(), digest.as_str()], |row| row.get(0))
-                .optional()?;
+        self.read("reading a manifest", move |sql| {
+            let data: Option<Vec<u8>> = sql.value(
+                "SELECT data FROM manifests WHERE tenant_id = ?1 AND digest = ?2",
+                values![id.as_str(), digest.as_str()],
+            )?;
             let Some(data) = data else { return Ok(None) };
             let pinned = PinnedManifest::from_text(inflate(&data)?);
             if pinned.digest != digest {
@@ -122,16 +119,16 @@ impl SqliteStore {
         let (written, adopted) = (rows.clone(), id.clone());
         self.write(
             OPERATION,
-            move |transaction, _| {
-                let there = transaction
-                    .prepare_cached("SELECT 1 FROM revisions WHERE tenant_id = ?1")?
-                    .exists(params![id.as_str()])?;
-                if there || !rows::tenant_exists(transaction, &id)? {
+            move |sql, _| {
+                let there =
+                    sql.exists("SELECT 1 FROM revisions WHERE tenant_id = ?1", values![id.as_str()])?;
+                if there || !rows::tenant_exists(sql, &id)? {
                     return Ok(false);
                 }
                 for row in &*written {
-                    row.insert(transaction, &id)?;
+                    row.insert(sql, &id)?;
                 }
+                sql.touch(Change::Tenant(id));
                 Ok(true)
             },
             move |shared, done| {
@@ -145,95 +142,93 @@ impl SqliteStore {
     }
 }
 
-fn all(connection: &Connection, damage: &DamageLog, id: &TenantId) -> Result<Revisions, WorkError> {
-    let sql = "SELECT document, tenant_id || '/' || number, tenant_id FROM revisions
+fn all(sql: &Sql<'_>, damage: &DamageLog, id: &TenantId) -> Result<Revisions, WorkError> {
+    let query = "SELECT document, tenant_id || '/' || number, tenant_id FROM revisions
                WHERE tenant_id = ?1 ORDER BY number";
-    Ok(Revisions::new(rows::readable(connection, damage, "revisions", sql, params![id.as_str()])?))
+    Ok(Revisions::new(rows::readable(sql, damage, "revisions", query, values![id.as_str()])?))
 }
 
 /// Lets a revision learn what its deployment was just recorded to show.
-pub(super) fn learn(transaction: &Transaction<'_>, deployment: &Deployment) -> Result<(), WorkError> {
+pub(super) fn learn(sql: &Sql<'_>, deployment: &Deployment) -> Result<(), WorkError> {
     let (reach, whole) = (reach_shown(deployment), deployment.status == DeploymentStatus::Running);
     if reach == Reach::Accepted && !whole {
         return Ok(());
     }
-    let (id, at) = (deployment.tenant_id.as_str(), number(deployment.generation));
-    let sql = "SELECT document FROM revisions
+    let (id, at) = (deployment.tenant_id.as_str(), deployment.generation);
+    let query = "SELECT document FROM revisions
                WHERE tenant_id = ?1 AND number = ?2 AND (reach < ?3 OR whole < ?4)";
-    let Some(mut revision) =
-        rows::document::<Revision>(transaction, sql, params![id, at, step(reach), whole])?
+    let Some(mut revision) = rows::document::<Revision>(sql, query, values![id, at, step(reach), whole])?
     else {
         return Ok(());
     };
     if revision.learn_from(deployment) {
-        transaction
-            .prepare_cached(
-                "UPDATE revisions SET reach = ?3, whole = ?4, document = ?5 WHERE tenant_id = ?1 AND number = ?2",
-            )?
-            .execute(params![
+        sql.execute(
+            "UPDATE revisions SET reach = ?3, whole = ?4, document = ?5 WHERE tenant_id = ?1 AND number = ?2",
+            values![
                 id,
                 at,
                 step(revision.reach),
                 revision.seen_running_whole_at.is_some(),
-                to_document(&revision)?
-            ])?;
+                &to_document(&revision)?
+            ],
+        )?;
     }
     Ok(())
 }
 
 /// Takes away what is older than is kept, but for what is in force and what last ran whole.
-fn forget_old(transaction: &Transaction<'_>, id: &TenantId, newest: u64) -> Result<(), WorkError> {
+fn forget_old(sql: &Sql<'_>, id: &TenantId, newest: u64) -> Result<(), WorkError> {
     let Some(oldest) = newest.checked_sub(REVISIONS_KEPT).filter(|oldest| *oldest > 0) else { return Ok(()) };
-    let gone = transaction
-        .prepare_cached(
-            "DELETE FROM revisions WHERE tenant_id = ?1 AND number <= ?2
-             AND number IS NOT (SELECT max(number) FROM revisions WHERE tenant_id = ?1 AND reach = ?3)
-             AND number IS NOT (SELECT max(number) FROM revisions WHERE tenant_id = ?1 AND whole = 1)",
-        )?
-        .execute(params![id.as_str(), number(oldest), step(Reach::Applied)])?;
+    let gone = sql.execute("DELETE FROM revisions WHERE tenant_id = ?1 AND number <= ?2
+             AND number IS DISTINCT FROM (SELECT max(number) FROM revisions WHERE tenant_id = ?1 AND reach = ?3)
+             AND number IS DISTINCT FROM (SELECT max(number) FROM revisions WHERE tenant_id = ?1 AND whole = 1)", values![id.as_str(), oldest, step(Reach::Applied)])?;
     if gone > 0 {
-        transaction
-            .prepare_cached(
-                "DELETE FROM manifests WHERE tenant_id = ?1
+        sql.execute(
+            "DELETE FROM manifests WHERE tenant_id = ?1
                  AND digest NOT IN (SELECT manifest FROM revisions WHERE tenant_id = ?1)",
-            )?
-            .execute(params![id.as_str()])?;
-        transaction
-            .prepare_cached("DELETE FROM catalogs WHERE digest NOT IN (SELECT catalog FROM revisions)")?
-            .execute([])?;
+            values![id.as_str()],
+        )?;
+        sql.execute("DELETE FROM catalogs WHERE digest NOT IN (SELECT catalog FROM revisions)", &[])?;
     }
     Ok(())
 }
 
 /// The catalogs that revisions name.
 pub(super) fn load_editions(
-    connection: &Connection,
+    sql: &Sql<'_>,
     damage: &DamageLog,
 ) -> Result<HashMap<CatalogDigest, Arc<Edition>>, WorkError> {
-    let mut found = connection.prepare("SELECT digest, document FROM catalogs")?;
-    let mut kept = found.query([])?;
-    let mut editions = HashMap::new();
-    while let Some(row) = kept.next()? {
-        let digest = CatalogDigest::from_text(row.get::<_, String>(0)?);
-        match Edition::restore(digest.clone(), row.get(1)?) {
-            Some(edition) => _ = editions.insert(digest, Arc::new(edition)),
-            // What runs is healed from its own manifest; only questions about the catalog go short.
-            None => damage.set_aside("catalogs", digest.as_str(), None, &"it is not what its digest says"),
-        }
+    let kept = sql.rows("SELECT digest, document FROM catalogs", &[], |row| edition(row, damage))?;
+    Ok(kept.into_iter().flatten().map(|edition| (edition.digest.clone(), edition)).collect())
+}
+
+/// The catalog of a tenant's newest revision.
+pub(super) fn newest_edition(
+    sql: &Sql<'_>,
+    damage: &DamageLog,
+    id: &TenantId,
+) -> Result<Option<Arc<Edition>>, WorkError> {
+    let query = "SELECT catalogs.digest, catalogs.document FROM revisions
+                 JOIN catalogs ON catalogs.digest = revisions.catalog
+                 WHERE tenant_id = ?1 ORDER BY number DESC LIMIT 1";
+    Ok(sql.row(query, values![id.as_str()], |row| edition(row, damage))?.flatten())
+}
+
+fn edition(row: &Row<'_>, damage: &DamageLog) -> Result<Option<Arc<Edition>>, WorkError> {
+    let digest = CatalogDigest::from_text(row.get::<String>(0)?);
+    let restored = Edition::restore(digest.clone(), row.get(1)?).map(Arc::new);
+    if restored.is_none() {
+        // What runs is healed from its own manifest; only questions about the catalog go short.
+        damage.set_aside("catalogs", digest.as_str(), None, &"it is not what its digest says");
     }
-    Ok(editions)
+    Ok(restored)
 }
 
 /// The catalog of each tenant's newest revision.
-pub(super) fn load_newest_catalogs(
-    connection: &Connection,
-) -> Result<Vec<(String, CatalogDigest)>, WorkError> {
-    let mut newest =
-        connection.prepare("SELECT tenant_id, catalog, max(number) FROM revisions GROUP BY tenant_id")?;
-    let pairs = newest.query_map([], |row| {
-        Ok((row.get::<_, String>(0)?, CatalogDigest::from_text(row.get::<_, String>(1)?)))
-    })?;
-    Ok(pairs.collect::<rusqlite::Result<_>>()?)
+pub(super) fn load_newest_catalogs(sql: &Sql<'_>) -> Result<Vec<(String, CatalogDigest)>, WorkError> {
+    let query = "SELECT tenant_id, catalog FROM revisions AS newest WHERE number =
+                     (SELECT max(number) FROM revisions WHERE tenant_id = newest.tenant_id)";
+    sql.rows(query, &[], |row| Ok((row.get(0)?, CatalogDigest::from_text(row.get::<String>(1)?))))
 }
 
 fn step(reach: Reach) -> i64 {

@@ -2,13 +2,12 @@
 
 use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::{Change, Sql, Value, values};
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::{DeploymentId, TenantId, TenantKey};
 use ecp_core::ports::AuditQuery;
 use ecp_core::tenant::Tenant;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,42 +19,20 @@ pub(super) fn to_document<T: Serialize + DeserializeOwned>(value: &T) -> Result<
     Ok(document)
 }
 
-/// Rows that can be read; those that can not are set aside. `sql` selects a document, what tells its
+/// Rows that can be read; those that can not are set aside. `query` selects a document, what tells its
 /// row from the others of the table, and whose it is.
 pub(super) fn readable<T: DeserializeOwned>(
-    connection: &Connection,
+    sql: &Sql<'_>,
     damage: &DamageLog,
     table: &'static str,
-    sql: &str,
-    params: impl Params,
+    query: &str,
+    values: &[Value<'_>],
 ) -> Result<Vec<T>, WorkError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut values = Vec::new();
-    while let Some(row) = rows.next()? {
-        let read = || -> Result<T, WorkError> {
-            Ok(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?)
-        };
-        match read() {
-            Ok(value) => values.push(value),
-            Err(error) => damage.set_aside(table, text(row.get_ref(1)?), owner(row, 2), &reason(&error)),
-        }
-    }
-    Ok(values)
-}
-
-/// What a value says to people.
-fn text(value: ValueRef<'_>) -> String {
-    match value {
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        other => format!("{:?}", other.data_type()),
-    }
-}
-
-/// Whose a row is, where the column says so.
-pub(super) fn owner(row: &Row<'_>, column: usize) -> Option<TenantId> {
-    TenantId::parse(row.get_ref(column).ok()?.as_str().ok()?).ok()
+    let rows = sql.rows(query, values, |row| {
+        let read = || -> Result<T, WorkError> { Ok(serde_json::from_str(&row.get::<String>(0)?)?) };
+        Ok(read().map_err(|error| damage.set_aside(table, row.told(1), row.owner(2), &reason(&error))).ok())
+    })?;
+    Ok(rows.into_iter().flatten().collect())
 }
 
 /// Why a row can not be read.
@@ -68,144 +45,176 @@ fn reason(error: &WorkError) -> String {
 
 /// The first column of the only row, read as a document.
 pub(super) fn document<T: DeserializeOwned>(
-    connection: &Connection,
-    sql: &str,
-    params: impl Params,
+    sql: &Sql<'_>,
+    query: &str,
+    values: &[Value<'_>],
 ) -> Result<Option<T>, WorkError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let text: Option<String> = statement.query_row(params, |row| row.get(0)).optional()?;
+    let text: Option<String> = sql.value(query, values)?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
 /// A tenant as this transaction sees it, with what its neighbours in the same commit wrote.
-pub(super) fn tenant(connection: &Connection, id: &TenantId) -> Result<Option<Tenant>, WorkError> {
-    document(connection, "SELECT document FROM tenants WHERE id = ?1", params![id.as_str()])
+pub(super) fn tenant(sql: &Sql<'_>, id: &TenantId) -> Result<Option<Tenant>, WorkError> {
+    document(sql, "SELECT document FROM tenants WHERE id = ?1", values![id.as_str()])
 }
 
 /// True where the tenant exists in this transaction.
-pub(super) fn tenant_exists(connection: &Connection, id: &TenantId) -> Result<bool, WorkError> {
-    Ok(connection.prepare_cached("SELECT 1 FROM tenants WHERE id = ?1")?.exists(params![id.as_str()])?)
+pub(super) fn tenant_exists(sql: &Sql<'_>, id: &TenantId) -> Result<bool, WorkError> {
+    sql.exists("SELECT 1 FROM tenants WHERE id = ?1", values![id.as_str()])
 }
 
-/// True where this very tenant exists in this transaction, and not another one of its id.
-pub(super) fn tenant_is(connection: &Connection, key: &TenantKey) -> Result<bool, WorkError> {
-    let mut found = connection.prepare_cached("SELECT 1 FROM tenants WHERE id = ?1 AND incarnation = ?2")?;
-    Ok(found.exists(params![key.id.as_str(), number(key.incarnation.first_generation())])?)
+/// True where this very tenant exists in this sql, and not another one of its id.
+pub(super) fn tenant_is(sql: &Sql<'_>, key: &TenantKey) -> Result<bool, WorkError> {
+    sql.exists(
+        "SELECT 1 FROM tenants WHERE id = ?1 AND incarnation = ?2",
+        values![key.id.as_str(), key.incarnation.first_generation()],
+    )
 }
 
 /// Generation with which the last tenant of an id ended, where there was one.
-pub(super) fn last_generation(connection: &Connection, id: &TenantId) -> Result<Option<u64>, WorkError> {
-    let mut found = connection.prepare_cached("SELECT generation FROM ended_tenants WHERE tenant_id = ?1")?;
-    Ok(found.query_row(params![id.as_str()], |row| natural(row, 0)).optional()?)
+pub(super) fn last_generation(sql: &Sql<'_>, id: &TenantId) -> Result<Option<u64>, WorkError> {
+    sql.value("SELECT generation FROM ended_tenants WHERE tenant_id = ?1", values![id.as_str()])
 }
 
 /// Keeps the generation with which a tenant ends.
-pub(super) fn end_generations(
-    transaction: &Transaction<'_>,
-    id: &TenantId,
-    generation: u64,
-) -> Result<(), WorkError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO ended_tenants (tenant_id, generation) VALUES (?1, ?2)
-             ON CONFLICT (tenant_id) DO UPDATE SET generation = max(generation, excluded.generation)",
-        )?
-        .execute(params![id.as_str(), number(generation)])?;
+pub(super) fn end_generations(sql: &Sql<'_>, id: &TenantId, generation: u64) -> Result<(), WorkError> {
+    sql.execute(
+        "INSERT INTO ended_tenants (tenant_id, generation) VALUES (?1, ?2)
+         ON CONFLICT (tenant_id) DO UPDATE SET generation = excluded.generation
+         WHERE ended_tenants.generation < excluded.generation",
+        values![id.as_str(), generation],
+    )?;
     Ok(())
 }
 
 /// Replaces a tenant's document.
-pub(super) fn update_tenant(
-    transaction: &Transaction<'_>,
-    tenant: &Tenant,
-    document: &str,
-) -> Result<(), WorkError> {
-    transaction
-        .prepare_cached("UPDATE tenants SET deployment_id = ?2, document = ?3 WHERE id = ?1")?
-        .execute(params![tenant.id.as_str(), tenant.deployment_id.as_str(), document])?;
+pub(super) fn update_tenant(sql: &Sql<'_>, tenant: &Tenant, document: &str) -> Result<(), WorkError> {
+    sql.execute(
+        "UPDATE tenants SET deployment_id = ?2, document = ?3 WHERE id = ?1",
+        values![tenant.id.as_str(), tenant.deployment_id.as_str(), document],
+    )?;
+    sql.touch(Change::Tenant(tenant.id.clone()));
     Ok(())
 }
 
+/// A small value that is kept under a name.
+pub(super) fn setting(sql: &Sql<'_>, name: &str) -> Result<Option<String>, WorkError> {
+    sql.value("SELECT value FROM settings WHERE name = ?1", values![name])
+}
+
 /// A deployment from disk.
-pub(super) fn deployment(
-    connection: &Connection,
-    id: &DeploymentId,
-) -> Result<Option<Deployment>, WorkError> {
-    document(connection, "SELECT document FROM deployments WHERE id = ?1", params![id.as_str()])
+pub(super) fn deployment(sql: &Sql<'_>, id: &DeploymentId) -> Result<Option<Deployment>, WorkError> {
+    document(sql, "SELECT document FROM deployments WHERE id = ?1", values![id.as_str()])
 }
 
 /// Adds a deployment.
 pub(super) fn insert_deployment(
-    transaction: &Transaction<'_>,
+    sql: &Sql<'_>,
     deployment: &Deployment,
     document: &str,
 ) -> Result<(), WorkError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO deployments (id, tenant_id, finished, document) VALUES (?1, ?2, ?3, ?4)",
-        )?
-        .execute(params![
+    sql.execute(
+        "INSERT INTO deployments (id, tenant_id, generation, finished, finished_s, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![
             deployment.id.as_str(),
             deployment.tenant_id.as_str(),
+            deployment.generation,
             deployment.status.is_final(),
+            deployment.finished_at.map(|at| at.as_second()),
             document
-        ])?;
+        ],
+    )?;
+    sql.touch(Change::Deployment(deployment.id.clone()));
     Ok(())
 }
 
-/// Adds to the audit trail.
-pub(super) fn insert_audit(transaction: &Transaction<'_>, entry: &AuditEntry) -> Result<(), WorkError> {
-    transaction
-        .prepare_cached("INSERT INTO audit (tenant_id, document) VALUES (?1, ?2)")?
-        .execute(params![entry.tenant_id.as_str(), to_document(entry)?])?;
-    Ok(())
+/// Adds to the audit trail; the entry's number.
+pub(super) fn insert_audit(sql: &Sql<'_>, entry: &AuditEntry) -> Result<u64, WorkError> {
+    let number = sql.value(
+        "INSERT INTO audit (tenant_id, actor, action, outcome, request_id, at_ms, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING number",
+        values![
+            entry.tenant_id.as_str(),
+            &entry.actor,
+            &entry.action,
+            &entry.outcome,
+            entry.request_id.as_ref(),
+            entry.timestamp.as_millisecond(),
+            &to_document(entry)?
+        ],
+    )?;
+    number.ok_or_else(|| WorkError::Damaged("an entry of the audit trail got no number".to_owned()))
 }
 
 /// The audit trail, newest first: a page and how many there are.
 pub(super) fn audit_page(
-    connection: &Connection,
+    sql: &Sql<'_>,
     damage: &DamageLog,
     query: &AuditQuery,
 ) -> Result<(Vec<AuditEntry>, usize), WorkError> {
-    // A tenant's entries are found by their index; the other filters look at what is left.
-    // One that is no JSON matches none of them, and must not fail the others.
-    const MATCHES: &str = "(?1 IS NULL OR tenant_id = ?1) AND CASE WHEN NOT json_valid(document) THEN
-        coalesce(?2, ?3, ?4, ?5, ?6, ?7) IS NULL ELSE
-            (?2 IS NULL OR document ->> 'actor' = ?2)
-        AND (?3 IS NULL OR document ->> 'action' = ?3)
-        AND (?4 IS NULL OR document ->> 'outcome' = ?4)
-        AND (?5 IS NULL OR document ->> 'request_id' = ?5)
-        AND (?6 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') >= ?6)
-        AND (?7 IS NULL OR unixepoch(document ->> 'timestamp', 'subsec') < ?7) END";
-    let tenant = query.tenant_id.as_ref().map(TenantId::as_str);
-    let seconds = |time: &ecp_core::Timestamp| time.as_millisecond() as f64 / 1000.0;
-    let (since, until) = (query.since.as_ref().map(seconds), query.until.as_ref().map(seconds));
-    let (actor, action, outcome) = (&query.actor, &query.action, &query.outcome);
-    let filter = params![tenant, actor, action, outcome, query.request_id, since, until];
-    let total = connection
-        .prepare_cached(&format!("SELECT count(*) FROM audit WHERE {MATCHES}"))?
-        .query_row(filter, |row| natural(row, 0))?;
-    let page = format!(
-        "SELECT document, number, tenant_id FROM audit WHERE {MATCHES} ORDER BY number DESC LIMIT ?8 OFFSET ?9"
-    );
-    let (limit, skip) = (size(query.limit), size(query.skip));
-    let filter = params![tenant, actor, action, outcome, query.request_id, since, until, limit, skip];
-    let entries = readable(connection, damage, "audit", &page, filter)?;
-    Ok((entries, total as usize))
+    let mut filter = Filter::default();
+    filter.add("tenant_id = ?", query.tenant_id.as_ref().map(TenantId::as_str));
+    filter.add("actor = ?", query.actor.as_ref());
+    filter.add("action = ?", query.action.as_ref());
+    filter.add("outcome = ?", query.outcome.as_ref());
+    filter.add("request_id = ?", query.request_id.as_ref());
+    filter.add("at_ms >= ?", query.since.map(|since| since.as_millisecond()));
+    filter.add("at_ms < ?", query.until.map(|until| until.as_millisecond()));
+    filter.page(sql, damage, "audit", "number", query.skip, query.limit)
 }
 
-/// A count as SQL takes it.
-pub(super) fn size(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+/// Conditions of a list. Only what is asked for is in the statement, so that each finds its index.
+#[derive(Default)]
+pub(super) struct Filter<'a> {
+    conditions: Vec<String>,
+    values: Vec<Value<'a>>,
 }
 
-/// A running number as SQL takes it.
-pub(super) fn number(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
+impl<'a> Filter<'a> {
+    /// A condition with one `?`, where there is a value for it.
+    pub(super) fn add(&mut self, condition: &str, value: Option<impl Into<Value<'a>>>) {
+        if let Some(value) = value {
+            self.any(condition, [value]);
+        }
+    }
 
-/// A running number or count from a column.
-pub(super) fn natural(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+    /// A condition without a value.
+    pub(super) fn always(&mut self, condition: &str) {
+        self.conditions.push(condition.to_owned());
+    }
+
+    /// A condition whose `?` stands for all of these.
+    pub(super) fn any(&mut self, condition: &str, values: impl IntoIterator<Item = impl Into<Value<'a>>>) {
+        let mut places = Vec::new();
+        for value in values {
+            self.values.push(value.into());
+            places.push(format!("?{}", self.values.len()));
+        }
+        self.conditions.push(condition.replace('?', &places.join(", ")));
+    }
+
+    /// What the conditions let through of a table, newest first: a page and how many there are.
+    pub(super) fn page<T: DeserializeOwned>(
+        mut self,
+        sql: &Sql<'_>,
+        damage: &DamageLog,
+        table: &'static str,
+        number: &str,
+        skip: usize,
+        limit: usize,
+    ) -> Result<(Vec<T>, usize), WorkError> {
+        let conditions = match self.conditions.is_empty() {
+            true => String::new(),
+            false => format!("WHERE {}", self.conditions.join(" AND ")),
+        };
+        let total = sql.count(&format!("SELECT count(*) FROM {table} {conditions}"), &self.values)?;
+        let (limit_at, skip_at) = (self.values.len() + 1, self.values.len() + 2);
+        let query = format!(
+            "SELECT document, {number}, tenant_id FROM {table} {conditions}
+             ORDER BY number DESC LIMIT ?{limit_at} OFFSET ?{skip_at}"
+        );
+        self.values.extend([Value::from(limit), Value::from(skip)]);
+        Ok((readable(sql, damage, table, &query, &self.values)?, total))
+    }
 }

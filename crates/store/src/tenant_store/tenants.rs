@@ -2,16 +2,16 @@
 
 use super::revisions::RevisionRows;
 use super::rows::{self, to_document};
-use super::{Shared, SqliteStore};
+use super::{Shared, SqlStore};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::{Change, Sql, values};
 use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentStatus};
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{Admission, Created, IdempotencyKey, NewTenant, StoreError, TenantChange};
 use ecp_core::tenant::{Tenant, TenantSecrets, TenantStatus};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -48,7 +48,7 @@ enum Outcome {
     Replayed(serde_json::Value),
 }
 
-impl SqliteStore {
+impl SqlStore {
     /// Tenant, deployment, secrets, work item, audit entry and idempotency key: one transaction.
     pub(super) async fn accept_creation(&self, mut new: NewTenant) -> Result<Created, StoreError> {
         const OPERATION: &str = "creating a tenant";
@@ -56,20 +56,20 @@ impl SqliteStore {
         let mut documents = CreationDocuments::of(&new).map_err(|error| error.into_store_error(OPERATION))?;
         let outcome = self.write(
             OPERATION,
-            move |transaction, shared| {
+            move |sql, shared| {
                 if let Some((key, _)) = &new.idempotency {
-                    purge_responses(transaction, now)?;
-                    if let Some(response) = kept_response(transaction, key, now)? {
+                    purge_responses(sql, now)?;
+                    if let Some(response) = kept_response(sql, key, now)? {
                         return Ok(Arc::new(Outcome::Replayed(response)));
                     }
                 }
-                if let Some(last) = rows::last_generation(transaction, &new.tenant.id)? {
+                if let Some(last) = rows::last_generation(sql, &new.tenant.id)? {
                     new.succeed(last);
                     documents = CreationDocuments::of(&new)?;
                 }
                 let queue_number = shared.next_queue_number();
-                insert_creation(transaction, &new, &documents, queue_number, now)?;
-                admit(transaction, shared, &new.admission, &new.tenant.id)?;
+                insert_creation(sql, &new, &documents, queue_number, now)?;
+                admit(sql, shared, &new.admission, &new.tenant.id)?;
                 Ok(Arc::new(Outcome::New(Accepted {
                     tenant: Arc::new(new.tenant),
                     deployment: Arc::new(new.deployment),
@@ -101,9 +101,9 @@ impl SqliteStore {
             prepare().map_err(|error: WorkError| error.into_store_error(OPERATION))?;
         let accepted = self.write(
             OPERATION,
-            move |transaction, shared| {
+            move |sql, shared| {
                 let TenantChange { tenant, deployment, audit, admission, .. } = change;
-                let stored = rows::tenant(transaction, &tenant.id)?
+                let stored = rows::tenant(sql, &tenant.id)?
                     .ok_or_else(|| StoreError::TenantNotFound(tenant.id.clone()))?;
                 if stored.status == TenantStatus::Deleting {
                     return Err(StoreError::TenantDeleting(tenant.id).into());
@@ -112,15 +112,15 @@ impl SqliteStore {
                     let actual = stored.generation;
                     return Err(StoreError::GenerationMismatch { tenant_id: tenant.id, actual }.into());
                 }
-                rows::update_tenant(transaction, &tenant, &tenant_document)?;
-                rows::insert_deployment(transaction, &deployment, &deployment_document)?;
+                rows::update_tenant(sql, &tenant, &tenant_document)?;
+                rows::insert_deployment(sql, &deployment, &deployment_document)?;
                 if let Some(revision) = &revision {
-                    revision.insert(transaction, &tenant.id)?;
+                    revision.insert(sql, &tenant.id)?;
                 }
                 let queue_number = shared.next_queue_number();
-                queue(transaction, &tenant.id, queue_number)?;
-                rows::insert_audit(transaction, &audit)?;
-                admit(transaction, shared, &admission, &tenant.id)?;
+                queue(sql, &tenant.id, queue_number)?;
+                rows::insert_audit(sql, &audit)?;
+                admit(sql, shared, &admission, &tenant.id)?;
                 Ok(Arc::new(Accepted {
                     tenant: Arc::new(tenant),
                     deployment: Arc::new(deployment),
@@ -140,25 +140,23 @@ impl SqliteStore {
         let removed = id.clone();
         self.write(
             "removing a tenant",
-            move |transaction, _| {
-                let tenant =
-                    rows::tenant(transaction, &id)?.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
+            move |sql, _| {
+                let tenant = rows::tenant(sql, &id)?.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
                 if tenant.status != TenantStatus::Deleting {
                     let actual = tenant.generation;
                     return Err(StoreError::GenerationMismatch { tenant_id: id, actual }.into());
                 }
-                let mut deletion = rows::deployment(transaction, &tenant.deployment_id)?
+                let mut deletion = rows::deployment(sql, &tenant.deployment_id)?
                     .ok_or(StoreError::DeploymentNotFound(tenant.deployment_id))?;
                 if deletion.status != DeploymentStatus::Deleted {
                     deletion.created_resources.clear();
                     deletion.pending_resources.clear();
                     deletion.complete(now);
                 }
-                transaction
-                    .prepare_cached("DELETE FROM tenants WHERE id = ?1")?
-                    .execute(params![id.as_str()])?;
-                rows::end_generations(transaction, &id, tenant.generation)?;
-                rows::insert_audit(transaction, &audit)?;
+                sql.execute("DELETE FROM tenants WHERE id = ?1", values![id.as_str()])?;
+                rows::end_generations(sql, &id, tenant.generation)?;
+                rows::insert_audit(sql, &audit)?;
+                sql.touch(Change::TenantGone(id, Box::new(deletion.clone())));
                 Ok(Arc::new(deletion))
             },
             move |shared, deletion| {
@@ -197,65 +195,60 @@ impl CreationDocuments {
 }
 
 fn insert_creation(
-    transaction: &Transaction<'_>,
+    sql: &Sql<'_>,
     new: &NewTenant,
     documents: &CreationDocuments,
     queue_number: u64,
     now: Timestamp,
 ) -> Result<(), WorkError> {
     let id = &new.tenant.id;
-    let inserted = transaction
-        .prepare_cached(
-            "INSERT INTO tenants (id, incarnation, deployment_id, document) VALUES (?1, ?2, ?3, ?4)
+    let inserted = sql.execute(
+        "INSERT INTO tenants (id, incarnation, deployment_id, document) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (id) DO NOTHING",
-        )?
-        .execute(params![
+        values![
             id.as_str(),
-            rows::number(new.tenant.incarnation.first_generation()),
+            new.tenant.incarnation.first_generation(),
             new.tenant.deployment_id.as_str(),
-            documents.tenant
-        ])?;
+            &documents.tenant
+        ],
+    )?;
     if inserted == 0 {
         // The row is there: where it does not read, it is damaged.
-        let existing = rows::tenant(transaction, id).map_err(|_| StoreError::TenantDamaged(id.clone()))?;
+        let existing = rows::tenant(sql, id).map_err(|_| StoreError::TenantDamaged(id.clone()))?;
         let existing_status = existing.map_or(TenantStatus::Pending, |tenant| tenant.status);
         return Err(StoreError::TenantExists { tenant_id: id.clone(), existing_status }.into());
     }
-    rows::insert_deployment(transaction, &new.deployment, &documents.deployment)?;
-    transaction
-        .prepare_cached("INSERT INTO secrets (tenant_id, document) VALUES (?1, ?2)")?
-        .execute(params![id.as_str(), documents.secrets])?;
-    documents.revision.insert(transaction, id)?;
-    queue(transaction, id, queue_number)?;
-    rows::insert_audit(transaction, &new.audit)?;
+    sql.touch(Change::Tenant(id.clone()));
+    rows::insert_deployment(sql, &new.deployment, &documents.deployment)?;
+    sql.execute(
+        "INSERT INTO secrets (tenant_id, document) VALUES (?1, ?2)",
+        values![id.as_str(), &documents.secrets],
+    )?;
+    documents.revision.insert(sql, id)?;
+    queue(sql, id, queue_number)?;
+    rows::insert_audit(sql, &new.audit)?;
     if let (Some((key, _)), Some(response)) = (&new.idempotency, &documents.response) {
-        transaction
-            .prepare_cached(
-                "INSERT INTO idempotency_keys (actor, key, digest, response, created_s)
+        sql.execute(
+            "INSERT INTO idempotency_keys (actor, key, digest, response, created_s)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?
-            .execute(params![key.actor, key.key, key.request_digest, response, now.as_second()])?;
+            values![&key.actor, &key.key, &key.request_digest[..], response, now.as_second()],
+        )?;
     }
     Ok(())
 }
 
 /// Lets the admission decide on a tenant that was just written; a refusal undoes the writes.
-fn admit(
-    transaction: &Transaction<'_>,
-    shared: &Shared,
-    admission: &Admission,
-    id: &TenantId,
-) -> Result<(), WorkError> {
+fn admit(sql: &Sql<'_>, shared: &Shared, admission: &Admission, id: &TenantId) -> Result<(), WorkError> {
     let Some(decide) = admission.decision() else { return Ok(()) };
     let mut accepted = shared.index.read().ordered();
     // What neighbours in this commit wrote is not in the index yet, but it is queued.
     let neighbours: Vec<Tenant> = rows::readable(
-        transaction,
+        sql,
         &shared.damage,
         super::load::TENANTS,
         "SELECT document, id, id FROM tenants JOIN work_queue ON work_queue.tenant_id = tenants.id
          WHERE work_queue.queue_number > ?1",
-        params![rows::number(shared.published_number.load(Ordering::Relaxed))],
+        values![shared.published_number.load(Ordering::Relaxed)],
     )?;
     for neighbour in neighbours.into_iter().filter(|neighbour| neighbour.id != *id) {
         let accepted = Arc::make_mut(&mut accepted);
@@ -267,34 +260,26 @@ fn admit(
 }
 
 /// Queues a tenant that was just created or changed: now, with no failed tries.
-pub(super) fn queue(
-    transaction: &Transaction<'_>,
-    id: &TenantId,
-    queue_number: u64,
-) -> Result<(), WorkError> {
-    transaction
-        .prepare_cached(
-            "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)
+pub(super) fn queue(sql: &Sql<'_>, id: &TenantId, queue_number: u64) -> Result<(), WorkError> {
+    sql.execute(
+        "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)
              ON CONFLICT (tenant_id) DO UPDATE SET queue_number = excluded.queue_number, attempts = 0",
-        )?
-        .execute(params![id.as_str(), rows::number(queue_number)])?;
+        values![id.as_str(), queue_number],
+    )?;
     Ok(())
 }
 
 /// The response under a key that is not too old; an error where it was to another request.
 pub(super) fn kept_response(
-    connection: &Connection,
+    sql: &Sql<'_>,
     key: &IdempotencyKey,
     now: Timestamp,
 ) -> Result<Option<serde_json::Value>, WorkError> {
-    let found: Option<(Vec<u8>, String)> = connection
-        .prepare_cached(
-            "SELECT digest, response FROM idempotency_keys WHERE actor = ?1 AND key = ?2 AND created_s > ?3",
-        )?
-        .query_row(params![key.actor, key.key, now.as_second() - IDEMPOTENCY_KEPT_S], |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })
-        .optional()?;
+    let found: Option<(Vec<u8>, String)> = sql.row(
+        "SELECT digest, response FROM idempotency_keys WHERE actor = ?1 AND key = ?2 AND created_s > ?3",
+        values![&key.actor, &key.key, now.as_second() - IDEMPOTENCY_KEPT_S],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     match found {
         None => Ok(None),
         Some((digest, _)) if digest != key.request_digest => Err(StoreError::IdempotencyKeyReused.into()),
@@ -302,21 +287,18 @@ pub(super) fn kept_response(
     }
 }
 
-fn purge_responses(transaction: &Transaction<'_>, now: Timestamp) -> Result<(), WorkError> {
-    transaction
-        .prepare_cached("DELETE FROM idempotency_keys WHERE created_s <= ?1")?
-        .execute(params![now.as_second() - IDEMPOTENCY_KEPT_S])?;
+fn purge_responses(sql: &Sql<'_>, now: Timestamp) -> Result<(), WorkError> {
+    sql.execute(
+        "DELETE FROM idempotency_keys WHERE created_s <= ?1",
+        values![now.as_second() - IDEMPOTENCY_KEPT_S],
+    )?;
     Ok(())
 }
 
 /// The secret values of a tenant.
-pub(super) fn secrets(
-    connection: &Connection,
-    damage: &DamageLog,
-    id: &TenantId,
-) -> Result<TenantSecrets, WorkError> {
+pub(super) fn secrets(sql: &Sql<'_>, damage: &DamageLog, id: &TenantId) -> Result<TenantSecrets, WorkError> {
     let found =
-        rows::document(connection, "SELECT document FROM secrets WHERE tenant_id = ?1", params![id.as_str()]);
+        rows::document(sql, "SELECT document FROM secrets WHERE tenant_id = ?1", values![id.as_str()]);
     match found {
         // A reason might quote what it is about.
         Err(WorkError::Document(_)) => {

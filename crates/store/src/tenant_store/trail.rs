@@ -1,29 +1,23 @@
 //! The audit trail: deeds that are written down before they are done, and how long history is kept.
 
-use super::SqliteStore;
+use super::SqlStore;
 use super::rows::{self, to_document};
 use crate::errors::WorkError;
+use crate::sql::{Sql, values};
 use ecp_core::Timestamp;
 use ecp_core::audit::{AuditEntry, BEGUN, Intent};
 use ecp_core::ids::TenantId;
 use ecp_core::ports::StoreError;
-use rusqlite::{Connection, Transaction, params};
 
 /// Rows that one transaction takes away, so that others do not wait for it.
 const BATCH: usize = 500;
 
-impl SqliteStore {
+impl SqlStore {
     /// An entry at the end of the trail, with its number.
     pub(super) async fn write_intent(&self, entry: AuditEntry) -> Result<Intent, StoreError> {
         self.write(
             "writing down an intent",
-            move |transaction, _| {
-                rows::insert_audit(transaction, &entry)?;
-                let number = transaction.last_insert_rowid();
-                let number = u64::try_from(number)
-                    .map_err(|_| WorkError::Damaged(format!("the audit trail has a number {number}")))?;
-                Ok(Intent { number, entry })
-            },
+            move |sql, _| Ok(Intent { number: rows::insert_audit(sql, &entry)?, entry }),
             |_, _| {},
         )
         .await
@@ -37,15 +31,13 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         self.write(
             "settling an intent",
-            move |transaction, _| {
-                let number = rows::number(number);
+            move |sql, _| {
                 match &entry {
-                    Some(entry) => transaction
-                        .prepare_cached("UPDATE audit SET document = ?2 WHERE number = ?1")?
-                        .execute(params![number, to_document(entry)?])?,
-                    None => transaction
-                        .prepare_cached("DELETE FROM audit WHERE number = ?1")?
-                        .execute(params![number])?,
+                    Some(entry) => sql.execute(
+                        "UPDATE audit SET outcome = ?2, document = ?3 WHERE number = ?1",
+                        values![number, &entry.outcome, &to_document(entry)?],
+                    )?,
+                    None => sql.execute("DELETE FROM audit WHERE number = ?1", values![number])?,
                 };
                 Ok(())
             },
@@ -73,12 +65,12 @@ impl SqliteStore {
     async fn forget_batches(
         &self,
         before: Timestamp,
-        forget: fn(&Transaction<'_>, i64) -> Result<usize, WorkError>,
+        forget: fn(&Sql<'_>, i64) -> Result<usize, WorkError>,
     ) -> Result<usize, StoreError> {
-        let before = before.as_second();
+        let before = before.as_millisecond();
         let mut all = 0;
         loop {
-            let work = move |transaction: &Transaction<'_>, _: &super::Shared| forget(transaction, before);
+            let work = move |sql: &Sql<'_>, _: &super::Shared| forget(sql, before);
             let gone = self.write("forgetting history", work, |_, _| {}).await?;
             all += gone;
             if gone < BATCH {
@@ -89,36 +81,30 @@ impl SqliteStore {
 }
 
 /// Deeds of a tenant that are not settled.
-pub(super) fn intents(connection: &Connection, id: &TenantId) -> Result<Vec<Intent>, WorkError> {
-    let mut found = connection.prepare_cached(
-        "SELECT number, document FROM audit WHERE tenant_id = ?1 AND document ->> 'outcome' = ?2 ORDER BY number",
-    )?;
-    let mut rows = found.query(params![id.as_str(), BEGUN])?;
-    let mut intents = Vec::new();
-    while let Some(row) = rows.next()? {
-        let document: String = row.get(1)?;
-        intents.push(Intent { number: rows::natural(row, 0)?, entry: serde_json::from_str(&document)? });
-    }
-    Ok(intents)
+pub(super) fn intents(sql: &Sql<'_>, id: &TenantId) -> Result<Vec<Intent>, WorkError> {
+    sql.rows(
+        "SELECT number, document FROM audit WHERE tenant_id = ?1 AND outcome = ?2 ORDER BY number",
+        values![id.as_str(), BEGUN],
+        |row| Ok(Intent { number: row.get(0)?, entry: serde_json::from_str(&row.get::<String>(1)?)? }),
+    )
 }
 
 /// The oldest entries come first in the trail: where a batch is not all old, there are no more.
-fn forget_entries(transaction: &Transaction<'_>, before: i64) -> Result<usize, WorkError> {
-    let mut forget = transaction.prepare_cached(
+fn forget_entries(sql: &Sql<'_>, before_ms: i64) -> Result<usize, WorkError> {
+    sql.execute(
         "DELETE FROM audit WHERE number IN (
-             SELECT number FROM (SELECT number, document FROM audit ORDER BY number LIMIT ?2)
-             WHERE unixepoch(document ->> 'timestamp') < ?1 AND document ->> 'outcome' <> ?3)",
-    )?;
-    Ok(forget.execute(params![before, rows::size(BATCH), BEGUN])?)
+             SELECT number FROM (SELECT number, at_ms, outcome FROM audit ORDER BY number LIMIT ?2) AS oldest
+             WHERE at_ms < ?1 AND outcome <> ?3)",
+        values![before_ms, BATCH, BEGUN],
+    )
 }
 
-fn forget_deployments(transaction: &Transaction<'_>, before: i64) -> Result<usize, WorkError> {
-    let mut forget = transaction.prepare_cached(
+fn forget_deployments(sql: &Sql<'_>, before_ms: i64) -> Result<usize, WorkError> {
+    sql.execute(
         "DELETE FROM deployments WHERE id IN (
              SELECT id FROM deployments
-             WHERE finished = 1 AND unixepoch(document ->> 'finished_at') < ?1
-                 AND id NOT IN (SELECT deployment_id FROM tenants)
+             WHERE finished = 1 AND finished_s < ?1 AND id NOT IN (SELECT deployment_id FROM tenants)
              LIMIT ?2)",
-    )?;
-    Ok(forget.execute(params![before, rows::size(BATCH)])?)
+        values![before_ms.div_euclid(1000), BATCH],
+    )
 }

@@ -1,12 +1,12 @@
 //! Ends of leases and queueing anew; accepted changes queue their tenant themselves.
 
-use super::{SqliteStore, rows};
+use super::{SqlStore, rows};
+use crate::sql::{Change, values};
 use ecp_core::Timestamp;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{StoreError, WorkItem};
-use rusqlite::params;
 
-impl SqliteStore {
+impl SqlStore {
     /// The item is done, unless it was queued anew.
     pub(super) async fn end_lease(&self, item: WorkItem) -> Result<(), StoreError> {
         if !self.is_newest_or_release(&item) {
@@ -16,10 +16,11 @@ impl SqliteStore {
         let written = self
             .write(
                 "finishing work",
-                move |transaction, _| {
-                    transaction
-                        .prepare_cached("DELETE FROM work_queue WHERE tenant_id = ?1 AND queue_number = ?2")?
-                        .execute(params![done.tenant_id.as_str(), rows::number(done.lease)])?;
+                move |sql, _| {
+                    sql.execute(
+                        "DELETE FROM work_queue WHERE tenant_id = ?1 AND queue_number = ?2",
+                        values![done.tenant_id.as_str(), done.lease],
+                    )?;
                     Ok(())
                 },
                 move |shared, ()| {
@@ -45,20 +46,14 @@ impl SqliteStore {
         let written = self
             .write(
                 "putting work back",
-                move |transaction, shared| {
+                move |sql, shared| {
                     // A new number, so that this lease can not end the next one.
                     let number = shared.next_queue_number();
-                    transaction
-                        .prepare_cached(
-                            "UPDATE work_queue SET queue_number = ?3, attempts = ?4
+                    sql.execute(
+                        "UPDATE work_queue SET queue_number = ?3, attempts = ?4
                              WHERE tenant_id = ?1 AND queue_number = ?2",
-                        )?
-                        .execute(params![
-                            tried.tenant_id.as_str(),
-                            rows::number(tried.lease),
-                            rows::number(number),
-                            attempts
-                        ])?;
+                        values![tried.tenant_id.as_str(), tried.lease, number, attempts],
+                    )?;
                     Ok(number)
                 },
                 move |shared, number| {
@@ -79,19 +74,19 @@ impl SqliteStore {
         let queued = id.clone();
         self.write(
             "queueing work",
-            move |transaction, shared| {
-                if !rows::tenant_exists(transaction, &id)? {
+            move |sql, shared| {
+                if !rows::tenant_exists(sql, &id)? {
                     return Err(StoreError::TenantNotFound(id).into());
                 }
                 let number = shared.next_queue_number();
-                let attempts: u32 = transaction
-                    .prepare_cached(
-                        "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)
-                         ON CONFLICT (tenant_id) DO UPDATE SET queue_number = excluded.queue_number
-                         RETURNING attempts",
-                    )?
-                    .query_row(params![id.as_str(), rows::number(number)], |row| row.get(0))?;
-                Ok((number, attempts))
+                let attempts: Option<u32> = sql.value(
+                    "INSERT INTO work_queue (tenant_id, queue_number, attempts) VALUES (?1, ?2, 0)
+                     ON CONFLICT (tenant_id) DO UPDATE SET queue_number = excluded.queue_number
+                     RETURNING attempts",
+                    values![id.as_str(), number],
+                )?;
+                sql.touch(Change::Work(id));
+                Ok((number, attempts.unwrap_or(0)))
             },
             move |shared, (number, attempts)| {
                 shared.queue.lock().put(&queued, *number, *attempts, now);

@@ -16,7 +16,7 @@ use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
 use ecp_core::tenant::{Availability, DemoFault, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
 use ecp_core::text::Message;
-use ecp_store::{Database, MIGRATIONS, SqliteStore};
+use ecp_store::{Database, MIGRATIONS, SqlStore};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use tokio::sync::{Notify, broadcast, watch};
@@ -261,7 +261,7 @@ impl Cluster for Line {
 /// What lives as long as the process.
 pub(super) struct Process {
     pub(super) database: Database,
-    pub(super) store: Arc<SqliteStore>,
+    pub(super) store: Arc<SqlStore>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) line: Arc<Line>,
     pub(super) controller: Controller,
@@ -310,7 +310,7 @@ impl Bench {
     async fn start(&mut self) {
         let database = Database::open(&self.folder.path().join("demo.db"), MIGRATIONS).unwrap();
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let store = Arc::new(SqliteStore::open(database.clone(), clock.clone()).unwrap());
+        let store = Arc::new(SqlStore::open(database.clone(), clock.clone()).unwrap());
         let speed = DemoSpeed::new(1.0).unwrap();
         let simulated = demo_cluster(store.clone(), clock.clone(), &self.nodes, speed);
         restore_demo_cluster(&simulated, &*store).await.unwrap();
@@ -343,7 +343,7 @@ impl Bench {
         &self.process().line
     }
 
-    pub(super) fn store(&self) -> &SqliteStore {
+    pub(super) fn store(&self) -> &SqlStore {
         &self.process().store
     }
 

@@ -233,10 +233,8 @@ proptest! {
 
 /// Runs SQL past the store.
 async fn spoil(world: &World, sql: &'static str) {
-    let spoil = move |transaction: &Transaction<'_>| {
-        transaction.execute_batch(sql).map_err(crate::database_error("spoiling"))
-    };
-    world.store.database.write("spoiling", spoil).await.unwrap();
+    let spoil = move |transaction: &Sql<'_>| transaction.execute(sql, &[]);
+    world.store.database.write_then("spoiling", spoil, |_| {}).await.unwrap();
 }
 
 /// Every table with a document, and a statement that spoils what `acme` has there.

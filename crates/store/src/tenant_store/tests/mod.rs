@@ -1,16 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-//! The promises of the tenant store's trait, one file a topic.
-
-mod alerts;
-mod deployments;
-mod extremes;
-mod revisions;
-mod tenants;
-mod work;
+//! The promises of the tenant store's trait, one file a topic, each kept on both databases.
 
 use super::*;
-use crate::MIGRATIONS;
+use crate::{Database, MIGRATIONS, PostgresDatabase};
 use ecp_core::catalog::Catalog;
 use ecp_core::deployment::{DeploymentKind, Removal};
 use ecp_core::ports::Admission;
@@ -31,24 +24,65 @@ impl Clock for TestClock {
     }
 }
 
-/// A store in a folder of its own, which can be closed and opened again.
-struct World {
-    folder: TempDir,
-    clock: Arc<TestClock>,
-    store: SqliteStore,
+mod on_a_file;
+mod on_a_server;
+
+/// What a world's store is kept in, which outlives the store.
+trait Place {
+    /// An empty one.
+    fn new() -> Self;
+    /// Opens what is there.
+    fn open(&self) -> Backend;
 }
 
-impl World {
+/// A file in a folder of its own.
+struct File(TempDir);
+
+impl Place for File {
     fn new() -> Self {
-        let folder = TempDir::new().unwrap();
+        Self(TempDir::new().unwrap())
+    }
+
+    fn open(&self) -> Backend {
+        Database::open(&self.0.path().join("demo.db"), MIGRATIONS).unwrap().into()
+    }
+}
+
+/// A schema on a server.
+struct Server(&'static str);
+
+impl Place for Server {
+    fn new() -> Self {
+        static SCHEMAS: AtomicU64 = AtomicU64::new(0);
+        Self(Box::leak(format!("world_{}", SCHEMAS.fetch_add(1, Ordering::Relaxed)).into_boxed_str()))
+    }
+
+    fn open(&self) -> Backend {
+        let url = ecp_testservers::Postgres::shared().url().parse().unwrap();
+        let open = || PostgresDatabase::open(&url, self.0).unwrap();
+        // On a thread that runs no tasks.
+        std::thread::scope(|scope| scope.spawn(open).join().unwrap()).into()
+    }
+}
+
+/// A store in a place of its own, which can be closed and opened again.
+struct World<P> {
+    place: P,
+    clock: Arc<TestClock>,
+    store: SqlStore,
+}
+
+impl<P: Place> World<P> {
+    fn new() -> Self {
+        let place = P::new();
         let clock = Arc::new(TestClock(Mutex::new(start())));
-        let store = open(&folder, &clock);
-        Self { folder, clock, store }
+        let store = SqlStore::open(place.open(), clock.clone()).unwrap();
+        Self { place, clock, store }
     }
 
     fn reopen(mut self) -> Self {
-        self.store.database.close();
-        self.store = open(&self.folder, &self.clock);
+        self.store.close();
+        self.store = SqlStore::open(self.place.open(), self.clock.clone()).unwrap();
         self
     }
 
@@ -78,24 +112,13 @@ impl World {
         deletion.id
     }
 
-    fn count(&self, table: &str) -> i64 {
-        let sql = format!("SELECT count(*) FROM {table}");
-        let count = |connection: &Connection| connection.query_row(&sql, [], |row| row.get(0));
-        self.store
-            .database
-            .read_blocking("counting", |connection| {
-                count(connection).map_err(crate::database_error("counting"))
-            })
-            .unwrap()
+    fn count(&self, table: &str) -> usize {
+        let query = format!("SELECT count(*) FROM {table}");
+        self.store.database.read_blocking("counting", move |sql| sql.count(&query, &[])).unwrap()
     }
 }
 
 const DELETE: DeploymentKind = DeploymentKind::Delete(Removal::ORDERLY);
-
-fn open(folder: &TempDir, clock: &Arc<TestClock>) -> SqliteStore {
-    let database = Database::open(&folder.path().join("demo.db"), MIGRATIONS).unwrap();
-    SqliteStore::open(database, clock.clone()).unwrap()
-}
 
 fn start() -> Timestamp {
     "2024-01-20T14:30:00Z".parse().unwrap()

@@ -296,7 +296,7 @@ fn while_fewer_than(limit: usize) -> Admission {
 
 #[tokio::test]
 async fn admissions_that_share_a_commit_see_each_other() {
-    let World { folder: _folder, store, .. } = World::new();
+    let super::super::World { place: _place, store, .. } = World::new();
     let store = Arc::new(store);
     let mut creations = tokio::task::JoinSet::new();
     for number in 0..20 {

@@ -1,0 +1,152 @@
+//! What a tenant store is kept in.
+
+use crate::database::{DamageLog, Database};
+use crate::errors::WorkError;
+use crate::postgres::PostgresDatabase;
+use crate::sql::Sql;
+use ecp_core::ports::StoreError;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between two tries to write while writes fail.
+pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
+
+/// An embedded file, or a schema on a server. Cheap to clone.
+#[derive(Clone)]
+pub enum Backend {
+    /// A file of this process alone.
+    Sqlite(Database),
+    /// A server that others may use as well.
+    Postgres(PostgresDatabase),
+}
+
+impl From<Database> for Backend {
+    fn from(database: Database) -> Self {
+        Self::Sqlite(database)
+    }
+}
+
+impl From<PostgresDatabase> for Backend {
+    fn from(database: PostgresDatabase) -> Self {
+        Self::Postgres(database)
+    }
+}
+
+impl Backend {
+    /// Rows that can not be read.
+    pub(super) fn damage(&self) -> &DamageLog {
+        match self {
+            Self::Sqlite(file) => file.damage(),
+            Self::Postgres(server) => server.damage(),
+        }
+    }
+
+    /// Why writes fail, from the first that does until one succeeds again.
+    pub(super) fn write_failure(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(file) => file.write_failure(),
+            Self::Postgres(server) => server.write_failure(),
+        }
+    }
+
+    /// As [`Database::write_then`].
+    pub(super) async fn write_then<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
+        publish: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let work = move |sql: &Sql<'_>| work(sql).map_err(|error| error.into_store_error(operation));
+        match self {
+            Self::Sqlite(file) => {
+                file.write_then(operation, move |transaction| work(&Sql::sqlite(transaction)), publish).await
+            }
+            Self::Postgres(server) => server.write_then(operation, work, publish).await,
+        }
+    }
+
+    /// Runs `work` on one state of the database, on a thread that may block.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let work = move |sql: &Sql<'_>| work(sql).map_err(|error| error.into_store_error(operation));
+        match self {
+            Self::Sqlite(file) => {
+                file.read(operation, move |connection| work(&Sql::sqlite(connection))).await
+            }
+            Self::Postgres(server) => server.read(operation, work).await,
+        }
+    }
+
+    /// As [`Self::read`]; the caller's own thread waits. For start-up and single rows.
+    pub(super) fn read_blocking<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let work = move |sql: &Sql<'_>| work(sql).map_err(|error| error.into_store_error(operation));
+        match self {
+            Self::Sqlite(file) => {
+                file.read_blocking(operation, move |connection| work(&Sql::sqlite(connection)))
+            }
+            Self::Postgres(server) => server.read_blocking(operation, work),
+        }
+    }
+
+    /// As [`Self::read_blocking`], at start: a damaged file is told from other failures.
+    pub(super) fn load<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(file) => file.read_blocking(operation, |connection| {
+                work(&Sql::sqlite(connection)).map_err(|error| match error {
+                    WorkError::Sqlite(source) => file.load_fault(source),
+                    other => other.into_store_error(operation),
+                })
+            }),
+            Self::Postgres(_) => self.read_blocking(operation, work),
+        }
+    }
+
+    /// While writes fail, tries one again and again, until told to stop.
+    pub(crate) async fn keep_probing(&self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PROBE_EVERY) => {}
+            }
+            match self {
+                Self::Sqlite(file) => file.probe_failing().await,
+                Self::Postgres(server) => server.probe().await,
+            }
+        }
+    }
+
+    /// Commits since the start; with [`Self::jobs`] it shows how many writers share one.
+    pub fn commits(&self) -> u64 {
+        match self {
+            Self::Sqlite(file) => file.commits(),
+            Self::Postgres(server) => server.commits(),
+        }
+    }
+
+    /// Writes asked for since the start.
+    pub fn jobs(&self) -> u64 {
+        match self {
+            Self::Sqlite(file) => file.jobs(),
+            Self::Postgres(server) => server.jobs(),
+        }
+    }
+
+    /// Finishes what is queued and closes. Blocks.
+    pub(super) fn close(&self) {
+        match self {
+            Self::Sqlite(file) => file.close(),
+            Self::Postgres(server) => server.close(),
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! The promises, kept on a PostgreSQL server.
+
+use super::*;
+
+type World = super::World<Server>;
+
+#[path = "../alerts.rs"]
+mod alerts;
+#[path = "../deployments.rs"]
+mod deployments;
+#[path = "../extremes.rs"]
+mod extremes;
+mod processes;
+#[path = "../revisions.rs"]
+mod revisions;
+#[path = "../tenants.rs"]
+mod tenants;
+#[path = "../work.rs"]
+mod work;

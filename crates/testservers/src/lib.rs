@@ -1,0 +1,7 @@
+//! Real servers for tests, started on this machine and ended with the process that asked for them.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, reason = "a test without its server fails")]
+
+mod postgres;
+
+pub use postgres::Postgres;
