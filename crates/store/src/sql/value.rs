@@ -100,8 +100,9 @@ impl ToSql for Value<'_> {
         match self {
             Self::Null => Ok(IsNull::Yes),
             Self::Integer(number) => number.to_sql(kind, out),
-            // No text of PostgreSQL holds a NUL; documents never do, what people search for may.
-            Self::Text(text) if text.contains('\0') => Err("text with a NUL in it".into()),
+            // No text of PostgreSQL holds a NUL. Documents never do; what stands beside them to be searched
+            // may, and so may what is searched for.
+            Self::Text(text) if text.contains('\0') => text.replace('\0', "\u{fffd}").to_sql(kind, out),
             Self::Text(text) => text.to_sql(kind, out),
             Self::Bytes(bytes) => bytes.to_sql(kind, out),
         }

@@ -224,7 +224,9 @@ proptest! {
 
     #[test]
     fn every_document_that_can_be_stored_is_read_back_after_a_restart(
-        new in creation(), progress in progress(), opened in change_of_an_alert(), setting in (text(), text()),
+        new in creation(), progress in progress(), opened in change_of_an_alert(),
+        // Names and values of ours, which have no NUL.
+        setting in (text(), text()).prop_map(|(name, value)| (name.replace('\0', ""), value.replace('\0', ""))),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(round_trip(new, progress, opened, setting))?;
@@ -292,7 +294,8 @@ async fn a_damaged_row_of_any_table_is_set_aside_named_and_stops_nobody_else() {
         let damage = store.damage();
         assert!(!damage.is_empty() && damage.iter().all(|one| one.table == table), "{table}: {damage:?}");
         for one in &damage {
-            assert_eq!((one.file.as_str(), &one.tenant_id), ("demo.db", &Some(acme.clone())), "{one}");
+            assert!(one.file.starts_with(world.place.name()), "{one}");
+            assert_eq!(one.tenant_id, Some(acme.clone()), "{one}");
         }
         assert_eq!(store.is_damaged(&acme), table == "tenants");
         if table == "tenants" {

@@ -33,6 +33,8 @@ trait Place {
     fn new() -> Self;
     /// Opens what is there.
     fn open(&self) -> Backend;
+    /// What damage there is told to be in, or its beginning.
+    fn name(&self) -> &'static str;
 }
 
 /// A file in a folder of its own.
@@ -44,7 +46,11 @@ impl Place for File {
     }
 
     fn open(&self) -> Backend {
-        Database::open(&self.0.path().join("demo.db"), MIGRATIONS).unwrap().into()
+        Database::open(&self.0.path().join(self.name()), MIGRATIONS).unwrap().into()
+    }
+
+    fn name(&self) -> &'static str {
+        "demo.db"
     }
 }
 
@@ -62,6 +68,10 @@ impl Place for Server {
         let open = || PostgresDatabase::open(&url, self.0).unwrap();
         // On a thread that runs no tasks.
         std::thread::scope(|scope| scope.spawn(open).join().unwrap()).into()
+    }
+
+    fn name(&self) -> &'static str {
+        "postgres://"
     }
 }
 
