@@ -63,13 +63,14 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
         }
     }
     let (tenants, work) = (taken.tenants, taken.work);
-    shared.reach(newest);
     if tenants {
         shared.tell_tenants_changed();
     }
     if work {
         shared.tell_work_changed();
     }
+    // Last: who waits for the revision finds all of it.
+    shared.reach(newest);
     Ok(())
 }
 

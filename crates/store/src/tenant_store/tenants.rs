@@ -12,6 +12,8 @@ use ecp_core::deployment::{Deployment, DeploymentStatus};
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{Admission, Created, IdempotencyKey, NewTenant, StoreError, TenantChange};
 use ecp_core::tenant::{Tenant, TenantSecrets, TenantStatus};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -231,7 +233,13 @@ fn insert_creation(
         sql.execute(
             "INSERT INTO idempotency_keys (actor, key, digest, response, created_s)
                  VALUES (?1, ?2, ?3, ?4, ?5)",
-            values![&key.actor, &key.key, &key.request_digest[..], response, now.as_second()],
+            values![
+                &*column(&key.actor),
+                &*column(&key.key),
+                &key.request_digest[..],
+                response,
+                now.as_second()
+            ],
         )?;
     }
     Ok(())
@@ -269,6 +277,16 @@ pub(super) fn queue(sql: &Sql<'_>, id: &TenantId, queue_number: u64) -> Result<(
     Ok(())
 }
 
+/// What an index of every database takes of a caller's text: itself, or a digest where it is long or holds
+/// what text in a database may not.
+fn column(text: &str) -> Cow<'_, str> {
+    if text.len() <= 255 && !text.contains('\0') {
+        return text.into();
+    }
+    let digest = Sha256::digest(text.as_bytes());
+    digest.iter().fold("sha256:".to_owned(), |hex, byte| format!("{hex}{byte:02x}")).into()
+}
+
 /// The response under a key that is not too old; an error where it was to another request.
 pub(super) fn kept_response(
     sql: &Sql<'_>,
@@ -277,7 +295,7 @@ pub(super) fn kept_response(
 ) -> Result<Option<serde_json::Value>, WorkError> {
     let found: Option<(Vec<u8>, String)> = sql.row(
         "SELECT digest, response FROM idempotency_keys WHERE actor = ?1 AND key = ?2 AND created_s > ?3",
-        values![&key.actor, &key.key, now.as_second() - IDEMPOTENCY_KEPT_S],
+        values![&*column(&key.actor), &*column(&key.key), now.as_second() - IDEMPOTENCY_KEPT_S],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     match found {

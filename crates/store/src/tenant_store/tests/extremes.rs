@@ -225,8 +225,8 @@ proptest! {
     #[test]
     fn every_document_that_can_be_stored_is_read_back_after_a_restart(
         new in creation(), progress in progress(), opened in change_of_an_alert(),
-        // Names and values of ours, which have no NUL.
-        setting in (text(), text()).prop_map(|(name, value)| (name.replace('\0', ""), value.replace('\0', ""))),
+        // Names and values of ours: short names, and no NUL.
+        setting in ("[ -~가-힣]{0,100}", text().prop_map(|text| text.replace('\0', ""))),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(round_trip(new, progress, opened, setting))?;
