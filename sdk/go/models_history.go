@@ -42,7 +42,7 @@ type DeploymentEntry struct {
 
 // SpecChange is a value that a deployment changed; nil stands for none.
 type SpecChange struct {
-	// What, as a JSON pointer into the specification; /catalog for the catalog's digest.
+	// What, as a JSON pointer into the specification, or the object; /catalog for the catalog's digest.
 	Field  string `json:"field"`
 	Before any    `json:"before"`
 	After  any    `json:"after"`

@@ -320,6 +320,8 @@ type Preview struct {
 	DryRun bool `json:"dry_run"`
 	// Whose.
 	TenantID string `json:"tenant_id"`
+	// What would change of the tenant's specification; empty where nothing would.
+	Changes []SpecChange `json:"changes"`
 	// What would become of each object.
 	Objects []ObjectChange `json:"objects"`
 	// What the plan holds.
@@ -340,8 +342,10 @@ type ObjectChange struct {
 	Name string `json:"name"`
 	// create, update, delete or unchanged.
 	Action string `json:"action"`
-	// Fields that change, as JSON pointers; never their values.
+	// Fields that change, as JSON pointers.
 	Fields []string `json:"fields"`
+	// What each of them was and becomes; empty for a Secret.
+	Values []SpecChange `json:"values"`
 }
 
 // QuotaChange compares plans. Before is nil for a creation, After for a deletion.

@@ -9,16 +9,18 @@ use crate::json::Shape;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
-use crate::tenants::{TenantOut, if_match};
+use crate::tenants::{SlaTargetOut, TenantOut, if_match};
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::DeploymentId;
+use ecp_core::manifest::FieldChange;
 use ecp_core::revision::{Revision, Revisions};
+use ecp_core::tenant::TenantSpec;
 use ecp_core::text::Language;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 /// What is read of a rollback.
@@ -73,10 +75,10 @@ pub struct DeploymentEntryOut<'a> {
     failure: Option<FailureOut<'a>>,
 }
 
-/// A value that a deployment changed.
+/// A value that changed, or would.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SpecChangeOut {
-    /// What, as a JSON pointer into the specification; `/catalog` for the catalog's digest.
+    /// What, as a JSON pointer into the specification, or the object; `/catalog` for the catalog's digest.
     #[schema(example = "/service_requirements/callbot")]
     field: String,
     /// Its value before; `null` where it had none.
@@ -85,6 +87,14 @@ pub struct SpecChangeOut {
     /// Its value after; `null` where it has none.
     #[schema(example = 75)]
     after: Value,
+}
+
+impl SpecChangeOut {
+    /// A field of an object, unless its values are secret.
+    pub(crate) fn of_field(field: &FieldChange) -> Option<Self> {
+        let (before, after) = field.values.clone()?;
+        Some(Self { field: field.pointer.clone(), before, after })
+    }
 }
 
 impl<'a> DeploymentEntryOut<'a> {
@@ -119,13 +129,28 @@ impl<'a> DeploymentEntryOut<'a> {
 /// What one revision changed against another.
 fn changes(before: &Revision, after: &Revision) -> Vec<SpecChangeOut> {
     let json = |revision: &Revision| {
-        let mut spec = serde_json::to_value(&revision.spec).unwrap_or_default();
+        let mut spec = spec_json(&revision.spec);
         spec["catalog"] = revision.catalog.as_str().into();
         spec
     };
     let mut found = Vec::new();
     collect(&json(before), &json(after), "", &mut found);
     found
+}
+
+/// What a specification has that the other has not, or has otherwise; none stands for no tenant.
+pub(crate) fn spec_changes(before: Option<&TenantSpec>, after: Option<&TenantSpec>) -> Vec<SpecChangeOut> {
+    let json = |spec: Option<&TenantSpec>| spec.map_or_else(|| Value::Object(Map::new()), spec_json);
+    let mut found = Vec::new();
+    collect(&json(before), &json(after), "", &mut found);
+    found
+}
+
+/// A specification with what is promised as the API spells it.
+fn spec_json(spec: &TenantSpec) -> Value {
+    let mut json = serde_json::to_value(spec).unwrap_or_default();
+    json["sla_target"] = serde_json::to_value(SlaTargetOut::from(&spec.sla_target)).unwrap_or_default();
+    json
 }
 
 fn collect(before: &Value, after: &Value, path: &str, found: &mut Vec<SpecChangeOut>) {

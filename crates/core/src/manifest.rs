@@ -30,7 +30,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-pub use difference::{ObjectAction, ObjectChange, difference};
+pub use difference::{FieldChange, ObjectAction, ObjectChange, difference};
 pub(crate) use footprint::quota;
 pub use footprint::{limits, pod_demands, requested_resources};
 pub use in_place::{ImmutableField, changed_in_vain};

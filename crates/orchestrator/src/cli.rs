@@ -4,16 +4,27 @@
 //! tables, JSON and YAML, `failure` gives the exit codes. Commands decide nothing about tenants.
 
 mod alerts;
+mod apply;
 mod audit;
+mod candidates;
 mod capacity;
 mod catalog;
+mod changes;
+mod clock;
 mod cluster;
 mod completions;
 mod connection;
 mod contexts;
+mod diff;
+mod documents;
+mod edit;
+mod export;
 mod failure;
 mod history;
 mod input;
+mod inputs;
+mod jsonpath;
+mod language;
 mod manifest;
 mod metrics;
 mod output;
@@ -31,6 +42,7 @@ mod validate;
 use crate::config::DEFAULTS;
 use crate::tokens;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::CompleteEnv;
 use connection::ClientOptions;
 use failure::Failure;
 use output::Output;
@@ -57,6 +69,14 @@ enum Command {
     Serve(serve::Serve),
     /// Lists, shows, creates, changes and deletes tenants.
     Tenants(Group<tenants::Command>),
+    /// Makes tenants what files say: creates, changes, or leaves as they are.
+    Apply(Single<apply::Apply>),
+    /// Shows what applying files would change, with old and new values; ends with 1 where something would.
+    Diff(Single<diff::Diff>),
+    /// Opens a tenant in an editor and applies what becomes of it there.
+    Edit(Single<edit::Edit>),
+    /// Writes tenants as files that apply takes, for Git.
+    Export(Single<export::Export>),
     /// Sizes a demand: plan, GPUs, cost. Needs no server.
     Size(Single<size::Size>),
     /// Prints a tenant's manifest; with -f, of a tenant that is described in a file, without a server.
@@ -129,6 +149,10 @@ struct Single<A: Args> {
 /// Parses the command line, does what it says, and answers with the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
+    CompleteEnv::with_factory(command).complete();
+    if let Some(typed) = completions::of_kubectl(&arguments) {
+        return completions::answer_kubectl(typed);
+    }
     let mut command = command();
     if is_plugin(arguments.first()) {
         command = command.bin_name("kubectl ecp");
@@ -168,6 +192,18 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Completions(completions) => plain(completions.run()),
         Command::Man(man) => plain(man.run()),
         Command::Tenants(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Apply(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Diff(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Edit(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Export(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
         Command::Size(Single { options, command }) => {
@@ -234,6 +270,7 @@ fn client(
     work: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
 ) -> Result<(), (Failure, Output)> {
     let output = options.output();
+    language::choose(options.language());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let client = Client { options, output: output.clone() };
     let result = match runtime {

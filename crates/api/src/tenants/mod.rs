@@ -16,7 +16,9 @@ mod update;
 
 pub(crate) use create::{__path_create_tenant, SizingIn, SlaTargetIn, create_tenant};
 pub(crate) use delete::{__path_delete_tenant, delete_tenant};
-pub(crate) use detail::{__path_get_tenant, DetailCache, TenantOut, TenantServiceOut, get_tenant};
+pub(crate) use detail::{
+    __path_get_tenant, DetailCache, SlaTargetOut, TenantOut, TenantServiceOut, get_tenant,
+};
 pub(crate) use list::{__path_list_tenants, list_tenants};
 pub(crate) use preview::ObjectChangeOut;
 pub(crate) use update::{__path_update_tenant, update_tenant};

@@ -1,5 +1,6 @@
 //! What `?dry_run=true` answers: what a request would do, object by object, and what it would cost.
 
+use crate::history::{SpecChangeOut, spec_changes};
 use crate::request_context::Api;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
@@ -19,6 +20,8 @@ pub struct PreviewOut {
     /// Whose.
     #[schema(example = "my-ai-service")]
     tenant_id: String,
+    /// What would change of the tenant's specification; empty where nothing would.
+    changes: Vec<SpecChangeOut>,
     /// What would become of each object.
     objects: Vec<ObjectChangeOut>,
     /// What the plan holds.
@@ -43,9 +46,11 @@ pub struct ObjectChangeOut {
     /// `create`, `update`, `delete` or `unchanged`.
     #[schema(example = "update")]
     action: &'static str,
-    /// Fields that change, as JSON pointers; never their values.
+    /// Fields that change, as JSON pointers.
     #[schema(example = json!(["/spec/replicas"]))]
     fields: Vec<String>,
+    /// What each of them was and becomes; empty for a Secret.
+    values: Vec<SpecChangeOut>,
 }
 
 impl From<&ObjectChange> for ObjectChangeOut {
@@ -54,7 +59,8 @@ impl From<&ObjectChange> for ObjectChangeOut {
             kind: change.kind,
             name: change.name.clone(),
             action: change.action.as_str(),
-            fields: change.fields.clone(),
+            fields: change.fields.iter().map(|field| field.pointer.clone()).collect(),
+            values: change.fields.iter().filter_map(SpecChangeOut::of_field).collect(),
         }
     }
 }
@@ -130,6 +136,7 @@ impl Api {
         PreviewOut {
             dry_run: true,
             tenant_id,
+            changes: spec_changes(before.map(|tenant| &tenant.spec), after.map(|tenant| &tenant.spec)),
             objects: preview.objects.iter().map(ObjectChangeOut::from).collect(),
             quota: QuotaChangeOut {
                 before: before.map(|tenant| (&plan(tenant)).into()),

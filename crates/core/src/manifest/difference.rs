@@ -38,8 +38,17 @@ pub struct ObjectChange {
     pub name: String,
     /// What would become of it.
     pub action: ObjectAction,
-    /// Fields that change, as JSON pointers; never their values, which may be secret.
-    pub fields: Vec<String>,
+    /// Fields that change.
+    pub fields: Vec<FieldChange>,
+}
+
+/// A field that changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldChange {
+    /// Which, as a JSON pointer.
+    pub pointer: String,
+    /// What it was and becomes; none in a Secret.
+    pub values: Option<(Value, Value)>,
 }
 
 /// Holds two manifests against each other: those of `after` in their order, then what goes.
@@ -65,14 +74,17 @@ pub fn difference(before: &[Object], after: &[Object]) -> Vec<ObjectChange> {
     changes
 }
 
-fn changed_fields(before: &Object, after: &Object) -> Vec<String> {
+fn changed_fields(before: &Object, after: &Object) -> Vec<FieldChange> {
     let json = |object| serde_json::to_value(object).unwrap_or(Value::Null);
     let mut fields = Vec::new();
     collect(&json(before), &json(after), "", &mut fields);
+    if matches!(after, Object::Secret(_)) {
+        fields.iter_mut().for_each(|field| field.values = None);
+    }
     fields
 }
 
-fn collect(before: &Value, after: &Value, path: &str, fields: &mut Vec<String>) {
+fn collect(before: &Value, after: &Value, path: &str, fields: &mut Vec<FieldChange>) {
     let below = |key: &str| format!("{path}/{}", key.replace('~', "~0").replace('/', "~1"));
     match (before, after) {
         _ if before == after => {}
@@ -87,7 +99,8 @@ fn collect(before: &Value, after: &Value, path: &str, fields: &mut Vec<String>) 
                 collect(before, after, &below(&place.to_string()), fields);
             }
         }
-        _ => fields.push(path.to_owned()),
+        _ => fields
+            .push(FieldChange { pointer: path.to_owned(), values: Some((before.clone(), after.clone())) }),
     }
 }
 
@@ -113,12 +126,30 @@ mod tests {
             .into_iter()
             .map(|change| (change.name, change.action.as_str(), change.fields))
             .collect();
+        let changed = FieldChange {
+            pointer: "/data/a~1b".to_owned(),
+            values: Some((Value::from("1"), Value::from("2"))),
+        };
         let expected = [
             ("new".to_owned(), "create", vec![]),
             ("same".to_owned(), "unchanged", vec![]),
-            ("changed".to_owned(), "update", vec!["/data/a~1b".to_owned()]),
+            ("changed".to_owned(), "update", vec![changed]),
             ("gone".to_owned(), "delete", vec![]),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_changes_in_a_secret_is_named_without_its_value() {
+        let secret = |value: &str| {
+            Object::Secret(k8s_openapi::api::core::v1::Secret {
+                metadata: ObjectMeta { name: Some("keys".into()), ..Default::default() },
+                string_data: Some([("key".to_owned(), value.to_owned())].into()),
+                ..Default::default()
+            })
+        };
+        let changes = difference(&[secret("old")], &[secret("new")]);
+        let expected = [FieldChange { pointer: "/stringData/key".to_owned(), values: None }];
+        assert_eq!(changes[0].fields, expected);
     }
 }

@@ -1,9 +1,11 @@
 //! `ecp alerts`: alerts of one tenant or of all, listed or followed.
 
 use super::Client;
+use super::candidates;
+use super::clock::local;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
-use super::output::{entries, text_of};
+use super::output::{View, entries, text_of};
 use super::stream::Stream;
 use super::table::{Cell, Table, status_style};
 use super::tenants::Page;
@@ -15,7 +17,7 @@ use std::ops::ControlFlow;
 #[derive(Args)]
 pub(super) struct Alerts {
     /// Whose; left out, of all tenants.
-    #[arg(required_if_eq("follow", "true"))]
+    #[arg(add = candidates::tenants(), required_if_eq("follow", "true"))]
     tenant_id: Option<String>,
     /// open, resolved or all (default).
     #[arg(long, conflicts_with = "follow")]
@@ -62,7 +64,7 @@ impl Alerts {
     }
 }
 
-fn table(list: &Value, place: &str) -> String {
+fn table(list: &Value, place: &str) -> View {
     let mut table =
         Table::new(["TENANT", "ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"]);
     for alert in entries(list, "alerts") {
@@ -75,12 +77,12 @@ fn table(list: &Value, place: &str) -> String {
             text("metric"),
             text("current_value"),
             text("threshold"),
-            text("opened_at"),
+            Cell::age(&text_of(&alert["opened_at"])),
             text("message"),
         ]);
     }
     let (shown, total) = (entries(list, "alerts").len(), list["total_count"].as_u64().unwrap_or(0));
-    format!("{table}\n\n{shown} of {total} alerts, {place}")
+    View::Rows(table, format!("{shown} of {total} alerts, {place}"))
 }
 
 fn line(frame: &Value) -> String {
@@ -88,7 +90,7 @@ fn line(frame: &Value) -> String {
     let style = status_style(if state == "resolved" { &state } else { &severity });
     format!(
         "{}  {style}{severity:<8}  {state:<8}{style:#}  {}  {} (limit {})",
-        text_of(&frame["timestamp"]),
+        local(&text_of(&frame["timestamp"])),
         text_of(&frame["message"]),
         text_of(&frame["current_value"]),
         text_of(&frame["threshold"])

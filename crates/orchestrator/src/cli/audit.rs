@@ -1,9 +1,10 @@
 //! `ecp audit`: who changed what, when, and what came of it.
 
 use super::Client;
+use super::clock::parse_moment;
 use super::connection::Call;
 use super::failure::Failure;
-use super::output::{entries, text_of};
+use super::output::{View, entries, text_of};
 use super::table::{Cell, Table};
 use super::tenants::Page;
 use clap::Args;
@@ -13,7 +14,7 @@ use serde_json::Value;
 #[derive(Args)]
 pub(super) struct Audit {
     /// Only of this tenant.
-    #[arg(long)]
+    #[arg(long, add = super::candidates::tenants())]
     tenant: Option<String>,
     /// Only by this token or part of the server.
     #[arg(long)]
@@ -27,11 +28,11 @@ pub(super) struct Audit {
     /// Only of this request.
     #[arg(long)]
     request_id: Option<String>,
-    /// Not before this time, as RFC 3339.
-    #[arg(long)]
+    /// Not before this time: 12h (ago), 2026-11-26, 2026-11-26T18:00, or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     since: Option<String>,
-    /// Before this time, as RFC 3339.
-    #[arg(long)]
+    /// Before this time, given as with --since.
+    #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     until: Option<String>,
     /// Which part of the list.
     #[command(flatten)]
@@ -57,13 +58,13 @@ impl Audit {
     }
 }
 
-fn table(list: &Value, place: &str) -> String {
+fn table(list: &Value, place: &str) -> View {
     let mut table = Table::new(["TIME", "ACTOR", "ACTION", "TENANT", "OUTCOME", "REQUEST"]);
     for entry in entries(list, "entries") {
         let text = |name: &str| Cell::from(text_of(&entry[name]));
         let outcome = Cell::status(&text_of(&entry["outcome"]));
         table.row([
-            text("timestamp"),
+            Cell::time(&text_of(&entry["timestamp"])),
             text("actor"),
             text("action"),
             text("tenant_id"),
@@ -72,5 +73,6 @@ fn table(list: &Value, place: &str) -> String {
         ]);
     }
     let (shown, total) = (entries(list, "entries").len(), list["total_count"].as_u64().unwrap_or(0));
-    format!("{table}\n\n{shown} of {total} entries, {place}; -o yaml shows what was before and after")
+    let footer = format!("{shown} of {total} entries, {place}; -o yaml shows what was before and after");
+    View::Rows(table, footer)
 }

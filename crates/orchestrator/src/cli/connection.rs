@@ -2,7 +2,7 @@
 
 use super::contexts::{Context, Contexts};
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, TIMEOUT};
-use super::output::{Color, Format, Output};
+use super::output::{Color, FormatFlag, Output, parse_format};
 use clap::Args;
 use ecp_core::text::Language;
 use reqwest::{Method, Url};
@@ -42,9 +42,11 @@ pub(super) struct ClientOptions {
     /// Repetitions of what can be repeated without harm: reads, and creations with an idempotency key.
     #[arg(long, global = true, default_value_t = 3, value_name = "N", help_heading = "Client")]
     retries: u32,
-    /// How to write.
-    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Client")]
-    output: Format,
+    /// How to write: table, wide, name, csv, json, yaml or jsonpath=TEMPLATE; findings of ecp validate as
+    /// sarif, junit or github, too.
+    #[arg(short, long, global = true, default_value = "table", value_parser = parse_format, value_name = "FORMAT",
+          add = super::candidates::formats(), help_heading = "Client")]
+    output: FormatFlag,
     /// When to use colours.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto, help_heading = "Client")]
     color: Color,
@@ -70,18 +72,12 @@ pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
 impl ClientOptions {
     /// How results are written.
     pub(super) fn output(&self) -> Output {
-        Output::new(self.output, self.color)
+        Output::new(self.output.clone(), self.color)
     }
 
     /// The language of texts that are made here.
     pub(super) fn language(&self) -> Language {
-        let korean = || {
-            ["LC_ALL", "LC_MESSAGES", "LANG"]
-                .into_iter()
-                .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-                .is_some_and(|value| value.starts_with("ko"))
-        };
-        self.lang.unwrap_or_else(|| if korean() { Language::Ko } else { Language::En })
+        self.lang.unwrap_or_else(super::language::of_the_system)
     }
 
     /// True for demo mode: as the flag says, else the context.
@@ -315,6 +311,13 @@ impl Connection {
             let what = format!("{} {}: the answer is no JSON object: {start:?}", call.method, call.path);
             CallFailure::own(INVALID_RESPONSE, 200, what)
         })
+    }
+
+    /// Sends a call once and reads its answer, for who can do without.
+    pub(super) async fn once_json(&self, call: &Call) -> Result<Value, CallFailure> {
+        let answer = self.once(call).await?;
+        serde_json::from_str(&answer.text)
+            .map_err(|error| CallFailure::own(INVALID_RESPONSE, 200, error.to_string()))
     }
 
     /// All entries of a list, page by page, as one list.

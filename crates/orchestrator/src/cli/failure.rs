@@ -1,6 +1,6 @@
 //! What can go wrong for a command, how it is said, and which exit code it has.
 
-use super::output::{Format, Output};
+use super::output::Output;
 use ecp_api::ApiError;
 use ecp_core::Timestamp;
 use ecp_core::text::Language;
@@ -38,6 +38,10 @@ pub(super) enum Failure {
     },
     /// A file has members that nothing reads, and that was to be an error.
     Unread(String),
+    /// What was compared differs; the differences have been printed.
+    Differs,
+    /// Comparing failed, which is not the same as a difference.
+    InDiff(Box<Failure>),
     /// What was given to the command can not be used.
     Input(String),
     /// Whatever was to read the output has gone away.
@@ -157,6 +161,19 @@ impl Failure {
             .into()
     }
 
+    /// What went wrong with one tenant of many.
+    pub(super) fn of_tenant(tenant_id: &str, origin: &str, failure: Self) -> Self {
+        let named = |text: &str| format!("{tenant_id} ({origin}): {text}");
+        match failure {
+            Self::Call(mut call) => {
+                call.message = named(&call.message);
+                Self::Call(call)
+            }
+            Self::Unread(text) => Self::Unread(named(&text)),
+            other => other,
+        }
+    }
+
     /// What a script sees of it.
     pub(super) fn exit_code(&self) -> u8 {
         match self {
@@ -168,16 +185,18 @@ impl Failure {
             // As a shell says of what Ctrl-C ended.
             Self::StoppedWaiting { .. } => 130,
             Self::OutputClosed => 0,
-            Self::Other(_) => 1,
+            Self::Differs | Self::Other(_) => 1,
+            // As diff has it: 1 is a difference, more is trouble.
+            Self::InDiff(failure) => failure.exit_code().max(2),
         }
     }
 
     /// Says it on standard error, in the way of the output.
     pub(super) fn report(&self, output: &Output) {
-        if matches!(self, Self::Manifest(_) | Self::OutputClosed) {
+        if matches!(self, Self::Manifest(_) | Self::Differs | Self::OutputClosed) {
             return;
         }
-        if output.format == Format::Table {
+        if output.speaks_plainly() {
             output.complain("error", &self.to_string());
         } else {
             output.note(&self.to_json());
@@ -199,6 +218,7 @@ impl Failure {
                 "message": format!("{subject}: {reason}"),
                 "reason": reason,
             }}),
+            Self::InDiff(failure) => failure.to_json(),
             Self::Unread(text) => json!({"error": {"code": "VALIDATION_FAILED", "message": text}}),
             other => json!({"error": {"code": "USAGE", "message": other.to_string()}}),
         }
@@ -223,6 +243,8 @@ impl fmt::Display for Failure {
             }
             Self::Deployment { code, subject, reason } => write!(f, "{subject}: {reason} ({code})"),
             Self::Manifest(_) => write!(f, "the manifest is at fault"),
+            Self::Differs => write!(f, "there are differences"),
+            Self::InDiff(failure) => failure.fmt(f),
             Self::StoppedWaiting { deployment_id } => write!(
                 f,
                 "stopped waiting; the roll-out goes on, see: ecp status --watch --deployment {deployment_id}"

@@ -1,9 +1,10 @@
 //! `ecp tenants history` and `ecp tenants rollback`: what was done to a tenant, and going back.
 
 use super::Client;
+use super::candidates;
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
-use super::output::{entries, text_of};
+use super::output::{View, entries, text_of};
 use super::rollout;
 use super::table::{Cell, Table};
 use super::tenants::{Page, detail};
@@ -15,6 +16,7 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct History {
     /// The tenant's id.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// Which part of the list.
     #[command(flatten)]
@@ -25,6 +27,7 @@ pub(super) struct History {
 #[derive(Args)]
 pub(super) struct Rollback {
     /// The tenant's id.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// Deployment that ran, as `history` lists it [default: the last that ran and is not what runs now].
     #[arg(long, value_name = "ID")]
@@ -66,7 +69,7 @@ impl Rollback {
     }
 }
 
-fn table(list: &Value, place: &str) -> String {
+fn table(list: &Value, place: &str) -> View {
     let mut table = Table::new(["DEPLOYMENT", "WHEN", "WHO", "WHY", "STATUS", "RAN", "CHANGED"]);
     for entry in entries(list, "deployments") {
         let text = |name: &str| Cell::from(text_of(&entry[name]));
@@ -78,7 +81,7 @@ fn table(list: &Value, place: &str) -> String {
             entries(entry, "changes").iter().map(|change| text_of(&change["field"])).collect();
         table.row([
             text("deployment_id"),
-            text("created_at"),
+            Cell::age(&text_of(&entry["created_at"])),
             text("actor"),
             Cell::from(why),
             Cell::status(&text_of(&entry["status"])),
@@ -88,5 +91,6 @@ fn table(list: &Value, place: &str) -> String {
     }
     let shown = entries(list, "deployments").len();
     let total = list["total_count"].as_u64().unwrap_or(0);
-    format!("{table}\n\n{shown} of {total} deployments, {place}; -o yaml shows what was before and after")
+    let footer = format!("{shown} of {total} deployments, {place}; -o yaml shows what was before and after");
+    View::Rows(table, footer)
 }

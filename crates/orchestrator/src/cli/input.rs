@@ -1,5 +1,6 @@
 //! What a command is given: files of YAML or JSON, and flags that stand for members of a body.
 
+use super::candidates;
 use super::failure::Failure;
 use super::output::Output;
 use clap::Args;
@@ -74,7 +75,7 @@ pub(super) struct DemandFlags {
     #[arg(short, long = "service", value_name = "SERVICE=UNITS", value_parser = parse_service)]
     services: Vec<(String, u64)>,
     /// Plan: micro, small, medium or large; left out, the calculator chooses.
-    #[arg(long)]
+    #[arg(long, add = candidates::words(candidates::PRESETS))]
     preset: Option<String>,
     /// Promised share of time in service, such as 99.9%.
     #[arg(long)]
@@ -178,7 +179,7 @@ pub(super) struct TenantFlags {
     #[arg(long)]
     exposure: Option<String>,
     /// Demo mode: the failure that the deployment shows (image-not-found, crash-loop, unschedulable, none).
-    #[arg(long)]
+    #[arg(long, add = candidates::words(candidates::FAULTS))]
     demo_fault: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! `ecp manifest`: a tenant's manifest from the server, or of a file without one.
 
 use super::Client;
+use super::candidates;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
 use super::input::{Unread, read_object};
@@ -16,7 +17,7 @@ use std::path::PathBuf;
 #[derive(Args)]
 pub(super) struct Manifest {
     /// Tenant whose manifest the server hands out.
-    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    #[arg(add = candidates::tenants(), required_unless_present = "file", conflicts_with = "file")]
     tenant_id: Option<String>,
     /// File with a tenant as YAML or JSON, rendered here; - reads standard input. Secret values are redacted.
     #[arg(short, long)]

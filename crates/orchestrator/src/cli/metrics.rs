@@ -1,6 +1,7 @@
 //! `ecp metrics`: a tenant's values, now and as they come, and samples to send.
 
 use super::Client;
+use super::candidates;
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::input::{parse_measurement, read_object};
@@ -28,6 +29,7 @@ pub(super) enum Command {
 #[derive(Args)]
 pub(super) struct Get {
     /// Whose.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// Series, separated by commas: cpu, memory, gpu, network, storage, requests, response_time, error_rate.
     #[arg(long)]
@@ -44,6 +46,7 @@ pub(super) struct Get {
 #[derive(Args)]
 pub(super) struct Watch {
     /// Whose.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// Series, separated by commas.
     #[arg(long, value_delimiter = ',')]
@@ -57,6 +60,7 @@ pub(super) struct Watch {
 #[derive(Args)]
 pub(super) struct Send {
     /// Whose.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// Values, such as cpu=65.5 memory=78.2.
     #[arg(value_parser = parse_measurement, value_name = "METRIC=VALUE",

@@ -1,18 +1,30 @@
 //! Writes results: tables for people, JSON and YAML for programs; notes and errors beside them.
 
 use super::failure::Failure;
+use super::jsonpath::Template;
+use super::language::told;
+use super::table::Table;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use clap::ValueEnum;
+use ecp_core::text::Message;
 use serde_json::Value;
 use std::io::{ErrorKind, IsTerminal, Write};
 
 /// How results are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Format {
     /// For people.
     #[default]
     Table,
+    /// For people, with every column and nothing cut.
+    Wide,
+    /// Ids alone, a line each.
+    Name,
+    /// Rows of a list, for spreadsheets.
+    Csv,
+    /// Values that a template picks, as kubectl takes it.
+    JsonPath,
     /// As the API answers; one line for each frame of a stream.
     Json,
     /// The same as YAML; one document for each frame of a stream.
@@ -26,11 +38,46 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Says that a command has no findings to write in this format.
-    fn refuse(self) -> Failure {
-        let name = self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        Failure::Input(format!("-o {name} is for ecp validate; here it is table, json or yaml"))
+    /// Every format by its name, and what it is.
+    pub(super) const NAMES: [(&str, Self, &str); 10] = [
+        ("table", Self::Table, "for people"),
+        ("wide", Self::Wide, "for people, with every column"),
+        ("name", Self::Name, "ids alone"),
+        ("csv", Self::Csv, "rows of a list, for spreadsheets"),
+        ("jsonpath=", Self::JsonPath, "values that a template picks, such as jsonpath={.tenant_id}"),
+        ("json", Self::Json, "as the API answers; one line for each frame of a stream"),
+        ("yaml", Self::Yaml, "the same as YAML"),
+        ("sarif", Self::Sarif, "SARIF 2.1.0, of ecp validate"),
+        ("junit", Self::Junit, "JUnit XML, of ecp validate"),
+        ("github", Self::Github, "annotations of GitHub's workflows, of ecp validate"),
+    ];
+
+    fn name(self) -> &'static str {
+        let name = Self::NAMES.iter().find(|(_, format, _)| *format == self).map_or("", |(name, _, _)| name);
+        name.trim_end_matches('=')
     }
+
+    /// Says that a command has nothing to write in this format.
+    pub(super) fn refuse(self) -> Failure {
+        let (name, what) = (self.name(), Message::new("cli.format_of_others"));
+        Failure::Input(told(&what.with("format", name)))
+    }
+}
+
+/// A format and, with `jsonpath`, its template.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FormatFlag(Format, Option<Template>);
+
+/// Reads `-o`.
+pub(super) fn parse_format(text: &str) -> Result<FormatFlag, String> {
+    if let Some(template) = text.strip_prefix("jsonpath=") {
+        return Ok(FormatFlag(Format::JsonPath, Some(Template::parse(template)?)));
+    }
+    let known = Format::NAMES.iter().find(|(name, _, _)| *name == text);
+    known.map(|(_, format, _)| FormatFlag(*format, None)).ok_or_else(|| {
+        let names: Vec<_> = Format::NAMES.iter().map(|(name, _, _)| *name).collect();
+        format!("choose one of {}…", names.join(", ").replace("jsonpath=", "jsonpath=TEMPLATE"))
+    })
 }
 
 /// When colours are used.
@@ -50,6 +97,27 @@ pub(super) enum Color {
 pub(super) struct Output {
     /// How they are written.
     pub(super) format: Format,
+    template: Option<Template>,
+}
+
+/// What people see of a result.
+pub(super) enum View {
+    /// Text.
+    Text(String),
+    /// Rows, and a line below them.
+    Rows(Table, String),
+}
+
+impl From<String> for View {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Table> for View {
+    fn from(table: Table) -> Self {
+        Self::Rows(table, String::new())
+    }
 }
 
 /// A result, and how a table shows it.
@@ -62,33 +130,78 @@ pub(super) struct Shown {
 
 impl Output {
     /// Sets the colours of the process.
-    pub(super) fn new(format: Format, color: Color) -> Self {
+    pub(super) fn new(FormatFlag(format, template): FormatFlag, color: Color) -> Self {
         match color {
             Color::Auto => {}
             Color::Always => anstream::ColorChoice::Always.write_global(),
             Color::Never => anstream::ColorChoice::Never.write_global(),
         }
-        Self { format }
+        Self { format, template }
     }
 
     /// Writes a result.
-    pub(super) fn value(&self, value: &Value, table: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
+    pub(super) fn value<V: Into<View>>(
+        &self,
+        value: &Value,
+        view: impl FnOnce(&Value) -> V,
+    ) -> Result<(), Failure> {
         match self.format {
-            Format::Table => self.line(&table(value)),
             Format::Json => self.line(&format!("{value:#}")),
             Format::Yaml => self.text(&yaml(value)?),
-            other => Err(other.refuse()),
+            Format::JsonPath => self.picked(value),
+            Format::Sarif | Format::Junit | Format::Github => Err(self.format.refuse()),
+            _ => self.view(value, view(value).into()),
         }
+    }
+
+    fn view(&self, value: &Value, view: View) -> Result<(), Failure> {
+        match (self.format, view) {
+            (Format::Csv, View::Rows(table, _)) => self.text(&table.to_csv()),
+            (Format::Name, View::Rows(table, _)) => {
+                self.text(&table.first_column().map(|id| format!("{id}\n")).collect::<String>())
+            }
+            (Format::Name, View::Text(_)) => {
+                let id = ["tenant_id", "deployment_id", "id"].iter().find_map(|name| value[name].as_str());
+                self.line(id.ok_or_else(|| self.format.refuse())?)
+            }
+            (Format::Csv, View::Text(_)) => Err(self.format.refuse()),
+            (_, View::Text(text)) => self.line(&text),
+            (_, View::Rows(table, footer)) => {
+                let width = terminal_width().filter(|_| self.format == Format::Table);
+                let table = if self.format == Format::Wide { table.with_times() } else { table };
+                let table = match width {
+                    Some(width) => table.fit(width),
+                    None => table.to_string(),
+                };
+                self.line(&if footer.is_empty() { table } else { format!("{table}\n\n{footer}") })
+            }
+        }
+    }
+
+    fn picked(&self, value: &Value) -> Result<(), Failure> {
+        let text = self.template.as_ref().map(|template| template.fill(value)).unwrap_or_default();
+        self.line(text.strip_suffix('\n').unwrap_or(&text))
     }
 
     /// Writes one of many results that come one after another.
     pub(super) fn frame(&self, value: &Value, table: impl FnOnce(&Value) -> String) -> Result<(), Failure> {
         match self.format {
-            Format::Table => self.line(&table(value)),
+            Format::Table | Format::Wide => self.line(&table(value)),
             Format::Json => self.line(&value.to_string()),
             Format::Yaml => self.text(&format!("---\n{}", yaml(value)?)),
+            Format::JsonPath => self.picked(value),
             other => Err(other.refuse()),
         }
+    }
+
+    /// True where a person reads, and not a program.
+    pub(super) fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide)
+    }
+
+    /// True where errors are sentences, and no JSON.
+    pub(super) fn speaks_plainly(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Wide | Format::Name | Format::Csv)
     }
 
     /// Writes a line.
@@ -125,7 +238,7 @@ impl Output {
 
     /// Warns of something that was done all the same.
     pub(super) fn warn(&self, text: &str) {
-        if self.format == Format::Table {
+        if self.speaks_plainly() {
             self.complain("warning", text);
         } else {
             self.note(&serde_json::json!({"warning": {"message": text}}));
@@ -134,13 +247,25 @@ impl Output {
 
     /// True where a bar that moves can be shown.
     pub(super) fn is_lively(&self) -> bool {
-        self.format == Format::Table && std::io::stderr().is_terminal()
+        self.is_for_people() && std::io::stderr().is_terminal()
     }
 }
 
-fn yaml(value: &Value) -> Result<String, Failure> {
+/// A value as YAML.
+pub(super) fn yaml(value: &Value) -> Result<String, Failure> {
     let text = serde_saphyr::to_string(value).context("can not write as YAML")?;
     Ok(if text.ends_with('\n') { text } else { format!("{text}\n") })
+}
+
+/// Columns of the terminal that standard output is; none where it is no terminal.
+pub(super) fn terminal_width() -> Option<usize> {
+    let out = std::io::stdout();
+    if !out.is_terminal() {
+        return None;
+    }
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    let seen = || rustix::termios::tcgetwinsize(&out).ok().map(|size| usize::from(size.ws_col));
+    said.or_else(seen).filter(|width| *width > 0)
 }
 
 /// Writes plain text; a reader that has gone away is no error.

@@ -56,7 +56,7 @@ fn table(answer: &Value, place: &str) -> String {
         table.row([
             Cell::status(&text_of(&entry["kind"])),
             Cell::from(text_of(&entry["tenant_id"])),
-            Cell::from(text_of(&entry["since"])),
+            Cell::age(&text_of(&entry["since"])),
             Cell::from(text_of(&entry["message"])),
         ]);
     }

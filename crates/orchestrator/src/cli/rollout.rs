@@ -1,6 +1,7 @@
 //! Shows roll-outs: their state, their frames, a bar that moves; waits for their end.
 
 use super::Client;
+use super::clock::local;
 use super::connection::{Call, Connection, tenant_path};
 use super::failure::{CallFailure, Failure, TIMEOUT};
 use super::output::{entries, text_of};
@@ -49,7 +50,7 @@ fn line(frame: &Value) -> String {
     let status = text_of(&frame["status"]);
     let style = status_style(&status);
     let (time, phase, message) =
-        (text_of(&frame["timestamp"]), text_of(&frame["phase"]), text_of(&frame["message"]));
+        (local(&text_of(&frame["timestamp"])), text_of(&frame["phase"]), text_of(&frame["message"]));
     let progress = frame["progress"].as_u64().unwrap_or(0);
     format!("{time}  {progress:>3}%  {style}{status:<9}{style:#}  {phase:<12}  {message}")
 }
@@ -65,7 +66,7 @@ pub(super) fn table(state: &Value) -> String {
         text_of(&state["phase"])
     );
     if let Some(estimate) = state["estimated_completion"].as_str() {
-        text += &format!("  until about {estimate}");
+        text += &format!("  until about {}", local(estimate));
     }
     let mut resources = Table::new(["KIND", "NAME", "STATUS", "REPLICAS", "REASON"]);
     for resource in entries(state, "created_resources").iter().chain(entries(state, "pending_resources")) {
@@ -87,7 +88,7 @@ pub(super) fn table(state: &Value) -> String {
         let style = status_style(&level);
         text += &format!(
             "\n{}  {style}{level:<7}{style:#}  {}",
-            text_of(&entry["timestamp"]),
+            local(&text_of(&entry["timestamp"])),
             text_of(&entry["message"])
         );
     }

@@ -1,6 +1,7 @@
 //! `ecp status`: how a roll-out stands, what became of it, or each step of it.
 
 use super::Client;
+use super::candidates;
 use super::connection::parse_seconds;
 use super::failure::Failure;
 use super::output::text_of;
@@ -12,7 +13,7 @@ use std::time::Duration;
 #[derive(Args)]
 pub(super) struct Status {
     /// Tenant whose newest roll-out or deletion it is.
-    #[arg(required_unless_present = "deployment")]
+    #[arg(add = candidates::tenants(), required_unless_present = "deployment")]
     tenant_id: Option<String>,
     /// Another of its roll-outs, by id (dep-…); with --watch, any roll-out or deletion (del-…).
     #[arg(long, value_name = "ID")]

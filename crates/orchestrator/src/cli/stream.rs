@@ -6,7 +6,7 @@
 use super::Client;
 use super::connection::{Call, Connection};
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure};
-use super::output::{Format, Output};
+use super::output::Output;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::collections::{HashSet, VecDeque};
@@ -240,7 +240,7 @@ async fn refusal(connection: &Connection, call: &Call, status: u16) -> CallFailu
 
 impl Output {
     fn gap(&self, reason: &str, after: Option<u64>, before: Option<u64>) {
-        if self.format == Format::Table {
+        if self.speaks_plainly() {
             self.complain("warning", &format!("frames were missed ({reason})"));
         } else {
             self.note(&json!({"gap": {"reason": reason, "after": after, "before": before}}));
@@ -248,7 +248,7 @@ impl Output {
     }
 
     fn complain_of_stream(&self, failure: &CallFailure) {
-        if self.format == Format::Table {
+        if self.speaks_plainly() {
             self.complain("warning", &format!("{} ({})", failure.message, failure.code));
         } else {
             self.note(&json!({"warning": {"code": failure.code, "message": failure.message}}));

@@ -1,26 +1,61 @@
 //! Columns of text, aligned by what a terminal shows: Korean letters are two columns wide.
 
+use super::clock;
 use anstyle::{AnsiColor, Style};
 use std::fmt;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// No column is made narrower to fit a terminal.
+const NARROWEST: usize = 6;
 
 /// Text with a style.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     text: String,
     style: Style,
+    /// Where the text is an age: the time itself.
+    moment: Option<String>,
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), style: Style::new() }
+        Self { text: text.into(), style: Style::new(), moment: None }
     }
 }
 
 impl Cell {
+    /// Shortened to so many columns, with a sign that something is missing.
+    fn cut(&mut self, width: usize) {
+        if self.text.width() <= width {
+            return;
+        }
+        let mut kept = String::new();
+        for character in self.text.chars() {
+            if kept.width() + character.width().unwrap_or(0) + 1 > width {
+                break;
+            }
+            kept.push(character);
+        }
+        self.text = kept + "…";
+    }
+
     /// Coloured by what it says of a tenant, an object or an alert.
     pub(super) fn status(text: &str) -> Self {
-        Self { text: text.to_owned(), style: status_style(text) }
+        Self { style: status_style(text), ..Self::from(text) }
+    }
+
+    /// How long ago a time was; the local time where there is room, the time itself for programs.
+    pub(super) fn age(time: &str) -> Self {
+        Self { moment: Some(time.to_owned()), ..Self::from(clock::age(time)) }
+    }
+
+    /// A time in the zone of the machine; the time itself for programs.
+    pub(super) fn time(time: &str) -> Self {
+        Self { moment: Some(time.to_owned()), ..Self::from(clock::local(time)) }
+    }
+
+    fn exact(&self) -> &str {
+        self.moment.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -48,27 +83,78 @@ impl Table {
     /// With these headers.
     pub(super) fn new<const N: usize>(headers: [&str; N]) -> Self {
         let style = Style::new().bold();
-        Self { rows: vec![headers.into_iter().map(|text| Cell { text: text.to_owned(), style }).collect()] }
+        Self { rows: vec![headers.into_iter().map(|text| Cell { style, ..Cell::from(text) }).collect()] }
     }
 
     /// Adds a row.
     pub(super) fn row<C: Into<Cell>>(&mut self, cells: impl IntoIterator<Item = C>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
+
+    /// Cells of the first column, without its header: ids, as lists have them.
+    pub(super) fn first_column(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().skip(1).filter_map(|row| Some(row.first()?.text.as_str()))
+    }
+
+    /// With local times in place of ages.
+    pub(super) fn with_times(mut self) -> Self {
+        for cell in self.rows.iter_mut().flatten() {
+            if let Some(moment) = &cell.moment {
+                cell.text = clock::local(moment);
+            }
+        }
+        self
+    }
+
+    /// As comma-separated values with a header (RFC 4180).
+    pub(super) fn to_csv(&self) -> String {
+        let mut text = String::new();
+        for row in &self.rows {
+            let cells: Vec<_> = row.iter().map(|cell| csv_cell(cell.exact())).collect();
+            text += &cells.join(",");
+            text += "\r\n";
+        }
+        text
+    }
+
+    /// The table in so many columns: the widest ones are cut, ids never.
+    pub(super) fn fit(mut self, width: usize) -> String {
+        let widths = self.widths();
+        let mut allowed = widths.clone();
+        let total = |allowed: &[usize]| allowed.iter().sum::<usize>() + 2 * allowed.len().saturating_sub(1);
+        while total(&allowed) > width {
+            let widest = (1..allowed.len()).max_by_key(|column| allowed[*column]);
+            match widest.filter(|column| allowed[*column] > NARROWEST) {
+                Some(column) => allowed[column] -= 1,
+                None => break,
+            }
+        }
+        for row in &mut self.rows {
+            for (cell, allowed) in row.iter_mut().zip(&allowed) {
+                cell.cut(*allowed);
+            }
+        }
+        self.to_string()
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
+        (0..columns).map(|column| cells(column).map(|cell| cell.text.width()).max().unwrap_or(0)).collect()
+    }
+}
+
+/// A cell as RFC 4180 writes it; what a spreadsheet would take for a formula is made text.
+fn csv_cell(text: &str) -> String {
+    let is_number = text.parse::<f64>().is_ok();
+    let formula = !is_number && text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text != "-";
+    let text = if formula { format!("'{text}") } else { text.to_owned() };
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.text.width())
-                .max()
-                .unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..columns).map(width).collect();
+        let widths = self.widths();
         for (number, row) in self.rows.iter().enumerate() {
             if number > 0 {
                 writeln!(f)?;
@@ -95,5 +181,33 @@ mod tests {
         let plain = anstream::adapter::strip_str(&table.to_string()).to_string();
         assert_eq!(plain, "NAME    STATUS\n콜센터  a\nx       running");
         assert!(table.to_string().contains("\u{1b}[32mrunning"));
+    }
+
+    #[test]
+    fn a_table_fits_the_terminal_by_its_widest_columns() {
+        let mut table = Table::new(["ID", "MESSAGE", "N"]);
+        table.row(["a-long-tenant-id", "이미지를 내려받을 수 없습니다", "1"]);
+        let text = anstream::adapter::strip_str(&table.fit(36)).to_string();
+        assert_eq!(text.lines().last(), Some("a-long-tenant-id  이미지를 내…   1"));
+        assert!(text.lines().all(|line| line.width() <= 36), "{text}");
+    }
+
+    #[test]
+    fn values_with_commas_and_quotes_stay_one_cell_and_no_cell_is_a_formula() {
+        let mut table = Table::new(["ID", "TEXT"]);
+        table.row(["a", "x, \"y\""]);
+        table.row(["b", "=1+1"]);
+        table.row(["c", "-5.5"]);
+        assert_eq!(table.to_csv(), "ID,TEXT\r\na,\"x, \"\"y\"\"\"\r\nb,'=1+1\r\nc,-5.5\r\n");
+        assert_eq!(table.first_column().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn an_age_is_the_time_itself_for_programs() {
+        let mut table = Table::new(["ID", "AGE"]);
+        table.row([Cell::from("a"), Cell::age("2024-01-15T10:30:00Z")]);
+        assert!(table.to_string().ends_with('y'), "{table}");
+        assert_eq!(table.to_csv(), "ID,AGE\r\na,2024-01-15T10:30:00Z\r\n");
+        assert!(table.with_times().to_string().contains("2024-01-1"));
     }
 }

@@ -1,14 +1,19 @@
 //! `ecp tenants`: list, get, create, update, delete.
 
 use super::Client;
+use super::candidates;
+use super::changes;
+use super::clock::local_and_age;
 use super::connection::{Call, Connection, parse_seconds, tenant_path};
 use super::failure::{CallFailure, Failure};
 use super::history::{History, Rollback};
 use super::input::{TenantFlags, require_something};
-use super::output::{Format, entries, pairs_of, text_of};
+use super::language::told;
+use super::output::{Format, View, entries, pairs_of, text_of};
 use super::rollout;
 use super::table::{Cell, Table, status_style};
 use clap::{Args, Subcommand};
+use ecp_core::text::Message;
 use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -22,6 +27,7 @@ pub(super) enum Command {
     /// Shows a tenant.
     Get {
         /// Its id.
+        #[arg(add = candidates::tenants())]
         tenant_id: String,
     },
     /// Creates a tenant from a file, from flags, or from both.
@@ -40,10 +46,10 @@ pub(super) enum Command {
 #[derive(Args)]
 pub(super) struct List {
     /// Only those of this plan.
-    #[arg(long)]
+    #[arg(long, add = candidates::words(candidates::PRESETS))]
     preset: Option<String>,
     /// Only those with this status: pending, running, failed, deleting.
-    #[arg(long)]
+    #[arg(long, add = candidates::words(candidates::STATUSES))]
     status: Option<String>,
     /// Only those whose id or name contains this.
     #[arg(short = 'q', long, value_name = "TEXT")]
@@ -126,6 +132,7 @@ pub(super) struct Create {
 #[derive(Args)]
 pub(super) struct Update {
     /// Its id.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// File with the change as YAML or JSON; - reads standard input.
     #[arg(short, long)]
@@ -148,6 +155,7 @@ pub(super) struct Update {
 #[derive(Args)]
 pub(super) struct Delete {
     /// Its id.
+    #[arg(add = candidates::tenants())]
     tenant_id: String,
     /// Skips grace periods.
     #[arg(long)]
@@ -186,25 +194,25 @@ impl Command {
 impl List {
     async fn run(self, client: &Client) -> Result<(), Failure> {
         let connection = client.options.connect()?;
+        let wide = self.wide || client.output.format == Format::Wide;
         let call = |skip: Option<usize>| {
             Call::get("/api/v1/tenants/")
                 .query("preset", self.preset.as_ref())
                 .query("status", self.status.as_ref())
                 .query("q", self.search.as_ref())
                 .query("sort", self.sort_by.as_ref())
-                .query("expand", self.wide.then_some("metrics,alerts,cost,failure"))
+                .query("expand", wide.then_some("metrics,alerts,cost,failure"))
                 .query("skip", skip)
         };
         let list = self.page.read(&connection, "tenants", call).await?;
-        let shown = if self.wide { wide_table } else { table };
+        let shown = if wide { wide_table } else { table };
         client.output.value(&list, |list| shown(list, &connection.place()))
     }
 }
 
-fn table(list: &Value, place: &str) -> String {
-    let mut table = Table::new([
-        "TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "CREATED",
-    ]);
+fn table(list: &Value, place: &str) -> View {
+    let mut table =
+        Table::new(["TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "AGE"]);
     for tenant in entries(list, "tenants") {
         let text = |name: &str| Cell::from(text_of(&tenant[name]));
         let sla =
@@ -219,10 +227,10 @@ fn table(list: &Value, place: &str) -> String {
             text("memory_limit"),
             text("gpu_limit"),
             Cell::from(sla),
-            text("created_at"),
+            Cell::age(&text_of(&tenant["created_at"])),
         ]);
     }
-    format!("{table}\n\n{}", footer(list, place))
+    View::Rows(table, footer(list, place))
 }
 
 /// How many of how many are shown, and where.
@@ -234,7 +242,7 @@ fn footer(list: &Value, place: &str) -> String {
 }
 
 /// With what is measured, paid and wrong now.
-fn wide_table(list: &Value, place: &str) -> String {
+fn wide_table(list: &Value, place: &str) -> View {
     let mut table = Table::new([
         "TENANT", "STATUS", "PLAN", "GPU", "CPU%", "GPU%", "RESPONSE", "SLA", "ALERTS", "PRICE", "OPERATOR",
         "FAILURE",
@@ -263,7 +271,7 @@ fn wide_table(list: &Value, place: &str) -> String {
             Cell::from(text_of(&tenant["failure"]["message"])),
         ]);
     }
-    format!("{table}\n\n{}", footer(list, place))
+    View::Rows(table, footer(list, place))
 }
 
 pub(super) fn detail(tenant: &Value) -> String {
@@ -288,8 +296,8 @@ pub(super) fn detail(tenant: &Value) -> String {
         ),
         ("Generation", text_of(&tenant["generation"])),
         ("Deployment", text_of(&tenant["deployment_id"])),
-        ("Created", text_of(&tenant["created_at"])),
-        ("Updated", text_of(&tenant["updated_at"])),
+        ("Created", local_and_age(&text_of(&tenant["created_at"]))),
+        ("Updated", local_and_age(&text_of(&tenant["updated_at"]))),
         ("Description", text_of(&tenant["description"])),
     ];
     lines.retain(|(_, text)| !text.is_empty());
@@ -430,7 +438,7 @@ impl Delete {
 }
 
 /// Asks on a terminal; elsewhere the command itself is the confirmation.
-fn confirmed(tenant_id: &str) -> Result<bool, Failure> {
+pub(super) fn confirmed(tenant_id: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(true);
     }
@@ -448,38 +456,12 @@ fn confirmed(tenant_id: &str) -> Result<bool, Failure> {
 
 /// What a dry run says.
 fn preview(preview: &Value) -> String {
-    let mut objects = Table::new(["ACTION", "KIND", "NAME", "FIELDS"]);
-    for object in entries(preview, "objects").iter().filter(|object| object["action"] != "unchanged") {
-        let fields: Vec<_> = entries(object, "fields").iter().map(text_of).collect();
-        objects.row([
-            Cell::status(&text_of(&object["action"])),
-            Cell::from(text_of(&object["kind"])),
-            Cell::from(text_of(&object["name"])),
-            Cell::from(fields.join(" ")),
-        ]);
-    }
-    let cost = &preview["cost"];
-    let mut text = format!(
-        "{objects}\n\nQuota: {}\nCost:  {} -> {}",
-        pairs_of(&preview["quota"]["difference"]),
-        text_of(&cost["before"]),
-        text_of(&cost["after"])
-    );
-    let style = status_style("error");
-    for refusal in entries(preview, "refusals") {
-        text += &format!(
-            "\n{style}refused{style:#}: {}/{}: {}",
-            text_of(&refusal["kind"]),
-            text_of(&refusal["name"]),
-            text_of(&refusal["reason"])
-        );
-    }
-    text + &warnings(preview) + "\nNothing was changed."
+    format!("{}\n{}", changes::text(preview), told(&Message::new("cli.nothing_changed")))
 }
 
 impl Client {
     /// Says how it goes, to people only.
     pub(super) fn say(&self, text: &str) -> Result<(), Failure> {
-        if self.output.format == Format::Table { self.output.line(text) } else { Ok(()) }
+        if self.output.is_for_people() { self.output.line(text) } else { Ok(()) }
     }
 }

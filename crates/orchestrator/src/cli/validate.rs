@@ -5,7 +5,6 @@
 //! for programs (`formats`).
 
 mod formats;
-mod inputs;
 mod policy;
 mod report;
 
@@ -13,6 +12,7 @@ use super::Client;
 use super::connection::Call;
 use super::failure::{Failure, ManifestFault};
 use super::input::read_text;
+use super::inputs::{self, Input};
 use super::output::{Format, entries};
 use super::size::catalog;
 use clap::Args;
@@ -21,7 +21,6 @@ use ecp_core::catalog::Catalog;
 use ecp_core::ids::TenantId;
 use ecp_core::text::Language;
 use ecp_validate::{Options, Profile, Release, Schemas, Unreadable};
-use inputs::Input;
 use serde_json::{Value, json};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -185,8 +184,11 @@ impl Validate {
         let output = &client.output;
         let language = client.options.language();
         match output.format {
-            Format::Table => output.line(&report::text(verdicts, is_one, self.strict, language)),
-            Format::Json | Format::Yaml => {
+            Format::Table | Format::Wide => {
+                output.line(&report::text(verdicts, is_one, self.strict, language))
+            }
+            Format::Name | Format::Csv => Err(output.format.refuse()),
+            Format::Json | Format::Yaml | Format::JsonPath => {
                 let value = match verdicts {
                     [one] if is_one => one.answer.clone(),
                     _ => all_of(verdicts, self.strict),

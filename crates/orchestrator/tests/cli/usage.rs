@@ -102,7 +102,7 @@ fn a_server_that_is_not_there_is_named_with_exit_code_7() {
 fn shells_take_the_completions_and_every_command_has_a_manual_page() {
     for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "-n")] {
         let script = finish(program().args(["completions", shell]), "").done();
-        assert!(script.contains("tenants"), "{shell}");
+        assert!(script.contains("ecp"), "{shell}");
         let installed = std::process::Command::new(shell).arg("--version").stdout(Stdio::null()).status();
         if installed.is_ok_and(|status| status.success()) {
             let file = tempfile::NamedTempFile::new().expect("a file");
@@ -222,4 +222,58 @@ fn lists_and_what_is_not_found_say_where_that_was() {
     assert!(nobody.contains(&format!("looked for in {place}")), "{nobody}");
     let here = server.run(["context"]).done();
     assert!(here.contains("demo") && here.contains(&server.url), "{here}");
+}
+
+/// What a completion for kubectl offers after these words.
+fn offered(server: &Server, words: &[&str]) -> Vec<String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let link = folder.path().join("kubectl_complete-ecp");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecp"), &link).expect("a link");
+    let mut command = std::process::Command::new(link);
+    command
+        .env("ECP_SERVER", &server.url)
+        .env("ECP_DEMO", "true")
+        .env("ECP_CONTEXTS", "/nonexistent")
+        .args(words);
+    let text = finish(&mut command, "").done();
+    let (candidates, directive) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
+    assert_eq!(directive, ":4", "{text}");
+    candidates.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn tenants_plans_statuses_faults_and_formats_complete_in_shells_and_in_kubectl() {
+    let server = Server::start();
+    assert_eq!(offered(&server, &["tenants", "get", "han"]), ["hanbit-card"]);
+    assert!(offered(&server, &["status", ""]).contains(&"global-call-center".to_owned()));
+    assert_eq!(offered(&server, &["tenants", "list", "--status", "r"]), ["running"]);
+    assert_eq!(offered(&server, &["tenants", "list", "--preset", "m"]), ["micro", "medium"]);
+    assert_eq!(offered(&server, &["tenants", "create", "--demo-fault", "crash"]), ["crash-loop"]);
+    assert_eq!(offered(&server, &["tenants", "list", "-o", "js"]), ["jsonpath=", "json"]);
+    assert_eq!(offered(&server, &["--server", "http://127.0.0.1:1", "tenants", "get", "han"]), [""; 0]);
+    let mut shell = server.command();
+    shell.env("COMPLETE", "bash").env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_INDEX", "3");
+    assert_eq!(
+        finish(shell.args(["--", "ecp", "tenants", "get", "han"]), "").done().trim_end(),
+        "hanbit-card"
+    );
+}
+
+#[test]
+fn lists_are_written_for_people_shells_and_spreadsheets() {
+    let server = Server::start();
+    let names = server.run(["tenants", "list", "-o", "name"]).done();
+    assert_eq!(names.lines().next(), Some("global-call-center"));
+    assert_eq!(names.lines().count(), 4, "{names}");
+    let csv = server.run(["tenants", "list", "-o", "csv"]).done();
+    assert!(csv.starts_with("TENANT,NAME,PLAN,") && csv.contains("\r\nhanbit-card,"), "{csv}");
+    let template = r#"jsonpath={range .tenants[*]}{.tenant_id}={.preset}{"\n"}{end}"#;
+    let picked = server.run(["tenants", "list", "-o", template]).done();
+    assert!(picked.starts_with("global-call-center=large\n"), "{picked}");
+    let wrong = server.run(["tenants", "list", "-o", "jsonpath={.a"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+    let unknown = server.run(["tenants", "list", "-o", "xml"]);
+    assert!(unknown.code == 2 && unknown.err.contains("jsonpath=TEMPLATE"), "{unknown:?}");
+    let refused = server.run(["overview", "-o", "csv"]);
+    assert!(refused.code == 2 && refused.err.contains("choose table"), "{refused:?}");
 }

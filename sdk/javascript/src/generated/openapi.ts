@@ -1712,7 +1712,7 @@ export interface components {
              */
             action: string;
             /**
-             * @description Fields that change, as JSON pointers; never their values.
+             * @description Fields that change, as JSON pointers.
              * @example [
              *       "/spec/replicas"
              *     ]
@@ -1728,6 +1728,8 @@ export interface components {
              * @example callbot
              */
             name: string;
+            /** @description What each of them was and becomes; empty for a Secret. */
+            values: components["schemas"]["SpecChangeOut"][];
         };
         /** @description Everything at a glance. */
         OverviewOut: {
@@ -1779,6 +1781,8 @@ export interface components {
         };
         /** @description What a request would do. Nothing is written. */
         PreviewOut: {
+            /** @description What would change of the tenant's specification; empty where nothing would. */
+            changes: components["schemas"]["SpecChangeOut"][];
             /** @description List price a month. */
             cost: components["schemas"]["CostChangeOut"];
             /** @description Always true. */
@@ -2131,14 +2135,14 @@ export interface components {
              */
             response_time: string;
         };
-        /** @description A value that a deployment changed. */
+        /** @description A value that changed, or would. */
         SpecChangeOut: {
             /** @description Its value after; `null` where it has none. */
             after: unknown;
             /** @description Its value before; `null` where it had none. */
             before: unknown;
             /**
-             * @description What, as a JSON pointer into the specification; `/catalog` for the catalog's digest.
+             * @description What, as a JSON pointer into the specification, or the object; `/catalog` for the catalog's digest.
              * @example /service_requirements/callbot
              */
             field: string;

@@ -692,29 +692,6 @@ class MetricsIn(TypedDict):
     """
 
 
-class ObjectChangeOut(TypedDict):
-    """
-    One object, and what would become of it.
-    """
-
-    kind: str
-    """
-    Kind.
-    """
-    name: str
-    """
-    Name.
-    """
-    action: str
-    """
-    `create`, `update`, `delete` or `unchanged`.
-    """
-    fields: list[str]
-    """
-    Fields that change, as JSON pointers; never their values.
-    """
-
-
 class PaginationOut(TypedDict):
     """
     Which part of a list this is.
@@ -1118,12 +1095,12 @@ class SlaTargetOut(TypedDict):
 
 class SpecChangeOut(TypedDict):
     """
-    A value that a deployment changed.
+    A value that changed, or would.
     """
 
     field: str
     """
-    What, as a JSON pointer into the specification; `/catalog` for the catalog's digest.
+    What, as a JSON pointer into the specification, or the object; `/catalog` for the catalog's digest.
     """
     before: Any
     """
@@ -1147,49 +1124,6 @@ class StartedTenantOut(TypedDict):
     deployment_id: str
     """
     The roll-out.
-    """
-
-
-class TenantDiffOut(TypedDict):
-    """
-    What a catalog would change of one tenant.
-    """
-
-    tenant_id: str
-    """
-    Whose.
-    """
-    status: str
-    """
-    Where the tenant stands.
-    """
-    revision: int
-    """
-    Its newest revision: the generation.
-    """
-    catalog: str
-    """
-    SHA-256 of the catalog of that revision.
-    """
-    changed_keys: list[str]
-    """
-    Keys of the catalog that differ; none where only this release renders otherwise.
-    """
-    objects: list[ObjectChangeOut]
-    """
-    The objects that would come, change or go.
-    """
-    in_place: bool
-    """
-    False where a cluster does not let anybody change what would have to change.
-    """
-    immutable: list[ImmutableFieldOut]
-    """
-    What would have to change and can not.
-    """
-    reason: NotRequired[Optional[str]]
-    """
-    Why not, for people.
     """
 
 
@@ -1682,34 +1616,6 @@ class CapacityOut(TypedDict):
     without_largest_node: NotRequired[Optional[WithoutNodeOut]]
 
 
-class CatalogDiffOut(TypedDict):
-    """
-    What a catalog would change.
-    """
-
-    catalog: str
-    """
-    SHA-256 of what the catalog says, whatever its comments.
-    """
-    present: bool
-    """
-    Whether it is the catalog that the server runs with.
-    """
-    rollout: NotRequired[Optional[CatalogRolloutOut]]
-    tenants: list[TenantDiffOut]
-    """
-    Tenants of which something would change.
-    """
-    unreadable: list[str]
-    """
-    Tenants of which it can not be told, because what is kept of them can not be read.
-    """
-    unchanged: int
-    """
-    Tenants of which nothing would.
-    """
-
-
 class CreateTenantIn(TypedDict):
     """
     A tenant to create.
@@ -1957,6 +1863,33 @@ class MonitoringOut(TypedDict):
     """
 
 
+class ObjectChangeOut(TypedDict):
+    """
+    One object, and what would become of it.
+    """
+
+    kind: str
+    """
+    Kind.
+    """
+    name: str
+    """
+    Name.
+    """
+    action: str
+    """
+    `create`, `update`, `delete` or `unchanged`.
+    """
+    fields: list[str]
+    """
+    Fields that change, as JSON pointers.
+    """
+    values: list[SpecChangeOut]
+    """
+    What each of them was and becomes; empty for a Secret.
+    """
+
+
 class OverviewOut(TypedDict):
     """
     Everything at a glance.
@@ -2092,6 +2025,49 @@ class SystemMetricsOut(TypedDict):
     """
 
 
+class TenantDiffOut(TypedDict):
+    """
+    What a catalog would change of one tenant.
+    """
+
+    tenant_id: str
+    """
+    Whose.
+    """
+    status: str
+    """
+    Where the tenant stands.
+    """
+    revision: int
+    """
+    Its newest revision: the generation.
+    """
+    catalog: str
+    """
+    SHA-256 of the catalog of that revision.
+    """
+    changed_keys: list[str]
+    """
+    Keys of the catalog that differ; none where only this release renders otherwise.
+    """
+    objects: list[ObjectChangeOut]
+    """
+    The objects that would come, change or go.
+    """
+    in_place: bool
+    """
+    False where a cluster does not let anybody change what would have to change.
+    """
+    immutable: list[ImmutableFieldOut]
+    """
+    What would have to change and can not.
+    """
+    reason: NotRequired[Optional[str]]
+    """
+    Why not, for people.
+    """
+
+
 class TenantListOut(TypedDict):
     """
     A page of tenants, with counts over everything that the filters match.
@@ -2116,6 +2092,34 @@ class TenantListOut(TypedDict):
     pagination: PaginationOut
     """
     Which page this is.
+    """
+
+
+class CatalogDiffOut(TypedDict):
+    """
+    What a catalog would change.
+    """
+
+    catalog: str
+    """
+    SHA-256 of what the catalog says, whatever its comments.
+    """
+    present: bool
+    """
+    Whether it is the catalog that the server runs with.
+    """
+    rollout: NotRequired[Optional[CatalogRolloutOut]]
+    tenants: list[TenantDiffOut]
+    """
+    Tenants of which something would change.
+    """
+    unreadable: list[str]
+    """
+    Tenants of which it can not be told, because what is kept of them can not be read.
+    """
+    unchanged: int
+    """
+    Tenants of which nothing would.
     """
 
 
@@ -2151,6 +2155,10 @@ class PreviewOut(TypedDict):
     tenant_id: str
     """
     Whose.
+    """
+    changes: list[SpecChangeOut]
+    """
+    What would change of the tenant's specification; empty where nothing would.
     """
     objects: list[ObjectChangeOut]
     """

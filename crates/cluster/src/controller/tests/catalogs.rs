@@ -338,7 +338,10 @@ async fn a_release_that_renders_otherwise_rolls_nothing_out_by_itself() {
     let [difference] = &outstanding(&bench).await[..] else { panic!("one tenant is behind") };
     assert_eq!(difference.changed_keys, Vec::<String>::new());
     assert!(
-        difference.objects.iter().any(|change| change.fields.iter().any(|field| field.ends_with("/fsGroup")))
+        difference
+            .objects
+            .iter()
+            .any(|change| change.fields.iter().any(|field| field.pointer.ends_with("/fsGroup")))
     );
     let (status, _) = Roller::new(&bench, AUTOMATIC).run(&mut bench).await;
     assert_eq!((status.state, status.behind.len()), (CatalogRolloutState::Idle, 0));

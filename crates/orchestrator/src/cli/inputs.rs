@@ -1,15 +1,15 @@
-//! Which files are validated: files as they are named, folders by their manifests, patterns by their matches.
+//! Which files are read: files as they are named, folders by their YAML and JSON, patterns by their matches.
 
-use crate::cli::failure::Failure;
+use super::failure::Failure;
 use ecp_validate::MAX_MANIFEST_BYTES;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use walkdir::{DirEntry, WalkDir};
 
-/// What files of a folder are manifests by their names.
+/// What files of a folder are read, by their names.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// Something to validate.
+/// Something to read.
 pub(super) struct Input {
     /// As people read it.
     pub(super) name: String,
