@@ -1,7 +1,7 @@
 //! Sizing: from what a tenant wants to CPU, memory, GPUs, storage, replicas and cost.
 //!
 //! A chain of pure steps: [`demand`] turns units into work, [`places`] says whose pods do it,
-//! [`queueing`] knows blocking and waiting, [`needs`] what the pods of each service need, [`capacity`]
+//! [`queueing`] knows blocking and waiting, [`speech`] what turns lose that come in runs, [`needs`] what the pods of each service need, [`capacity`]
 //! finds the plan that carries that, [`split`] deals the plan out to pods, [`cost`] prices it,
 //! [`warnings`] says what is short, [`report`] what each service can expect of the pods as they are
 //! rendered, and [`explain`] where every number comes from.
@@ -15,6 +15,7 @@ mod options;
 mod places;
 pub mod queueing;
 mod report;
+mod speech;
 mod split;
 #[cfg(test)]
 mod tests;

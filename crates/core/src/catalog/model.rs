@@ -177,6 +177,15 @@ pub struct CpuModel {
     pub qa_cpu_seconds_per_item: f64,
     /// Share of a call in which one side speaks.
     pub stt_speech_share: f64,
+    /// Share of lost turns over which a plan that was named is warned of.
+    #[serde(default = "CpuModel::embedded_blocking")]
+    pub stt_blocking_warned_of: f64,
+}
+
+impl CpuModel {
+    fn embedded_blocking() -> f64 {
+        embedded("cpu", "stt_blocking_warned_of", toml::Value::as_float)
+    }
 }
 
 /// Work on GPU.
@@ -201,11 +210,11 @@ pub struct GpuModel {
 
 impl GpuModel {
     fn embedded_cpu() -> u64 {
-        embedded("gpu", "cpu_millicores_per_gpu")
+        embedded_count("gpu", "cpu_millicores_per_gpu")
     }
 
     fn embedded_memory() -> u64 {
-        embedded("gpu", "memory_mib_per_gpu")
+        embedded_count("gpu", "memory_mib_per_gpu")
     }
 }
 
@@ -222,17 +231,21 @@ pub struct NodeShape {
 impl NodeShape {
     fn embedded() -> Self {
         Self {
-            cpu_millicores: embedded("nodes", "cpu_millicores"),
-            memory_mib: embedded("nodes", "memory_mib"),
+            cpu_millicores: embedded_count("nodes", "cpu_millicores"),
+            memory_mib: embedded_count("nodes", "memory_mib"),
         }
     }
 }
 
 /// A figure of the embedded catalog, for files that were written before there was such a figure.
-fn embedded(table: &str, key: &str) -> u64 {
+fn embedded<T>(table: &str, key: &str, read: impl Fn(&toml::Value) -> Option<T>) -> T {
     let file: toml::Table = super::EMBEDDED.parse().expect("a test reads the embedded catalog");
-    let value = file.get(table).and_then(|table| table.get(key)).and_then(toml::Value::as_integer);
-    value.and_then(|value| u64::try_from(value).ok()).expect("a test reads the embedded catalog")
+    let value = file.get(table).and_then(|table| table.get(key));
+    value.and_then(read).expect("a test reads the embedded catalog")
+}
+
+fn embedded_count(table: &str, key: &str) -> u64 {
+    embedded(table, key, |value| value.as_integer().and_then(|number| u64::try_from(number).ok()))
 }
 
 /// A factor on nlp and aicm work.

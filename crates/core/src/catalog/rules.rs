@@ -196,6 +196,7 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
     faults.share("cpu.qa_in_house_share", cpu.qa_in_house_share);
     faults.zero_or_more("cpu.qa_cpu_seconds_per_item", cpu.qa_cpu_seconds_per_item);
     faults.share("cpu.stt_speech_share", cpu.stt_speech_share);
+    faults.share("cpu.stt_blocking_warned_of", cpu.stt_blocking_warned_of);
     faults.share("gpu.tts_cache_share", gpu.tts_cache_share);
     let inner = |share: f64| share > 0.0 && share < 1.0;
     faults.check(inner(gpu.lowest_utilization), "gpu.lowest_utilization", "must be over 0 and below 1");

@@ -106,7 +106,8 @@ impl Fit {
         let too_slow = self.response_time_ms > f64::from(demand.response_time_ms());
         let short_of_cpu = have.cpu_millicores < need.cpu_millicores;
         let short_of_memory = have.memory_mib < need.memory_mib || self.needs.oversized;
-        let blocking = !short_of_cpu && (have.cpu_millicores as f64) < self.needs.cpu.good;
+        let recognises = self.needs.services.iter().any(|need| need.stt_lines > 0);
+        let blocking = recognises && !short_of_cpu && (have.cpu_millicores as f64) < self.needs.cpu.good;
         [
             (Shortage::Cpu, short_of_cpu),
             (Shortage::Memory, short_of_memory),
@@ -151,12 +152,11 @@ fn grown(catalog: &Catalog, work: &Work, demand: &Demand) -> Fit {
     let needed = needed(&frame, &needs, device);
     let (listed, steps) = (plan.resources(), &catalog.growth);
     let whole =
-        |need: u64, ample: f64, step: u64| need.max(ample.ceil() as u64).div_ceil(step).saturating_mul(step);
+        |need: u64, good: f64, step: u64| need.max(good.ceil() as u64).div_ceil(step).saturating_mul(step);
     let resources = Resources {
-        cpu_millicores: whole(needed.cpu_millicores, needs.cpu.ample, steps.cpu_step_millicores)
+        cpu_millicores: whole(needed.cpu_millicores, needs.cpu.good, steps.cpu_step_millicores)
             .max(listed.cpu_millicores),
-        memory_mib: whole(needed.memory_mib, needs.memory.ample, steps.memory_step_mib)
-            .max(listed.memory_mib),
+        memory_mib: whole(needed.memory_mib, needs.memory.good, steps.memory_step_mib).max(listed.memory_mib),
         gpu,
         storage_gb: whole(needed.storage_gb, 0.0, steps.storage_step_gb).max(listed.storage_gb),
     };

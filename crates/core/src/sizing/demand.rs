@@ -2,6 +2,7 @@
 //! service that causes it.
 
 use super::queueing::lines_for_blocking;
+use super::speech::{Speakers, Turns};
 use super::{Demand, SizedFor};
 use crate::catalog::{Catalog, Device};
 use crate::tenant::{Service, ServiceRequirements};
@@ -41,6 +42,8 @@ pub(super) struct Caused {
     pub aicm_per_second: f64,
     /// Erlangs that its calls offer to its units; 0 where its units are no lines.
     pub call_erlangs: f64,
+    /// The same calls, as speech recognition hears them; none where it does not.
+    pub speakers: Option<Speakers>,
 }
 
 /// The work that a demand causes, whatever carries it.
@@ -166,6 +169,12 @@ impl Work {
         work
     }
 
+    /// The spoken turns that come to one of a number of pods.
+    pub fn turns_on_pod(&self, pods: f64) -> Turns {
+        let speakers: Vec<Speakers> = self.caused.values().filter_map(|caused| caused.speakers).collect();
+        Turns::on_pod(&speakers, pods)
+    }
+
     /// Thousandths of a core: speech-to-text, analysis and assessment run in the pods of their services.
     fn cpu_by_service(&self, catalog: &Catalog) -> BTreeMap<Service, f64> {
         let cpu = &catalog.cpu;
@@ -236,23 +245,38 @@ fn caused(
     };
     let channel_items = items_per_hour(catalog, demand, hour, Service::Callbot);
     let minutes = catalog.service(Service::Callbot).minutes_per_item;
-    let offered = match service {
-        Service::Callbot | Service::Advisor => items * model.minutes_per_item / MINUTES,
+    // Erlangs of one unit.
+    let each = match service {
         Service::Stt | Service::Tts => channel_items * minutes / MINUTES,
-        Service::Chatbot | Service::Ta | Service::Qa => 0.0,
+        _ => items * model.minutes_per_item / MINUTES,
     };
+    let are_lines = are_lines(service);
     // Of a unit that is offered more than it can take, the rest never becomes work.
-    let taken = if offered > 1.0 { 1.0 / offered } else { 1.0 };
-    let busy = busy_share(catalog, demand, hour);
+    let taken = if are_lines && each > 1.0 { 1.0 / each } else { 1.0 };
+    let busy = each * taken;
     let (stt_channels, tts_channels) = (units * f64::from(stt), units * f64::from(tts));
+    let speech = catalog.cpu.stt_speech_share;
+    let speakers = (stt > 0).then(|| {
+        let lines = are_lines.then(|| units.ceil() as u64);
+        Speakers::new(units * each, lines, service == Service::Advisor, f64::from(stt) * speech)
+    });
     Caused {
         tts_channels,
         stt_channels,
         tts_erlangs: tts_channels * busy,
-        stt_erlangs: stt_channels * busy * catalog.cpu.stt_speech_share,
+        stt_erlangs: stt_channels * busy * speech,
         nlp_per_second: units * items * taken * model.nlp_queries_per_item * multiplier / SECONDS,
         aicm_per_second: units * items * taken * model.aicm_searches_per_item * multiplier / SECONDS,
-        call_erlangs: units * offered,
+        call_erlangs: if are_lines { units * each } else { 0.0 },
+        speakers,
+    }
+}
+
+/// Whether a service's units are lines, each of which has one call at a time.
+fn are_lines(service: Service) -> bool {
+    match service {
+        Service::Callbot | Service::Advisor | Service::Stt | Service::Tts => true,
+        Service::Chatbot | Service::Ta | Service::Qa => false,
     }
 }
 
@@ -293,10 +317,7 @@ pub fn service_loads(catalog: &Catalog, demand: &Demand, busy_hour: bool) -> Vec
             other => (other, catalog.service(other).stt_channels, catalog.service(other).tts_channels),
         };
         let (model, calls) = (catalog.service(service), catalog.service(as_service));
-        let lines = match service {
-            Service::Callbot | Service::Advisor | Service::Stt | Service::Tts => Some(units(service)),
-            Service::Chatbot | Service::Ta | Service::Qa => None,
-        };
+        let lines = are_lines(service).then(|| units(service));
         let items = items_per_hour(catalog, demand, hour, as_service);
         ServiceLoad {
             service,

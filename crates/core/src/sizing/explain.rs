@@ -230,7 +230,7 @@ fn resource_steps(model: &Model<'_>) -> Vec<Value> {
                 "containers": containers,
             }),
             json!(format!("{:.0}m", fit.needs.cpu.good.ceil())),
-            "Erlang B for each pod, as calls come to one of them at random",
+            "Erlang B for each pod over the calls that may be on it, as they come to one of the pods at random and stay; the CPU that feeds the GPUs included",
         ),
         step(
             "memory",

@@ -1,13 +1,12 @@
 //! What the pods of each service need: how many they are, and CPU and memory of each.
 //!
 //! Three levels. The *least* is what the work takes and what a container asks of the scheduler: below it
-//! a plan is short. *Good* keeps the blocking of speech recognition within its target although calls come
-//! to one of several pods at random, each with lines of its own. *Ample* also feeds the GPUs. A plan's
+//! a plan is short. *Fed* also keeps the GPUs busy. *Good* also keeps the blocking of speech recognition within its
+//! target although calls come to one of several pods at random, each with lines of its own. A plan's
 //! sums are taken from bounds that only grow with the work, so that more load never needs less.
 
 use super::demand::Work;
 use super::places;
-use super::queueing::{erlang_b, lines_for_blocking};
 use super::{Demand, Survives};
 use crate::catalog::{Catalog, ServiceModel};
 use crate::quantity::Resources;
@@ -24,9 +23,9 @@ pub(super) struct Levels {
     /// Below this the plan is short.
     pub least: f64,
     /// At least `least`.
+    pub fed: f64,
+    /// At least `fed`.
     pub good: f64,
-    /// At least `good`.
-    pub ample: f64,
 }
 
 /// What one service's pods need.
@@ -180,7 +179,7 @@ impl Frame<'_> {
         let (mut stt_lines, mut good) = (0, cpu);
         if service == Service::Stt {
             let most = (node.cpu_millicores as f64 / per_line).floor().max(1.0) as u64;
-            let split = Split::of(work, base, if by_nodes { most } else { u64::MAX });
+            let split = Split::of(work, pods, if by_nodes { most } else { u64::MAX });
             pods = pods.max(split.pods);
             good = split.lines as f64 * per_line;
             stt_lines = split.lines.div_ceil(u64::from(pods));
@@ -195,11 +194,7 @@ impl Frame<'_> {
             service,
             pods,
             gpu: 0,
-            cpu: Levels {
-                least: cpu_of_pod,
-                good: cpu_of_pod.max(line_work),
-                ample: cpu_of_pod.max(line_work),
-            },
+            cpu: Levels { least: cpu_of_pod, fed: cpu_of_pod, good: cpu_of_pod.max(line_work) },
             memory: same(per_pod(memory)),
             stt_lines,
         };
@@ -213,25 +208,25 @@ impl Frame<'_> {
         let carrying = f64::from(pods.saturating_sub(lost).max(1));
         let (cpu, memory) = (work.cpu_millicores[&service], work.memory_mib[&service]);
         let feed = &catalog.gpu;
-        let ample_cpu = gpu.saturating_mul(feed.cpu_millicores_per_gpu) as f64;
-        let ample_memory = gpu.saturating_mul(feed.memory_mib_per_gpu) as f64;
-        let levels = |work: f64, ample: f64| Levels { least: work, good: work, ample: work.max(ample) };
+        let fed_cpu = gpu.saturating_mul(feed.cpu_millicores_per_gpu) as f64;
+        let fed_memory = gpu.saturating_mul(feed.memory_mib_per_gpu) as f64;
+        let levels = |work: f64, fed: f64| Levels { least: work, fed: work.max(fed), good: work.max(fed) };
         let (cpu_of_pod, memory_of_pod) = (cpu / carrying, memory / carrying);
         sums.add(pods, carrying, cpu, cpu, memory);
-        sums.feed(self.gpus);
+        sums.feed(pods, self.gpus);
         Need {
             service,
             pods,
             gpu,
-            cpu: levels(cpu_of_pod, ample_cpu),
-            memory: levels(memory_of_pod, ample_memory),
+            cpu: levels(cpu_of_pod, fed_cpu),
+            memory: levels(memory_of_pod, fed_memory),
             stt_lines: 0,
         }
     }
 }
 
 fn same(amount: f64) -> Levels {
-    Levels { least: amount, good: amount, ample: amount }
+    Levels { least: amount, fed: amount, good: amount }
 }
 
 /// Pods and GPUs of each, whole and alike: a pod for each GPU where there is room, else the number of
@@ -256,23 +251,36 @@ impl<'a> Sums<'a> {
     }
 
     fn add(&mut self, pods: u32, carrying: f64, cpu: f64, good_cpu: f64, memory: f64) {
-        let (asked, steps) = (&self.catalog.requests, &self.catalog.limits);
         let spare = f64::from(pods) / carrying;
-        let own = |asked: u64, step: u64| f64::from(pods) * asked.saturating_add(step) as f64;
-        let of_pods = own(asked.cpu_millicores, steps.cpu_step_millicores);
+        let (own_cpu, own_memory) = self.own();
+        let of_pods = f64::from(pods) * own_cpu;
         self.cpu.least += cpu * spare + of_pods;
+        self.cpu.fed += cpu * spare + of_pods;
         self.cpu.good += good_cpu * spare + of_pods;
-        self.cpu.ample += good_cpu * spare + of_pods;
-        let held = memory * spare + own(asked.memory_mib, steps.memory_step_mib);
+        let held = memory * spare + f64::from(pods) * own_memory;
         self.memory.least += held;
+        self.memory.fed += held;
         self.memory.good += held;
-        self.memory.ample += held;
     }
 
-    fn feed(&mut self, gpus: u64) {
-        let feed = &self.catalog.gpu;
-        self.cpu.ample += gpus.saturating_mul(feed.cpu_millicores_per_gpu) as f64;
-        self.memory.ample += gpus.saturating_mul(feed.memory_mib_per_gpu) as f64;
+    /// What keeps the GPUs of a number of pods busy, beyond what those pods have been given of their own.
+    fn feed(&mut self, pods: u32, gpus: u64) {
+        let (feed, own) = (&self.catalog.gpu, self.own());
+        let beyond =
+            |feed: u64, own: f64| (gpus.saturating_mul(feed) as f64 - f64::from(pods) * own).max(0.0);
+        let (cpu, memory) =
+            (beyond(feed.cpu_millicores_per_gpu, own.0), beyond(feed.memory_mib_per_gpu, own.1));
+        self.cpu.fed += cpu;
+        self.cpu.good += cpu;
+        self.memory.fed += memory;
+        self.memory.good += memory;
+    }
+
+    /// CPU and memory that a container has whatever its work: its request and a step of rounding.
+    fn own(&self) -> (f64, f64) {
+        let (asked, steps) = (&self.catalog.requests, &self.catalog.limits);
+        let own = |asked: u64, step: u64| asked.saturating_add(step) as f64;
+        (own(asked.cpu_millicores, steps.cpu_step_millicores), own(asked.memory_mib, steps.memory_step_mib))
     }
 }
 
@@ -285,20 +293,14 @@ struct Split {
 
 impl Split {
     fn of(work: &Work, base: u32, most_of_pod: u64) -> Self {
-        let (erlangs, blocking, channels) = (work.stt_erlangs, work.blocking, work.stt_channels);
-        let lines_in = |pods: u32| lines_for_blocking(erlangs / f64::from(pods), blocking).min(channels);
-        // Full pods that the load fills; a pod that holds it alone is not full.
-        let full = if lines_in(1) <= most_of_pod {
-            1
-        } else {
-            let each = erlangs_on(most_of_pod, blocking);
-            ((erlangs / each).ceil().max(1.0) as u32).max(1)
-        };
+        let blocking = work.blocking;
+        let lines_in = |pods: u32| work.turns_on_pod(f64::from(pods)).lines_for(blocking, most_of_pod);
+        let full = fewest(|pods| lines_in(pods) <= most_of_pod);
         let total = |pods: u32| {
             if pods < full {
                 u64::from(full).saturating_mul(most_of_pod)
             } else {
-                u64::from(pods).saturating_mul(lines_in(pods).min(most_of_pod))
+                u64::from(pods).saturating_mul(lines_in(pods))
             }
         };
         let tried = base.min(MOST_TRIED_PODS);
@@ -307,14 +309,18 @@ impl Split {
     }
 }
 
-/// Most erlangs of which a number of lines loses no more than a share.
-fn erlangs_on(lines: u64, blocking: f64) -> f64 {
-    let (mut low, mut high) = (0.0_f64, lines as f64 * 2.0);
-    for _ in 0..60 {
-        let middle = low.midpoint(high);
-        if erlang_b(middle, lines) <= blocking { low = middle } else { high = middle }
+/// Fewest pods of which something holds, that goes on to hold for more.
+fn fewest(holds: impl Fn(u32) -> bool) -> u32 {
+    let mut high = 1_u32;
+    while high < u32::MAX && !holds(high) {
+        high = high.saturating_mul(2);
     }
-    low.max(1e-6)
+    let mut low = high / 2 + 1;
+    while low < high {
+        let middle = low.midpoint(high);
+        if holds(middle) { high = middle } else { low = middle + 1 }
+    }
+    high
 }
 
 /// Weights by which the rest of a plan is dealt.

@@ -9,7 +9,7 @@
 const DEVIATIONS_BELOW: f64 = 10.0;
 
 /// The recursion on the reciprocal of Erlang B.
-struct Trunk {
+pub(super) struct Trunk {
     offered: f64,
     line: u64,
     reciprocal: f64,
@@ -23,12 +23,23 @@ impl Trunk {
         Self { offered, line: begin as u64, reciprocal: 1.0 / (1.0 - begin / offered) }
     }
 
-    fn next(&mut self) {
+    /// Of a number of lines.
+    pub(super) fn at(offered: f64, lines: u64) -> Self {
+        let mut trunk = Self::below(offered, lines as f64);
+        while trunk.line < lines {
+            trunk.next();
+        }
+        trunk
+    }
+
+    /// One line more.
+    pub(super) fn next(&mut self) {
         self.line += 1;
         self.reciprocal = 1.0 + self.reciprocal * self.line as f64 / self.offered;
     }
 
-    fn blocking(&self) -> f64 {
+    /// Share of calls that are lost.
+    pub(super) fn blocking(&self) -> f64 {
         1.0 / self.reciprocal
     }
 }

@@ -209,7 +209,7 @@ impl Reporter<'_> {
         let capacity = pods * place.limits.cpu_millicores as f64 / 1000.0;
         let (load, blocking) = if stage == Stage::Stt {
             let lines = lines_of_pod(self.catalog, place);
-            (work.stt_erlangs / per_core, Some(erlang_b(work.stt_erlangs / pods, lines)))
+            (work.stt_erlangs / per_core, Some(work.turns_on_pod(pods).blocking(lines)))
         } else {
             (self.cores(work, place.service), None)
         };
@@ -266,6 +266,9 @@ impl Reporter<'_> {
                 );
             }
         }
+        notes.extend(
+            stages.iter().filter(|stage| stage.place == service).filter_map(|stage| self.lost_turns(stage)),
+        );
         let sla = self.demand.response_time_ms();
         let percentile = self.demand.options.percentile;
         let slow = stages
@@ -286,6 +289,28 @@ impl Reporter<'_> {
     }
 }
 
+impl Reporter<'_> {
+    /// What pods lose of what is spoken, where that is over the target.
+    fn lost_turns(&self, stage: &StageReport) -> Option<Message> {
+        let target = self.mean.blocking;
+        let note = |key, work: &Work, share: f64| {
+            Message::new(key)
+                .with("service", stage.place)
+                .with("share", percent(share))
+                .with("target", percent(target))
+                .with("enough", work.turns_on_pod(f64::from(stage.pods)).lines_for(target, u64::MAX))
+        };
+        let (mean, busy) = (stage.mean_hour.blocking?, stage.busy_hour.blocking?);
+        if mean > target {
+            Some(note("sizing.turns_busy", &self.mean, mean))
+        } else if busy > target {
+            Some(note("sizing.turns_busy_in_busy_hour", &self.busy, busy))
+        } else {
+            None
+        }
+    }
+}
+
 /// Pods of each service, in listing order, that carry the mean of the working hours as well as the plan's
 /// do, where the service's work is measured in CPU; of a service that has more than one, never fewer than
 /// two. The others keep all of theirs.
@@ -299,7 +324,7 @@ pub fn fewest_replicas(catalog: &Catalog, demand: &Demand, sizing: &Sizing) -> V
         }
         let carries = |pods: u32| match plan.service {
             Service::Stt => {
-                erlang_b(work.stt_erlangs / f64::from(pods), lines_of_pod(catalog, plan)) <= work.blocking
+                work.turns_on_pod(f64::from(pods)).blocking(lines_of_pod(catalog, plan)) <= work.blocking
             }
             _ => cores <= f64::from(pods) * plan.limits.cpu_millicores as f64,
         };

@@ -64,7 +64,7 @@ impl Deal {
     fn deal(&self, envelope: u64, parts: &[Part]) -> Vec<u64> {
         let mut each = vec![self.request; parts.len()];
         let levels: [fn(&Levels) -> f64; 3] =
-            [|levels| levels.least, |levels| levels.good, |levels| levels.ample];
+            [|levels| levels.least, |levels| levels.fed, |levels| levels.good];
         for level in levels {
             let wanted = |part: &Part| self.rounded_up(level(&part.levels)).min(self.most.max(self.request));
             self.raise(envelope, parts, &mut each, wanted);

@@ -255,9 +255,8 @@ fn speech_recognition_s_pods_hold_its_lines_in_every_plan_that_is_chosen() {
             for stage in service.stages.iter().filter(|stage| stage.stage == Stage::Stt) {
                 let hour = &stage.mean_hour;
                 assert!(hour.utilization < 1.0, "{callbots}: {stage:?}");
-                // Channels bound the lines of few calls; there the formula for endless sources is above.
                 let blocking = hour.blocking.expect("lines block");
-                assert!(blocking <= 0.001 || callbots < 40, "{callbots}: {stage:?}");
+                assert!(blocking <= 0.001, "{callbots}: {stage:?}");
             }
         }
     }

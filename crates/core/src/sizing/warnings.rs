@@ -2,6 +2,7 @@
 
 use super::capacity::{Fit, Shortage, fastest_response_ms};
 use super::needs::Need;
+use super::report::lines_of_pod;
 use super::{Model, ServicePlan, SizingWarning};
 use crate::tenant::Service;
 use crate::text::Message;
@@ -20,11 +21,20 @@ enum Remedy {
 pub(super) fn warnings(model: &Model<'_>, enough: &Fit, services: &[ServicePlan]) -> Vec<SizingWarning> {
     let fit = &model.fit;
     let remedy = if enough.preset == fit.preset { Remedy::Grown } else { Remedy::Larger };
-    fit.shortages(model.demand)
+    let lost = lost_turns(model, services);
+    let is_lossy = lost > tolerated_turns(model);
+    let mut shortages = fit.shortages(model.demand);
+    // The sums of a plan say that it may be short; what its pods lose says whether it is.
+    shortages.retain(|shortage| *shortage != Shortage::Blocking);
+    if is_lossy && !shortages.contains(&Shortage::Cpu) {
+        let place = shortages.iter().take_while(|shortage| **shortage != Shortage::Availability).count();
+        shortages.insert(place, Shortage::Blocking);
+    }
+    shortages
         .into_iter()
         .map(|shortage| {
             let service = short_service(model, shortage, services);
-            let message = message(model, shortage, remedy).with("preset", enough.preset);
+            let message = message(model, shortage, remedy, lost).with("preset", enough.preset);
             let message = match service {
                 Some(service) => message.with("service", service),
                 None => message.with("service", "-"),
@@ -63,7 +73,26 @@ fn short_service(model: &Model<'_>, shortage: Shortage, services: &[ServicePlan]
     }
 }
 
-fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy) -> Message {
+/// Share of the spoken turns that the pods as they are rendered lose.
+fn lost_turns(model: &Model<'_>, services: &[ServicePlan]) -> f64 {
+    let pods = services.iter().find(|plan| plan.service == Service::Stt);
+    pods.map_or(0.0, |plan| {
+        model.work.turns_on_pod(f64::from(plan.replicas)).blocking(lines_of_pod(model.catalog, plan))
+    })
+}
+
+/// The share over which a plan is warned of: the target where one was named, else what the catalog says,
+/// which is never below it.
+fn tolerated_turns(model: &Model<'_>) -> f64 {
+    let target = model.work.blocking;
+    if model.demand.options.blocking.is_some() {
+        target
+    } else {
+        target.max(model.catalog.cpu.stt_blocking_warned_of)
+    }
+}
+
+fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy, lost_turns: f64) -> Message {
     let Model { catalog, demand, fit, .. } = model;
     let sla = &demand.sla_target;
     let new = |larger, grown| Message::new(if remedy == Remedy::Larger { larger } else { grown });
@@ -96,6 +125,7 @@ fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy) -> Message {
         Shortage::Blocking => new("sizing.short_of_blocking", "sizing.short_of_blocking_in_largest")
             .with("needed", format!("{:.0}m", fit.needs.cpu.good.ceil()))
             .with("available", plan.cpu_text())
+            .with("expected", percent(lost_turns))
             .with("target", percent(model.work.blocking)),
         Shortage::Survival => new("sizing.short_of_survival", "sizing.short_of_survival_in_largest"),
         Shortage::Availability => {
