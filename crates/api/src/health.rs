@@ -1,7 +1,7 @@
 //! Liveness, readiness and figures, for whoever watches the process.
 
 use crate::auth::MetricsReader;
-use crate::state::ApiState;
+use crate::state::{ApiState, ModeServices};
 use crate::telemetry;
 use crate::wire;
 use axum::extract::State;
@@ -109,13 +109,18 @@ pub(crate) async fn get_health() -> Response {
     ),
 )]
 pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Response {
-    let failing = [&state.demo, &state.real].into_iter().filter_map(|services| {
+    let modes = [&state.demo, &state.real];
+    let failing = modes.into_iter().filter_map(|services| {
         let reason = services.tenants.write_failure()?;
         Some(format!("{}: {reason}", services.mode.as_str()))
     });
     let failing: Vec<String> = failing.collect();
     let storage = (!failing.is_empty()).then(|| failing.join("; "));
-    let is_welcome = state.readiness.is_ready() && storage.is_none();
+    // A replica whose server is away still answers reads, as all of them do then.
+    let cannot_write = |services: &&ModeServices| {
+        services.tenants.write_failure().is_some() && services.tenants.behind().is_none()
+    };
+    let is_welcome = state.readiness.is_ready() && !modes.iter().any(cannot_write);
     let status = if is_welcome { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let kubernetes = match state.real.cluster.health() {
         ClusterHealth::NotConfigured => "not_configured".to_owned(),

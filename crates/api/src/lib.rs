@@ -29,6 +29,7 @@ mod query;
 pub mod rate_limit;
 pub mod request_context;
 mod request_layer;
+mod revisions;
 mod router;
 pub mod serve;
 pub mod sites;

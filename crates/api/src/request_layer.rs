@@ -5,6 +5,7 @@ use crate::admission::admit;
 use crate::error::{ApiError, ErrorCode};
 use crate::memory::{Charge, charged};
 use crate::request_context::{Notes, RequestContext, X_REQUEST_ID};
+use crate::revisions;
 use crate::serve::NoPlace;
 use crate::sites;
 use crate::state::ApiState;
@@ -29,6 +30,8 @@ use tower::{Layer, Service};
 const ACCESS_LOG: &str = "ecp_api::access";
 /// What is answered also on places that are kept for it.
 const WATCHED: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+/// Warns of an answer from memory that may be older than what is stored.
+const BEHIND: &str = "the database does not answer: this is what was read from it last";
 /// Longest answer that is not charged to anything.
 const UNCHARGED_BYTES: usize = 4096;
 
@@ -85,9 +88,16 @@ where
                 }
                 _ => admitted,
             };
+            let shown = if admitted.is_ok() { shown(&context, &request) } else { Ok(None) };
             let leave = foreign_page.as_ref().and_then(|_| sites::preflight(&request));
+            let services = state.clone();
             let answer = async move {
-                match (admitted, leave) {
+                let seen = match shown {
+                    Ok(Some((mode, revision))) => revisions::reach(services.services(mode), revision).await,
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error),
+                };
+                match (admitted.and(seen), leave) {
                     (Err(error), _) => Ok(error.into_response()),
                     (Ok(()), Some(leave)) => Ok(leave),
                     (Ok(()), None) => inner.call(request).await,
@@ -111,6 +121,13 @@ where
     }
 }
 
+/// The revision that a request wants to see, with its mode.
+fn shown<B>(context: &RequestContext, request: &Request<B>) -> Result<Option<(Mode, u64)>, ApiError> {
+    // A handshake that names its mode elsewhere is its handler's to read.
+    let Ok(mode) = context.mode else { return Ok(None) };
+    Ok(revisions::shown(request.headers())?.map(|revision| (mode, revision)))
+}
+
 /// Adds what every response has, and writes the access log.
 async fn finish(
     mut response: Response,
@@ -122,7 +139,16 @@ async fn finish(
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         response = render_error(&error, context, state);
     }
-    let notes = context.take_notes();
+    let mut notes = context.take_notes();
+    if let Ok(mode) = context.mode
+        && uri.path().starts_with("/api/")
+    {
+        let services = state.services(mode);
+        revisions::name(response.headers_mut(), method, uri.path(), services);
+        if method.is_safe() && services.tenants.behind().is_some() {
+            notes.warnings.push(BEHIND.to_owned());
+        }
+    }
     for warning in &notes.warnings {
         // The text is visible ASCII and spaces, which every header can carry.
         if let Ok(value) = HeaderValue::from_str(&warning_text(warning)) {

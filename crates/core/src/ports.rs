@@ -290,6 +290,10 @@ pub trait TenantStore: Send + Sync {
     fn write_failure(&self) -> Option<String> {
         None
     }
+    /// Why memory may be older than what is stored: the database is elsewhere and does not answer.
+    fn behind(&self) -> Option<String> {
+        None
+    }
     /// Revision of the newest commit that is in memory: what was written before it was read is in it. It
     /// only grows, through restarts too.
     fn revision(&self) -> u64;

@@ -12,7 +12,7 @@ use ecp_api::{ApiState, Limits, router};
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::Clock;
-use ecp_store::{AccessStore, DataFolder};
+use ecp_store::DataFolder;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,7 +56,7 @@ impl App {
         let rate_limit =
             config.requests_per_second().map(|limit| RateLimit::new(limit, config.rate_limit.burst));
         let state = ApiState::new(demo.services(), real.services(), catalog, clock.clone(), limits)
-            .with_authentication(authentication(&config, &clock)?)
+            .with_authentication(authentication(&config, &clock).await?)
             .with_sites(config.sites())
             .with_rate_limit(rate_limit)
             .with_stream_options(StreamOptions {
@@ -146,7 +146,7 @@ fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     Catalog::parse(&text).with_context(|| config.catalog.clone())
 }
 
-fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Authentication> {
+async fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Authentication> {
     if !config.tokens_required() {
         if crate::mode::kubernetes_source(config).is_some() {
             tracing::warn!(
@@ -157,8 +157,14 @@ fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Aut
         }
         return Ok(Authentication::off());
     }
-    let tokens = AccessStore::open(&config.data_dir.join(crate::tokens::FILE), clock.clone())?;
-    if tokens.list_tokens()?.is_empty() {
+    let (settings, clock) = (config.clone(), clock.clone());
+    let open = move || -> anyhow::Result<_> {
+        let tokens = crate::tokens::open(&settings, clock)?;
+        let none = tokens.list_tokens()?.is_empty();
+        Ok((tokens, none))
+    };
+    let (tokens, none) = tokio::task::spawn_blocking(open).await??;
+    if none {
         tracing::warn!("tokens are required and there is none yet: make one with `ecp tokens create`");
     }
     Ok(Authentication::on(Arc::new(tokens)).with_open_metrics(config.listen.ip().is_loopback()))

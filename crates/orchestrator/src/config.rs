@@ -4,6 +4,7 @@
 //! source that it came from.
 
 use ecp_api::sites::{Host, Origin, Sites};
+use ecp_store::{PostgresError, PostgresUrl};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Folder of the databases.
     pub data_dir: PathBuf,
+    /// Address of the PostgreSQL server that keeps everything but samples; empty for files.
+    pub database_url: String,
     /// How many times faster than life the simulated cluster runs.
     pub demo_speed: f64,
     /// Kubeconfig file of the real cluster; empty where there is none.
@@ -231,6 +234,9 @@ impl Config {
             self.demo_speed.is_finite() && (0.001..=100_000.0).contains(&self.demo_speed),
             "demo_speed: must be between 0.001 and 100000",
         );
+        if let Err(fault) = self.postgres() {
+            demand(false, &format!("database_url: {fault}"));
+        }
         for host in &self.server.allowed_hosts {
             demand(
                 Host::parse(host).is_some(),
@@ -294,6 +300,11 @@ impl Config {
             self.context.is_empty() || !self.kubeconfig.is_empty(),
             "context: names a context, but no kubeconfig is given; set kubeconfig (ECP_KUBECONFIG, --kubeconfig) too",
         );
+    }
+
+    /// The server that keeps everything but samples, where there is one.
+    pub fn postgres(&self) -> Result<Option<PostgresUrl>, PostgresError> {
+        (!self.database_url.is_empty()).then(|| self.database_url.parse()).transpose()
     }
 
     /// True where bearer tokens are required.

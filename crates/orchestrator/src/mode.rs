@@ -13,7 +13,7 @@ use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
 use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
-use ecp_store::{Backend, Database, MIGRATIONS, SqlStore};
+use ecp_store::{Backend, Database, MIGRATIONS, PostgresDatabase, SqlStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -92,7 +92,8 @@ impl ModeRuntime {
     ) -> anyhow::Result<Self> {
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
-        let tenants = Arc::new(SqlStore::open(database.clone(), clock.clone())?);
+        let backend = backend(mode, config, &database).await?;
+        let tenants = Arc::new(SqlStore::open(backend, clock.clone())?);
         let store: Arc<dyn TenantStore> = tenants.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
         let existing = store.clone();
@@ -242,7 +243,12 @@ impl ModeRuntime {
     /// Starts the mode's other tasks; they end when `stop` is cancelled.
     pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (tenants, cancel) = (self.tenants.clone(), stop.clone());
-        tasks.spawn(async move { tenants.keep_probing(cancel).await });
+        tasks.spawn(async move { tenants.backend().keep_probing(cancel).await });
+        if matches!(self.tenants.backend(), Backend::Postgres(_)) {
+            // The samples' file is another database then.
+            let (samples, cancel) = (Backend::from(self.database.clone()), stop.clone());
+            tasks.spawn(async move { samples.keep_probing(cancel).await });
+        }
         let (store, history, cancel) = (self.store.clone(), self.history.clone(), stop.clone());
         tasks.spawn(async move { history.keep_short(&*store, cancel).await });
         let (metrics, cancel) = (self.metrics.clone(), stop.clone());
@@ -283,6 +289,21 @@ impl ModeRuntime {
             database.close();
         };
         Ok(tokio::task::spawn_blocking(close).await?)
+    }
+}
+
+/// What the mode's tenants are kept in: a schema on a server where one is named, else the file.
+async fn backend(mode: Mode, config: &Config, file: &Database) -> anyhow::Result<Backend> {
+    let Some(url) = config.postgres()? else { return Ok(file.clone().into()) };
+    let open = move || PostgresDatabase::open(&url, schema(mode));
+    Ok(tokio::task::spawn_blocking(open).await??.into())
+}
+
+/// The schema of each mode on a server.
+const fn schema(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Demo => "ecp_demo",
+        Mode::Real => "ecp_real",
     }
 }
 

@@ -5,7 +5,7 @@ use anyhow::{Context, bail};
 use clap::Subcommand;
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
-use ecp_core::ports::SystemClock;
+use ecp_core::ports::{Clock, SystemClock};
 use ecp_store::{AccessStore, NewToken};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -54,6 +54,9 @@ pub struct Place {
     /// Folder of the databases [default: data; environment: ECP_DATA_DIR].
     #[arg(long)]
     data_dir: Option<String>,
+    /// PostgreSQL server that keeps them [environment: ECP_DATABASE_URL].
+    #[arg(long)]
+    database_url: Option<String>,
     /// Configuration file [environment: ECP_CONFIG].
     #[arg(long)]
     config: Option<PathBuf>,
@@ -61,12 +64,24 @@ pub struct Place {
 
 impl Place {
     fn open(self) -> anyhow::Result<AccessStore> {
-        let flags = self.data_dir.map(|folder| ("data_dir", toml::Value::String(folder)));
-        let overrides = Overrides { file: self.config, flags: flags.into_iter().collect() };
+        let text = |key, value: Option<String>| value.map(|value| (key, toml::Value::String(value)));
+        let flags = [text("data_dir", self.data_dir), text("database_url", self.database_url)];
+        let overrides = Overrides { file: self.config, flags: flags.into_iter().flatten().collect() };
         let config = Config::load(&overrides, |name| std::env::var(name).ok())?;
-        let path = config.data_dir.join(FILE);
-        AccessStore::open(&path, Arc::new(SystemClock)).with_context(|| path.display().to_string())
+        open(&config, Arc::new(SystemClock))
     }
+}
+
+/// The tokens of an installation: on its server where it has one, else in its folder. Blocks.
+///
+/// # Errors
+/// The file or the server can not be used.
+pub(crate) fn open(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<AccessStore> {
+    if let Some(url) = config.postgres()? {
+        return AccessStore::connect(&url, clock).with_context(|| url.told());
+    }
+    let path = config.data_dir.join(FILE);
+    AccessStore::open(&path, clock).with_context(|| path.display().to_string())
 }
 
 /// Does it and returns what is to be printed.

@@ -101,12 +101,26 @@ struct Inner {
 }
 
 impl PostgresDatabase {
-    /// Connects, and brings the schema to what this program knows. Blocks; not to be called from a task.
+    /// Connects to a mode's schema, and brings it to what this program knows. Blocks; not to be called from
+    /// a task.
     pub fn open(url: &PostgresUrl, schema: &'static str) -> Result<Self, StoreError> {
+        Self::open_with(url, schema, &schema::MODE)
+    }
+
+    /// As [`Self::open`], with the tokens' tables.
+    pub(crate) fn open_access(url: &PostgresUrl) -> Result<Self, StoreError> {
+        Self::open_with(url, "ecp_access", &schema::ACCESS)
+    }
+
+    fn open_with(
+        url: &PostgresUrl,
+        schema: &'static str,
+        history: &schema::History,
+    ) -> Result<Self, StoreError> {
         let connector = Connector::new(url, schema);
         let name = connector.told();
         let mut session = connector.connect().map_err(|source| open_error(&name, source))?;
-        schema::migrate(&mut session, schema)?;
+        schema::migrate(&mut session, schema, history)?;
         let health = Arc::new(Health::new(&name));
         let workers = Arc::new(Workers::new(connector, health.clone()));
         let (writes, write_jobs) = mpsc::channel();
@@ -159,6 +173,24 @@ impl PostgresDatabase {
         self.queue_write(operation, work, publish).await
     }
 
+    /// As [`Self::write_then`]; the caller's thread waits.
+    pub(crate) fn write_blocking<T, W>(&self, operation: &'static str, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Sql<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.refuse_while_away(operation)?;
+        let (answer, result) = oneshot::channel();
+        self.send_write(workers::write_job(operation, work, |_| {}, answer))?;
+        result.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    fn send_write(&self, job: Box<dyn WriteJob>) -> Result<(), StoreError> {
+        self.inner.jobs.fetch_add(1, Ordering::Relaxed);
+        let queue = self.inner.writes.lock().clone().ok_or(StoreError::Closed)?;
+        queue.send(job).map_err(|_| StoreError::Closed)
+    }
+
     async fn queue_write<T, W, P>(
         &self,
         operation: &'static str,
@@ -170,12 +202,8 @@ impl PostgresDatabase {
         W: FnOnce(&Sql<'_>) -> Result<T, StoreError> + Send + 'static,
         P: FnOnce(&T) + Send + 'static,
     {
-        self.inner.jobs.fetch_add(1, Ordering::Relaxed);
         let (answer, result) = oneshot::channel();
-        let job = workers::write_job(operation, work, publish, answer);
-        let queue = self.inner.writes.lock().clone().ok_or(StoreError::Closed)?;
-        queue.send(job).map_err(|_| StoreError::Closed)?;
-        drop(queue);
+        self.send_write(workers::write_job(operation, work, publish, answer))?;
         result.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -4,9 +4,11 @@ use crate::{Client, Socket};
 use ecp_core::ports::{Clock, SystemClock};
 use ecp_orchestrator::App;
 use ecp_orchestrator::config::{Config, Overrides, TokenPolicy};
+use ecp_testservers::Postgres;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -54,10 +56,24 @@ impl TestServerBuilder {
         let mut config = self.config;
         config.listen.set_port(0);
         config.data_dir = folder.path().to_owned();
+        if std::env::var_os("ECP_TEST_POSTGRES").is_some() && config.database_url.is_empty() {
+            config.database_url = database_of(folder.path());
+        }
         let app = App::start(config, self.clock).await.expect("the server starts");
         let client = Client::new(format!("http://{}", app.address()));
         TestServer { app, client, folder }
     }
+}
+
+/// A database on the shared server that belongs to a folder, so that both are found again together.
+fn database_of(folder: &Path) -> String {
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let name = folder.join("database");
+    std::fs::read_to_string(&name).unwrap_or_else(|_| {
+        let url = Postgres::shared().database(&format!("it_{}", MADE.fetch_add(1, Ordering::Relaxed)));
+        std::fs::write(&name, &url).expect("the folder can be written");
+        url
+    })
 }
 
 /// A running server.

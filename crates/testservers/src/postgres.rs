@@ -101,6 +101,8 @@ impl Postgres {
         let url = format!("postgres://ecp@127.0.0.1:{}/{database}?sslmode=disable", self.port);
         let output = program(&self.programs, "psql", self.folder.path())
             .args([&url, "-At", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .output()
             .expect("psql runs");
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));

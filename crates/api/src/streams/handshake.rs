@@ -6,6 +6,7 @@ use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
 use crate::query::QueryReader;
 use crate::request_context::{Api, ModeFault, context_of, parse_bool};
+use crate::revisions;
 use crate::serve::ConnectionInput;
 use crate::state::ApiState;
 use crate::telemetry::Stream;
@@ -62,7 +63,12 @@ impl FromRequestParts<Arc<ApiState>> for Handshake {
         let since = query.text("since").map(AlertId::from_text);
         // Read at the admission; named here so that no warning speaks of it.
         let _ = query.text("access_token");
+        let revision = query.text("revision").map(revisions::parse).transpose()?;
         query.finish(&context)?;
+        let revision = revisions::shown(&parts.headers)?.or(revision);
+        if let Some(revision) = revision {
+            revisions::reach(state.services(mode), revision).await?;
+        }
         let language = language.unwrap_or(context.language);
         let upgrade =
             WebSocketUpgrade::from_request_parts(parts, state).await.map_err(|_rejection| no_upgrade());

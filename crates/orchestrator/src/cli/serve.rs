@@ -19,6 +19,10 @@ pub(super) struct Serve {
     /// Folder of the databases [default: data; environment: ECP_DATA_DIR].
     #[arg(long)]
     data_dir: Option<String>,
+    /// PostgreSQL server that keeps everything but samples [environment: ECP_DATABASE_URL, which other
+    /// users of this machine do not see].
+    #[arg(long)]
+    database_url: Option<String>,
     /// Configuration file [environment: ECP_CONFIG].
     #[arg(long)]
     config: Option<PathBuf>,
@@ -40,6 +44,7 @@ impl Serve {
         let flags = [
             text("listen", self.listen),
             text("data_dir", self.data_dir),
+            text("database_url", self.database_url),
             self.demo_speed.map(|speed| ("demo_speed", toml::Value::Float(speed))),
             text("kubeconfig", self.kubeconfig),
             text("context", self.context),

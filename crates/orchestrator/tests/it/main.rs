@@ -13,6 +13,7 @@ mod limits;
 mod manifests;
 mod monitoring;
 mod overview;
+mod postgres;
 mod process;
 mod requests;
 mod sites;

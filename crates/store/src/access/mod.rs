@@ -1,7 +1,7 @@
 //! Bearer tokens: made, listed, revoked, and recognized from memory.
 //!
 //! They have a file of their own, which the command line and a running server may have open at the
-//! same time: the server notices within a second what the other wrote. Whether a token is asked for
+//! same time, or a schema on a server: what one writes the others notice within a second. Whether a token is asked for
 //! is the API's to say.
 
 mod token;
@@ -11,12 +11,14 @@ pub use token::{NewToken, TokenInfo, TokenSecret};
 use crate::database::{DamageLog, files};
 use crate::errors::{OpenFault, WorkError};
 use crate::migrations::{ACCESS_MIGRATIONS, migrate};
+use crate::postgres::{PostgresDatabase, PostgresUrl};
+use crate::sql::{Sql, values};
 use ecp_core::Timestamp;
 use ecp_core::access::{Access, AccessControl};
 use ecp_core::damage::Damage;
 use ecp_core::ports::{Clock, StoreError};
 use parking_lot::{Mutex, RwLock};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -50,15 +52,28 @@ pub enum AccessError {
     Store(#[from] StoreError),
 }
 
-/// The tokens of a data folder.
+/// The tokens of an installation.
 pub struct AccessStore {
-    connection: Mutex<Connection>,
-    /// Tokens by the beginning of their fingerprint.
-    known: RwLock<Known>,
-    damage: DamageLog,
+    place: Place,
+    shared: Arc<Shared>,
     /// When the file was last looked at, in milliseconds since 1970.
     looked_ms: AtomicI64,
     clock: Arc<dyn Clock>,
+}
+
+/// Where tokens are kept.
+enum Place {
+    /// A file that several processes may have open.
+    File(Mutex<Connection>),
+    /// A server, which tells what others wrote.
+    Server(PostgresDatabase),
+}
+
+/// Tokens in memory.
+struct Shared {
+    /// By the beginning of their fingerprint.
+    known: RwLock<Known>,
+    damage: DamageLog,
 }
 
 #[derive(Default)]
@@ -80,7 +95,7 @@ impl AccessControl for AccessStore {
     }
 
     fn damage(&self) -> Vec<Damage> {
-        self.damage.rows()
+        self.shared.damage.rows()
     }
 }
 
@@ -93,54 +108,83 @@ impl AccessStore {
         let mut connection =
             files::open_writer(path).map_err(|source| OpenFault::from_sqlite(path, source))?;
         migrate(&mut connection, path, ACCESS_MIGRATIONS)?;
-        let damage = DamageLog::of_file(path);
-        let known =
-            read_known(&connection, &damage).map_err(|error| error.into_store_error("reading tokens"))?;
-        let looked_ms = AtomicI64::new(clock.now().as_millisecond());
-        Ok(Self { connection: Mutex::new(connection), known: RwLock::new(known), damage, looked_ms, clock })
+        Self::on(Place::File(Mutex::new(connection)), DamageLog::of_file(path), clock)
     }
 
-    /// Makes a token. The secret is returned this once; it can not be found out again.
+    /// Connects to the server that keeps the tokens, and reads them. Blocks; not to be called from a task.
+    pub fn connect(url: &PostgresUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let server = PostgresDatabase::open_access(url)?;
+        let damage = server.damage().clone();
+        let store = Self::on(Place::Server(server.clone()), damage, clock)?;
+        let shared = store.shared.clone();
+        server.follow(Arc::new(move |sql| shared.reload(sql, 0)))?;
+        Ok(store)
+    }
+
+    fn on(place: Place, damage: DamageLog, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let shared = Arc::new(Shared { known: RwLock::default(), damage });
+        let looked_ms = AtomicI64::new(clock.now().as_millisecond());
+        let store = Self { place, shared, looked_ms, clock };
+        store.with("reading tokens", |_| Ok(()))?;
+        Ok(store)
+    }
+
+    /// Runs `work` on the tokens, and reads them again.
+    fn with<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shared = self.shared.clone();
+        let work = move |sql: &Sql<'_>, version: i64| {
+            let done = work(sql).and_then(|value| {
+                shared.reload(sql, version)?;
+                Ok(value)
+            });
+            done.map_err(|error| error.into_store_error(operation))
+        };
+        match &self.place {
+            Place::File(connection) => {
+                let connection = connection.lock();
+                // Asked first: what is written between the two is read now and once more at the next look.
+                let version = data_version(&connection)
+                    .map_err(|error| WorkError::from(error).into_store_error(operation))?;
+                work(&Sql::sqlite(&connection), version)
+            }
+            Place::Server(server) => server.write_blocking(operation, move |sql| work(sql, 0)),
+        }
+    }
+
+    /// Makes a token. The secret is returned this once; it can not be found out again. On a server it
+    /// blocks, and is not to be called from a task.
     pub fn create_token(&self, new: NewToken) -> Result<(TokenInfo, TokenSecret), AccessError> {
-        const OPERATION: &str = "creating a token";
         if !token::is_name(&new.name) {
             return Err(AccessError::NameInvalid(new.name));
         }
         let secret = TokenSecret::generate().map_err(AccessError::NoRandomness)?;
         let info = new.into_info(&secret, self.clock.now()).map_err(AccessError::NoRandomness)?;
-        let connection = self.connection.lock();
-        token::insert(&connection, &info, &secret).map_err(|error| match error {
-            WorkError::Sqlite(error) if token::is_name_taken(&error) => {
-                AccessError::NameTaken(info.name.clone())
-            }
-            other => other.into_store_error(OPERATION).into(),
-        })?;
-        self.reload(&connection).map_err(|error| error.into_store_error(OPERATION))?;
-        Ok((info, secret))
+        let (kept, fingerprint) = (info.clone(), Fingerprint::of(secret.expose()));
+        match self.with("creating a token", move |sql| token::insert(sql, &kept, &fingerprint))? {
+            true => Ok((info, secret)),
+            false => Err(AccessError::NameTaken(info.name)),
+        }
     }
 
     /// Every token, oldest first, expired ones too.
     pub fn list_tokens(&self) -> Result<Vec<TokenInfo>, StoreError> {
-        let tokens = token::read_all(&self.connection.lock(), &self.damage);
-        let tokens = tokens.map_err(|error| error.into_store_error("listing tokens"))?;
+        let shared = self.shared.clone();
+        let tokens = self.with("listing tokens", move |sql| token::read_all(sql, &shared.damage))?;
         Ok(tokens.into_iter().map(|token| token.info).collect())
     }
 
     /// Takes a token away for ever; this process refuses it at once, others within a second.
     pub fn revoke_token(&self, id: &str) -> Result<TokenInfo, AccessError> {
-        const OPERATION: &str = "revoking a token";
-        let connection = self.connection.lock();
-        let revoke = || -> Result<Option<TokenInfo>, WorkError> {
-            let revoked = connection
-                .prepare_cached(&format!("DELETE FROM tokens WHERE id = ?1 RETURNING {}", token::COLUMNS))?
-                .query_row(params![id], |row| Ok(token::from_row(row)))
-                .optional()?
-                .transpose()?;
-            self.reload(&connection)?;
-            Ok(revoked.map(|token| token.info))
-        };
-        let revoked = revoke().map_err(|error| error.into_store_error(OPERATION))?;
-        revoked.ok_or_else(|| AccessError::TokenNotFound(id.to_owned()))
+        let wanted = id.to_owned();
+        let revoked = self.with("revoking a token", move |sql| {
+            let delete = format!("DELETE FROM tokens WHERE id = ?1 RETURNING {}", token::COLUMNS);
+            sql.row(&delete, values![&wanted], token::from_row)
+        })?;
+        revoked.map(|token| token.info).ok_or_else(|| AccessError::TokenNotFound(id.to_owned()))
     }
 
     /// What the bearer of a token may do; `None` where it is unknown, revoked or expired. Answers
@@ -168,7 +212,7 @@ impl AccessStore {
     pub fn is_valid(&self, token_id: &str) -> bool {
         let now = self.clock.now();
         self.look_where_due(now);
-        let known = self.known.read();
+        let known = self.shared.known.read();
         known.expiries.get(token_id).is_some_and(|expiry| expiry.is_none_or(|expiry| now < expiry))
     }
 
@@ -181,7 +225,7 @@ impl AccessStore {
     }
 
     fn find(&self, fingerprint: &Fingerprint) -> Option<TokenInfo> {
-        let known = self.known.read();
+        let known = self.shared.known.read();
         let candidates = known.tokens.get(&fingerprint.beginning())?;
         // The whole is compared in constant time; what the look-up tells about the beginning of a
         // hash helps nobody to find what it is the hash of.
@@ -189,13 +233,15 @@ impl AccessStore {
         candidates.iter().find(same).map(|token| token.info.clone())
     }
 
-    /// Reads the tokens again where another process wrote the file.
+    /// Reads the tokens again where another process wrote the file. A server tells by itself.
     fn look(&self) {
         self.looked_ms.store(self.clock.now().as_millisecond(), Ordering::Relaxed);
-        let connection = self.connection.lock();
+        let Place::File(connection) = &self.place else { return };
+        let connection = connection.lock();
         let look = || -> Result<(), WorkError> {
-            if data_version(&connection)? != self.known.read().version {
-                self.reload(&connection)?;
+            let version = data_version(&connection)?;
+            if version != self.shared.known.read().version {
+                self.shared.reload(&Sql::sqlite(&connection), version)?;
             }
             Ok(())
         };
@@ -204,24 +250,19 @@ impl AccessStore {
             tracing::error!(%error, "the token file could not be read again");
         }
     }
-
-    fn reload(&self, connection: &Connection) -> Result<(), WorkError> {
-        let known = read_known(connection, &self.damage)?;
-        *self.known.write() = known;
-        Ok(())
-    }
 }
 
-fn read_known(connection: &Connection, damage: &DamageLog) -> Result<Known, WorkError> {
-    // Asked first: what is written between the two is read now and once more at the next look.
-    let version = data_version(connection)?;
-    let mut tokens: HashMap<_, Vec<KnownToken>> = HashMap::new();
-    let mut expiries = HashMap::new();
-    for token in token::read_all(connection, damage)? {
-        expiries.insert(token.info.id.clone(), token.info.expires_at);
-        tokens.entry(token.fingerprint.beginning()).or_default().push(token);
+impl Shared {
+    fn reload(&self, sql: &Sql<'_>, version: i64) -> Result<(), WorkError> {
+        let mut tokens: HashMap<_, Vec<KnownToken>> = HashMap::new();
+        let mut expiries = HashMap::new();
+        for token in token::read_all(sql, &self.damage)? {
+            expiries.insert(token.info.id.clone(), token.info.expires_at);
+            tokens.entry(token.fingerprint.beginning()).or_default().push(token);
+        }
+        *self.known.write() = Known { tokens, expiries, version };
+        Ok(())
     }
-    Ok(Known { tokens, expiries, version })
 }
 
 fn data_version(connection: &Connection) -> rusqlite::Result<i64> {

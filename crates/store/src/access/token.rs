@@ -2,10 +2,10 @@
 
 use crate::database::DamageLog;
 use crate::errors::WorkError;
+use crate::sql::{Row, Sql, values};
 use ecp_core::Timestamp;
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
-use rusqlite::{Connection, Row, params};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -123,55 +123,37 @@ pub(super) fn is_name(name: &str) -> bool {
         && !RESERVED_NAMES.contains(&name)
 }
 
-/// True where the name's constraint is what refused a row.
-pub(super) fn is_name_taken(error: &rusqlite::Error) -> bool {
-    matches!(
-        error,
-        rusqlite::Error::SqliteFailure(failure, Some(text))
-            if failure.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE && text.contains("tokens.name")
-    )
-}
-
 /// Columns in the order in which [`from_row`] reads them.
 pub(super) const COLUMNS: &str = "id, name, role, tenants, sha256, last_four, created_at, expires_at";
 
-pub(super) fn insert(
-    connection: &Connection,
-    info: &TokenInfo,
-    secret: &TokenSecret,
-) -> Result<(), WorkError> {
+/// Adds a token; false where its name is taken.
+pub(super) fn insert(sql: &Sql<'_>, info: &TokenInfo, fingerprint: &Fingerprint) -> Result<bool, WorkError> {
     let tenants = info.tenants.as_ref().map(serde_json::to_string).transpose()?;
-    connection
-        .prepare_cached(&format!("INSERT INTO tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"))?
-        .execute(params![
-            info.id,
-            info.name,
+    let expires_at = info.expires_at.map(|expiry| expiry.to_string());
+    let added = sql.execute(
+        &format!(
+            "INSERT INTO tokens ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO NOTHING"
+        ),
+        values![
+            &info.id,
+            &info.name,
             info.role.as_str(),
-            tenants,
-            Fingerprint::of(&secret.0).0,
-            info.last_four,
-            info.created_at.to_string(),
-            info.expires_at.map(|expiry| expiry.to_string())
-        ])?;
-    Ok(())
+            tenants.as_ref(),
+            &fingerprint.0[..],
+            &info.last_four,
+            &info.created_at.to_string(),
+            expires_at.as_ref()
+        ],
+    )?;
+    Ok(added > 0)
 }
 
 /// Every token that can be read, oldest first; the others are set aside.
-pub(super) fn read_all(connection: &Connection, damage: &DamageLog) -> Result<Vec<KnownToken>, WorkError> {
-    let mut statement =
-        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens ORDER BY created_at, rowid"))?;
-    let mut rows = statement.query([])?;
-    let mut tokens = Vec::new();
-    while let Some(row) = rows.next()? {
-        match from_row(row) {
-            Ok(token) => tokens.push(token),
-            Err(error) => {
-                let id = row.get_ref(0)?.as_str().unwrap_or("?").to_owned();
-                damage.set_aside("tokens", id, None, &error);
-            }
-        }
-    }
-    Ok(tokens)
+pub(super) fn read_all(sql: &Sql<'_>, damage: &DamageLog) -> Result<Vec<KnownToken>, WorkError> {
+    let tokens = sql.rows(&format!("SELECT {COLUMNS} FROM tokens ORDER BY created_at, id"), &[], |row| {
+        Ok(from_row(row).map_err(|error| damage.set_aside("tokens", row.told(0), None, &error)).ok())
+    })?;
+    Ok(tokens.into_iter().flatten().collect())
 }
 
 pub(super) fn from_row(row: &Row<'_>) -> Result<KnownToken, WorkError> {
@@ -179,6 +161,7 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<KnownToken, WorkError> {
     let damaged = |what: &str| WorkError::Damaged(format!("token {id} has a damaged {what}"));
     let time = |text: String, what: &str| text.parse::<Timestamp>().map_err(|_| damaged(what));
     let (tenants, expires_at): (Option<String>, Option<String>) = (row.get(3)?, row.get(7)?);
+    let sha256: Vec<u8> = row.get(4)?;
     let info = TokenInfo {
         name: row.get(1)?,
         role: role.parse().map_err(|()| damaged("role"))?,
@@ -188,7 +171,8 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<KnownToken, WorkError> {
         expires_at: expires_at.map(|expiry| time(expiry, "expiry")).transpose()?,
         id: id.clone(),
     };
-    Ok(KnownToken { info, fingerprint: Fingerprint(row.get(4)?) })
+    let sha256 = sha256.try_into().map_err(|_| damaged("digest"))?;
+    Ok(KnownToken { info, fingerprint: Fingerprint(sha256) })
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

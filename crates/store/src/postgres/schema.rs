@@ -1,18 +1,36 @@
 //! The schema's history on a server.
 
 use super::{PostgresError, server_error};
-use crate::migrations::MIGRATIONS;
+use crate::migrations::{ACCESS_MIGRATIONS, MIGRATIONS, Migration};
 use crate::sql::{PostgresSession, values};
 use ecp_core::ports::StoreError;
 
 const OPERATION: &str = "bringing the database's schema up to date";
-/// The step that the baseline stands for.
-const BASELINE: i64 = 8;
+
+/// What a schema's tables are.
+pub(super) struct History {
+    /// Tables as they are after the first steps of the embedded file, and how many steps those are.
+    baseline: Option<(&'static str, i64)>,
+    steps: &'static [Migration],
+}
+
+/// A mode's tables.
+pub(super) const MODE: History = History {
+    baseline: Some((include_str!("../../migrations/postgres/baseline.sql"), 8)),
+    steps: MIGRATIONS,
+};
+
+/// The tokens.
+pub(super) const ACCESS: History = History { baseline: None, steps: ACCESS_MIGRATIONS };
 
 /// Makes the schema or brings it to the newest step, under a lock that every process takes; refuses one
 /// that a newer program wrote.
-pub(super) fn migrate(session: &mut PostgresSession, schema: &str) -> Result<(), StoreError> {
-    let known = MIGRATIONS.len() as i64;
+pub(super) fn migrate(
+    session: &mut PostgresSession,
+    schema: &str,
+    history: &History,
+) -> Result<(), StoreError> {
+    let known = history.steps.len() as i64;
     let sql = |error: PostgresError| server_error(OPERATION, error);
     session.batch("BEGIN").map_err(sql)?;
     session
@@ -29,10 +47,12 @@ pub(super) fn migrate(session: &mut PostgresSession, schema: &str) -> Result<(),
     if found > known {
         return Err(StoreError::SchemaTooNew { found, known });
     }
-    if found == 0 {
-        session.batch(include_str!("../../migrations/postgres/baseline.sql")).map_err(sql)?;
+    let mut done = found;
+    if let Some((tables, steps)) = history.baseline.filter(|_| found == 0) {
+        session.batch(tables).map_err(sql)?;
+        done = steps;
     }
-    let steps = (1..).zip(MIGRATIONS).filter(|(step, _)| *step > found.max(BASELINE));
+    let steps = (1..).zip(history.steps).filter(|(step, _)| *step > done);
     for (_, migration) in steps {
         session.batch(&for_server(migration.sql)).map_err(sql)?;
     }

@@ -112,8 +112,9 @@ impl Backend {
         }
     }
 
-    /// While writes fail, tries one again and again, until told to stop.
-    pub(crate) async fn keep_probing(&self, stop: CancellationToken) {
+    /// While writes fail, tries one again and again, until told to stop: what waits for the database
+    /// to be well is not what finds out that it is.
+    pub async fn keep_probing(&self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -1,7 +1,7 @@
 //! The feed: each commit that changes what is kept in memory has a revision and says what it changed. A
 //! process takes its own commits as they end; those of others it reads here.
 
-use super::{Shared, revisions, rows};
+use super::{Shared, revisions, rows, tenants};
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
 use ecp_core::alerts::Alert;
@@ -103,6 +103,14 @@ impl Taken<'_, '_> {
         let read: Vec<Tenant> =
             rows::readable(self.sql, &self.shared.damage, super::load::TENANTS, query, values![id.as_str()])?;
         let Some(tenant) = read.into_iter().next() else { return Ok(()) };
+        let known =
+            self.shared.index.read().entry(id).is_some_and(|entry| {
+                entry.secrets.is_some() && entry.tenant.incarnation == tenant.incarnation
+            });
+        let secrets = match known {
+            true => None,
+            false => tenants::secrets(self.sql, &self.shared.damage, id).ok(),
+        };
         let edition = revisions::newest_edition(self.sql, &self.shared.damage, id)?;
         let mut index = self.shared.index.write();
         let other_before =
@@ -111,6 +119,9 @@ impl Taken<'_, '_> {
             index.remove_tenant(id);
         }
         index.put_tenant(Arc::new(tenant));
+        if let Some((entry, secrets)) = index.entry_mut(id).zip(secrets) {
+            entry.secrets = Some(secrets);
+        }
         if let Some(edition) = edition {
             let digest = edition.digest.clone();
             index.editions.entry(digest.clone()).or_insert(edition);

@@ -6,7 +6,8 @@ use super::deployments::Deployments;
 use ecp_core::alerts::{Alert, AlertEvent};
 use ecp_core::catalog::{CatalogDigest, Edition};
 use ecp_core::ids::TenantId;
-use ecp_core::tenant::Tenant;
+use ecp_core::ports::AlertQuery;
+use ecp_core::tenant::{Tenant, TenantSecrets};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -16,6 +17,8 @@ pub(super) struct Entry {
     pub(super) tenant: Arc<Tenant>,
     /// Open alerts, oldest first.
     pub(super) open_alerts: Vec<Arc<Alert>>,
+    /// Its secret values, where they were read or written.
+    pub(super) secrets: Option<TenantSecrets>,
     /// The catalog of its newest revision.
     pub(super) catalog: Option<CatalogDigest>,
     /// Number of the newest alert change.
@@ -63,6 +66,7 @@ impl Index {
                 let entry = Entry {
                     tenant: tenant.clone(),
                     open_alerts: Vec::new(),
+                    secrets: None,
                     catalog: None,
                     alert_seq: watch::Sender::new(0),
                 };
@@ -78,6 +82,22 @@ impl Index {
         if let Ok(place) = place(ordered, &entry.tenant) {
             ordered.remove(place);
         }
+    }
+
+    /// Open alerts of all tenants, newest first: a page and how many there are.
+    pub(super) fn open_alerts_page(&self, query: &AlertQuery) -> (Vec<Alert>, usize) {
+        let tenants = self.ordered.iter().filter_map(|tenant| self.entries.get(&tenant.id));
+        let mut found: Vec<&Arc<Alert>> = tenants
+            .flat_map(|entry| &entry.open_alerts)
+            .filter(|alert| {
+                query.tenant_id.as_ref().is_none_or(|id| alert.tenant_id == *id)
+                    && query.severity.is_none_or(|severity| alert.severity == severity)
+                    && (query.subjects.is_empty() || query.subjects.contains(&alert.subject))
+            })
+            .collect();
+        found.sort_by_key(|alert| std::cmp::Reverse(alert.opened_at));
+        let page = found.iter().skip(query.skip).take(query.limit).map(|alert| Alert::clone(alert));
+        (page.collect(), found.len())
     }
 
     /// Takes a change of an alert.

@@ -57,6 +57,9 @@ fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
             entry.catalog = Some(catalog);
         }
     }
+    let secrets = sql.rows("SELECT tenant_id, document FROM secrets", &[], |row| {
+        Ok((row.owner(0), row.get::<String>(1)?))
+    })?;
     let query = "SELECT document, id, tenant_id FROM deployments WHERE finished = 0";
     let under_way: Vec<Deployment> = rows::readable(sql, damage, "deployments", query, &[])?;
     for deployment in under_way {
@@ -67,6 +70,14 @@ fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
     for alert in open {
         if let Some(entry) = index.entry_mut(&alert.tenant_id) {
             entry.open_alerts.push(Arc::new(alert));
+        }
+    }
+    for (id, document) in secrets {
+        // What does not read is set aside when somebody asks for it.
+        if let (Some(id), Ok(secrets)) = (id, serde_json::from_str(&document))
+            && let Some(entry) = index.entry_mut(&id)
+        {
+            entry.secrets = Some(secrets);
         }
     }
     load_set_aside(sql, damage)?;

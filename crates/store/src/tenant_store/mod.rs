@@ -45,7 +45,6 @@ use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 use work_queue::WorkQueue;
 
 pub use alerts::ALERT_CHANGES_KEPT;
@@ -117,12 +116,6 @@ impl SqlStore {
         Ok(Self { database, clock, shared })
     }
 
-    /// While writes fail, tries one again and again, until told to stop: what waits for the database
-    /// to be well is not what finds out that it is.
-    pub async fn keep_probing(&self, stop: CancellationToken) {
-        self.database.keep_probing(stop).await;
-    }
-
     /// What it is kept in.
     pub fn backend(&self) -> &Backend {
         &self.database
@@ -184,6 +177,13 @@ impl TenantStore for SqlStore {
 
     fn write_failure(&self) -> Option<String> {
         self.database.write_failure()
+    }
+
+    fn behind(&self) -> Option<String> {
+        match &self.database {
+            Backend::Sqlite(_) => None,
+            Backend::Postgres(server) => server.write_failure(),
+        }
     }
 
     fn revision(&self) -> u64 {
@@ -252,6 +252,10 @@ impl TenantStore for SqlStore {
     }
 
     async fn tenant_secrets(&self, id: &TenantId) -> Result<TenantSecrets, StoreError> {
+        let known = self.shared.index.read().entry(id).and_then(|entry| entry.secrets.clone());
+        if let Some(secrets) = known {
+            return Ok(secrets);
+        }
         let (id, damage) = (id.clone(), self.shared.damage.clone());
         self.read("reading secrets", move |sql| tenants::secrets(sql, &damage, &id)).await
     }
@@ -320,8 +324,15 @@ impl TenantStore for SqlStore {
     }
 
     async fn alerts(&self, query: AlertQuery) -> Result<(Vec<Alert>, usize), StoreError> {
-        let damage = self.shared.damage.clone();
-        self.read("listing alerts", move |sql| alerts::page(sql, &damage, &query)).await
+        let (damage, asked) = (self.shared.damage.clone(), query.clone());
+        let page = self.read("listing alerts", move |sql| alerts::page(sql, &damage, &asked)).await;
+        match page {
+            // What is open is in memory, which goes on without the server.
+            Err(StoreError::Database { .. }) if self.behind().is_some() && query.open == Some(true) => {
+                Ok(self.shared.index.read().open_alerts_page(&query))
+            }
+            page => page,
+        }
     }
 
     async fn alert_events_since(

@@ -24,6 +24,8 @@ const IDEMPOTENCY_KEPT_S: i64 = 24 * 60 * 60;
 struct Accepted {
     tenant: Arc<Tenant>,
     deployment: Arc<Deployment>,
+    /// Of a creation.
+    secrets: Option<TenantSecrets>,
     revision: Option<Arc<RevisionRows>>,
     queue_number: u64,
 }
@@ -32,6 +34,9 @@ impl Accepted {
     fn publish(&self, shared: &Shared, due: Timestamp) {
         let mut index = shared.index.write();
         index.put_tenant(self.tenant.clone());
+        if let Some((entry, secrets)) = index.entry_mut(&self.tenant.id).zip(self.secrets.clone()) {
+            entry.secrets = Some(secrets);
+        }
         index.deployments.put(self.deployment.clone());
         drop(index);
         if let Some(revision) = &self.revision {
@@ -75,6 +80,7 @@ impl SqlStore {
                 Ok(Arc::new(Outcome::New(Accepted {
                     tenant: Arc::new(new.tenant),
                     deployment: Arc::new(new.deployment),
+                    secrets: Some(new.secrets),
                     revision: Some(documents.revision),
                     queue_number,
                 })))
@@ -126,6 +132,7 @@ impl SqlStore {
                 Ok(Arc::new(Accepted {
                     tenant: Arc::new(tenant),
                     deployment: Arc::new(deployment),
+                    secrets: None,
                     revision,
                     queue_number,
                 }))
