@@ -288,7 +288,11 @@ impl From<StoreError> for ApiError {
             StoreError::IdempotencyKeyReused => {
                 Self::new(ErrorCode::Conflict, Message::new("api.idempotency_key_reused"))
             }
-            StoreError::SchemaTooNew { .. } | StoreError::Database { .. } | StoreError::Closed => {
+            StoreError::SchemaTooNew { .. }
+            | StoreError::MovedTo(_)
+            | StoreError::AnotherProcess(_)
+            | StoreError::Database { .. }
+            | StoreError::Closed => {
                 Self::new(ErrorCode::DatabaseError, Message::new("api.database_failed")).caused_by(error)
             }
         }

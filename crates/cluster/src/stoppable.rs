@@ -18,12 +18,33 @@ use tokio_util::sync::CancellationToken;
 pub struct Stoppable {
     inner: Arc<dyn Cluster>,
     stop: CancellationToken,
+    may_act: Arc<MayAct>,
 }
+
+/// Whether this process may change anything in the cluster now.
+type MayAct = dyn Fn() -> bool + Send + Sync;
 
 impl Stoppable {
     /// Cuts the calls of `inner` short once `stop` is cancelled.
-    pub fn new(inner: Arc<dyn Cluster>, stop: CancellationToken) -> Self {
-        Self { inner, stop }
+    /// Nothing is changed while `may_act` says no: another process may have begun to.
+    pub fn new(
+        inner: Arc<dyn Cluster>,
+        stop: CancellationToken,
+        may_act: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, stop, may_act: Arc::new(may_act) }
+    }
+
+    /// As [`Self::until_stopped`], for what changes the cluster.
+    async fn acting<T>(
+        &self,
+        call: impl Future<Output = Result<T, ClusterError>>,
+    ) -> Result<T, ClusterError> {
+        if !(self.may_act)() {
+            let reason = "this process does not know whether another has taken its place";
+            return Err(ClusterError::Unreachable(reason.to_owned()));
+        }
+        self.until_stopped(call).await
     }
 
     async fn until_stopped<T>(
@@ -44,7 +65,7 @@ impl Stoppable {
 #[async_trait]
 impl Cluster for Stoppable {
     async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        self.until_stopped(self.inner.apply(tenant_id, objects)).await
+        self.acting(self.inner.apply(tenant_id, objects)).await
     }
 
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
@@ -52,11 +73,11 @@ impl Cluster for Stoppable {
     }
 
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.until_stopped(self.inner.prune(tenant_id, keep)).await
+        self.acting(self.inner.prune(tenant_id, keep)).await
     }
 
     async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
-        self.until_stopped(self.inner.delete(tenant_id, how)).await
+        self.acting(self.inner.delete(tenant_id, how)).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {

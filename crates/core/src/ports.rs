@@ -101,6 +101,18 @@ pub enum StoreError {
         /// Newest version that this program knows.
         known: i64,
     },
+    /// Another process works on these tables, and each keeps samples of its own.
+    #[error(
+        "another process ({0}) works on this database: with samples in files of its own a process must be the only \
+         one; stop the other, or give each of them a database"
+    )]
+    AnotherProcess(String),
+    /// What the file held is kept by a server now.
+    #[error(
+        "the tenants of this data folder were moved to {0}: start with that --database-url, or, to go back to what \
+         was here before, delete the row `moved.to` of the table `settings`"
+    )]
+    MovedTo(String),
     /// The database failed; nothing of the write is kept.
     #[error("the database failed at {operation}")]
     Database {
@@ -289,6 +301,11 @@ pub trait TenantStore: Send + Sync {
     /// not be written.
     fn write_failure(&self) -> Option<String> {
         None
+    }
+    /// True while no other process can have begun to work on these tenants: what is done to a cluster is
+    /// done only then.
+    fn may_act(&self) -> bool {
+        true
     }
     /// Why memory may be older than what is stored: the database is elsewhere and does not answer.
     fn behind(&self) -> Option<String> {

@@ -27,6 +27,7 @@ mod jsonpath;
 mod language;
 mod manifest;
 mod metrics;
+mod migrate;
 mod output;
 mod overview;
 mod rollout;
@@ -106,6 +107,8 @@ enum Command {
     /// Manages bearer tokens; works on the server's files while it runs.
     #[command(subcommand)]
     Tokens(tokens::Command),
+    /// Moves an embedded installation to a PostgreSQL server: everything but samples, or nothing.
+    Migrate(migrate::Migrate),
     /// Prints the commented defaults of the server's configuration file.
     Config,
     /// Prints the embedded catalog, to be changed and given back with `catalog = "FILE"`; says what a
@@ -189,6 +192,7 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Tokens(command) => plain(tokens::run(command).and_then(|text| output::print(&text))),
+        Command::Migrate(migrate) => plain(migrate.run().and_then(|text| output::print(&text))),
         Command::Completions(completions) => plain(completions.run()),
         Command::Man(man) => plain(man.run()),
         Command::Tenants(Group { options, command }) => {

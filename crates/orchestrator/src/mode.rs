@@ -93,7 +93,9 @@ impl ModeRuntime {
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let backend = backend(mode, config, &database).await?;
-        let tenants = Arc::new(SqlStore::open(backend, clock.clone())?);
+        let mut tenants = SqlStore::open(backend, clock.clone())?;
+        tenants.take_over(&database).await?;
+        let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
         let existing = store.clone();
@@ -141,7 +143,10 @@ impl ModeRuntime {
             },
         };
         let calls = CancellationToken::new();
-        let cluster: Arc<dyn Cluster> = Arc::new(Stoppable::new(cluster, calls.clone()));
+        let cluster: Arc<dyn Cluster> = {
+            let acting = store.clone();
+            Arc::new(Stoppable::new(cluster, calls.clone(), move || acting.may_act()))
+        };
         let controller = Controller::new(
             mode,
             store.clone(),
@@ -244,6 +249,8 @@ impl ModeRuntime {
     pub fn run(&self, tasks: &TaskTracker, stop: &CancellationToken) {
         let (tenants, cancel) = (self.tenants.clone(), stop.clone());
         tasks.spawn(async move { tenants.backend().keep_probing(cancel).await });
+        let (tenants, cancel) = (self.tenants.clone(), stop.clone());
+        tasks.spawn(async move { tenants.keep_signing(cancel).await });
         if matches!(self.tenants.backend(), Backend::Postgres(_)) {
             // The samples' file is another database then.
             let (samples, cancel) = (Backend::from(self.database.clone()), stop.clone());
@@ -300,7 +307,7 @@ async fn backend(mode: Mode, config: &Config, file: &Database) -> anyhow::Result
 }
 
 /// The schema of each mode on a server.
-const fn schema(mode: Mode) -> &'static str {
+pub(crate) const fn schema(mode: Mode) -> &'static str {
     match mode {
         Mode::Demo => "ecp_demo",
         Mode::Real => "ecp_real",

@@ -18,5 +18,5 @@ pub use access::{AccessError, AccessStore, NewToken, TokenInfo, TokenSecret};
 pub use database::{DamageLog, DataFolder, Database};
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
-pub use postgres::{PostgresDatabase, PostgresError, PostgresUrl};
+pub use postgres::{Moved, PostgresDatabase, PostgresError, PostgresUrl, Source, move_to};
 pub use tenant_store::{ALERT_CHANGES_KEPT, Backend, SqlStore};

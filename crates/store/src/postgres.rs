@@ -7,10 +7,13 @@
 
 mod connect;
 mod feed;
+mod migrate;
 mod schema;
 mod workers;
 
 pub use connect::PostgresUrl;
+pub(crate) use migrate::moved_to;
+pub use migrate::{Moved, Source, move_to};
 pub(crate) use workers::Follow;
 
 use crate::database::{DamageLog, Health};

@@ -5,8 +5,8 @@ use crate::catalog::Edition;
 use crate::catalog_change::{self, CatalogOrder, CatalogStatus, Differences};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::TenantId;
-use crate::manifest::{self, Manifest, RenderOptions};
-use crate::ports::TenantChange;
+use crate::manifest::{self, Manifest, PinnedManifest, RenderOptions};
+use crate::ports::{StoreError, TenantChange};
 use crate::revision::Cause;
 use crate::tenant::Tenant;
 use std::sync::Arc;
@@ -35,11 +35,12 @@ impl Tenancy {
     /// for, what its catalog makes of that.
     pub async fn manifest(&self, tenant: &Tenant, options: &RenderOptions) -> Result<Manifest, TenancyError> {
         let secrets = self.store.tenant_secrets(&tenant.id).await?;
-        if options.is_as_applied()
-            && let Some(newest) = self.store.revisions(&tenant.id).await?.newest()
-            && newest.number == tenant.generation
-            && let Some(pinned) = self.store.pinned_manifest(&tenant.id, &newest.manifest).await?
-        {
+        let pinned = match self.pinned_of(tenant, options).await {
+            // While the database is away it is rendered again from what is in memory.
+            Err(StoreError::Database { .. }) if self.store.behind().is_some() => None,
+            pinned => pinned?,
+        };
+        if let Some(pinned) = pinned {
             let objects = if options.redact_secrets { pinned.redacted() } else { pinned.objects(&secrets) };
             let unreadable = |source| TenancyError::Pinned { tenant_id: tenant.id.clone(), source };
             return Ok(Manifest { objects: objects.map_err(unreadable)? });
@@ -47,6 +48,22 @@ impl Tenancy {
         let kept = self.store.edition_of(&tenant.id);
         let edition = kept.as_ref().unwrap_or(&self.edition);
         Ok(manifest::render(&edition.catalog, tenant, &secrets, options))
+    }
+
+    /// What was accepted of a tenant's newest generation, where that is asked for.
+    async fn pinned_of(
+        &self,
+        tenant: &Tenant,
+        options: &RenderOptions,
+    ) -> Result<Option<PinnedManifest>, StoreError> {
+        if !options.is_as_applied() {
+            return Ok(None);
+        }
+        let revisions = self.store.revisions(&tenant.id).await?;
+        match revisions.newest().filter(|newest| newest.number == tenant.generation) {
+            Some(newest) => self.store.pinned_manifest(&tenant.id, &newest.manifest).await,
+            None => Ok(None),
+        }
     }
 
     /// What the present catalog would change of every tenant.

@@ -130,3 +130,83 @@ async fn an_address_that_is_none_is_refused_and_its_password_is_not_repeated() {
         assert!(!text.contains("geheim"), "{text}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_with_samples_of_its_own_is_refused_and_a_restart_is_not() {
+    let url = Postgres::shared().database("it_alone");
+    let server = server_on(&url).await;
+    server.deploy(&my_ai_service()).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = ecp_orchestrator::config::Config::load(&Default::default(), |_| None).expect("valid");
+    config.listen.set_port(0);
+    config.data_dir = folder.path().to_owned();
+    config.database_url = url.clone();
+    config.demo.seed = false;
+    let second =
+        ecp_orchestrator::App::start(config, std::sync::Arc::new(ecp_core::ports::SystemClock)).await;
+    let refusal = format!("{:#}", second.err().expect("it is refused"));
+    assert!(refusal.contains("another process") && refusal.contains("samples"), "{refusal}");
+    server.client().get(TENANT).await.expect(200);
+
+    // The same samples after a restart, however the process ended: at once.
+    let folder = server.stop().await;
+    let server = TestServer::builder()
+        .configure(|config| config.database_url = url.clone())
+        .folder(folder)
+        .start()
+        .await;
+    server.client().get(TENANT).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_installation_moves_to_a_server_whole_or_not_at_all() {
+    let server = TestServer::builder().tokens().start().await;
+    let made = |args: &[&str]| {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_ecp")).args(args).output().expect("it runs");
+        let text =
+            String::from_utf8_lossy(if output.status.success() { &output.stdout } else { &output.stderr });
+        (output.status.success(), text.into_owned())
+    };
+    let folder = server.data_dir().display().to_string();
+    let (ok, token) = made(&["tokens", "create", "--name", "op", "--role", "admin", "--data-dir", &folder]);
+    assert!(ok, "{token}");
+    let token = token.lines().last().expect("the token").to_owned();
+    let client = server.client().with_token(&token);
+    client.post("/api/v1/tenants/", &my_ai_service()).await.expect(201);
+    until("it runs", async || client.get(TENANT).await.expect(200).json()["status"] == "running").await;
+    let before = client.get(TENANT).await.expect(200).json();
+    let audit = client.get("/api/v1/audit").await.expect(200).json();
+
+    let url = Postgres::shared().database("it_moved");
+    let (ok, said) = made(&["migrate", "--from", &folder, "--to", &url]);
+    assert!(!ok && said.contains("in use"), "a server runs on it: {said}");
+    let place = server.stop().await;
+    let (ok, said) = made(&["migrate", "--from", &folder, "--to", &url]);
+    assert!(ok, "{said}");
+    assert!(said.contains("tenants") && said.contains("tokens") && said.contains("samples stay"), "{said}");
+    let (ok, said) = made(&["migrate", "--from", &folder, "--to", &url]);
+    assert!(!ok && (said.contains("not empty") || said.contains("was moved")), "{said}");
+    let (ok, said) = made(&["serve", "--data-dir", &folder, "--listen", "127.0.0.1:0"]);
+    assert!(!ok && said.contains("moved to postgres://") && said.contains("--database-url"), "{said}");
+
+    let server = TestServer::builder()
+        .tokens()
+        .configure(|config| config.database_url = url.clone())
+        .folder(place)
+        .start()
+        .await;
+    let client = server.client().with_token(&token);
+    let after = client.get(TENANT).await.expect(200).json();
+    for field in ["generation", "created_at", "deployment_id", "status"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    assert_eq!(client.get("/api/v1/audit").await.expect(200).json()["total_count"], audit["total_count"]);
+    let mut second = my_ai_service();
+    second["tenant_id"] = "second".into();
+    client.post("/api/v1/tenants/", &second).await.expect(201);
+    until("it runs", async || {
+        client.get("/api/v1/tenants/second").await.expect(200).json()["status"] == "running"
+    })
+    .await;
+}

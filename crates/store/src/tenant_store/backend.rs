@@ -49,6 +49,20 @@ impl Backend {
         }
     }
 
+    /// The server to which a file's tenants were moved, where they were.
+    pub(super) fn moved_to(&self) -> Result<Option<String>, StoreError> {
+        const OPERATION: &str = "reading a setting";
+        match self {
+            Self::Sqlite(file) => file.read_blocking(OPERATION, |connection| {
+                crate::postgres::moved_to(connection).map_err(|error| match error {
+                    WorkError::Sqlite(source) => file.load_fault(source),
+                    other => other.into_store_error(OPERATION),
+                })
+            }),
+            Self::Postgres(_) => Ok(None),
+        }
+    }
+
     /// As [`Database::write_then`].
     pub(super) async fn write_then<T: Send + 'static>(
         &self,

@@ -12,6 +12,7 @@ mod index;
 mod ledger;
 mod load;
 mod progress;
+mod replica;
 mod revisions;
 mod rows;
 mod tenants;
@@ -52,6 +53,7 @@ pub use alerts::ALERT_CHANGES_KEPT;
 /// The tenant store, on an embedded file or on a server.
 pub struct SqlStore {
     database: Backend,
+    replica: Option<Arc<replica::Replica>>,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
 }
@@ -108,12 +110,15 @@ impl SqlStore {
     /// with [`crate::MIGRATIONS`]; work that was leased when it was last closed is due again.
     pub fn open(database: impl Into<Backend>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let database = database.into();
+        if let Some(server) = database.moved_to()? {
+            return Err(StoreError::MovedTo(server));
+        }
         let shared = Arc::new(load::load(&database, clock.steady())?);
         if let Backend::Postgres(server) = &database {
             let (followed, clock) = (shared.clone(), clock.clone());
             server.follow(Arc::new(move |sql| feed::follow(&followed, sql, &*clock)))?;
         }
-        Ok(Self { database, clock, shared })
+        Ok(Self { database, replica: None, clock, shared })
     }
 
     /// What it is kept in.
@@ -135,11 +140,15 @@ impl SqlStore {
         publish: impl FnOnce(&Shared, &T) + Send + 'static,
     ) -> Result<T, StoreError> {
         let (at_work, at_publish) = (self.shared.clone(), self.shared.clone());
+        let replica = self.replica.clone();
         let written = self
             .database
             .write_then(
                 operation,
                 move |sql| {
+                    if let Some(replica) = &replica {
+                        replica.check(sql)?;
+                    }
                     let value = work(sql, &at_work)?;
                     let revision = feed::append(sql, sql.take_changes())?;
                     Ok((value, revision))
@@ -177,6 +186,10 @@ impl TenantStore for SqlStore {
 
     fn write_failure(&self) -> Option<String> {
         self.database.write_failure()
+    }
+
+    fn may_act(&self) -> bool {
+        self.replica.as_ref().is_none_or(|replica| replica.acts())
     }
 
     fn behind(&self) -> Option<String> {
