@@ -15,6 +15,7 @@ mod cluster;
 mod completions;
 mod connection;
 mod contexts;
+mod describe;
 mod diff;
 mod documents;
 mod edit;
@@ -25,11 +26,15 @@ mod input;
 mod inputs;
 mod jsonpath;
 mod language;
+mod list;
+mod login;
 mod manifest;
 mod metrics;
 mod migrate;
+mod near;
 mod output;
 mod overview;
+mod page;
 mod rollout;
 mod serve;
 mod server;
@@ -38,7 +43,11 @@ mod status;
 mod stream;
 mod table;
 mod tenants;
+mod top;
 mod validate;
+mod version;
+mod wait;
+mod watch;
 
 use crate::config::DEFAULTS;
 use crate::tokens;
@@ -78,6 +87,12 @@ enum Command {
     Edit(Single<edit::Edit>),
     /// Writes tenants as files that apply takes, for Git.
     Export(Single<export::Export>),
+    /// Shows all of a tenant on one page: status, reason, fix, services, SLA against measured, alerts, roll-outs.
+    Describe(Single<describe::Describe>),
+    /// Lists tenants by what they use now: CPU, GPU, response time.
+    Top(Single<top::Top>),
+    /// Waits until tenants are running, deleted, without alerts.
+    Wait(Single<wait::Wait>),
     /// Sizes a demand: plan, GPUs, cost. Needs no server.
     Size(Single<size::Size>),
     /// Prints a tenant's manifest; with -f, of a tenant that is described in a file, without a server.
@@ -104,6 +119,12 @@ enum Command {
     Contexts(Group<contexts::Command>),
     /// Shows where commands work: server, mode, token, and what says so.
     Context(Single<contexts::Here>),
+    /// Tries a token and keeps it for a server, where nobody else can read it.
+    Login(Single<login::Login>),
+    /// Forgets the token of a server.
+    Logout(Single<login::Logout>),
+    /// Says the version of this program and of the server.
+    Version(Single<version::Version>),
     /// Manages bearer tokens; works on the server's files while it runs.
     #[command(subcommand)]
     Tokens(tokens::Command),
@@ -210,6 +231,21 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Export(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
+        Command::Describe(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Top(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Wait(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Login(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Version(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
         Command::Size(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
@@ -243,6 +279,7 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Server(Group { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
+        Command::Logout(Single { options, command }) => client(options, async |client| command.run(client)),
         Command::Context(Single { options, command }) => client(options, async |client| command.run(client)),
         Command::Contexts(Group { options, command }) => {
             let output = options.output();
@@ -278,7 +315,12 @@ fn client(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let client = Client { options, output: output.clone() };
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(work(&client)),
+        Ok(runtime) => runtime.block_on(async {
+            match work(&client).await {
+                Err(failure @ Failure::Call(_)) => Err(near::suggest(&client, failure).await),
+                other => other,
+            }
+        }),
         Err(error) => Err(anyhow::Error::from(error).into()),
     };
     result.map_err(|failure| (failure, output))

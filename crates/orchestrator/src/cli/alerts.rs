@@ -6,9 +6,9 @@ use super::clock::local;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
 use super::output::{View, entries, text_of};
+use super::page::{Page, Sorting};
 use super::stream::Stream;
 use super::table::{Cell, Table, status_style};
-use super::tenants::Page;
 use clap::Args;
 use serde_json::Value;
 use std::ops::ControlFlow;
@@ -37,6 +37,9 @@ pub(super) struct Alerts {
     /// Which part of the list.
     #[command(flatten)]
     page: Page,
+    /// In which order.
+    #[command(flatten)]
+    sorting: Sorting,
 }
 
 impl Alerts {
@@ -59,7 +62,8 @@ impl Alerts {
                 .query("status", self.status.as_ref())
                 .query("skip", skip)
         };
-        let list = self.page.read(&connection, "alerts", call).await?;
+        let mut list = self.page.read(&connection, "alerts", call).await?;
+        self.sorting.sort(&mut list, "alerts");
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

@@ -214,7 +214,7 @@ impl Apply {
         for entry in done {
             let (tenant_id, id) = (text_of(&entry["tenant_id"]), text_of(&entry["deployment_id"]));
             if entry["effect"] == Effect::Deleted.as_str() {
-                client.watch_rollout(connection, &id, self.wait_timeout).await?;
+                client.watch_rollout(connection, Some(&tenant_id), &id, self.wait_timeout).await?;
             } else if !id.is_empty() {
                 let state = client.wait_for_rollout(connection, &tenant_id, &id, self.wait_timeout).await?;
                 client.say(&format!("{tenant_id}: {}", text_of(&state["status"])))?;

@@ -5,8 +5,8 @@ use super::clock::parse_moment;
 use super::connection::Call;
 use super::failure::Failure;
 use super::output::{View, entries, text_of};
+use super::page::{Page, Sorting};
 use super::table::{Cell, Table};
-use super::tenants::Page;
 use clap::Args;
 use serde_json::Value;
 
@@ -37,6 +37,9 @@ pub(super) struct Audit {
     /// Which part of the list.
     #[command(flatten)]
     page: Page,
+    /// In which order.
+    #[command(flatten)]
+    sorting: Sorting,
 }
 
 impl Audit {
@@ -53,7 +56,8 @@ impl Audit {
                 .query("until", self.until.as_ref())
                 .query("skip", skip)
         };
-        let list = self.page.read(&connection, "entries", call).await?;
+        let mut list = self.page.read(&connection, "entries", call).await?;
+        self.sorting.sort(&mut list, "entries");
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

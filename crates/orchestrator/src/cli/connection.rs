@@ -1,7 +1,7 @@
 //! Which server a command speaks to, and one HTTP exchange with it: time limit, retries, errors.
 
 use super::contexts::{Context, Contexts};
-use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, TIMEOUT};
+use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT};
 use super::output::{Color, FormatFlag, Output, parse_format};
 use clap::Args;
 use ecp_core::text::Language;
@@ -95,6 +95,17 @@ impl ClientOptions {
         }
     }
 
+    /// The token of the command line or the environment.
+    pub(super) fn given_token(&self) -> Option<String> {
+        self.token.clone()
+    }
+
+    /// The context in use, with this token and no other.
+    pub(super) fn context_for_login(&self, token: &str) -> Result<Context, Failure> {
+        let context = self.effective_context()?;
+        Ok(Context { token: Some(token.to_owned()), token_file: None, ..context })
+    }
+
     fn context(&self) -> Result<Context, Failure> {
         let contexts = Contexts::load()?;
         Ok(contexts.choose(self.context.as_deref())?.cloned().unwrap_or_else(|| Context {
@@ -124,7 +135,11 @@ impl ClientOptions {
 
     /// Makes ready to speak to the server; nothing is sent yet.
     pub(super) fn connect(&self) -> Result<Connection, Failure> {
-        let context = self.effective_context()?;
+        self.connect_to(self.effective_context()?)
+    }
+
+    /// The same, to what a context says.
+    pub(super) fn connect_to(&self, context: Context) -> Result<Connection, Failure> {
         let server = context.server.clone();
         let wrong = |reason: String| {
             Failure::Input(format!("--server {server:?}: {reason}; give an address such as {DEFAULT_SERVER}"))
@@ -375,8 +390,8 @@ impl Connection {
             return Ok(Answer { text, warnings });
         }
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-        let place = (status == 404).then(|| self.place().into_boxed_str());
-        Err(CallFailure { retry_after, place, ..CallFailure::from_answer(status, &text, request_id) })
+        let missing = (status == 404).then(|| Box::new(Missing { place: self.place(), suggestion: None }));
+        Err(CallFailure { retry_after, missing, ..CallFailure::from_answer(status, &text, request_id) })
     }
 
     fn no_answer(&self, call: &Call, error: &reqwest::Error) -> CallFailure {

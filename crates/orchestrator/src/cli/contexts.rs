@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Names another file than `ecp/contexts.toml` in the user's configuration folder.
@@ -155,7 +155,23 @@ impl Contexts {
         ))
     }
 
-    fn save(&self) -> anyhow::Result<()> {
+    /// Keeps a context, as the current one where there is none, and answers where.
+    pub(super) fn keep(&mut self, name: &str, context: Context) -> Result<PathBuf, Failure> {
+        self.contexts.insert(name.to_owned(), context);
+        self.current.get_or_insert_with(|| name.to_owned());
+        Ok(self.save()?)
+    }
+
+    /// Forgets the token of a context.
+    pub(super) fn forget_token(&mut self, name: &str) -> Result<(), Failure> {
+        let Some(context) = self.contexts.get_mut(name) else { return Err(self.unknown(name)) };
+        context.token = None;
+        context.token_file = None;
+        self.save()?;
+        Ok(())
+    }
+
+    fn save(&self) -> anyhow::Result<PathBuf> {
         let path = file().ok_or_else(|| anyhow!("HOME is not set; name a file with {FILE_VARIABLE}"))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -165,11 +181,14 @@ impl Contexts {
             let mut options = std::fs::OpenOptions::new();
             // It may hold tokens: nobody else's to read.
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            // One that a crash left behind may be anybody's to read.
+            file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
             file.write_all(toml::to_string(self).map_err(std::io::Error::other)?.as_bytes())?;
             file.sync_all()?;
             std::fs::rename(&new, &path)
         };
-        write().with_context(|| path.display().to_string())
+        write().with_context(|| path.display().to_string())?;
+        Ok(path)
     }
 }
 

@@ -1,9 +1,10 @@
 //! What can go wrong for a command, how it is said, and which exit code it has.
 
+use super::language::told;
 use super::output::Output;
 use ecp_api::ApiError;
 use ecp_core::Timestamp;
-use ecp_core::text::Language;
+use ecp_core::text::{Language, Message};
 use serde_json::{Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -76,8 +77,17 @@ pub(super) struct CallFailure {
     pub(super) request_id: Option<String>,
     /// How long the server asks to wait.
     pub(super) retry_after: Option<Duration>,
-    /// Where something was looked for and not found.
-    pub(super) place: Option<Box<str>>,
+    /// Where something was not found.
+    pub(super) missing: Option<Box<Missing>>,
+}
+
+/// What was not found.
+#[derive(Clone, Debug)]
+pub(super) struct Missing {
+    /// Where it was looked for.
+    pub(super) place: String,
+    /// What may have been meant.
+    pub(super) suggestion: Option<String>,
 }
 
 impl CallFailure {
@@ -90,7 +100,7 @@ impl CallFailure {
             details: Box::default(),
             request_id: None,
             retry_after: None,
-            place: None,
+            missing: None,
         }
     }
 
@@ -106,7 +116,7 @@ impl CallFailure {
                 details: Box::new(error["details"].clone()),
                 request_id: error["request_id"].as_str().map(str::to_owned).or(request_id),
                 retry_after: None,
-                place: None,
+                missing: None,
             },
             None => Self {
                 request_id,
@@ -211,7 +221,7 @@ impl Failure {
                 "status": call.status,
                 "details": call.details,
                 "request_id": call.request_id,
-                "place": call.place,
+                "place": call.missing.as_ref().map(|missing| &missing.place),
             }}),
             Self::Deployment { code, reason, subject } => json!({"error": {
                 "code": code,
@@ -233,8 +243,11 @@ impl fmt::Display for Failure {
                 for (pointer, reason) in call.fields() {
                     write!(f, "\n  {pointer}: {reason}")?;
                 }
-                if let Some(place) = &call.place {
-                    write!(f, "\n  looked for in {place}")?;
+                if let Some(missing) = &call.missing {
+                    if let Some(id) = &missing.suggestion {
+                        write!(f, "\n  {}", told(&Message::new("cli.did_you_mean").with("tenant_id", id)))?;
+                    }
+                    write!(f, "\n  looked for in {}", missing.place)?;
                 }
                 if let Some(id) = &call.request_id {
                     write!(f, "\n  request id: {id}")?;

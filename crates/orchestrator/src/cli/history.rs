@@ -5,9 +5,10 @@ use super::candidates;
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::output::{View, entries, text_of};
+use super::page::{Page, Sorting};
 use super::rollout;
 use super::table::{Cell, Table};
-use super::tenants::{Page, detail};
+use super::tenants::detail;
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub(super) struct History {
     /// Which part of the list.
     #[command(flatten)]
     page: Page,
+    /// In which order.
+    #[command(flatten)]
+    sorting: Sorting,
 }
 
 /// Where to go back to.
@@ -48,7 +52,8 @@ impl History {
         let connection = client.options.connect()?;
         let path = tenant_path(&self.tenant_id, "/deployments");
         let call = |skip: Option<usize>| Call::get(path.clone()).query("skip", skip);
-        let list = self.page.read(&connection, "deployments", call).await?;
+        let mut list = self.page.read(&connection, "deployments", call).await?;
+        self.sorting.sort(&mut list, "deployments");
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

@@ -7,10 +7,15 @@ use super::failure::{CallFailure, Failure, TIMEOUT};
 use super::output::{entries, text_of};
 use super::stream::Stream;
 use super::table::{Cell, Table, status_style};
+use super::wait::waits_for;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
+use std::convert::Infallible;
 use std::ops::ControlFlow;
 use std::time::Duration;
+
+/// How often what is waited for is asked.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 
 /// A bar on a terminal; nothing elsewhere.
 struct Bar(Option<ProgressBar>);
@@ -34,6 +39,25 @@ impl Bar {
         bar.set_position(state["progress"].as_u64().unwrap_or(0));
         bar.set_message(format!("{} {}", text_of(&state["phase"]), text_of(&state["message"])));
         true
+    }
+
+    /// Names what a roll-out waits for, for as long as it goes on; without a bar there is nobody to tell.
+    async fn keep_naming(
+        &self,
+        client: &Client,
+        connection: &Connection,
+        tenant_id: &str,
+        id: &str,
+    ) -> Infallible {
+        let Some(bar) = &self.0 else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+            if let Ok(state) = client.deployment_status(connection, tenant_id, Some(id)).await
+                && !entries(&state, "pending_resources").is_empty()
+            {
+                bar.set_message(waits_for(&state));
+            }
+        }
     }
 }
 
@@ -125,13 +149,12 @@ impl Client {
     pub(super) async fn watch_rollout(
         &self,
         connection: &Connection,
+        tenant_id: Option<&str>,
         deployment_id: &str,
         limit: Duration,
     ) -> Result<(), Failure> {
         let last = self
-            .until_ended(connection, deployment_id, deployment_id, limit, |frame| {
-                self.output.frame(frame, line)
-            })
+            .until_ended(connection, tenant_id, deployment_id, limit, |frame| self.output.frame(frame, line))
             .await?;
         if self.output.is_lively() {
             self.output.line(&line(&last))?;
@@ -148,7 +171,7 @@ impl Client {
         deployment_id: &str,
         limit: Duration,
     ) -> Result<Value, Failure> {
-        let last = self.until_ended(connection, tenant_id, deployment_id, limit, |_| Ok(())).await?;
+        let last = self.until_ended(connection, Some(tenant_id), deployment_id, limit, |_| Ok(())).await?;
         outcome(tenant_id, &last)?;
         Ok(self.deployment_status(connection, tenant_id, Some(deployment_id)).await?)
     }
@@ -159,11 +182,12 @@ impl Client {
     async fn until_ended(
         &self,
         connection: &Connection,
-        subject: &str,
+        tenant_id: Option<&str>,
         deployment_id: &str,
         limit: Duration,
         mut otherwise: impl FnMut(&Value) -> Result<(), Failure>,
     ) -> Result<Value, Failure> {
+        let subject = tenant_id.unwrap_or(deployment_id);
         let bar = Bar::new(self, subject);
         let mut last = Value::Null;
         let follow = self.follow(connection, Stream::deployment(deployment_id), |frame| {
@@ -175,6 +199,7 @@ impl Client {
         });
         let ended = tokio::select! {
             ended = tokio::time::timeout(limit, follow) => ended,
+            never = bar.keep_naming(self, connection, subject, deployment_id) => match never {},
             Ok(()) = tokio::signal::ctrl_c() => {
                 drop(bar);
                 return Err(Failure::StoppedWaiting { deployment_id: deployment_id.to_owned() });

@@ -4,17 +4,19 @@ use super::Client;
 use super::candidates;
 use super::connection::parse_seconds;
 use super::failure::Failure;
+use super::language::told;
 use super::output::text_of;
-use super::rollout;
+use super::{rollout, tenants};
 use clap::Args;
+use ecp_core::text::Message;
 use std::time::Duration;
 
-/// Whose roll-out.
+/// Whose roll-outs.
 #[derive(Args)]
 pub(super) struct Status {
-    /// Tenant whose newest roll-out or deletion it is.
+    /// Tenants whose newest roll-out or deletion it is.
     #[arg(add = candidates::tenants(), required_unless_present = "deployment")]
-    tenant_id: Option<String>,
+    tenant_ids: Vec<String>,
     /// Another of its roll-outs, by id (dep-…); with --watch, any roll-out or deletion (del-…).
     #[arg(long, value_name = "ID")]
     deployment: Option<String>,
@@ -35,22 +37,28 @@ impl Status {
         if self.watch
             && let Some(id) = &self.deployment
         {
-            return client.watch_rollout(&connection, id, self.wait_timeout).await;
+            let tenant_id = self.tenant_ids.first().map(String::as_str);
+            return client.watch_rollout(&connection, tenant_id, id, self.wait_timeout).await;
         }
-        let Some(tenant_id) = self.tenant_id else {
-            let what = "name the tenant, too, or follow the roll-out with --watch";
-            return Err(Failure::Input(what.to_owned()));
-        };
-        let state = client.deployment_status(&connection, &tenant_id, self.deployment.as_deref()).await?;
-        let id = text_of(&state["deployment_id"]);
-        if self.watch {
-            return client.watch_rollout(&connection, &id, self.wait_timeout).await;
+        if self.tenant_ids.is_empty() || (self.deployment.is_some() && self.tenant_ids.len() > 1) {
+            return Err(Failure::Input(told(&Message::new("cli.status_one"))));
         }
-        let state = if self.wait {
-            client.wait_for_rollout(&connection, &tenant_id, &id, self.wait_timeout).await?
-        } else {
-            state
-        };
-        client.output.value(&state, rollout::table)
+        let mut states = Vec::new();
+        for tenant_id in &self.tenant_ids {
+            let state = client.deployment_status(&connection, tenant_id, self.deployment.as_deref()).await?;
+            let id = text_of(&state["deployment_id"]);
+            if self.watch {
+                client.watch_rollout(&connection, Some(tenant_id), &id, self.wait_timeout).await?;
+            } else if self.wait {
+                states.push(client.wait_for_rollout(&connection, tenant_id, &id, self.wait_timeout).await?);
+            } else {
+                states.push(state);
+            }
+        }
+        match states.as_slice() {
+            [] => Ok(()),
+            [state] => client.output.value(state, rollout::table),
+            _ => tenants::each(client, &states, rollout::table),
+        }
     }
 }

@@ -44,6 +44,11 @@ impl Cell {
         Self { style: status_style(text), ..Self::from(text) }
     }
 
+    /// Coloured as something of this status.
+    pub(super) fn styled(text: &str, status: &str) -> Self {
+        Self { style: status_style(status), ..Self::from(text) }
+    }
+
     /// How long ago a time was; the local time where there is room, the time itself for programs.
     pub(super) fn age(time: &str) -> Self {
         Self { moment: Some(time.to_owned()), ..Self::from(clock::age(time)) }

@@ -4,14 +4,16 @@ use super::Client;
 use super::candidates;
 use super::changes;
 use super::clock::local_and_age;
-use super::connection::{Call, Connection, parse_seconds, tenant_path};
-use super::failure::{CallFailure, Failure};
+use super::connection::{Call, parse_seconds, tenant_path};
+use super::failure::Failure;
 use super::history::{History, Rollback};
 use super::input::{TenantFlags, require_something};
 use super::language::told;
-use super::output::{Format, View, entries, pairs_of, text_of};
+use super::list;
+use super::output::{Format, entries, pairs_of, text_of};
 use super::rollout;
-use super::table::{Cell, Table, status_style};
+use super::table::{Table, status_style};
+use super::watch;
 use clap::{Args, Subcommand};
 use ecp_core::text::Message;
 use serde_json::{Value, json};
@@ -23,13 +25,9 @@ use std::time::Duration;
 #[derive(Subcommand)]
 pub(super) enum Command {
     /// Lists tenants, oldest first.
-    List(List),
-    /// Shows a tenant.
-    Get {
-        /// Its id.
-        #[arg(add = candidates::tenants())]
-        tenant_id: String,
-    },
+    List(list::List),
+    /// Shows tenants.
+    Get(Get),
     /// Creates a tenant from a file, from flags, or from both.
     Create(Create),
     /// Changes what is given and leaves the rest.
@@ -42,57 +40,15 @@ pub(super) enum Command {
     Rollback(Rollback),
 }
 
-/// Which tenants to list.
+/// Tenants to show.
 #[derive(Args)]
-pub(super) struct List {
-    /// Only those of this plan.
-    #[arg(long, add = candidates::words(candidates::PRESETS))]
-    preset: Option<String>,
-    /// Only those with this status: pending, running, failed, deleting.
-    #[arg(long, add = candidates::words(candidates::STATUSES))]
-    status: Option<String>,
-    /// Only those whose id or name contains this.
-    #[arg(short = 'q', long, value_name = "TEXT")]
-    search: Option<String>,
-    /// name, status, created_at, gpu, cost, cpu_usage, gpu_usage or response_time; - before it for descending.
-    #[arg(long, value_name = "KEY", allow_hyphen_values = true)]
-    sort_by: Option<String>,
-    /// With newest values, open alerts, cost and failure of each.
-    #[arg(long)]
-    wide: bool,
-    /// Which part of the list.
-    #[command(flatten)]
-    page: Page,
-}
-
-/// Which part of a list.
-#[derive(Args)]
-pub(super) struct Page {
-    /// Entries to leave out.
-    #[arg(long)]
-    pub(super) skip: Option<u32>,
-    /// Entries at most, 1-1000; with --all, of one page.
-    #[arg(long)]
-    pub(super) limit: Option<u32>,
-    /// Reads every page.
-    #[arg(long, conflicts_with = "skip")]
-    pub(super) all: bool,
-}
-
-impl Page {
-    /// Reads this part of a list, or all of it; `call` asks for what comes after so many entries.
-    pub(super) async fn read(
-        &self,
-        connection: &Connection,
-        entries: &str,
-        call: impl Fn(Option<usize>) -> Call,
-    ) -> Result<Value, CallFailure> {
-        if self.all {
-            return connection.all_pages(entries, self.limit.unwrap_or(1000), |skip| call(Some(skip))).await;
-        }
-        let skip = self.skip.map(|skip| skip as usize);
-        connection.json(&call(skip).query("limit", self.limit)).await
-    }
+pub(super) struct Get {
+    /// Their ids.
+    #[arg(required = true, add = candidates::tenants())]
+    tenant_ids: Vec<String>,
+    /// Prints a row for each, then one whenever it changes, until it is stopped.
+    #[arg(short, long)]
+    watch: bool,
 }
 
 /// Whether to wait for the roll-out, and how long.
@@ -151,12 +107,12 @@ pub(super) struct Update {
     waiting: Waiting,
 }
 
-/// A tenant to delete.
+/// Tenants to delete.
 #[derive(Args)]
 pub(super) struct Delete {
-    /// Its id.
-    #[arg(add = candidates::tenants())]
-    tenant_id: String,
+    /// Their ids.
+    #[arg(required = true, add = candidates::tenants())]
+    tenant_ids: Vec<String>,
     /// Skips grace periods.
     #[arg(long)]
     force: bool,
@@ -166,7 +122,7 @@ pub(super) struct Delete {
     /// Does not ask for confirmation on a terminal.
     #[arg(short, long)]
     yes: bool,
-    /// Only if the tenant is still at this generation.
+    /// Only if the tenant is still at this generation; for one tenant.
     #[arg(long, value_name = "N")]
     if_generation: Option<u64>,
     /// What happens then.
@@ -178,10 +134,7 @@ impl Command {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(client).await,
-            Self::Get { tenant_id } => {
-                let tenant = client.options.connect()?.json(&Call::get(tenant_path(&tenant_id, ""))).await?;
-                client.output.value(&tenant, detail)
-            }
+            Self::Get(get) => get.run(client).await,
             Self::Create(create) => create.run(client).await,
             Self::Update(update) => update.run(client).await,
             Self::Delete(delete) => delete.run(client).await,
@@ -189,89 +142,6 @@ impl Command {
             Self::Rollback(rollback) => rollback.run(client).await,
         }
     }
-}
-
-impl List {
-    async fn run(self, client: &Client) -> Result<(), Failure> {
-        let connection = client.options.connect()?;
-        let wide = self.wide || client.output.format == Format::Wide;
-        let call = |skip: Option<usize>| {
-            Call::get("/api/v1/tenants/")
-                .query("preset", self.preset.as_ref())
-                .query("status", self.status.as_ref())
-                .query("q", self.search.as_ref())
-                .query("sort", self.sort_by.as_ref())
-                .query("expand", wide.then_some("metrics,alerts,cost,failure"))
-                .query("skip", skip)
-        };
-        let list = self.page.read(&connection, "tenants", call).await?;
-        let shown = if wide { wide_table } else { table };
-        client.output.value(&list, |list| shown(list, &connection.place()))
-    }
-}
-
-fn table(list: &Value, place: &str) -> View {
-    let mut table =
-        Table::new(["TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "AGE"]);
-    for tenant in entries(list, "tenants") {
-        let text = |name: &str| Cell::from(text_of(&tenant[name]));
-        let sla =
-            format!("{} {}", text_of(&tenant["sla_availability"]), text_of(&tenant["sla_response_time"]));
-        table.row([
-            text("tenant_id"),
-            text("name"),
-            text("preset"),
-            Cell::status(&text_of(&tenant["status"])),
-            text("services_count"),
-            text("cpu_limit"),
-            text("memory_limit"),
-            text("gpu_limit"),
-            Cell::from(sla),
-            Cell::age(&text_of(&tenant["created_at"])),
-        ]);
-    }
-    View::Rows(table, footer(list, place))
-}
-
-/// How many of how many are shown, and where.
-fn footer(list: &Value, place: &str) -> String {
-    let shown = entries(list, "tenants").len();
-    let total = list["total_count"].as_u64().unwrap_or(0);
-    let more = if list["pagination"]["has_more"] == true { "; --all shows the rest" } else { "" };
-    format!("{shown} of {total} tenants, {place}{more}")
-}
-
-/// With what is measured, paid and wrong now.
-fn wide_table(list: &Value, place: &str) -> View {
-    let mut table = Table::new([
-        "TENANT", "STATUS", "PLAN", "GPU", "CPU%", "GPU%", "RESPONSE", "SLA", "ALERTS", "PRICE", "OPERATOR",
-        "FAILURE",
-    ]);
-    for tenant in entries(list, "tenants") {
-        let measured = |name: &str, unit: &str| {
-            tenant["metrics"][name].as_f64().map_or("-".to_owned(), |value| format!("{value:.0}{unit}"))
-        };
-        let dollars = |name: &str| format!("${}", text_of(&tenant["cost"][name]));
-        table.row([
-            Cell::from(text_of(&tenant["tenant_id"])),
-            Cell::status(&text_of(&tenant["status"])),
-            Cell::from(text_of(&tenant["preset"])),
-            Cell::from(text_of(&tenant["gpu_limit"])),
-            Cell::from(measured("cpu", "")),
-            Cell::from(measured("gpu", "")),
-            Cell::from(measured("response_time", "ms")),
-            Cell::from(text_of(&tenant["sla_response_time"])),
-            Cell::from(format!(
-                "{} ({} critical)",
-                text_of(&tenant["alerts"]["open"]),
-                text_of(&tenant["alerts"]["critical"])
-            )),
-            Cell::from(dollars("list_price_usd")),
-            Cell::from(dollars("operator_cost_usd")),
-            Cell::from(text_of(&tenant["failure"]["message"])),
-        ]);
-    }
-    View::Rows(table, footer(list, place))
 }
 
 pub(super) fn detail(tenant: &Value) -> String {
@@ -332,6 +202,43 @@ pub(super) fn warnings(answer: &Value) -> String {
     let style = status_style("warning");
     let warnings = entries(answer, "warnings").iter();
     warnings.map(|warning| format!("\n{style}warning{style:#}: {}", text_of(&warning["message"]))).collect()
+}
+
+impl Get {
+    async fn run(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        let mut tenants = Vec::new();
+        for tenant_id in &self.tenant_ids {
+            tenants.push(connection.json(&Call::get(tenant_path(tenant_id, ""))).await?);
+        }
+        if self.watch {
+            let is_named = |id: &str| self.tenant_ids.iter().any(|named| named == id);
+            return watch::tenants(client, &connection, || Call::get("/api/v1/tenants/"), is_named).await;
+        }
+        match tenants.as_slice() {
+            [tenant] => client.output.value(tenant, detail),
+            _ => each(client, &tenants, detail),
+        }
+    }
+}
+
+/// Writes what several tenants are, one after another; one list of them for programs that want one value.
+pub(super) fn each(client: &Client, tenants: &[Value], text: fn(&Value) -> String) -> Result<(), Failure> {
+    match client.output.format {
+        Format::Json | Format::JsonPath => {
+            client.output.value(&json!({ "tenants": tenants }), |_| String::new())
+        }
+        Format::Yaml => tenants.iter().try_for_each(|tenant| client.output.frame(tenant, text)),
+        _ => {
+            for (place, tenant) in tenants.iter().enumerate() {
+                if place > 0 && client.output.is_for_people() {
+                    client.output.line("")?;
+                }
+                client.output.value(tenant, text)?;
+            }
+            Ok(())
+        }
+    }
 }
 
 impl Create {
@@ -409,32 +316,46 @@ impl Update {
 
 impl Delete {
     async fn run(self, client: &Client) -> Result<(), Failure> {
-        if !self.waiting.dry_run && !self.yes && !confirmed(&self.tenant_id)? {
-            return Err(Failure::Input(format!("{} is left as it is", self.tenant_id)));
+        if self.if_generation.is_some() && self.tenant_ids.len() > 1 {
+            return Err(Failure::Input(told(&Message::new("cli.one_generation"))));
+        }
+        let names = self.tenant_ids.join(", ");
+        if !self.waiting.dry_run && !self.yes && !confirmed(&names)? {
+            return Err(Failure::Input(told(&Message::new("cli.left_as_it_is").with("tenant_id", names))));
         }
         let connection = client.options.connect()?;
-        let call = Call::delete(tenant_path(&self.tenant_id, ""))
+        let mut deletions = Vec::new();
+        for tenant_id in &self.tenant_ids {
+            let answer = connection.json(&self.call(tenant_id)).await?;
+            if self.waiting.dry_run {
+                client.output.value(&answer, preview)?;
+            } else if self.waiting.wait {
+                deletions.push((tenant_id, text_of(&answer["deletion_id"])));
+            } else {
+                client.output.value(&answer, started)?;
+            }
+        }
+        for (tenant_id, deletion_id) in &deletions {
+            client
+                .watch_rollout(&connection, Some(tenant_id), deletion_id, self.waiting.wait_timeout)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn call(&self, tenant_id: &str) -> Call {
+        Call::delete(tenant_path(tenant_id, ""))
             .query("force", self.force.then_some(true))
             .query("release", self.release.then_some(true))
             .query("dry_run", self.waiting.dry_run.then_some(true))
             .repeatable(self.waiting.dry_run)
-            .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")));
-        let answer = connection.json(&call).await?;
-        if self.waiting.dry_run {
-            return client.output.value(&answer, preview);
-        }
-        let deletion_id = text_of(&answer["deletion_id"]);
-        if self.waiting.wait {
-            return client.watch_rollout(&connection, &deletion_id, self.waiting.wait_timeout).await;
-        }
-        client.output.value(&answer, |answer| {
-            format!(
-                "{}\n{deletion_id}, in about {}",
-                text_of(&answer["message"]),
-                text_of(&answer["estimated_time"])
-            )
-        })
+            .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")))
     }
+}
+
+fn started(answer: &Value) -> String {
+    let (message, id) = (text_of(&answer["message"]), text_of(&answer["deletion_id"]));
+    format!("{message}\n{id}, in about {}", text_of(&answer["estimated_time"]))
 }
 
 /// Asks on a terminal; elsewhere the command itself is the confirmation.

@@ -2,6 +2,7 @@
 
 mod applying;
 mod conformance;
+mod daily;
 mod documentation;
 mod harness;
 mod matching;
