@@ -12,7 +12,8 @@ mod shape;
 
 pub use edition::{CatalogDigest, Edition};
 pub use kubernetes::{
-    ImageSettings, KubernetesSettings, MonitoringSettings, NodeSettings, RedisSettings, TolerationSettings,
+    ImageSettings, KubernetesSettings, LifecycleSettings, MonitoringSettings, NodeSettings, RedisSettings,
+    TolerationSettings,
 };
 pub use model::{
     Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, Device, GpuModel,

@@ -4,8 +4,9 @@
 //! [`queueing`] knows blocking and waiting, [`speech`] what turns lose that come in runs, [`needs`] what the pods of each service need, [`capacity`]
 //! finds the plan that carries that, [`split`] deals the plan out to pods, [`cost`] prices it,
 //! [`warnings`] says what is short, [`report`] what each service can expect of the pods as they are
-//! rendered, and [`explain`] where every number comes from.
+//! rendered, [`availability`] how much of the time all of it answers, and [`explain`] where every number comes from.
 
+mod availability;
 mod capacity;
 mod cost;
 mod demand;

@@ -10,6 +10,9 @@ use crate::tenant::{Exposure, Service};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// Most seconds of each part of a pod's life that is waited for.
+const MOST_SECONDS: u32 = 3600;
+
 /// How manifests are rendered for this operator's clusters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +41,9 @@ pub struct KubernetesSettings {
     /// When a Deployment that has room in its tenant's plan gets another pod: CPU use of a pod in
     /// percent of its limit.
     pub scale_up_cpu_percent: u64,
+    /// How pods come and go.
+    #[serde(default = "LifecycleSettings::embedded")]
+    pub lifecycle: LifecycleSettings,
     /// The redis of each tenant.
     pub redis: RedisSettings,
     /// How Prometheus finds the services.
@@ -98,6 +104,35 @@ pub struct TolerationSettings {
     pub value: Option<String>,
     /// Its effect (`NoSchedule`, `PreferNoSchedule`, `NoExecute`); absent: any.
     pub effect: Option<String>,
+}
+
+/// How pods of services come and go, in seconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LifecycleSettings {
+    /// Longest until a container is healthy for the first time.
+    pub startup_seconds: u32,
+    /// Longest that a pod of a service with calls has to finish them.
+    pub drain_voice_seconds: u32,
+    /// The same of other services.
+    pub drain_seconds: u32,
+    /// Part of that before the program is told to end; 0: none.
+    pub leave_endpoints_seconds: u32,
+}
+
+impl LifecycleSettings {
+    /// Longest that a pod of a service has to finish what it does.
+    pub fn drain_seconds_of(&self, service: Service) -> u32 {
+        match service {
+            Service::Callbot | Service::Advisor | Service::Stt | Service::Tts => self.drain_voice_seconds,
+            Service::Chatbot | Service::Ta | Service::Qa => self.drain_seconds,
+        }
+    }
+
+    /// Those of the embedded catalog, for files that were written before there were any.
+    fn embedded() -> Self {
+        super::model::embedded("kubernetes", "lifecycle", |value| value.clone().try_into().ok())
+    }
 }
 
 /// The redis of each tenant; it comes on top of the tenant's plan.
@@ -184,6 +219,18 @@ impl KubernetesSettings {
         }
         let scale = percent.contains(&self.scale_up_cpu_percent);
         check(scale, "scale_up_cpu_percent", "give a percentage from 1 to 100");
+        let lifecycle = &self.lifecycle;
+        for (key, seconds) in [
+            ("lifecycle.startup_seconds", lifecycle.startup_seconds),
+            ("lifecycle.drain_voice_seconds", lifecycle.drain_voice_seconds),
+            ("lifecycle.drain_seconds", lifecycle.drain_seconds),
+        ] {
+            check((1..=MOST_SECONDS).contains(&seconds), key, "give 1 to 3600");
+        }
+        let leaves =
+            lifecycle.leave_endpoints_seconds < lifecycle.drain_voice_seconds.min(lifecycle.drain_seconds);
+        let fix = "give less than drain_seconds and drain_voice_seconds, or 0";
+        check(leaves, "lifecycle.leave_endpoints_seconds", fix);
         check(!redis.image.is_empty() && no_blank(&redis.image), "redis.image", "name an image");
         let cpu = (1..=redis.cpu_limit_millicores).contains(&redis.cpu_request_millicores);
         check(cpu, "redis.cpu_request_millicores", "give at least 1 and at most cpu_limit_millicores");

@@ -238,7 +238,7 @@ impl NodeShape {
 }
 
 /// A figure of the embedded catalog, for files that were written before there was such a figure.
-fn embedded<T>(table: &str, key: &str, read: impl Fn(&toml::Value) -> Option<T>) -> T {
+pub(super) fn embedded<T>(table: &str, key: &str, read: impl Fn(&toml::Value) -> Option<T>) -> T {
     let file: toml::Table = super::EMBEDDED.parse().expect("a test reads the embedded catalog");
     let value = file.get(table).and_then(|table| table.get(key));
     value.and_then(read).expect("a test reads the embedded catalog")
@@ -318,8 +318,33 @@ pub struct StorageModel {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AvailabilityModel {
-    /// Share of time that one pod answers.
+    /// Share of time that one pod answers, its node being there.
     pub pod_share: f64,
+    /// The same of redis.
+    #[serde(default = "AvailabilityModel::embedded_redis")]
+    pub redis_share: f64,
+    /// Share of time that a node is there.
+    #[serde(default = "AvailabilityModel::embedded_node")]
+    pub node_share: f64,
+    /// Nodes over which the pods of a service are spread at least.
+    #[serde(default = "AvailabilityModel::embedded_spread")]
+    pub spread_over_nodes: u32,
+}
+
+impl AvailabilityModel {
+    fn embedded_redis() -> f64 {
+        embedded("availability", "redis_share", toml::Value::as_float)
+    }
+
+    fn embedded_node() -> f64 {
+        embedded("availability", "node_share", toml::Value::as_float)
+    }
+
+    fn embedded_spread() -> u32 {
+        embedded("availability", "spread_over_nodes", |value| {
+            value.as_integer().and_then(|number| u32::try_from(number).ok())
+        })
+    }
 }
 
 /// When a smaller plan is offered.

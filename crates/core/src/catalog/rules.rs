@@ -200,8 +200,15 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
     faults.share("gpu.tts_cache_share", gpu.tts_cache_share);
     let inner = |share: f64| share > 0.0 && share < 1.0;
     faults.check(inner(gpu.lowest_utilization), "gpu.lowest_utilization", "must be over 0 and below 1");
-    let share = catalog.availability.pod_share;
-    faults.check(inner(share), "availability.pod_share", "must be over 0 and below 1");
+    let availability = &catalog.availability;
+    for (key, share) in [
+        ("availability.pod_share", availability.pod_share),
+        ("availability.redis_share", availability.redis_share),
+        ("availability.node_share", availability.node_share),
+    ] {
+        faults.check(inner(share), key, "must be over 0 and below 1");
+    }
+    faults.counted("availability.spread_over_nodes", 1, u64::from(availability.spread_over_nodes));
     let twice = (1..gpu.order.len()).any(|index| gpu.order[..index].contains(&gpu.order[index]));
     faults.check(!twice, "gpu.order", "must name each service at most once");
 

@@ -1,20 +1,29 @@
-//! HorizontalPodAutoscaler and PodDisruptionBudget of each service.
+//! PodDisruptionBudget of each service, and HorizontalPodAutoscaler of each that can move.
 
 use super::footprint::{cpu, times};
 use super::{Object, Scope, app_selector, count};
 use crate::quantity::Resources;
-use crate::sizing::{ServicePlan, Sizing};
+use crate::sizing::{ServicePlan, Sizing, fewest_replicas};
 use k8s_openapi::api::autoscaling::v2::{
-    CrossVersionObjectReference, HorizontalPodAutoscaler, HorizontalPodAutoscalerSpec, MetricSpec,
-    MetricTarget, ResourceMetricSource,
+    CrossVersionObjectReference, HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler,
+    HorizontalPodAutoscalerBehavior, HorizontalPodAutoscalerSpec, MetricSpec, MetricTarget,
+    ResourceMetricSource,
 };
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+/// Kubernetes' own wait before it scales down, which is never undercut.
+const SHORTEST_WAIT_SECONDS: i32 = 300;
+/// Longest period of a scaling policy that Kubernetes takes.
+const LONGEST_PERIOD_SECONDS: i32 = 1800;
+
 pub(super) fn scaling(scope: &Scope<'_>) -> Vec<Object> {
     let most = most_replicas(&scope.tenant.sizing);
+    let fewest = fewest_replicas(scope.catalog, &scope.tenant.spec.demand(), &scope.tenant.sizing);
     let plans = || scope.services().iter();
-    let autoscalers = plans().zip(most).map(|(plan, most)| autoscaler(scope, plan, most));
+    let autoscalers = (plans().zip(fewest.into_iter().zip(most)))
+        .filter(|(_, (fewest, most))| fewest < most)
+        .map(|(plan, (fewest, most))| autoscaler(scope, plan, fewest, most));
     let budgets = plans().map(|plan| disruption_budget(scope, plan));
     autoscalers.chain(budgets).collect()
 }
@@ -42,7 +51,8 @@ pub(super) fn most_replicas(sizing: &Sizing) -> Vec<u32> {
     sizing.services.iter().map(grow).collect()
 }
 
-fn autoscaler(scope: &Scope<'_>, plan: &ServicePlan, most: u32) -> Object {
+/// Fewest pods for the mean of the working hours, most by the plan.
+fn autoscaler(scope: &Scope<'_>, plan: &ServicePlan, fewest: u32, most: u32) -> Object {
     let name = plan.service.as_str();
     // A percentage would be one of the request, which is a tenth of what a pod may use: it would
     // scale an idle service up.
@@ -65,16 +75,34 @@ fn autoscaler(scope: &Scope<'_>, plan: &ServicePlan, most: u32) -> Object {
             kind: "Deployment".into(),
             name: name.into(),
         },
-        min_replicas: Some(count(plan.replicas)),
+        min_replicas: Some(count(fewest)),
         max_replicas: count(most),
         metrics: Some(vec![metric]),
-        ..HorizontalPodAutoscalerSpec::default()
+        behavior: Some(behavior(scope.settings.lifecycle.drain_seconds_of(plan.service))),
     };
     Object::HorizontalPodAutoscaler(HorizontalPodAutoscaler {
         metadata: scope.service_metadata(name, plan.service),
         spec,
         ..HorizontalPodAutoscaler::default()
     })
+}
+
+/// Up at once, as Kubernetes does unless it is told otherwise; down by a pod in the time that one has to finish
+/// its calls, after that long of less load.
+fn behavior(drain_seconds: u32) -> HorizontalPodAutoscalerBehavior {
+    let policy =
+        |type_: &str, value, period_seconds| HPAScalingPolicy { type_: type_.into(), value, period_seconds };
+    let rules = |wait: i32, policies| HPAScalingRules {
+        stabilization_window_seconds: Some(wait),
+        select_policy: Some("Max".into()),
+        policies: Some(policies),
+        ..HPAScalingRules::default()
+    };
+    let wait = count(drain_seconds).max(SHORTEST_WAIT_SECONDS);
+    HorizontalPodAutoscalerBehavior {
+        scale_up: Some(rules(0, vec![policy("Percent", 100, 15), policy("Pods", 4, 15)])),
+        scale_down: Some(rules(wait, vec![policy("Pods", 1, wait.min(LONGEST_PERIOD_SECONDS))])),
+    }
 }
 
 /// One pod at a time may be moved away. That holds for a service of a single pod too: with none
@@ -84,6 +112,8 @@ fn disruption_budget(scope: &Scope<'_>, plan: &ServicePlan) -> Object {
     let spec = PodDisruptionBudgetSpec {
         max_unavailable: Some(IntOrString::Int(1)),
         selector: Some(app_selector(name)),
+        // A pod that never became ready keeps no node from being drained.
+        unhealthy_pod_eviction_policy: Some("AlwaysAllow".into()),
         ..PodDisruptionBudgetSpec::default()
     };
     Object::PodDisruptionBudget(PodDisruptionBudget {

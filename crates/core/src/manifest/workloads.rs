@@ -9,8 +9,9 @@ use super::{
 use crate::sizing::ServicePlan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, HTTPGetAction, PodTemplateSpec,
-    Probe, SecretEnvSource, Service, ServicePort, ServiceSpec, TopologySpreadConstraint,
+    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, HTTPGetAction, Lifecycle,
+    LifecycleHandler, PodTemplateSpec, Probe, SecretEnvSource, Service, ServicePort, ServiceSpec,
+    SleepAction, TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -57,6 +58,8 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) ->
         resources: Some(requirements(scope.settings, plan.requests, plan.limits)),
         env: Some(environment(scope, plan)),
         env_from: Some(environment_sources()),
+        startup_probe: Some(startup_probe(scope.settings.lifecycle.startup_seconds)),
+        lifecycle: leave_endpoints(scope.settings.lifecycle.leave_endpoints_seconds),
         liveness_probe: Some(probe("/health", 30, 10)),
         readiness_probe: Some(probe("/ready", 5, 5)),
         ..Container::default()
@@ -79,9 +82,14 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) ->
         topology_key: "kubernetes.io/hostname".into(),
         when_unsatisfiable: "ScheduleAnyway".into(),
         label_selector: Some(app_selector(name)),
+        // Pods of the revision before do not count: they go, and would push the new ones together.
+        match_label_keys: Some(vec!["pod-template-hash".into()]),
         ..TopologySpreadConstraint::default()
     };
-    template.spec.get_or_insert_default().topology_spread_constraints = Some(vec![spread]);
+    let spec = template.spec.get_or_insert_default();
+    spec.topology_spread_constraints = Some(vec![spread]);
+    spec.termination_grace_period_seconds =
+        Some(scope.settings.lifecycle.drain_seconds_of(plan.service).into());
     template
 }
 
@@ -119,6 +127,24 @@ fn probe(path: &str, initial_delay_seconds: i32, period_seconds: i32) -> Probe {
         period_seconds: Some(period_seconds),
         ..Probe::default()
     }
+}
+
+/// Until it succeeds, liveness does not look: loading a model is not taken for hanging.
+fn startup_probe(longest_seconds: u32) -> Probe {
+    let period_seconds = 5;
+    Probe {
+        initial_delay_seconds: None,
+        failure_threshold: Some(count(longest_seconds.div_ceil(5))),
+        ..probe("/health", 0, period_seconds)
+    }
+}
+
+/// The pod is taken out of its Service while it still takes requests, so that none is refused; then
+/// the program is told, and has the rest of the grace period for its calls. Kubernetes 1.30 and newer.
+fn leave_endpoints(seconds: u32) -> Option<Lifecycle> {
+    let sleep = SleepAction { seconds: seconds.into() };
+    let pre_stop = LifecycleHandler { sleep: Some(sleep), ..LifecycleHandler::default() };
+    (seconds > 0).then(|| Lifecycle { pre_stop: Some(pre_stop), ..Lifecycle::default() })
 }
 
 fn service(scope: &Scope<'_>, plan: &ServicePlan) -> Object {

@@ -7,16 +7,11 @@ use super::demand::Work;
 use super::needs::{Frame, Needs};
 use super::places;
 use super::queueing::response_time_ms;
-use super::{Alternative, Demand, cost};
-use crate::catalog::{Catalog, Device, Plan};
+use super::{Alternative, Demand, availability, cost};
+use crate::catalog::{Catalog, Device};
 use crate::quantity::Resources;
-use crate::tenant::{Availability, Preset};
+use crate::tenant::Preset;
 use crate::text::Message;
-
-/// Most replicas that are tried for an availability; no catalog's share of a pod needs more.
-const MOST_REPLICAS: u32 = 64;
-/// The highest availability that a number of replicas is looked for: above it is only all of the time.
-const HIGHEST_AVAILABILITY: Availability = Availability(999_999);
 
 /// A plan, grown or not, with the work on it.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,8 +20,6 @@ pub(super) struct Fit {
     /// What the plan holds, growth included.
     pub resources: Resources,
     pub gpu_type: String,
-    /// Fewest pods of a service.
-    pub replicas: u32,
     /// What the pods need, service by service.
     pub needs: Needs,
     /// What the work needs, the containers' requests included.
@@ -37,7 +30,9 @@ pub(super) struct Fit {
     pub utilization: f64,
     /// Milliseconds of the figure that has to keep the SLA; infinite where the devices can not keep up.
     pub response_time_ms: f64,
-    /// Share of time in which no replica of a service answers.
+    /// Replicas of each service that count as spares of each other, in listing order.
+    pub spares: Vec<u32>,
+    /// Share of time in which a service of the tenant or its redis is away.
     pub unavailability: f64,
 }
 
@@ -82,19 +77,19 @@ impl Fit {
         let gpu_load = work.devices(catalog, device);
         let utilization = if gpu_load > 0.0 { gpu_load / needs.surviving_gpus as f64 } else { 0.0 };
         // A service whose pods need a GPU has no more of them than there are GPUs.
-        let pods = needs.services.iter().map(|need| need.pods).min().unwrap_or(replicas);
+        let spares: Vec<u32> = needs.services.iter().map(|need| need.pods.min(replicas)).collect();
         let mean_ms = response_time_ms(catalog.gpu.service_time_ms, utilization);
         Self {
             preset,
             resources,
             gpu_type: device.name.clone(),
-            replicas,
             needed: needed(frame, &needs, device),
             needs,
             gpu_load,
             utilization,
             response_time_ms: mean_ms * demand.options.percentile.of_mean(),
-            unavailability: unavailability(catalog, pods),
+            unavailability: availability::unavailability(catalog, spares.iter().copied()),
+            spares,
         }
     }
 
@@ -115,7 +110,7 @@ impl Fit {
             (Shortage::Storage, have.storage_gb < need.storage_gb),
             (Shortage::ResponseTime, !overloaded && too_slow),
             (Shortage::Blocking, blocking),
-            (Shortage::Availability, !is_available(self.unavailability, sla.availability)),
+            (Shortage::Availability, !availability::is_kept(self.unavailability, sla.availability)),
             (Shortage::Survival, self.needs.unsurvivable),
         ]
         .into_iter()
@@ -144,7 +139,8 @@ pub(super) fn listed(catalog: &Catalog, preset: Preset, work: &Work, demand: &De
 /// `large`, with each resource grown to what the work needs; the device type by the number needed.
 fn grown(catalog: &Catalog, work: &Work, demand: &Demand) -> Fit {
     let plan = catalog.plan(Preset::Large);
-    let replicas = grown_replicas(catalog, plan, demand);
+    let target = demand.sla_target.availability;
+    let replicas = availability::replicas_for(catalog, plan.replicas, work.counts.len(), target);
     let frame = Frame { catalog, demand, work, replicas, gpus: plan.gpu };
     let (device, gpu) = grown_devices(&frame);
     let frame = Frame { gpus: gpu, ..frame };
@@ -184,15 +180,6 @@ fn grown_devices<'c>(frame: &Frame<'c>) -> (&'c Device, u64) {
     (catalog.device(&plan.gpu_type), at_least)
 }
 
-/// Fewest pods of each service of a grown plan: enough for the availability. All of the time is kept by
-/// no number; it gets what the highest availability below it gets.
-fn grown_replicas(catalog: &Catalog, plan: &Plan, demand: &Demand) -> u32 {
-    let target = demand.sla_target.availability.min(HIGHEST_AVAILABILITY);
-    (plan.replicas..MOST_REPLICAS)
-        .find(|replicas| is_available(unavailability(catalog, *replicas), target))
-        .unwrap_or(MOST_REPLICAS.max(plan.replicas))
-}
-
 /// What the work needs in the pods and on a type of device.
 fn needed(frame: &Frame<'_>, needs: &Needs, device: &Device) -> Resources {
     Resources {
@@ -219,19 +206,6 @@ fn devices_needed(frame: &Frame<'_>, device: &Device) -> u64 {
 pub(super) fn fastest_response_ms(catalog: &Catalog, demand: &Demand) -> f64 {
     let mean_ms = response_time_ms(catalog.gpu.service_time_ms, catalog.gpu.lowest_utilization);
     mean_ms * demand.options.percentile.of_mean()
-}
-
-/// Share of time in which none of a number of pods answers.
-fn unavailability(catalog: &Catalog, replicas: u32) -> f64 {
-    let replicas = i32::try_from(replicas.min(MOST_REPLICAS)).unwrap_or(i32::MAX);
-    (1.0 - catalog.availability.pod_share).powi(replicas)
-}
-
-/// Whether an unavailability is within what an availability allows. All of the time never is: there is
-/// always a chance that every pod is away. The tolerance is for the last bit of the subtraction.
-fn is_available(unavailability: f64, target: Availability) -> bool {
-    let allowed = f64::from(1_000_000_u32.saturating_sub(target.0)) / 1e6;
-    allowed > 0.0 && unavailability <= allowed * (1.0 + 1e-9)
 }
 
 /// Smaller plans that carry the work, if more slowly or losing more calls; dearest first.

@@ -265,10 +265,18 @@ fn resource_steps(model: &Model<'_>) -> Vec<Value> {
         ),
         step(
             "availability",
-            "1 - (1 - pod_share)^replicas",
-            json!({ "pod_share": catalog.availability.pod_share, "replicas": fit.replicas }),
+            "redis_share x node_share x the product over the services of 1 - (the product over its nodes of 1 - node_share x (1 - (1 - pod_share)^pods_of_node)); pods spread evenly over at most spread_over_nodes nodes",
+            json!({
+                "pod_share": catalog.availability.pod_share,
+                "redis_share": catalog.availability.redis_share,
+                "node_share": catalog.availability.node_share,
+                "spread_over_nodes": catalog.availability.spread_over_nodes,
+                "replicas": (fit.needs.services.iter().zip(&fit.spares))
+                    .map(|(need, spares)| (need.service.to_string(), json!(spares)))
+                    .collect::<Map<_, _>>(),
+            }),
             json!(1.0 - fit.unavailability),
-            "catalog availability.pod_share, presets",
+            "catalog availability, presets; pods beyond the plan's replicas carry the load and are no spares",
         ),
     ]
 }

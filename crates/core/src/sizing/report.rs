@@ -7,7 +7,7 @@
 use super::demand::{Caused, Hour, Work, items_per_hour, sized_for, tts_channels};
 use super::queueing::{erlang_b, erlang_c, lines_for_blocking, response_time_ms};
 use super::warnings::percent;
-use super::{Demand, Percentile, ServicePlan, SizedFor, Sizing, Stage};
+use super::{Demand, Percentile, ServicePlan, SizedFor, Sizing, Stage, availability};
 use crate::catalog::{Catalog, Device};
 use crate::tenant::Service;
 use crate::text::Message;
@@ -312,12 +312,14 @@ impl Reporter<'_> {
 }
 
 /// Pods of each service, in listing order, that carry the mean of the working hours as well as the plan's
-/// do, where the service's work is measured in CPU; of a service that has more than one, never fewer than
-/// two. The others keep all of theirs.
+/// do, where the service's work is measured in CPU; never fewer than keep the availability, and of a service
+/// that has more than one never fewer than two. The others keep all of theirs.
 pub fn fewest_replicas(catalog: &Catalog, demand: &Demand, sizing: &Sizing) -> Vec<u32> {
     let work = Work::in_hour(catalog, demand, Hour::Mean);
+    let spares =
+        availability::replicas_for(catalog, 2, sizing.services.len(), demand.sla_target.availability);
     let fewest = |plan: &ServicePlan| {
-        let floor = plan.replicas.min(2);
+        let floor = plan.replicas.min(spares);
         let cores = work.cpu_millicores.get(&plan.service).copied().unwrap_or(0.0);
         if plan.limits.gpu > 0 || cores <= 0.0 {
             return plan.replicas;

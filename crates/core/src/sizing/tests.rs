@@ -154,8 +154,9 @@ fn each_step_of_load_gets_the_next_plan() {
     let preset = |callbots, availability| {
         size(catalog(), &demand(&[(Service::Callbot, callbots)], availability, 300)).preset
     };
-    assert_eq!(preset(5, "99.9%"), Preset::Micro);
-    assert_eq!(preset(5, "99.95%"), Preset::Small);
+    assert_eq!(preset(5, "99.5%"), Preset::Micro);
+    // Three services of a pod each and a redis, all of which must answer.
+    assert_eq!(preset(5, "99.9%"), Preset::Small);
     assert_eq!(preset(40, "99.9%"), Preset::Small);
     assert_eq!(preset(100, "99.9%"), Preset::Medium);
     assert_eq!(preset(250, "99.9%"), Preset::Large);
@@ -277,7 +278,7 @@ fn all_of_the_time_gets_no_fewer_replicas_than_the_most_that_can_be_promised() {
     let replicas = |availability: &str| {
         size(&catalog, &demand(&[(Service::Stt, 5)], availability, 300)).services[0].replicas
     };
-    assert_eq!([replicas("99.9999%"), replicas("100%")], [6, 6]);
+    assert_eq!([replicas("99.9999%"), replicas("100%")], [7, 7]);
 }
 
 #[test]
@@ -335,7 +336,10 @@ fn every_number_is_explained() {
     assert_eq!(result("list_price_usd"), 350);
     assert_eq!(result("plan")["preset"], "medium");
     assert_eq!(result("deployment_minutes"), &serde_json::json!([15, 20]));
-    assert_eq!(explanation["plans"][0]["short_of"], serde_json::json!(["cpu", "memory", "gpu"]));
+    assert_eq!(
+        explanation["plans"][0]["short_of"],
+        serde_json::json!(["cpu", "memory", "gpu", "availability"])
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::capacity::{Fit, Shortage, fastest_response_ms};
 use super::needs::Need;
 use super::report::lines_of_pod;
-use super::{Model, ServicePlan, SizingWarning};
+use super::{Model, ServicePlan, SizingWarning, availability};
 use crate::tenant::Service;
 use crate::text::Message;
 
@@ -129,9 +129,9 @@ fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy, lost_turns: f6
             .with("target", percent(model.work.blocking)),
         Shortage::Survival => new("sizing.short_of_survival", "sizing.short_of_survival_in_largest"),
         Shortage::Availability => {
-            let everything = sla.availability.fraction() >= 1.0;
-            let message = if everything {
-                Message::new("sizing.availability_unreachable")
+            let highest = availability::highest(catalog, model.work.counts.len());
+            let message = if sla.availability > highest {
+                Message::new("sizing.availability_unreachable").with("highest", highest)
             } else {
                 new("sizing.short_of_availability", "sizing.short_of_availability_in_largest")
             };

@@ -129,7 +129,7 @@ fn a_link_named_kubectl_ecp_is_a_plugin_of_kubectl() {
     assert!(help.contains("kubectl ecp size"), "{help}");
     let sized =
         finish(std::process::Command::new(&link).args(["size", "-s", "chatbot=1", "-o", "json"]), "").done();
-    assert_eq!(serde_json::from_str::<Value>(&sized).expect("JSON")["recommended_preset"], "micro");
+    assert_eq!(serde_json::from_str::<Value>(&sized).expect("JSON")["recommended_preset"], "small");
 }
 
 #[test]

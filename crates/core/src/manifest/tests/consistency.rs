@@ -311,6 +311,71 @@ fn a_service_grows_only_into_what_the_plan_leaves() {
     assert_eq!(most_replicas(&roomy), [4, 5, 3, 3, 3]);
 }
 
+#[test]
+fn an_autoscaler_is_there_only_where_it_can_move_and_lets_calls_end() {
+    let mut tenant = my_ai_service();
+    assert_eq!(of_kind(&rendered(&tenant, &everything()), "HorizontalPodAutoscaler").count(), 0);
+    tenant.sizing.resources.cpu_millicores += 2 * 1500;
+    tenant.sizing.resources.memory_mib += 8192;
+    let manifest = rendered(&tenant, &everything());
+    assert_eq!(names(&manifest, "HorizontalPodAutoscaler"), BTreeSet::from(["advisor", "chatbot"]));
+    let down = |name: &str| {
+        let spec = &as_json(find(&manifest, "HorizontalPodAutoscaler", name))["spec"];
+        (spec["minReplicas"].clone(), spec["behavior"]["scaleDown"].clone())
+    };
+    let rules = |wait: u64| {
+        json!({
+            "stabilizationWindowSeconds": wait, "selectPolicy": "Max",
+            "policies": [{"type": "Pods", "value": 1, "periodSeconds": wait}],
+        })
+    };
+    assert_eq!(down("advisor"), (json!(3), rules(600)));
+    assert_eq!(down("chatbot"), (json!(3), rules(300)));
+}
+
+#[test]
+fn speech_recognition_that_was_sized_for_growth_runs_in_fewer_pods_until_then() {
+    let mut tenant = tenant("busy", None, &[(Service::Callbot, 600), (Service::Advisor, 400)]);
+    tenant.spec.sla_target.availability = Availability::parse("99%").unwrap();
+    let catalog = Catalog::embedded();
+    tenant.spec.sizing.growth = crate::sizing::Share(500_000);
+    tenant.sizing = size(&catalog, &tenant.spec.demand());
+    tenant.spec.sizing.growth = crate::sizing::Share(0);
+    let stt = tenant.sizing.services.iter().find(|plan| plan.service == Service::Stt).unwrap();
+    let manifest = rendered(&tenant, &everything());
+    let scaler = as_json(find(&manifest, "HorizontalPodAutoscaler", "stt"));
+    let (fewest, most) = (scaler["spec"]["minReplicas"].as_u64(), scaler["spec"]["maxReplicas"].as_u64());
+    assert!(fewest < Some(stt.replicas.into()) && most >= Some(stt.replicas.into()), "{scaler}");
+}
+
+#[test]
+fn pods_have_time_to_load_their_model_and_to_end_their_calls() {
+    let mut catalog = Catalog::embedded();
+    let pod = |catalog: &Catalog, name: &str| {
+        let manifest = render(catalog, &my_ai_service(), &secrets(), &everything());
+        as_json(find(&manifest, "Deployment", name))["spec"]["template"]["spec"].clone()
+    };
+    let callbot = pod(&catalog, "callbot");
+    assert_eq!(callbot["terminationGracePeriodSeconds"], 600);
+    assert_eq!(pod(&catalog, "chatbot")["terminationGracePeriodSeconds"], 60);
+    let container = &callbot["containers"][0];
+    assert_eq!(container["lifecycle"], json!({"preStop": {"sleep": {"seconds": 10}}}));
+    let startup = &container["startupProbe"];
+    let longest = startup["failureThreshold"].as_u64().zip(startup["periodSeconds"].as_u64());
+    assert_eq!(longest.map(|(times, seconds)| times * seconds), Some(600));
+    assert_eq!(callbot["topologySpreadConstraints"][0]["matchLabelKeys"], json!(["pod-template-hash"]));
+
+    catalog.kubernetes.lifecycle.drain_voice_seconds = 900;
+    catalog.kubernetes.lifecycle.leave_endpoints_seconds = 0;
+    let callbot = pod(&catalog, "callbot");
+    assert_eq!(callbot["terminationGracePeriodSeconds"], 900);
+    assert!(callbot["containers"][0].get("lifecycle").is_none());
+
+    let manifest = rendered(&my_ai_service(), &everything());
+    let budget = as_json(find(&manifest, "PodDisruptionBudget", "tts"));
+    assert_eq!(budget["spec"]["unhealthyPodEvictionPolicy"], "AlwaysAllow");
+}
+
 fn hard(manifest: &Manifest, resource: &str) -> u128 {
     let quota = as_json(find(manifest, "ResourceQuota", "tenant-quota"));
     parse_quantity(quota["spec"]["hard"][resource].as_str().unwrap()).unwrap()

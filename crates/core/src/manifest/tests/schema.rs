@@ -140,11 +140,15 @@ fn every_object_keeps_to_the_published_schema() {
     kubernetes.ingress.tls_secret = "tls".into();
     kubernetes.nodes.selector.insert("pool".into(), "tenants".into());
     let redacted = RenderOptions { redact_secrets: true, ..everything() };
+    // With somewhere to grow, so that there are autoscalers.
+    let mut roomy = my_ai_service();
+    roomy.sizing.resources.cpu_millicores *= 2;
+    roomy.sizing.resources.memory_mib *= 2;
     let mut kinds = std::collections::BTreeSet::new();
     for (catalog, tenant, options) in [
         (Catalog::embedded(), my_ai_service(), everything()),
         (Catalog::embedded(), chatbot_only(), redacted),
-        (settings, my_ai_service(), everything()),
+        (settings, roomy, everything()),
     ] {
         for object in render(&catalog, &tenant, &secrets(), &options).objects {
             let faults = faults(&schemas[object.kind()], &as_json(&object));
