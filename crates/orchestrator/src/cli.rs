@@ -10,6 +10,7 @@ mod candidates;
 mod capacity;
 mod catalog;
 mod changes;
+mod chart;
 mod clock;
 mod cluster;
 mod completions;
@@ -21,6 +22,7 @@ mod documents;
 mod edit;
 mod export;
 mod failure;
+mod help;
 mod history;
 mod input;
 mod inputs;
@@ -172,12 +174,12 @@ struct Single<A: Args> {
 
 /// Parses the command line, does what it says, and answers with the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = help::as_flag(arguments.into_iter().collect());
     CompleteEnv::with_factory(command).complete();
     if let Some(typed) = completions::of_kubectl(&arguments) {
         return completions::answer_kubectl(typed);
     }
-    let mut command = command();
+    let mut command = help::in_language(command(), help::language(&arguments));
     if is_plugin(arguments.first()) {
         command = command.bin_name("kubectl ecp");
     }

@@ -2,12 +2,14 @@
 
 use super::Client;
 use super::candidates;
+use super::chart;
+use super::clock::local;
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::input::{parse_measurement, read_object};
-use super::output::text_of;
+use super::output::{Format, View, terminal_width, text_of};
 use super::stream::Stream;
-use super::table::Table;
+use super::table::{Cell, Table};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use std::ops::ControlFlow;
@@ -40,6 +42,9 @@ pub(super) struct Get {
     /// Length of one step: 1m, 5m or 1h.
     #[arg(long)]
     interval: Option<String>,
+    /// Draws lines of blocks in place of numbers [default: on a terminal].
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    chart: Option<bool>,
 }
 
 /// Which newest values.
@@ -83,7 +88,15 @@ impl Command {
                     .query("metric_type", get.metric_type)
                     .query("hours", get.hours)
                     .query("interval", get.interval);
-                client.output.value(&connection.json(&call).await?, table)
+                let width = terminal_width();
+                let is_chart = get.chart.unwrap_or(width.is_some() && client.output.format == Format::Table);
+                client.output.value(&connection.json(&call).await?, |answer| {
+                    if is_chart {
+                        View::from(chart::text(answer, width.unwrap_or(100)))
+                    } else {
+                        table(answer)
+                    }
+                })
             }
             Self::Watch(watch) => {
                 let stream = Stream::monitoring(&watch.tenant_id, &watch.metric_type, watch.every);
@@ -119,7 +132,7 @@ impl Send {
 }
 
 /// Series side by side, a row for each step, and what they come to.
-fn table(answer: &Value) -> String {
+fn table(answer: &Value) -> View {
     let all = answer["metrics"].as_object().into_iter().flatten();
     let series: Vec<_> = all.filter(|(_, points)| points != &&json!([])).collect();
     let mut steps: Vec<String> = series
@@ -135,22 +148,23 @@ fn table(answer: &Value) -> String {
             .find(|point| point["timestamp"] == step)
             .map_or_else(String::new, |point| text_of(&point["value"]))
     };
-    let mut table = Table::new([]);
-    table.row(std::iter::once("TIME".to_owned()).chain(series.iter().map(|(name, _)| name.to_uppercase())));
+    let names = series.iter().map(|(name, _)| name.to_uppercase());
+    let mut table = Table::with_headers(std::iter::once("TIME".to_owned()).chain(names));
     for step in &steps {
-        table.row(std::iter::once(step.clone()).chain(series.iter().map(|(_, points)| at(points, step))));
+        let values = series.iter().map(|(_, points)| Cell::from(at(points, step)));
+        table.row(std::iter::once(Cell::time(step)).chain(values));
     }
     let mut summary = Table::new(["SUMMARY", "VALUE"]);
     for (name, value) in answer["summary"].as_object().into_iter().flatten() {
         summary.row([name.clone(), text_of(value)]);
     }
-    format!("{}\n\n{summary}", table.to_string().trim_start())
+    View::Rows(table, summary.to_string())
 }
 
 fn line(frame: &Value) -> String {
     format!(
         "{}  {}",
-        text_of(&frame["timestamp"]),
+        local(&text_of(&frame["timestamp"])),
         super::output::pairs_of(&frame["metrics"]).replace(',', "  ")
     )
 }

@@ -87,6 +87,11 @@ pub(super) struct Table {
 impl Table {
     /// With these headers.
     pub(super) fn new<const N: usize>(headers: [&str; N]) -> Self {
+        Self::with_headers(headers)
+    }
+
+    /// With headers that are not known beforehand.
+    pub(super) fn with_headers(headers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let style = Style::new().bold();
         Self { rows: vec![headers.into_iter().map(|text| Cell { style, ..Cell::from(text) }).collect()] }
     }
@@ -193,7 +198,7 @@ mod tests {
         let mut table = Table::new(["ID", "MESSAGE", "N"]);
         table.row(["a-long-tenant-id", "이미지를 내려받을 수 없습니다", "1"]);
         let text = anstream::adapter::strip_str(&table.fit(36)).to_string();
-        assert_eq!(text.lines().last(), Some("a-long-tenant-id  이미지를 내…   1"));
+        assert_eq!(text.lines().last(), Some("a-long-tenant-id  이미지를 내려…  1"));
         assert!(text.lines().all(|line| line.width() <= 36), "{text}");
     }
 

@@ -277,3 +277,40 @@ fn lists_are_written_for_people_shells_and_spreadsheets() {
     let refused = server.run(["overview", "-o", "csv"]);
     assert!(refused.code == 2 && refused.err.contains("choose table"), "{refused:?}");
 }
+
+#[test]
+fn help_is_korean_under_a_korean_locale() {
+    let korean = |arguments: &[&str]| finish(program().env("LANG", "ko_KR.UTF-8").args(arguments), "").done();
+    for arguments in
+        [&["--help"][..], &["help"], &["tenants", "create", "--help"], &["help", "tenants", "create"]]
+    {
+        let help = korean(arguments);
+        assert!(help.contains("사용법: ecp") && help.contains("옵션:"), "{help}");
+        for english in ["Usage", "Options", "Commands", "Print", "Client"] {
+            assert!(!help.contains(english), "{english}: {help}");
+        }
+    }
+    assert!(korean(&["--help"]).contains("종료 코드"));
+    assert!(korean(&["tenants", "--help", "--lang", "en"]).contains("Usage: ecp tenants"));
+    let of_kubectl = tempfile::tempdir().expect("a folder");
+    let link = of_kubectl.path().join("kubectl-ecp");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ecp"), &link).expect("a link");
+    let mut command = std::process::Command::new(link);
+    assert!(
+        finish(command.args(["size", "--help", "--lang", "ko"]), "")
+            .done()
+            .contains("사용법: kubectl ecp size")
+    );
+}
+
+#[test]
+fn metrics_are_drawn_for_people() {
+    let server = Server::start();
+    server.run(["metrics", "send", "hanbit-card", "cpu=97", "response_time=250"]).done();
+    let chart = server.run(["metrics", "get", "hanbit-card", "--hours", "1", "--chart"]).done();
+    let line = chart.lines().find(|line| line.starts_with("response_time")).expect("a line");
+    assert!(line.contains('█') && line.contains("ms"), "{chart}");
+    assert!(!chart.contains('{'), "{chart}");
+    let csv = server.run(["metrics", "get", "hanbit-card", "--hours", "1", "-o", "csv"]).done();
+    assert!(csv.starts_with("TIME,") && csv.contains("Z,"), "{csv}");
+}
