@@ -1,7 +1,7 @@
 # Who uses most of the GPUs, and is any left?
 . "$(dirname "$0")/story.sh"
 
-ecp metrics send seorak-insurance-qa gpu=97
+ecp metrics send seorak-insurance-qa gpu=100
 ecp metrics send hanbit-card gpu=40
 
 step "Who keeps its GPUs busiest?"

@@ -5,6 +5,7 @@ use super::candidates;
 use super::clock::local;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{View, entries, text_of};
 use super::page::{Page, Sorting};
 use super::stream::Stream;
@@ -86,7 +87,7 @@ fn table(list: &Value, place: &str) -> View {
         ]);
     }
     let (shown, total) = (entries(list, "alerts").len(), list["total_count"].as_u64().unwrap_or(0));
-    View::Rows(table, format!("{shown} of {total} alerts, {place}"))
+    View::Rows(table, say_text!("cli.alerts_shown", shown = shown, total = total, place = place))
 }
 
 fn line(frame: &Value) -> String {

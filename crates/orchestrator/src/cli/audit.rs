@@ -4,6 +4,7 @@ use super::Client;
 use super::clock::parse_moment;
 use super::connection::Call;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{View, entries, text_of};
 use super::page::{Page, Sorting};
 use super::table::{Cell, Table};
@@ -77,6 +78,6 @@ fn table(list: &Value, place: &str) -> View {
         ]);
     }
     let (shown, total) = (entries(list, "entries").len(), list["total_count"].as_u64().unwrap_or(0));
-    let footer = format!("{shown} of {total} entries, {place}; -o yaml shows what was before and after");
+    let footer = say_text!("cli.audit_shown", shown = shown, total = total, place = place);
     View::Rows(table, footer)
 }

@@ -4,6 +4,7 @@ use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
 use super::input::{DemandFlags, read_object, require_something};
+use super::language::say_text;
 use super::output::{pairs_of, text_of};
 use super::tenants::named_lines;
 use clap::Args;
@@ -40,10 +41,10 @@ impl Capacity {
 fn table(answer: &Value, place: &str) -> String {
     let fits = |headroom: &Value| {
         let more = text_of(&headroom["more"]);
-        let more = if headroom["at_least"] == true { format!("at least {more}") } else { more };
+        let more = if headroom["at_least"] == true { say_text!("cli.at_least", count = more) } else { more };
         match headroom["runs_out"].as_str() {
-            Some(resource) => format!("{more} more, then {resource} runs out"),
-            None => format!("{more} more"),
+            Some(resource) => say_text!("cli.fits_then", more = more, resource = resource),
+            None => say_text!("cli.fits", more = more),
         }
     };
     let lost = &answer["without_largest_node"];
@@ -54,7 +55,10 @@ fn table(answer: &Value, place: &str) -> String {
         ("Fits now", fits(&answer["now"])),
     ];
     if !lost.is_null() {
-        lines.push(("Node lost", format!("{} without {}", fits(lost), text_of(&lost["node"]))));
+        lines.push((
+            "Node lost",
+            say_text!("cli.fits_without", fits = fits(lost), node = text_of(&lost["node"])),
+        ));
     }
     lines.push(("Asked", place.to_owned()));
     named_lines(&lines)

@@ -2,6 +2,7 @@
 
 use super::contexts::{Context, Contexts};
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT};
+use super::language::say_text;
 use super::output::{Color, FormatFlag, Output, parse_format};
 use clap::Args;
 use ecp_core::text::Language;
@@ -303,8 +304,10 @@ impl Connection {
 
     /// Where the command works, for people: the world and the server.
     pub(super) fn place(&self) -> String {
-        let mode = if self.demo { "demo" } else { "real" };
-        format!("{mode} mode at {}", self.base)
+        match self.demo {
+            true => say_text!("cli.place_demo", server = &self.base),
+            false => say_text!("cli.place_real", server = &self.base),
+        }
     }
 
     /// Asks by a dry run whether the server would read all of a write; what it would not read is an error.
@@ -315,7 +318,7 @@ impl Connection {
             return Ok(());
         }
         let warnings = answer.warnings.join("; ");
-        Err(Failure::Unread(format!("{warnings}; check the spelling; nothing was changed (--strict)")))
+        Err(Failure::Unread(say_text!("cli.unread_refused", what = warnings)))
     }
 
     /// Sends a call and reads its answer as a JSON object.
@@ -396,14 +399,14 @@ impl Connection {
 
     fn no_answer(&self, call: &Call, error: &reqwest::Error) -> CallFailure {
         if error.is_timeout() {
-            let what = format!("{} has not answered within {} s", self.base, self.timeout.as_secs_f64());
+            let what = say_text!("cli.no_answer", server = &self.base, seconds = self.timeout.as_secs_f64());
             return CallFailure::own(TIMEOUT, 0, what);
         }
         let mut cause: &dyn std::error::Error = error;
         while let Some(source) = cause.source() {
             cause = source;
         }
-        let hint = if error.is_connect() { "; is the server running, and is --server right?" } else { "" };
+        let hint = if error.is_connect() { say_text!("cli.is_it_running") } else { String::new() };
         let what = format!("{} {}{}: {cause}{hint}", call.method, self.base, call.path);
         CallFailure::own(CONNECTION_ERROR, 0, what)
     }

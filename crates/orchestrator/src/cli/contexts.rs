@@ -3,6 +3,7 @@
 use super::Client;
 use super::connection::ClientOptions;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{Output, Shown};
 use super::table::Table;
 use super::tenants::named_lines;
@@ -150,9 +151,7 @@ impl Contexts {
     fn unknown(&self, name: &str) -> Failure {
         let known = self.contexts.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         let known = if known.is_empty() { "none".to_owned() } else { known };
-        Failure::Input(format!(
-            "there is no context {name:?}; there are: {known} (ecp contexts set adds one)"
-        ))
+        Failure::Input(say_text!("cli.no_context", name = format!("{name:?}"), known = known))
     }
 
     /// Keeps a context, as the current one where there is none, and answers where.
@@ -214,17 +213,17 @@ impl Command {
                 if make_current || contexts.current.is_none() {
                     contexts.current = Some(name.clone());
                 }
-                format!("context {name:?} is set")
+                say_text!("cli.context_set", name = name)
             }
             Self::Use { name } => {
                 contexts.choose(Some(&name))?;
                 contexts.current = Some(name.clone());
-                format!("{name:?} is the current context")
+                say_text!("cli.context_current", name = name)
             }
             Self::Delete { name } => {
                 contexts.contexts.remove(&name).ok_or_else(|| contexts.unknown(&name))?;
                 contexts.current.take_if(|current| *current == name);
-                format!("context {name:?} is deleted")
+                say_text!("cli.context_deleted", name = name)
             }
         };
         contexts.save()?;

@@ -4,6 +4,7 @@
 
 use super::failure::Failure;
 use super::inputs;
+use super::language::say_text;
 use super::output::text_of;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -34,14 +35,19 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
     for document in &documents {
         if let Some(first) = origins.insert(&document.tenant_id, &document.origin) {
             let (id, second) = (&document.tenant_id, &document.origin);
-            faults.push(format!("{second}: tenant {id:?} is described in {first}, too; keep one of them"));
+            faults.push(say_text!(
+                "cli.described_twice",
+                second = second,
+                tenant_id = format!("{id:?}"),
+                first = first
+            ));
         }
     }
     if !faults.is_empty() {
         return Err(Failure::Input(faults.join("\n")));
     }
     if documents.is_empty() {
-        return Err(Failure::Input("the files describe no tenant".to_owned()));
+        return Err(Failure::Input(say_text!("cli.no_documents")));
     }
     Ok(documents)
 }
@@ -49,11 +55,15 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 fn read_text(name: &str, text: &str, documents: &mut Vec<Document>, faults: &mut Vec<String>) {
     let values: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(values) => values,
-        Err(error) => return faults.push(format!("{name}: is neither YAML nor JSON: {error}")),
+        Err(error) => return faults.push(say_text!("cli.not_yaml", name = name, error = error)),
     };
     let several = values.len() > 1;
     for (number, value) in values.into_iter().enumerate() {
-        let origin = if several { format!("{name}, document {}", number + 1) } else { name.to_owned() };
+        let origin = if several {
+            say_text!("cli.document_of", name = name, number = number + 1)
+        } else {
+            name.to_owned()
+        };
         match value {
             Value::Null => {}
             // As lists are printed.
@@ -68,11 +78,11 @@ fn read_text(name: &str, text: &str, documents: &mut Vec<Document>, faults: &mut
 
 fn push(origin: String, value: Value, documents: &mut Vec<Document>, faults: &mut Vec<String>) {
     let Value::Object(body) = value else {
-        return faults.push(format!("{origin}: must be an object such as {{tenant_id: acme, …}}"));
+        return faults.push(say_text!("cli.not_a_tenant", origin = origin));
     };
     match body.get("tenant_id").and_then(Value::as_str) {
         Some(id) => documents.push(Document { tenant_id: id.to_owned(), origin, body }),
-        None => faults.push(format!("{origin}: names no tenant_id; add a line such as `tenant_id: acme`")),
+        None => faults.push(say_text!("cli.no_tenant_id", origin = origin)),
     }
 }
 

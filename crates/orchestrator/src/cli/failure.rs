@@ -1,6 +1,6 @@
 //! What can go wrong for a command, how it is said, and which exit code it has.
 
-use super::language::told;
+use super::language::{say_text, told};
 use super::output::Output;
 use ecp_api::ApiError;
 use ecp_core::Timestamp;
@@ -131,9 +131,7 @@ impl CallFailure {
                         _ => "INVALID_REQUEST",
                     },
                     status,
-                    format!(
-                        "the server answered {status} without the API's error envelope; is it an ECP server?"
-                    ),
+                    say_text!("cli.no_envelope", status = status),
                 )
             },
         }
@@ -247,10 +245,10 @@ impl fmt::Display for Failure {
                     if let Some(id) = &missing.suggestion {
                         write!(f, "\n  {}", told(&Message::new("cli.did_you_mean").with("tenant_id", id)))?;
                     }
-                    write!(f, "\n  looked for in {}", missing.place)?;
+                    write!(f, "\n  {}", say_text!("cli.looked_for", place = &missing.place))?;
                 }
                 if let Some(id) = &call.request_id {
-                    write!(f, "\n  request id: {id}")?;
+                    write!(f, "\n  {}", say_text!("cli.request_id", id = id))?;
                 }
                 Ok(())
             }
@@ -258,10 +256,9 @@ impl fmt::Display for Failure {
             Self::Manifest(_) => write!(f, "the manifest is at fault"),
             Self::Differs => write!(f, "there are differences"),
             Self::InDiff(failure) => failure.fmt(f),
-            Self::StoppedWaiting { deployment_id } => write!(
-                f,
-                "stopped waiting; the roll-out goes on, see: ecp status --watch --deployment {deployment_id}"
-            ),
+            Self::StoppedWaiting { deployment_id } => {
+                write!(f, "{}", say_text!("cli.stopped_waiting", id = deployment_id))
+            }
             Self::Input(text) | Self::Unread(text) => write!(f, "{text}"),
             Self::OutputClosed => write!(f, "the output is closed"),
             Self::Other(error) => write!(f, "{error:#}"),

@@ -4,6 +4,7 @@ use super::Client;
 use super::candidates;
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{View, entries, text_of};
 use super::page::{Page, Sorting};
 use super::rollout;
@@ -96,6 +97,6 @@ fn table(list: &Value, place: &str) -> View {
     }
     let shown = entries(list, "deployments").len();
     let total = list["total_count"].as_u64().unwrap_or(0);
-    let footer = format!("{shown} of {total} deployments, {place}; -o yaml shows what was before and after");
+    let footer = say_text!("cli.deployments_shown", shown = shown, total = total, place = place);
     View::Rows(table, footer)
 }

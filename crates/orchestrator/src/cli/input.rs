@@ -2,6 +2,7 @@
 
 use super::candidates;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::Output;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -19,7 +20,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
         let name = path.display().to_string();
         (name, std::fs::File::open(path).and_then(read_limited))
     };
-    text.map_err(|error| Failure::Input(format!("{name}: can not be read: {error}")))
+    text.map_err(|error| Failure::Input(say_text!("cli.can_not_be_read", name = name, error = error)))
 }
 
 fn read_limited(reader: impl Read) -> std::io::Result<String> {
@@ -36,7 +37,7 @@ pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     let text = read_text(path)?;
     let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
     let value: Value = serde_saphyr::from_str(&text)
-        .map_err(|error| Failure::Input(format!("{name}: is neither YAML nor JSON: {error}")))?;
+        .map_err(|error| Failure::Input(say_text!("cli.not_yaml", name = &name, error = error)))?;
     match value {
         Value::Object(object) => Ok(object),
         _ => Err(Failure::Input(format!("{name}: must hold one object, such as {{\"tenant_id\": …}}"))),
@@ -56,10 +57,10 @@ impl Unread {
     pub(super) fn check(&self, output: &Output, pointers: &[String]) -> Result<(), Failure> {
         if self.strict && !pointers.is_empty() {
             let names = pointers.join(", ");
-            return Err(Failure::Unread(format!("nothing reads {names}; check the spelling (--strict)")));
+            return Err(Failure::Unread(say_text!("cli.unread_refused", what = names)));
         }
         for pointer in pointers {
-            output.warn(&format!("{pointer}: nothing reads this; check the spelling"));
+            output.warn(&say_text!("cli.unread", pointer = pointer));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Which files are read: files as they are named, folders by their YAML and JSON, patterns by their matches.
 
 use super::failure::Failure;
+use super::language::say_text;
 use ecp_validate::MAX_MANIFEST_BYTES;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,7 @@ impl Input {
     }
 
     fn cannot_be_read(&self, error: &std::io::Error) -> String {
-        format!("{}: can not be read: {error}", self.name)
+        say_text!("cli.can_not_be_read", name = &self.name, error = error)
     }
 
     /// Reads its text: UTF-8, or UTF-16 with a byte order mark.
@@ -97,7 +98,11 @@ fn find_in_folder(folder: &Path, found: &mut Vec<Input>) -> Result<(), Failure> 
     }
     if found.len() == before {
         let endings = ENDINGS.map(|ending| format!(".{ending}")).join(", ");
-        return Err(Failure::Input(format!("{}: holds no file that ends in {endings}", folder.display())));
+        return Err(Failure::Input(say_text!(
+            "cli.empty_folder",
+            folder = folder.display(),
+            endings = endings
+        )));
     }
     Ok(())
 }
@@ -114,5 +119,9 @@ fn find_by_pattern(pattern: &Path, found: &mut Vec<Input>) -> Result<(), Failure
             found.push(Input::new(&path));
         }
     }
-    if found.len() == before { Err(Failure::Input(format!("{text}: no file matches"))) } else { Ok(()) }
+    if found.len() == before {
+        Err(Failure::Input(say_text!("cli.no_match", pattern = text)))
+    } else {
+        Ok(())
+    }
 }

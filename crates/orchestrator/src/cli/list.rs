@@ -4,6 +4,7 @@ use super::Client;
 use super::candidates;
 use super::connection::Call;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{Format, View, entries, text_of};
 use super::page::Page;
 use super::table::{Cell, Table};
@@ -86,8 +87,13 @@ fn table(list: &Value, place: &str) -> View {
 fn footer(list: &Value, place: &str) -> String {
     let shown = entries(list, "tenants").len();
     let total = list["total_count"].as_u64().unwrap_or(0);
-    let more = if list["pagination"]["has_more"] == true { "; --all shows the rest" } else { "" };
-    format!("{shown} of {total} tenants, {place}{more}")
+    let more = if list["pagination"]["has_more"] == true {
+        say_text!("cli.all_shows_the_rest")
+    } else {
+        String::new()
+    };
+    let counted = say_text!("cli.tenants_shown", shown = shown, total = total, place = place);
+    format!("{counted}{more}")
 }
 
 /// With what is measured, paid and wrong now.

@@ -3,6 +3,7 @@
 use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{entries, text_of};
 use super::table::{Cell, Table};
 use clap::Args;
@@ -22,21 +23,19 @@ impl Overview {
 
 fn table(answer: &Value, place: &str) -> String {
     let total = |name: &str| text_of(&answer["totals"][name]);
-    let mut text = format!(
-        "{} tenants: {} running, {} pending, {} failed, {} deleting\n\
-         {} open alerts, {} critical; {} over their SLA\n\
-         {} GPUs ordered, ${}/month paid, ${}/month for the operator",
-        total("tenants"),
-        total("running"),
-        total("pending"),
-        total("failed"),
-        total("deleting"),
-        total("open_alerts"),
-        total("critical_alerts"),
-        total("sla_misses"),
-        total("gpu"),
-        total("list_price_usd"),
-        total("operator_cost_usd"),
+    let mut text = say_text!(
+        "cli.overview",
+        tenants = total("tenants"),
+        running = total("running"),
+        pending = total("pending"),
+        failed = total("failed"),
+        deleting = total("deleting"),
+        alerts = total("open_alerts"),
+        critical = total("critical_alerts"),
+        misses = total("sla_misses"),
+        gpu = total("gpu"),
+        price = total("list_price_usd"),
+        cost = total("operator_cost_usd"),
     );
     if !entries(answer, "gpu").is_empty() {
         let mut gpu = Table::new(["GPU", "TOTAL", "PROMISED", "REQUESTED", "USED"]);
@@ -49,7 +48,7 @@ fn table(answer: &Value, place: &str) -> String {
     }
     let attention = entries(answer, "attention");
     if attention.is_empty() {
-        return text + &format!("\n\nNothing needs attention, {place}");
+        return text + &format!("\n\n{}, {place}", say_text!("cli.nothing_needs_attention"));
     }
     let mut table = Table::new(["ATTENTION", "TENANT", "SINCE", "MESSAGE"]);
     for entry in attention {
@@ -60,5 +59,5 @@ fn table(answer: &Value, place: &str) -> String {
             Cell::from(text_of(&entry["message"])),
         ]);
     }
-    text + &format!("\n\n{table}\n\n{} entries, {place}", attention.len())
+    text + &format!("\n\n{table}\n\n{}", say_text!("cli.entries", count = attention.len(), place = place))
 }

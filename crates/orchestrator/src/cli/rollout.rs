@@ -4,6 +4,7 @@ use super::Client;
 use super::clock::local;
 use super::connection::{Call, Connection, tenant_path};
 use super::failure::{CallFailure, Failure, TIMEOUT};
+use super::language::say_text;
 use super::output::{entries, text_of};
 use super::stream::Stream;
 use super::table::{Cell, Table, status_style};
@@ -90,7 +91,7 @@ pub(super) fn table(state: &Value) -> String {
         text_of(&state["phase"])
     );
     if let Some(estimate) = state["estimated_completion"].as_str() {
-        text += &format!("  until about {}", local(estimate));
+        text += &format!("  {}", say_text!("cli.until_about", time = local(estimate)));
     }
     let mut resources = Table::new(["KIND", "NAME", "STATUS", "REPLICAS", "REASON"]);
     for resource in entries(state, "created_resources").iter().chain(entries(state, "pending_resources")) {
@@ -127,7 +128,7 @@ fn failure(subject: &str, last: &Value) -> Failure {
         Some(reason) if rolled_back => format!("{reason}; {message}"),
         Some(reason) => reason.to_owned(),
         None if !message.is_empty() => message,
-        None => format!("the roll-out is {}; ecp status shows more", text_of(&last["status"])),
+        None => say_text!("cli.rollout_is", status = text_of(&last["status"])),
     };
     let code = failure["code"].as_str().unwrap_or("DEPLOYMENT_FAILED").to_owned();
     Failure::Deployment { code, subject: subject.to_owned(), reason }
@@ -221,10 +222,10 @@ fn outcome(subject: &str, last: &Value) -> Result<(), Failure> {
 
 fn too_late(subject: &str, limit: Duration, last: &Value) -> Failure {
     let seen = if last.is_null() {
-        "nothing was seen".to_owned()
+        say_text!("cli.nothing_seen")
     } else {
-        format!("last seen: {} at {}%", text_of(&last["status"]), text_of(&last["progress"]))
+        format!("{} {}%", text_of(&last["status"]), text_of(&last["progress"]))
     };
-    let what = format!("{subject} has not ended after {} s; {seen}", limit.as_secs_f64());
+    let what = say_text!("cli.not_ended", subject = subject, seconds = limit.as_secs_f64(), seen = seen);
     CallFailure::own(TIMEOUT, 0, what).into()
 }

@@ -6,6 +6,7 @@
 use super::Client;
 use super::connection::{Call, Connection};
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure};
+use super::language::say_text;
 use super::output::Output;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
@@ -241,7 +242,7 @@ async fn refusal(connection: &Connection, call: &Call, status: u16) -> CallFailu
 impl Output {
     fn gap(&self, reason: &str, after: Option<u64>, before: Option<u64>) {
         if self.speaks_plainly() {
-            self.complain("warning", &format!("frames were missed ({reason})"));
+            self.complain("warning", &say_text!("cli.frames_missed", reason = reason));
         } else {
             self.note(&json!({"gap": {"reason": reason, "after": after, "before": before}}));
         }

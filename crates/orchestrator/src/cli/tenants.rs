@@ -8,7 +8,7 @@ use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::history::{History, Rollback};
 use super::input::{TenantFlags, require_something};
-use super::language::told;
+use super::language::{label, say_text, told};
 use super::list;
 use super::output::{Format, entries, pairs_of, text_of};
 use super::rollout;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
+use unicode_width::UnicodeWidthStr;
 
 /// What to do with tenants.
 #[derive(Subcommand)]
@@ -159,9 +160,9 @@ pub(super) fn detail(tenant: &Value) -> String {
         (
             "Cost",
             format!(
-                "{} (operator: {})",
+                "{} ({})",
                 text_of(&tenant["estimated_cost"]),
-                text_of(&tenant["operator_cost"])
+                say_text!("cli.of_the_operator", cost = text_of(&tenant["operator_cost"]))
             ),
         ),
         ("Generation", text_of(&tenant["generation"])),
@@ -191,10 +192,12 @@ pub(super) fn detail(tenant: &Value) -> String {
 
 /// `Name:  text` lines, aligned.
 pub(super) fn named_lines(lines: &[(&str, String)]) -> String {
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0) + 2;
-    let lines: Vec<_> =
-        lines.iter().map(|(name, text)| format!("{:<width$}{text}", format!("{name}:"))).collect();
-    lines.join("\n")
+    let width = lines.iter().map(|(name, _)| label(name).width()).max().unwrap_or(0) + 1;
+    let line = |(name, text): &(&str, String)| {
+        let name = label(name);
+        format!("{name}:{:space$}{text}", "", space = width - name.width())
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The warnings of an answer, if any.
@@ -265,7 +268,7 @@ impl Create {
         let tenant_id = text_of(&answer["tenant_id"]);
         if self.waiting.wait {
             let deployment_id = text_of(&answer["deployment_id"]);
-            client.say(&format!("{tenant_id}: accepted as {deployment_id}"))?;
+            client.say(&say_text!("cli.accepted", tenant_id = &tenant_id, deployment_id = &deployment_id))?;
             let limit = self.waiting.wait_timeout;
             let state = client.wait_for_rollout(&connection, &tenant_id, &deployment_id, limit).await?;
             return client
@@ -273,15 +276,19 @@ impl Create {
                 .value(&state, |state| format!("{tenant_id}: {}", text_of(&state["status"])));
         }
         client.output.value(&answer, |answer| {
-            format!(
-                "{tenant_id}: accepted as {}\n{}, {}, ready in about {}\n\
-                 Follow it: ecp status {tenant_id} --watch{}",
-                text_of(&answer["deployment_id"]),
-                pairs_of(&answer["estimated_resources"]),
-                text_of(&answer["estimated_cost"]),
-                text_of(&answer["deployment_time"]),
-                warnings(answer)
-            )
+            let accepted = say_text!(
+                "cli.accepted",
+                tenant_id = &tenant_id,
+                deployment_id = text_of(&answer["deployment_id"])
+            );
+            let outlook = say_text!(
+                "cli.accepted_outlook",
+                resources = pairs_of(&answer["estimated_resources"]),
+                cost = text_of(&answer["estimated_cost"]),
+                time = text_of(&answer["deployment_time"]),
+                tenant_id = &tenant_id,
+            );
+            format!("{accepted}\n{outlook}{}", warnings(answer))
         })
     }
 }
@@ -355,7 +362,7 @@ impl Delete {
 
 fn started(answer: &Value) -> String {
     let (message, id) = (text_of(&answer["message"]), text_of(&answer["deletion_id"]));
-    format!("{message}\n{id}, in about {}", text_of(&answer["estimated_time"]))
+    say_text!("cli.deletion", message = message, id = id, time = text_of(&answer["estimated_time"]))
 }
 
 /// Asks on a terminal; elsewhere the command itself is the confirmation.
@@ -365,7 +372,7 @@ pub(super) fn confirmed(tenant_id: &str) -> Result<bool, Failure> {
     }
     let ask = || -> std::io::Result<String> {
         let mut terminal = std::io::stderr();
-        write!(terminal, "Delete tenant {tenant_id} and all it has? [y/N] ")?;
+        write!(terminal, "{} [y/N] ", say_text!("cli.delete_question", tenant_id = tenant_id))?;
         terminal.flush()?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;

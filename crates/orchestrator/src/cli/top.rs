@@ -4,6 +4,7 @@ use super::Client;
 use super::candidates;
 use super::connection::Call;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{View, entries, text_of};
 use super::table::{Cell, Table};
 use clap::{Args, ValueEnum};
@@ -104,5 +105,5 @@ fn table(list: &Value, place: &str) -> View {
 /// How many of how many, and where.
 fn tenants_shown(list: &Value, place: &str) -> String {
     let (shown, total) = (entries(list, "tenants").len(), list["total_count"].as_u64().unwrap_or(0));
-    format!("{shown} of {total} tenants, {place}")
+    say_text!("cli.tenants_shown", shown = shown, total = total, place = place)
 }

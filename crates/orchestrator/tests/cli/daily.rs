@@ -30,7 +30,7 @@ fn a_tenant_is_described_on_one_page() {
 #[test]
 fn top_names_the_tenants_that_use_most_first() {
     let server = Server::start();
-    server.run(["metrics", "send", "seorak-insurance-qa", "gpu=99", "response_time=5000"]).done();
+    server.run(["metrics", "send", "seorak-insurance-qa", "gpu=100", "response_time=5000"]).done();
     for by in ["gpu", "response-time"] {
         let first = server.run(["top", "--by", by, "--limit", "1", "-o", "name"]).done();
         assert_eq!(first, "seorak-insurance-qa\n", "{by}");

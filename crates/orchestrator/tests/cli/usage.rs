@@ -314,3 +314,31 @@ fn metrics_are_drawn_for_people() {
     let csv = server.run(["metrics", "get", "hanbit-card", "--hours", "1", "-o", "csv"]).done();
     assert!(csv.starts_with("TIME,") && csv.contains("Z,"), "{csv}");
 }
+
+#[test]
+fn results_are_korean_under_a_korean_locale() {
+    let server = Server::start();
+    let korean = |arguments: &[&str]| finish(server.command().env("LANG", "ko_KR.UTF-8").args(arguments), "");
+    let created =
+        korean(&["tenants", "create", "korean", "--name", "가", "-s", "chatbot=1", "--wait"]).done();
+    assert!(created.contains("접수했습니다"), "{created}");
+    let list = korean(&["tenants", "list"]).done();
+    assert!(list.contains("테넌트 5개 중 5개, 데모 모드"), "{list}");
+    assert!(korean(&["overview"]).done().contains("주문한 GPU"));
+    let page = korean(&["describe", "korean"]).done();
+    assert!(page.contains("상태:") && page.contains("최근 배포") && !page.contains("Status:"), "{page}");
+    let nobody = korean(&["tenants", "get", "nobody"]).err;
+    assert!(nobody.contains("찾은 곳: 데모 모드") && nobody.contains("요청 id"), "{nobody}");
+    let nowhere = finish(
+        program().env("LANG", "ko_KR.UTF-8").args([
+            "tenants",
+            "list",
+            "--server",
+            "http://127.0.0.1:1",
+            "--retries",
+            "0",
+        ]),
+        "",
+    );
+    assert!(nowhere.err.contains("서버가 실행 중인지"), "{}", nowhere.err);
+}
