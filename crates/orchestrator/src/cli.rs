@@ -46,6 +46,7 @@ mod stream;
 mod table;
 mod tenants;
 mod top;
+mod usage;
 mod validate;
 mod version;
 mod wait;
@@ -179,7 +180,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(typed) = completions::of_kubectl(&arguments) {
         return completions::answer_kubectl(typed);
     }
-    let mut command = help::in_language(command(), help::language(&arguments));
+    let language = help::language(&arguments);
+    let mut command = help::in_language(command(), language);
     if is_plugin(arguments.first()) {
         command = command.bin_name("kubectl ecp");
     }
@@ -188,7 +190,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     match parsed {
         Ok(arguments) => dispatch(arguments.command),
-        Err(error) => error.exit(),
+        Err(error) => match usage::complaint(&error, language) {
+            Some(complaint) => {
+                language::choose(language);
+                let failure = Failure::Input(complaint);
+                failure.report(&Output::default());
+                ExitCode::from(failure.exit_code())
+            }
+            None => error.exit(),
+        },
     }
 }
 

@@ -342,3 +342,23 @@ fn results_are_korean_under_a_korean_locale() {
     );
     assert!(nowhere.err.contains("서버가 실행 중인지"), "{}", nowhere.err);
 }
+
+#[test]
+fn wrong_usage_is_said_in_korean_under_a_korean_locale() {
+    let wrong = |arguments: &[&str]| {
+        let ran = finish(program().env("LANG", "ko_KR.UTF-8").args(arguments), "");
+        assert_eq!(ran.code, 2, "{ran:?}");
+        ran.err
+    };
+    for (arguments, part) in [
+        (&["tenant", "list"][..], "'tenant' 명령이 없습니다"),
+        (&["tenant", "list"], "혹시 'tenants'입니까?"),
+        (&["tenants", "list", "--statsu", "x"], "'--statsu' 옵션이 없습니다"),
+        (&["tenants", "get"], "꼭 필요한 것이 없습니다"),
+        (&["top", "--by", "gpux"], "쓸 수 있는 값: cpu, gpu"),
+        (&["audit", "--since", "never"], "'never'를 쓸 수 없습니다"),
+    ] {
+        let said = wrong(arguments);
+        assert!(said.contains(part) && !said.contains("Usage"), "{part}: {said}");
+    }
+}
