@@ -33,6 +33,8 @@ pub(super) fn text(answer: &Value, width: usize) -> String {
     let names = rows.iter().map(|(name, _, _)| name.width()).max().unwrap_or(0);
     let told = rows.iter().map(|(_, _, told)| told.width()).max().unwrap_or(0);
     let columns = width.saturating_sub(names + told + 4).clamp(WIDTHS.1, WIDTHS.0);
+    let all = rows.iter().map(|(_, points, _)| points.as_slice());
+    let columns = columns.min(steps(all, &start, &end).max(WIDTHS.1));
     let mut lines: Vec<String> = rows
         .iter()
         .map(|(name, points, told)| {
@@ -46,6 +48,17 @@ pub(super) fn text(answer: &Value, width: usize) -> String {
         lines.push(format!("{:names$}  {start}{:gap$}{end}", "", ""));
     }
     lines.join("\n")
+}
+
+/// Steps of the time range, by the closest two points of any series: more columns would leave gaps.
+fn steps<'a>(series: impl Iterator<Item = &'a [Value]>, start: &str, end: &str) -> usize {
+    let at = |text: &str| text.parse::<Timestamp>().map_or(0, Timestamp::as_second);
+    let time = |point: &Value| at(&text_of(&point["timestamp"]));
+    let closest = series
+        .flat_map(|points| points.windows(2).map(|pair| time(&pair[1]) - time(&pair[0])).collect::<Vec<_>>())
+        .filter(|seconds| *seconds > 0)
+        .min();
+    closest.and_then(|seconds| usize::try_from((at(end) - at(start)) / seconds).ok()).unwrap_or(WIDTHS.0)
 }
 
 /// The averages of a series over time, a block for each column; a column without samples is empty.

@@ -5,8 +5,8 @@ use anstyle::{AnsiColor, Style};
 use std::fmt;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// No column is made narrower to fit a terminal.
-const NARROWEST: usize = 6;
+/// No column is made narrower to fit a terminal: the longest status stays whole.
+const NARROWEST: usize = 9;
 
 /// Text with a style.
 #[derive(Clone, Debug)]

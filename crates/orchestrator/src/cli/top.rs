@@ -5,7 +5,7 @@ use super::candidates;
 use super::connection::Call;
 use super::failure::Failure;
 use super::language::say_text;
-use super::output::{View, entries, text_of};
+use super::output::{Format, View, entries, text_of};
 use super::table::{Cell, Table};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
@@ -61,15 +61,17 @@ impl Top {
             .query("status", self.status)
             .query("expand", Some("metrics,alerts,cost"));
         let list = connection.json(&call).await?;
-        client.output.value(&list, |list| table(list, &connection.place()))
+        // Without the price the table fits a terminal of 80 columns.
+        let with_price = self.by == By::Cost || client.output.format != Format::Table;
+        client.output.value(&list, |list| table(list, &connection.place(), with_price))
     }
 }
 
-fn table(list: &Value, place: &str) -> View {
-    let mut table = Table::new([
-        "TENANT", "STATUS", "CPU%", "MEMORY%", "GPU%", "GPUS", "RESPONSE", "SLA", "ERRORS%", "ALERTS",
-        "PRICE",
-    ]);
+fn table(list: &Value, place: &str, with_price: bool) -> View {
+    let mut headers =
+        vec!["TENANT", "STATUS", "CPU%", "MEM%", "GPU%", "GPUS", "RESP", "SLA", "ERR%", "ALERTS"];
+    headers.extend(with_price.then_some("PRICE"));
+    let mut table = Table::with_headers(headers);
     for tenant in entries(list, "tenants") {
         let number = |name: &str| tenant["metrics"][name].as_f64();
         let measured = |name: &str, unit: &str| match number(name) {
@@ -85,7 +87,7 @@ fn table(list: &Value, place: &str) -> View {
             _ => "",
         };
         let usage = |name: &str| Cell::styled(&measured(name, ""), hot(name));
-        table.row([
+        let mut row = vec![
             Cell::from(text_of(&tenant["tenant_id"])),
             Cell::status(&text_of(&tenant["status"])),
             usage("cpu"),
@@ -96,8 +98,11 @@ fn table(list: &Value, place: &str) -> View {
             Cell::from(sla),
             Cell::from(number("error_rate").map_or("-".to_owned(), |value| format!("{value:.1}"))),
             Cell::from(text_of(&tenant["alerts"]["open"])),
-            Cell::from(format!("${}", text_of(&tenant["cost"]["list_price_usd"]))),
-        ]);
+        ];
+        row.extend(
+            with_price.then(|| Cell::from(format!("${}", text_of(&tenant["cost"]["list_price_usd"])))),
+        );
+        table.row(row);
     }
     View::Rows(table, tenants_shown(list, place))
 }
