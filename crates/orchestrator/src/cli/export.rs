@@ -48,8 +48,12 @@ impl Export {
         };
         std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         for tenant in &tenants {
-            // An id is a DNS label: no path.
-            let path = folder.join(format!("{}.yaml", text_of(&tenant["tenant_id"])));
+            let id = text_of(&tenant["tenant_id"]);
+            // A server of whatever intent names files of this folder and no others.
+            if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+                return Err(Failure::Input(told(&Message::new("cli.no_file_name").with("tenant_id", id))));
+            }
+            let path = folder.join(format!("{id}.yaml"));
             std::fs::write(&path, yaml(tenant)?).with_context(|| path.display().to_string())?;
         }
         let (count, folder) = (tenants.len(), folder.display());

@@ -100,7 +100,7 @@ fn fill(parts: &[Part], value: &Value, text: &mut String) {
         match part {
             Part::Text(literal) => text.push_str(literal),
             Part::Path(path) => {
-                let found: Vec<String> = found(value, path).map(super::output::text_of).collect();
+                let found: Vec<String> = found(value, path).map(super::output::plain).collect();
                 text.push_str(&found.join(" "));
             }
             Part::Range(path, body) => found(value, path).for_each(|entry| fill(body, entry, text)),

@@ -276,8 +276,22 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// A member as text, without the quotes of JSON; empty where it is missing.
+/// A member as text for people, without the quotes of JSON; empty where it is missing. What a name or a log
+/// line has of control characters never reaches the terminal.
 pub(super) fn text_of(value: &Value) -> String {
+    let harmless = |character: char| match character {
+        '\n' | '\t' => character,
+        other if other.is_control() => char::REPLACEMENT_CHARACTER,
+        other => other,
+    };
+    match value {
+        Value::String(text) if text.contains(char::is_control) => text.chars().map(harmless).collect(),
+        other => plain(other),
+    }
+}
+
+/// The same for programs, to the letter.
+pub(super) fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -294,4 +308,17 @@ pub(super) fn pairs_of(value: &Value) -> String {
 /// The entries of a list.
 pub(super) fn entries<'a>(value: &'a Value, name: &str) -> &'a [Value] {
     value[name].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_value_of_a_server_steers_the_terminal() {
+        assert_eq!(text_of(&json!("a\u{1b}[2Jb\u{9b}c\n\td\u{7}")), "a\u{fffd}[2Jb\u{fffd}c\n\td\u{fffd}");
+        assert_eq!(text_of(&json!("콜봇")), "콜봇");
+        assert_eq!(plain(&json!("a\u{1b}")), "a\u{1b}");
+    }
 }

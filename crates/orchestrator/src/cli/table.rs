@@ -19,7 +19,9 @@ pub(super) struct Cell {
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
-        Self { text: text.into(), style: Style::new(), moment: None }
+        // A row is a line.
+        let text = text.into().replace(['\n', '\t'], " ");
+        Self { text, style: Style::new(), moment: None }
     }
 }
 
@@ -191,6 +193,9 @@ mod tests {
         let plain = anstream::adapter::strip_str(&table.to_string()).to_string();
         assert_eq!(plain, "NAME    STATUS\n콜센터  a\nx       running");
         assert!(table.to_string().contains("\u{1b}[32mrunning"));
+        let mut table = Table::new(["A", "B"]);
+        table.row(["two\nlines", "b"]);
+        assert_eq!(table.to_string().lines().count(), 2);
     }
 
     #[test]
