@@ -3,7 +3,7 @@
 use super::Client;
 use super::candidates;
 use super::chart;
-use super::clock::local;
+use super::clock::{local, parse_duration};
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::input::{parse_measurement, read_object};
@@ -11,6 +11,7 @@ use super::output::{Format, View, terminal_width, text_of};
 use super::stream::Stream;
 use super::table::{Cell, Table};
 use clap::{Args, Subcommand};
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -39,6 +40,9 @@ pub(super) struct Get {
     /// How many hours back, 1-8760.
     #[arg(long)]
     hours: Option<u32>,
+    /// The same as a length of time, such as 12h or 7d; the API counts whole hours.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration, conflicts_with = "hours")]
+    since: Option<SignedDuration>,
     /// Length of one step: 1m, 5m or 1h.
     #[arg(long)]
     interval: Option<String>,
@@ -84,9 +88,10 @@ impl Command {
         let connection = client.options.connect()?;
         match self {
             Self::Get(get) => {
+                let hours = get.hours.map(i64::from).or(get.since.map(whole_hours));
                 let call = Call::get(tenant_path(&get.tenant_id, "/monitoring"))
                     .query("metric_type", get.metric_type)
-                    .query("hours", get.hours)
+                    .query("hours", hours)
                     .query("interval", get.interval);
                 let width = terminal_width();
                 let is_chart = get.chart.unwrap_or(width.is_some() && client.output.format == Format::Table);
@@ -114,6 +119,11 @@ impl Command {
             }
         }
     }
+}
+
+/// Hours that a length of time begins.
+fn whole_hours(time: SignedDuration) -> i64 {
+    time.as_hours() + i64::from(time.as_secs() % 3_600 > 0)
 }
 
 impl Send {

@@ -311,6 +311,13 @@ fn metrics_are_drawn_for_people() {
     let line = chart.lines().find(|line| line.starts_with("response_time")).expect("a line");
     assert!(line.contains('█') && line.contains("ms"), "{chart}");
     assert!(!chart.contains('{'), "{chart}");
+    let range = |flag: &str, time: &str| {
+        let picked = "jsonpath={.time_range.start}{.time_range.end}";
+        let text = server.run(["metrics", "get", "hanbit-card", flag, time, "-o", picked]).done();
+        let moment = |text: &str| text.parse::<jiff::Timestamp>().expect("a time").as_second();
+        moment(&text[20..40]) - moment(&text[..20])
+    };
+    assert_eq!(range("--since", "90m"), range("--hours", "2"));
     let csv = server.run(["metrics", "get", "hanbit-card", "--hours", "1", "-o", "csv"]).done();
     assert!(csv.starts_with("TIME,") && csv.contains("Z,"), "{csv}");
 }
