@@ -8,7 +8,7 @@ use crate::query::{Page, QueryReader};
 use crate::request_context::PathText;
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
-use ecp_core::alerts::{Alert, AlertSubject, Severity};
+use ecp_core::alerts::{Alert, AlertKind, AlertSubject, Severity};
 use ecp_core::ports::AlertQuery;
 use ecp_core::text::Language;
 use http::{StatusCode, Uri};
@@ -27,14 +27,14 @@ pub struct AlertOut<'a> {
     /// `warning` or `critical`; when resolved, the last.
     #[schema(example = "warning")]
     severity: &'static str,
-    /// `resource_usage`, `performance`, `availability`.
+    /// `resource_usage`, `performance`, `availability`, `deployment_failed`.
     #[serde(rename = "type")]
     #[schema(example = "resource_usage")]
     kind: &'static str,
     /// For people.
     #[schema(example = "CPU 사용률이 80%를 초과했습니다")]
     message: String,
-    /// Series, or `samples`.
+    /// Series, `samples`, or `deployment`.
     #[schema(example = "cpu")]
     metric: &'static str,
     /// Value that last changed it.
@@ -63,7 +63,7 @@ impl<'a> AlertOut<'a> {
             alert_id: alert.id.as_str(),
             tenant_id: alert.tenant_id.as_str(),
             severity: alert.severity.as_str(),
-            kind: alert.subject.kind(),
+            kind: alert.subject.kind().as_str(),
             message: alert.message.render(language),
             metric: alert.subject.metric_name(),
             current_value: alert.current_value,
@@ -189,7 +189,7 @@ pub struct AllAlertsOut<'a> {
     params(
         ("tenant_id" = Option<String>, Query, description = "Only alerts of this tenant"),
         ("severity" = Option<String>, Query, description = "Only alerts of this severity: warning, critical"),
-        ("type" = Option<String>, Query, description = "Only alerts of this type: resource_usage, performance, availability"),
+        ("type" = Option<String>, Query, description = "Only alerts of this type: resource_usage, performance, availability, deployment_failed"),
         ("status" = Option<String>, Query, description = "`all` (default), `open` or `resolved`"),
         ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
         ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
@@ -205,9 +205,7 @@ pub(crate) async fn list_all_alerts(Reader(api): Reader, uri: Uri) -> Result<Res
     let page = query.page();
     let state = StateFilter::read(&query);
     let severity = query.choice("severity", "api.unknown_severity", &Severity::ALL, Severity::as_str);
-    let mut kinds: Vec<&'static str> = AlertSubject::ALL.map(AlertSubject::kind).to_vec();
-    kinds.dedup();
-    let kind = query.choice("type", "api.unknown_alert_type", &kinds, |kind| kind);
+    let kind = query.choice("type", "api.unknown_alert_type", &AlertKind::ALL, AlertKind::as_str);
     let named = query.text("tenant_id").map(str::to_owned);
     query.finish(&api.context)?;
 

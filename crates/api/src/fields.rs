@@ -182,6 +182,25 @@ impl<'a> FieldReader<'a> {
         number
     }
 
+    /// A number in a range.
+    pub fn number(&self, name: &'static str, range: RangeInclusive<f64>) -> Option<f64> {
+        let number = self.value(name)?.as_f64().filter(|number| range.contains(number));
+        if number.is_none() {
+            let reason = Message::new("api.expects_number_between");
+            self.fault(name, reason.with("min", range.start()).with("max", range.end()));
+        }
+        number
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&self, name: &'static str) -> Option<bool> {
+        let flag = self.value(name)?.as_bool();
+        if flag.is_none() {
+            self.fault(name, Message::new("api.expects_flag"));
+        }
+        flag
+    }
+
     /// One of a closed set of spellings.
     pub fn choice<T: Copy>(
         &self,

@@ -4,6 +4,7 @@
 //! nothing about tenants, sizes nothing and stores nothing: that is the domain's and its ports'.
 
 mod admission;
+mod alert_rules;
 mod alerts;
 mod audit;
 pub mod auth;

@@ -5,8 +5,8 @@ mod errors;
 mod opening;
 
 use crate::{
-    alerts, audit, capacity, catalog, deployments, health, history, manifests, monitoring, overview, sizing,
-    streams, system, tenants,
+    alert_rules, alerts, audit, capacity, catalog, deployments, health, history, manifests, monitoring,
+    overview, sizing, streams, system, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -52,6 +52,8 @@ pub(crate) const SHOWN_TENANT: &str = "global-call-center";
         monitoring::send_metrics,
         alerts::list_alerts,
         alerts::list_all_alerts,
+        alert_rules::get_alert_rules,
+        alert_rules::set_alert_rules,
         system::get_system_metrics,
         overview::get_overview,
         capacity::get_capacity,

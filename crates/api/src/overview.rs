@@ -167,7 +167,11 @@ pub(crate) async fn get_overview(Reader(api): Reader) -> Result<Response, ApiErr
         let alerts = services.tenants.open_alerts(&tenant.id);
         totals.add(tenant, &alerts);
         attention.extend(failed(&api, tenant));
-        attention.extend(alerts.iter().map(|alert| {
+        // That a roll-out failed is said once, with its reason.
+        let told = |alert: &&Arc<Alert>| {
+            alert.subject != AlertSubject::DeploymentFailed || tenant.status != TenantStatus::Failed
+        };
+        attention.extend(alerts.iter().filter(told).map(|alert| {
             let place = (AttentionKind::of(alert), alert.opened_at);
             (place, AttentionOut::of_alert(&api, tenant, alert))
         }));

@@ -5,8 +5,8 @@ use crate::request_context::context_of;
 use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
-    alerts, audit, capacity, catalog, dashboard, deployments, docs, health, history, manifests, monitoring,
-    overview, sizing, streams, system, tenants,
+    alert_rules, alerts, audit, capacity, catalog, dashboard, deployments, docs, health, history, manifests,
+    monitoring, overview, sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -32,6 +32,10 @@ pub fn router(state: Arc<ApiState>) -> Router {
             get(monitoring::get_monitoring).post(monitoring::send_metrics),
         ),
         ("/api/v1/tenants/{tenant_id}/alerts", get(alerts::list_alerts)),
+        (
+            "/api/v1/tenants/{tenant_id}/alert-rules",
+            get(alert_rules::get_alert_rules).put(alert_rules::set_alert_rules),
+        ),
         ("/api/v1/alerts", get(alerts::list_all_alerts)),
         ("/api/v1/monitoring/system", get(system::get_system_metrics)),
         ("/api/v1/overview", get(overview::get_overview)),

@@ -10,7 +10,7 @@ use crate::telemetry::Telemetry;
 use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, RuleObserver, TenantStore};
 use ecp_core::tenancy::Tenancy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -25,6 +25,10 @@ pub struct ModeServices {
     pub tenancy: Arc<Tenancy>,
     /// Tenants, deployments, alerts and the audit trail.
     pub tenants: Arc<dyn TenantStore>,
+    /// What people set about alerts.
+    pub alerting: Arc<dyn AlertingStore>,
+    /// Judges by what they set.
+    pub rule_observer: Arc<dyn RuleObserver>,
     /// Samples.
     pub metrics: Arc<dyn MetricStore>,
     /// The cluster, real or simulated.
@@ -39,11 +43,12 @@ impl ModeServices {
         mode: Mode,
         tenancy: Arc<Tenancy>,
         tenants: Arc<dyn TenantStore>,
+        (alerting, rule_observer): (Arc<dyn AlertingStore>, Arc<dyn RuleObserver>),
         metrics: Arc<dyn MetricStore>,
         cluster: Arc<dyn Cluster>,
     ) -> Self {
         let (details, answers) = (DetailCache::default(), Answers::default());
-        Self { mode, tenancy, tenants, metrics, cluster, details, answers }
+        Self { mode, tenancy, tenants, alerting, rule_observer, metrics, cluster, details, answers }
     }
 }
 

@@ -4,6 +4,7 @@
 //! arrive is the metrics crate's, keeping and numbering changes the store's.
 
 pub mod rules;
+pub mod settings;
 
 use crate::Timestamp;
 use crate::ids::{AlertId, Incarnation, TenantId, TenantKey};
@@ -52,6 +53,38 @@ pub enum AlertSubject {
     ErrorRate,
     /// No samples for five minutes from a running tenant.
     NoSamples,
+    /// A roll-out that failed, until the tenant recovers.
+    DeploymentFailed,
+}
+
+/// The contract's `type` of an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// How much of what a tenant has is used.
+    ResourceUsage,
+    /// How well it serves.
+    Performance,
+    /// Whether anything is heard of it.
+    Availability,
+    /// Whether its last roll-out came to its end.
+    DeploymentFailed,
+}
+
+impl AlertKind {
+    /// Every type.
+    pub const ALL: [Self; 4] =
+        [Self::ResourceUsage, Self::Performance, Self::Availability, Self::DeploymentFailed];
+
+    /// The spelling of the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ResourceUsage => "resource_usage",
+            Self::Performance => "performance",
+            Self::Availability => "availability",
+            Self::DeploymentFailed => "deployment_failed",
+        }
+    }
 }
 
 /// An alert as it stands.
@@ -86,7 +119,7 @@ pub struct Alert {
 
 impl AlertSubject {
     /// Every subject; the position is its [`AlertSubject::index`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Cpu,
         Self::Memory,
         Self::Gpu,
@@ -94,6 +127,7 @@ impl AlertSubject {
         Self::ResponseTime,
         Self::ErrorRate,
         Self::NoSamples,
+        Self::DeploymentFailed,
     ];
 
     /// Its position in [`AlertSubject::ALL`].
@@ -101,21 +135,36 @@ impl AlertSubject {
         self as usize
     }
 
-    /// The contract's `type`: `resource_usage`, `performance`, `availability`.
-    pub fn kind(self) -> &'static str {
+    /// The contract's `type`.
+    pub fn kind(self) -> AlertKind {
         match self {
-            Self::Cpu | Self::Memory | Self::Gpu | Self::Storage => "resource_usage",
-            Self::ResponseTime | Self::ErrorRate => "performance",
-            Self::NoSamples => "availability",
+            Self::Cpu | Self::Memory | Self::Gpu | Self::Storage => AlertKind::ResourceUsage,
+            Self::ResponseTime | Self::ErrorRate => AlertKind::Performance,
+            Self::NoSamples => AlertKind::Availability,
+            Self::DeploymentFailed => AlertKind::DeploymentFailed,
         }
     }
 
-    /// The subjects of a `type`; none where there is no such type.
-    pub fn of_kind(kind: &str) -> Vec<Self> {
+    /// The subjects of a `type`.
+    pub fn of_kind(kind: AlertKind) -> Vec<Self> {
         Self::ALL.into_iter().filter(|subject| subject.kind() == kind).collect()
     }
 
-    /// The contract's `metric`: the series' name, or `samples`.
+    /// Its name among Prometheus alerts.
+    pub fn alert_name(self) -> &'static str {
+        match self {
+            Self::Cpu => "TenantCpu",
+            Self::Memory => "TenantMemory",
+            Self::Gpu => "TenantGpu",
+            Self::Storage => "TenantStorage",
+            Self::ResponseTime => "TenantResponseTime",
+            Self::ErrorRate => "TenantErrorRate",
+            Self::NoSamples => "TenantNoSamples",
+            Self::DeploymentFailed => "TenantDeploymentFailed",
+        }
+    }
+
+    /// The contract's `metric`: the series' name, `samples` or `deployment`.
     pub fn metric_name(self) -> &'static str {
         match self {
             Self::Cpu => Metric::CpuUsage.series(),
@@ -125,6 +174,7 @@ impl AlertSubject {
             Self::ResponseTime => Metric::ResponseTime.series(),
             Self::ErrorRate => Metric::ErrorRate.series(),
             Self::NoSamples => "samples",
+            Self::DeploymentFailed => "deployment",
         }
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Reads are answered from memory and never wait for a writer; a write returns when it is on disk.
 
+mod alerting;
+
+pub use alerting::{AlertingStore, RuleObserver};
+
 use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};
 use crate::audit::{AuditEntry, Intent};

@@ -7,6 +7,7 @@ mod rollback;
 pub use catalog::CATALOG_ACTOR;
 
 use crate::Timestamp;
+use crate::alerts::settings::AlertRules;
 use crate::audit::AuditEntry;
 use crate::catalog::{Catalog, Edition};
 use crate::catalog_change;
@@ -491,6 +492,22 @@ impl Tenancy {
             before: before.map(state),
             after: Some(state(after)),
             outcome: "accepted".to_owned(),
+        }
+    }
+
+    /// The entry of a change of a tenant's alert rules.
+    pub fn audit_of_alert_rules(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        before: &AlertRules,
+        after: &AlertRules,
+    ) -> AuditEntry {
+        AuditEntry {
+            before: Some(json!(before)),
+            after: Some(json!(after)),
+            outcome: "completed".to_owned(),
+            ..self.audit(caller, "tenant.alert_rules", None, tenant, self.now())
         }
     }
 

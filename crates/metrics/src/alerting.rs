@@ -9,24 +9,31 @@
 //! or sends other metrics, keeps nothing of the rest from being judged. Samples that are ahead come
 //! here in their time. An alert whose metric is no longer sent ends after five minutes; where nothing
 //! comes at all, the alert about that says so.
+//!
+//! Rules that a tenant sets hold from the moment they are set: what was judged last is judged by them
+//! once more, and the next sample by them alone.
+
+mod watched;
 
 use async_trait::async_trait;
 use ecp_core::Timestamp;
-use ecp_core::alerts::rules::{Rules, SILENCE_SECONDS, advance, end, end_silence};
+use ecp_core::alerts::rules::{Rules, advance, end, end_silence};
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject};
 use ecp_core::ids::{TenantId, TenantKey};
 use ecp_core::metrics::{CURRENT_MS, Sample, SampleSource, to_millis};
-use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver, StoreError, TenantStore};
+use ecp_core::ports::{
+    AlertingStore, Clock, MetricError, MetricStore, RuleObserver, SampleObserver, StoreError, TenantStore,
+};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use parking_lot::Mutex;
-use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use watched::Watched;
 
 /// Changes that may wait to be recorded.
 const WAITING_LIMIT: usize = 10_000;
@@ -34,6 +41,8 @@ const WAITING_LIMIT: usize = 10_000;
 const CHANGES_IN_A_RECORD: usize = 256;
 /// How often running tenants are looked at for silence.
 const SILENCE_CHECK: Duration = Duration::from_secs(5);
+/// How long changes of tenants are waited for before all are looked at.
+const TENANTS_TOGETHER: Duration = Duration::from_millis(200);
 /// Longest pause between two tries to record.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Longest that who sent a sample waits for its alert to be recorded.
@@ -47,6 +56,7 @@ const SUBJECTS: usize = AlertSubject::ALL.len();
 /// Opens, moves and resolves the alerts of one mode's tenants.
 pub struct AlertEngine {
     store: Arc<dyn TenantStore>,
+    alerting: Arc<dyn AlertingStore>,
     clock: Arc<dyn Clock>,
     tenants: Mutex<HashMap<TenantId, Watched>>,
     waiting: Mutex<VecDeque<Item>>,
@@ -55,118 +65,18 @@ pub struct AlertEngine {
     tries: watch::Sender<u64>,
 }
 
-/// What the engine knows of a tenant.
-struct Watched {
-    /// The tenant, told from a later one of the same id.
-    key: TenantKey,
-    /// Time of the newest sample that was judged, by [`AlertSubject::index`].
-    newest_ms: [Option<i64>; SUBJECTS],
-    /// When a value last came, or waiting for one began to count, by [`AlertSubject::index`].
-    seen_at: [Timestamp; SUBJECTS],
-    /// True while demo mode makes up its samples.
-    synthetic: bool,
-    /// True once it was seen running.
-    running: bool,
-    /// When it was last heard of, or silence began to count.
-    heard_at: Timestamp,
-    /// Its open alerts, by [`AlertSubject::index`].
-    open: [Option<Alert>; SUBJECTS],
-}
-
 #[derive(Clone)]
 enum Item {
     Change(AlertChange, Alert),
     Clear(TenantKey),
 }
 
-impl Watched {
-    fn new(tenant: &Tenant, now: Timestamp) -> Self {
-        Self {
-            key: tenant.key(),
-            newest_ms: [None; SUBJECTS],
-            seen_at: [now; SUBJECTS],
-            synthetic: false,
-            running: false,
-            heard_at: now,
-            open: Default::default(),
-        }
-    }
-
-    /// Judges samples by every rule, each metric in order of time: none that is older than the newest
-    /// judged, and of what was history when it came its newest alone.
-    fn judge(
-        &mut self,
-        rules: &Rules,
-        samples: &[Sample],
-        synthetic: bool,
-        now: Timestamp,
-        changes: &mut Vec<Item>,
-    ) {
-        let now_ms = to_millis(now);
-        let sorted = if samples.is_sorted_by_key(|sample| sample.timestamp_ms) {
-            Cow::Borrowed(samples)
-        } else {
-            let mut sorted = samples.to_vec();
-            sorted.sort_by_key(|sample| sample.timestamp_ms);
-            Cow::Owned(sorted)
-        };
-        let place = |time_ms: i64| sorted.partition_point(|sample| sample.timestamp_ms < time_ms);
-        // Made up for the past, at a stroke: nobody could have been alerted.
-        let history = if synthetic { sorted.len() } else { place(now_ms - HISTORY_MS) };
-        let current = place(now_ms - CURRENT_MS);
-        let mut judged = Vec::new();
-        for subject in AlertSubject::ALL {
-            let index = subject.index();
-            // A clock that was ahead and was set back must not put the judging of the present off.
-            let newest_ms = self.newest_ms[index].map(|newest| newest.min(now_ms));
-            let new = newest_ms.map_or(0, place);
-            let reading = |sample: &Sample| Some((sample.timestamp_ms, rules.reading(subject, sample)?));
-            let limits = rules.limits(subject);
-            let (open, key) = (&mut self.open[index], &self.key);
-            let mut last_ms = None;
-            let mut take = |(time_ms, value): (i64, f64)| {
-                last_ms = Some(time_ms);
-                let Ok(at) = Timestamp::from_millisecond(time_ms) else { return };
-                let change = advance(open, key, subject, &limits, value, at);
-                judged.extend(change.map(|(change, alert)| Item::Change(change, alert)));
-            };
-            let mut readings = sorted[new.max(history)..].iter().filter_map(reading).peekable();
-            if readings.peek().is_none() {
-                let of_history = sorted.get(new..history).unwrap_or_default();
-                of_history.iter().rev().find_map(reading).into_iter().for_each(&mut take);
-            }
-            readings.for_each(take);
-            self.newest_ms[index] = last_ms.or(newest_ms);
-            // What is late is no news of the metric, unless it is of the last minutes.
-            let is_current = || sorted[current..].iter().any(|sample| reading(sample).is_some());
-            if last_ms.is_some() || is_current() {
-                self.seen_at[index] = now;
-            }
-        }
-        if judged.len() > 1 {
-            judged.sort_by_key(Item::at);
-        }
-        changes.append(&mut judged);
-    }
-
-    /// Ends the alerts whose metric is no longer sent.
-    fn end_unsent(&mut self, now: Timestamp, changes: &mut Vec<Item>) {
-        for (open, seen_at) in self.open.iter_mut().zip(self.seen_at) {
-            let unsent = now.duration_since(seen_at).as_secs_f64() > SILENCE_SECONDS;
-            // Silence has no metric of its own: its end is a sample.
-            if unsent && open.as_ref().is_some_and(|alert| alert.subject != AlertSubject::NoSamples) {
-                let ended = end(open, now, Message::new("alert.metric_unsent"));
-                changes.extend(ended.map(|(change, alert)| Item::Change(change, alert)));
-            }
-        }
-    }
-}
-
 impl AlertEngine {
     /// Makes an engine that knows nothing yet; see [`Self::restore`].
-    pub fn new(store: Arc<dyn TenantStore>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(store: Arc<dyn TenantStore>, alerting: Arc<dyn AlertingStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
             store,
+            alerting,
             clock,
             tenants: Mutex::default(),
             waiting: Mutex::default(),
@@ -184,7 +94,7 @@ impl AlertEngine {
     pub async fn restore(&self, metrics: &dyn MetricStore) -> Result<(), MetricError> {
         let now = self.clock.now();
         for tenant in self.store.tenants().iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
-            let mut watched = Watched::new(tenant, now);
+            let mut watched = self.begin(tenant, now);
             for alert in self.store.open_alerts(&tenant.id) {
                 watched.open[alert.subject.index()] = Some(Alert::clone(&alert));
             }
@@ -193,15 +103,21 @@ impl AlertEngine {
             watched.synthetic = newest.is_some() && !metrics.has_own_samples(&key).await?;
             let mut changes = Vec::new();
             let newest = newest.unwrap_or_default();
-            watched.judge(&Rules::of(tenant), &newest, watched.synthetic, now, &mut changes);
+            let rules = watched.rules(tenant);
+            watched.judge(&rules, &newest, watched.synthetic, now, &mut changes);
+            for subject in AlertSubject::ALL.into_iter().filter(|subject| !rules.is_enabled(*subject)) {
+                let ended = end(&mut watched.open[subject.index()], now, Message::new("alert.rule_disabled"));
+                changes.extend(ended.map(|(change, alert)| Item::Change(change, alert)));
+            }
             self.tenants.lock().insert(tenant.id.clone(), watched);
             self.enqueue(changes);
         }
         Ok(())
     }
 
-    /// Alerts running tenants that were silent for too long, ends the silence of those that no
-    /// longer run and alerts whose metric is no longer sent, and forgets tenants that are gone.
+    /// Alerts running tenants that were silent for too long and those whose roll-out failed, ends the
+    /// silence of those that no longer run and alerts whose metric is no longer sent, takes up rules that
+    /// were changed elsewhere, and forgets tenants that are gone.
     pub fn check_silence(&self, now: Timestamp) {
         if self.is_full() {
             return;
@@ -210,8 +126,11 @@ impl AlertEngine {
         let mut changes = Vec::new();
         let mut watched_tenants = self.tenants.lock();
         for tenant in tenants.iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
-            let watched = watched(&mut watched_tenants, tenant, now);
+            let watched = self.watched(&mut watched_tenants, tenant, now);
+            changes.extend(watched.take_rules(tenant, self.alerting.alert_rules(&tenant.key()), now));
             watched.end_unsent(now, &mut changes);
+            changes.extend(watched.judge_deployment(tenant, now));
+            let rules = watched.rules(tenant);
             let open = &mut watched.open[AlertSubject::NoSamples.index()];
             let running = tenant.status == TenantStatus::Running;
             let change = if !running {
@@ -221,14 +140,15 @@ impl AlertEngine {
                 watched.heard_at = watched.heard_at.max(now);
                 None
             } else {
-                let limits = Rules::of(tenant).limits(AlertSubject::NoSamples);
+                let limits = rules.limits(AlertSubject::NoSamples);
                 let silence = now.duration_since(watched.heard_at).as_secs_f64();
                 // Silence only grows; what ends it is a sample.
                 let alerted = open.is_some() || silence <= 0.0;
-                if alerted {
+                if alerted || !rules.is_enabled(AlertSubject::NoSamples) {
                     None
                 } else {
-                    advance(open, &watched.key, AlertSubject::NoSamples, &limits, silence, now)
+                    let over = &mut watched.over[AlertSubject::NoSamples.index()];
+                    advance(open, over, &watched.key, AlertSubject::NoSamples, &limits, silence, now)
                 }
             };
             watched.running = running;
@@ -247,7 +167,18 @@ impl AlertEngine {
         let watching = async {
             let mut timer = tokio::time::interval(SILENCE_CHECK);
             timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
-            while cancel.run_until_cancelled(timer.tick()).await.is_some() {
+            let mut tenants = self.store.subscribe_tenants();
+            let mut due = async || {
+                tokio::select! {
+                    _ = timer.tick() => {}
+                    // A roll-out may have failed. Many change at a time: they are looked at together.
+                    changed = tenants.changed() => match changed {
+                        Ok(()) => tokio::time::sleep(TENANTS_TOGETHER).await,
+                        Err(_closed) => std::future::pending().await,
+                    },
+                }
+            };
+            while cancel.run_until_cancelled(due()).await.is_some() {
                 self.check_silence(self.clock.now());
             }
         };
@@ -309,6 +240,24 @@ impl AlertEngine {
         }
     }
 
+    fn begin(&self, tenant: &Tenant, now: Timestamp) -> Watched {
+        Watched::new(tenant, self.alerting.alert_rules(&tenant.key()), now)
+    }
+
+    /// The state of a tenant; begun anew where there is none, or it is that of an earlier tenant.
+    fn watched<'a>(
+        &self,
+        tenants: &'a mut HashMap<TenantId, Watched>,
+        tenant: &Tenant,
+        now: Timestamp,
+    ) -> &'a mut Watched {
+        let watched = tenants.entry(tenant.id.clone()).or_insert_with(|| self.begin(tenant, now));
+        if watched.key.incarnation != tenant.incarnation {
+            *watched = self.begin(tenant, now);
+        }
+        watched
+    }
+
     fn is_full(&self) -> bool {
         self.waiting.lock().len() >= WAITING_LIMIT
     }
@@ -361,11 +310,12 @@ impl SampleObserver for AlertEngine {
         let Some(newest_ms) = samples.iter().map(|sample| sample.timestamp_ms).max() else { return };
         let now = self.clock.now();
         let mut tenants = self.tenants.lock();
-        let watched = watched(&mut tenants, &tenant, now);
+        let watched = self.watched(&mut tenants, &tenant, now);
         let mut changes = Vec::new();
         if watched.synthetic && !synthetic {
             // The alerts were about load that nobody had.
-            *watched = Watched { running: watched.running, ..Watched::new(&tenant, now) };
+            let settings = watched.settings.clone();
+            *watched = Watched { running: watched.running, ..Watched::new(&tenant, settings, now) };
             changes.push(Item::Clear(key.clone()));
         }
         watched.synthetic = synthetic;
@@ -375,32 +325,36 @@ impl SampleObserver for AlertEngine {
             watched.heard_at = now;
             let open = &mut watched.open[AlertSubject::NoSamples.index()];
             if open.is_some() && !is_full {
+                let over = &mut watched.over[AlertSubject::NoSamples.index()];
                 let limits = Rules::of(&tenant).limits(AlertSubject::NoSamples);
-                let ended = advance(open, key, AlertSubject::NoSamples, &limits, 0.0, now);
+                let ended = advance(open, over, key, AlertSubject::NoSamples, &limits, 0.0, now);
                 changes.extend(ended.map(|(change, alert)| Item::Change(change, alert)));
             }
         }
         if !is_full {
-            watched.judge(&Rules::of(&tenant), samples, synthetic, now, &mut changes);
+            changes.extend(watched.take_rules(&tenant, self.alerting.alert_rules(key), now));
+            watched.judge(&watched.rules(&tenant), samples, synthetic, now, &mut changes);
         }
         self.enqueue(changes);
     }
 }
 
-/// The state of a tenant; begun anew where there is none, or it is that of an earlier tenant.
-fn watched<'a>(
-    tenants: &'a mut HashMap<TenantId, Watched>,
-    tenant: &Tenant,
-    now: Timestamp,
-) -> &'a mut Watched {
-    if !tenants.contains_key(&tenant.id) {
-        tenants.insert(tenant.id.clone(), Watched::new(tenant, now));
+#[async_trait]
+impl RuleObserver for AlertEngine {
+    async fn rules_changed(&self, key: &TenantKey) {
+        let tenant = self.store.tenant(&key.id).filter(|tenant| tenant.incarnation == key.incarnation);
+        if let Some(tenant) = tenant
+            && tenant.status != TenantStatus::Deleting
+            && !self.is_full()
+        {
+            let now = self.clock.now();
+            let mut tenants = self.tenants.lock();
+            let watched = self.watched(&mut tenants, &tenant, now);
+            let changes = watched.take_rules(&tenant, self.alerting.alert_rules(key), now);
+            self.enqueue(changes);
+        }
+        self.settle(key).await;
     }
-    let watched = tenants.get_mut(&tenant.id).expect("it was inserted if it was not there");
-    if watched.key.incarnation != tenant.incarnation {
-        *watched = Watched::new(tenant, now);
-    }
-    watched
 }
 
 #[cfg(test)]

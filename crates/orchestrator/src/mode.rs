@@ -9,7 +9,7 @@ use ecp_cluster::{
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ports::{Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, TenantStore};
 use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
@@ -68,6 +68,7 @@ pub(crate) struct ModeRuntime {
     database: Database,
     tenants: Arc<SqlStore>,
     store: Arc<dyn TenantStore>,
+    alerting: Arc<dyn AlertingStore>,
     metrics: EmbeddedMetrics,
     cluster: Arc<dyn Cluster>,
     /// Cuts calls to the cluster short.
@@ -118,7 +119,8 @@ impl ModeRuntime {
         }
         // A tenant that can not be read is there all the same.
         metrics.forget_all_but(|key| store.exists(key) || store.is_damaged(&key.id)).await?;
-        let alerts = Arc::new(AlertEngine::new(store.clone(), clock.clone()));
+        let alerting: Arc<dyn AlertingStore> = tenants.clone();
+        let alerts = Arc::new(AlertEngine::new(store.clone(), alerting.clone(), clock.clone()));
         alerts.restore(&metrics).await?;
         metrics.observe(alerts.clone());
         let shared_metrics: Arc<dyn MetricStore> = Arc::new(metrics.clone());
@@ -189,6 +191,7 @@ impl ModeRuntime {
             database,
             tenants,
             store,
+            alerting,
             metrics,
             cluster,
             calls,
@@ -213,6 +216,7 @@ impl ModeRuntime {
             self.mode,
             self.tenancy.clone(),
             self.store.clone(),
+            (self.alerting.clone(), self.alerts.clone()),
             Arc::new(self.metrics.clone()),
             self.cluster.clone(),
         )

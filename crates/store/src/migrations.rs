@@ -32,6 +32,10 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration { name: "keeping what is set aside", sql: include_str!("../migrations/0006_set_aside.sql") },
     Migration { name: "creating the ledger's tables", sql: include_str!("../migrations/0007_ledger.sql") },
     Migration { name: "giving each commit a revision", sql: include_str!("../migrations/0008_feed.sql") },
+    Migration {
+        name: "creating the alert rules' table",
+        sql: include_str!("../migrations/0009_alert_rules.sql"),
+    },
 ];
 
 /// The schema of the token file.

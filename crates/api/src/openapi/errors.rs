@@ -17,12 +17,13 @@ const TENANT: &str = "my-ai-service";
 const TIMED_OUT: &str = "INTERNAL_ERROR: the time limit passed";
 
 /// Operations that are answered from memory, or by calculation alone.
-const WITHOUT_DATABASE: [&str; 10] = [
+const WITHOUT_DATABASE: [&str; 11] = [
     "list_tenants",
     "get_tenant",
     "calculate_resources",
     "get_capacity",
     "get_overview",
+    "get_alert_rules",
     "get_system_metrics",
     "get_manifest",
     "validate_manifest",

@@ -236,7 +236,7 @@ fn encode(alert: &Alert, state: AlertChange, seq: u64, language: Language) -> St
         alert_id: alert.id.as_str(),
         tenant_id: alert.tenant_id.as_str(),
         severity: alert.severity,
-        kind: alert.subject.kind(),
+        kind: alert.subject.kind().as_str(),
         message: alert.message.render(language),
         metric: alert.subject.metric_name(),
         current_value: alert.current_value,

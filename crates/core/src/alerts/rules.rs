@@ -11,9 +11,14 @@
 //! | response time | the SLA | twice the SLA | 5 % of the threshold |
 //! | error rate | 1 % | 5 % | half the threshold (5 points would be below zero) |
 //! | no samples | 5 minutes | – | ends with the next sample |
+//! | a failed roll-out | – | at once | ends when the tenant recovers |
+//!
+//! These are the defaults; [`super::settings`] has what a tenant sets otherwise. Where a rule has a time,
+//! each value of that long has to be over the threshold before anything is raised.
 //!
 //! Where a metric is not sent for five minutes, its alert ends: its last value says nothing of now.
 
+use super::settings::{AlertRules, Rule};
 use super::{Alert, AlertChange, AlertSubject, Severity};
 use crate::Timestamp;
 use crate::ids::{AlertId, TenantKey};
@@ -27,9 +32,14 @@ pub const SILENCE_SECONDS: f64 = 300.0;
 /// Bytes in the GB in which storage is sold.
 const BYTES_PER_GB: f64 = 1e9;
 
+/// Points below a percentage at which an alert falls back from it.
+const MARGIN_POINTS: f64 = 5.0;
+
 /// The thresholds of one subject, and where an alert falls back from them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
+    /// Seconds that values have to be over a threshold before an alert is raised.
+    pub for_seconds: u32,
     /// Above it is a warning.
     pub warning: f64,
     /// At or below it an alert resolves.
@@ -41,13 +51,30 @@ pub struct Limits {
 }
 
 impl Limits {
-    const fn points(warning: f64, critical: f64, margin: f64) -> Self {
-        Self { warning, warning_clear: warning - margin, critical, critical_clear: critical - margin }
+    /// A margin in points, but never more than half the threshold: an alert must be able to end.
+    fn points(rule: &Rule) -> Self {
+        Self::cleared(rule, |threshold| threshold - MARGIN_POINTS.min(threshold / 2.0))
     }
 
-    fn share(warning: f64, critical: f64, margin: f64) -> Self {
-        let clear = |threshold: f64| threshold * (1.0 - margin);
-        Self { warning, warning_clear: clear(warning), critical, critical_clear: clear(critical) }
+    fn share(rule: &Rule, margin: f64) -> Self {
+        Self::cleared(rule, |threshold| threshold * (1.0 - margin))
+    }
+
+    fn cleared(rule: &Rule, clear: impl Fn(f64) -> f64) -> Self {
+        let Rule { warning, critical, for_seconds, .. } = *rule;
+        Self {
+            for_seconds,
+            warning,
+            warning_clear: clear(warning),
+            critical,
+            critical_clear: clear(critical),
+        }
+    }
+
+    /// The same thresholds without the margin: what was raised by other ones is judged anew.
+    #[must_use]
+    pub fn without_margin(self) -> Self {
+        Self { warning_clear: self.warning, critical_clear: self.critical, ..self }
     }
 
     /// The threshold of a severity.
@@ -64,31 +91,58 @@ impl Limits {
 pub struct Rules {
     storage_quota_bytes: f64,
     response_time_ms: f64,
+    rules: [Rule; AlertSubject::ALL.len()],
 }
 
 impl Rules {
-    /// Takes the storage quota and the promised response time from the tenant.
+    /// The default rules; the storage quota and the promised response time are the tenant's.
     pub fn of(tenant: &Tenant) -> Self {
         Self {
             storage_quota_bytes: tenant.sizing.resources.storage_gb as f64 * BYTES_PER_GB,
             response_time_ms: f64::from(tenant.spec.sla_target.response_time_ms),
+            rules: AlertSubject::ALL.map(Rule::default_of),
         }
+    }
+
+    /// The same with what the tenant sets otherwise.
+    #[must_use]
+    pub fn with(self, settings: &AlertRules) -> Self {
+        Self { rules: AlertSubject::ALL.map(|subject| settings.rule(subject)), ..self }
+    }
+
+    /// False where nothing is alerted of a subject.
+    pub fn is_enabled(&self, subject: AlertSubject) -> bool {
+        self.rules[subject.index()].enabled
     }
 
     /// The thresholds of a subject, in the unit of [`Self::reading`].
     pub fn limits(&self, subject: AlertSubject) -> Limits {
+        let rule = &self.rules[subject.index()];
         match subject {
-            AlertSubject::Cpu | AlertSubject::Memory | AlertSubject::Gpu => Limits::points(80.0, 95.0, 5.0),
-            AlertSubject::Storage => Limits::points(85.0, 95.0, 5.0),
-            AlertSubject::ResponseTime => {
-                Limits::share(self.response_time_ms, 2.0 * self.response_time_ms, 0.05)
+            AlertSubject::Cpu | AlertSubject::Memory | AlertSubject::Gpu | AlertSubject::Storage => {
+                Limits::points(rule)
             }
-            AlertSubject::ErrorRate => Limits::share(1.0, 5.0, 0.5),
+            AlertSubject::ResponseTime => {
+                let of_the_sla = |percent: f64| percent * self.response_time_ms / 100.0;
+                let (warning, critical) = (of_the_sla(rule.warning), of_the_sla(rule.critical));
+                Limits::share(&Rule { warning, critical, ..*rule }, 0.05)
+            }
+            AlertSubject::ErrorRate => Limits::share(rule, 0.5),
+            // Silence is measured by its length: nothing has to last once more.
             AlertSubject::NoSamples => Limits {
-                warning: SILENCE_SECONDS,
+                for_seconds: 0,
+                warning: f64::from(rule.for_seconds),
                 warning_clear: 0.0,
                 critical: f64::INFINITY,
                 critical_clear: f64::INFINITY,
+            },
+            // 1 is failed, 0 is not.
+            AlertSubject::DeploymentFailed => Limits {
+                for_seconds: rule.for_seconds,
+                warning: 0.0,
+                warning_clear: 0.0,
+                critical: 0.0,
+                critical_clear: 0.0,
             },
         }
     }
@@ -105,21 +159,53 @@ impl Rules {
             }
             AlertSubject::ResponseTime => sample.get(Metric::ResponseTime),
             AlertSubject::ErrorRate => sample.get(Metric::ErrorRate),
-            AlertSubject::Storage | AlertSubject::NoSamples => None,
+            AlertSubject::Storage | AlertSubject::NoSamples | AlertSubject::DeploymentFailed => None,
         }
     }
 }
 
-/// Says what a value changes, given the severity of the open alert, if one is open; with the
-/// severity after the change (when resolved: the last one). Nothing where only the value changed.
-pub fn judge(open: Option<Severity>, limits: &Limits, value: f64) -> Option<(AlertChange, Severity)> {
+/// Since when the values of a subject are over its thresholds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Over {
+    warning: Option<Timestamp>,
+    critical: Option<Timestamp>,
+}
+
+impl Over {
+    /// Takes a value in; says whether it was over the warning and the critical threshold for long enough.
+    fn take(&mut self, limits: &Limits, value: f64, at: Timestamp) -> (bool, bool) {
+        let long_enough = |since: &mut Option<Timestamp>, threshold: f64| {
+            if value.is_nan() {
+                return false;
+            }
+            if value <= threshold {
+                *since = None;
+                return false;
+            }
+            // A sample that is older than the first one over the threshold begins nothing anew.
+            let begun = *since.get_or_insert(at);
+            at.duration_since(begun).as_secs_f64() >= f64::from(limits.for_seconds)
+        };
+        (long_enough(&mut self.warning, limits.warning), long_enough(&mut self.critical, limits.critical))
+    }
+}
+
+/// Says what a value changes, given the severity of the open alert, if one is open, and whether values
+/// were over the thresholds for long enough; with the severity after the change (when resolved: the last
+/// one). Nothing where only the value changed.
+fn judge(
+    open: Option<Severity>,
+    limits: &Limits,
+    value: f64,
+    (warns, is_critical): (bool, bool),
+) -> Option<(AlertChange, Severity)> {
     use Severity::{Critical, Warning};
     match open {
-        None if value > limits.critical => Some((AlertChange::Opened, Critical)),
-        None if value > limits.warning => Some((AlertChange::Opened, Warning)),
+        None if is_critical => Some((AlertChange::Opened, Critical)),
+        None if warns => Some((AlertChange::Opened, Warning)),
         None => None,
         Some(severity) if value <= limits.warning_clear => Some((AlertChange::Resolved, severity)),
-        Some(Warning) if value > limits.critical => Some((AlertChange::Raised, Critical)),
+        Some(Warning) if is_critical => Some((AlertChange::Raised, Critical)),
         Some(Critical) if value <= limits.critical_clear => Some((AlertChange::Lowered, Warning)),
         Some(_) => None,
     }
@@ -129,13 +215,15 @@ pub fn judge(open: Option<Severity>, limits: &Limits, value: f64) -> Option<(Ale
 /// it alone. Opening makes a new id.
 pub fn advance(
     open: &mut Option<Alert>,
+    over: &mut Over,
     tenant: &TenantKey,
     subject: AlertSubject,
     limits: &Limits,
     value: f64,
     at: Timestamp,
 ) -> Option<(AlertChange, Alert)> {
-    let (change, severity) = judge(open.as_ref().map(|alert| alert.severity), limits, value)?;
+    let long_enough = over.take(limits, value, at);
+    let (change, severity) = judge(open.as_ref().map(|alert| alert.severity), limits, value, long_enough)?;
     let threshold = limits.threshold(severity);
     let before = open.take();
     let alert = Alert {
@@ -188,6 +276,12 @@ fn message(subject: AlertSubject, change: AlertChange, value: f64, threshold: f6
                 AlertChange::Resolved => Message::new("alert.no_samples_resolved"),
                 _ => Message::new("alert.no_samples_over").with("minutes", figure(threshold / 60.0)),
             };
+        }
+        AlertSubject::DeploymentFailed => {
+            return Message::new(match change {
+                AlertChange::Resolved => "alert.deployment_recovered",
+                _ => "alert.deployment_failed",
+            });
         }
     };
     match change {

@@ -79,39 +79,39 @@ fn rules(scope: &Scope<'_>) -> Vec<Rule> {
          sum(rate(http_requests_total{{{pods}}}[5m]))"
     );
     let mut subjects = vec![
-        (AlertSubject::Cpu, "Cpu", "CPU use", "%", cpu),
-        (AlertSubject::Memory, "Memory", "Memory use", "%", memory),
-        (AlertSubject::Gpu, "Gpu", "GPU use", "%", gpu),
-        (AlertSubject::Storage, "Storage", "Storage use", "%", storage),
-        (AlertSubject::ResponseTime, "ResponseTime", "Response time", " ms", response_time),
-        (AlertSubject::ErrorRate, "ErrorRate", "Error rate", "%", error_rate),
+        (AlertSubject::Cpu, "CPU use", "%", cpu),
+        (AlertSubject::Memory, "Memory use", "%", memory),
+        (AlertSubject::Gpu, "GPU use", "%", gpu),
+        (AlertSubject::Storage, "Storage use", "%", storage),
+        (AlertSubject::ResponseTime, "Response time", " ms", response_time),
+        (AlertSubject::ErrorRate, "Error rate", "%", error_rate),
     ];
     subjects.retain(|(subject, ..)| *subject != AlertSubject::Gpu || scope.tenant.sizing.resources.gpu > 0);
 
     let tenant = scope.tenant.id.as_str();
     let thresholds = Rules::of(scope.tenant);
     let mut rules = Vec::with_capacity(2 * subjects.len() + 1);
-    for (subject, name, words, unit, expression) in subjects {
+    for (subject, words, unit, expression) in subjects {
         for severity in [Severity::Warning, Severity::Critical] {
             let threshold = thresholds.limits(subject).threshold(severity);
             let summary = format!("{words} of tenant {tenant} is over {threshold}{unit}");
-            rules.push(rule(scope, name, severity, format!("{expression} > {threshold}"), summary));
+            rules.push(rule(scope, subject, severity, format!("{expression} > {threshold}"), summary));
         }
     }
     let silence = format!("absent(up{{{pods}}} == 1)");
     let summary = format!("No service of tenant {tenant} answers a scrape");
-    rules.push(rule(scope, "NoSamples", Severity::Warning, silence, summary));
+    rules.push(rule(scope, AlertSubject::NoSamples, Severity::Warning, silence, summary));
     rules
 }
 
-fn rule(scope: &Scope<'_>, name: &str, severity: Severity, expr: String, summary: String) -> Rule {
+fn rule(scope: &Scope<'_>, subject: AlertSubject, severity: Severity, expr: String, summary: String) -> Rule {
     let tenant = scope.tenant.id.as_str();
     let severity_text = match severity {
         Severity::Warning => "warning",
         Severity::Critical => "critical",
     };
     Rule {
-        alert: format!("Tenant{name}"),
+        alert: subject.alert_name().to_owned(),
         annotations: labels([("summary", &summary)]),
         expr,
         hold: HOLD.into(),

@@ -11,7 +11,7 @@ const SECOND_MS: i64 = 1000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
 
 fn engine(world: &World) -> AlertEngine {
-    AlertEngine::new(world.store.clone(), world.clock.clone())
+    AlertEngine::new(world.store.clone(), world.store.clone(), world.clock.clone())
 }
 
 /// All alerts of a tenant.
@@ -145,7 +145,7 @@ async fn where_nothing_comes_at_all_the_alert_about_that_says_so() {
     engine.record_waiting().await.expect("records");
     let open = world.store.open_alerts(&tenant.id);
     let open: Vec<_> = open.iter().map(|alert| (alert.subject.kind(), alert.subject.metric_name())).collect();
-    assert_eq!(open, [("availability", "samples")]);
+    assert_eq!(open, [(ecp_core::alerts::AlertKind::Availability, "samples")]);
 }
 
 #[tokio::test]

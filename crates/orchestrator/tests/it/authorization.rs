@@ -45,7 +45,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 28] = [
+const RULES: [Rule; 30] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -55,6 +55,8 @@ const RULES: [Rule; 28] = [
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/monitoring", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/{tenant_id}/monitoring", OPERATOR, TENANT, 422),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/alerts", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/alert-rules", VIEWER, TENANT, 200),
+    rule(Method::PUT, "/api/v1/tenants/{tenant_id}/alert-rules", OPERATOR, TENANT, 200),
     rule(Method::GET, "/api/v1/alerts", VIEWER, TENANT, 200),
     rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
     rule(Method::GET, "/api/v1/overview", VIEWER, Outside::NamesNone, 200),

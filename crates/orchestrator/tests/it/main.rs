@@ -1,5 +1,6 @@
 //! Integration tests over real sockets and real files; one file a resource.
 
+mod alert_rules;
 mod authorization;
 mod contract;
 mod damage;

@@ -16,6 +16,8 @@ pub(crate) enum Change {
     Deployment(DeploymentId),
     /// Alerts of a tenant.
     Alerts(TenantId),
+    /// What a tenant sets of the alert rules.
+    AlertRules(TenantId),
     /// A tenant was queued anew.
     Work(TenantId),
 }

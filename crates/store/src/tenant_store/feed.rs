@@ -1,7 +1,7 @@
 //! The feed: each commit that changes what is kept in memory has a revision and says what it changed. A
 //! process takes its own commits as they end; those of others it reads here.
 
-use super::{Shared, revisions, rows, tenants};
+use super::{Shared, alert_rules, revisions, rows, tenants};
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
 use ecp_core::alerts::Alert;
@@ -94,6 +94,7 @@ impl Taken<'_, '_> {
             }
             Change::Deployment(id) => self.deployment(&id),
             Change::Alerts(id) => self.alerts(&id),
+            Change::AlertRules(id) => self.alert_rules(&id),
             Change::Work(id) => self.work(&id),
         }
     }
@@ -166,6 +167,14 @@ impl Taken<'_, '_> {
         Ok(())
     }
 
+    fn alert_rules(&mut self, id: &TenantId) -> Result<(), WorkError> {
+        let set = alert_rules::of(self.sql, &self.shared.damage, id)?;
+        if let Some(entry) = self.shared.index.write().entry_mut(id) {
+            entry.alert_rules = set;
+        }
+        Ok(())
+    }
+
     fn work(&mut self, id: &TenantId) -> Result<(), WorkError> {
         let query = "SELECT queue_number, attempts FROM work_queue WHERE tenant_id = ?1";
         let queued: Option<(u64, u32)> =
@@ -188,6 +197,7 @@ impl Taken<'_, '_> {
         for id in &there {
             self.tenant(id)?;
             self.alerts(id)?;
+            self.alert_rules(id)?;
         }
         let under_way = "SELECT id FROM deployments WHERE finished = 0";
         let mut deployments: Vec<DeploymentId> =

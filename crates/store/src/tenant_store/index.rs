@@ -3,6 +3,7 @@
 //! It is changed on the writer's thread alone, after the commit, in the order of the commits.
 
 use super::deployments::Deployments;
+use ecp_core::alerts::settings::AlertRules;
 use ecp_core::alerts::{Alert, AlertEvent};
 use ecp_core::catalog::{CatalogDigest, Edition};
 use ecp_core::ids::TenantId;
@@ -21,6 +22,8 @@ pub(super) struct Entry {
     pub(super) secrets: Option<TenantSecrets>,
     /// The catalog of its newest revision.
     pub(super) catalog: Option<CatalogDigest>,
+    /// What it sets of the alert rules.
+    pub(super) alert_rules: Arc<AlertRules>,
     /// Number of the newest alert change.
     pub(super) alert_seq: watch::Sender<u64>,
 }
@@ -68,6 +71,7 @@ impl Index {
                     open_alerts: Vec::new(),
                     secrets: None,
                     catalog: None,
+                    alert_rules: Arc::default(),
                     alert_seq: watch::Sender::new(0),
                 };
                 self.entries.insert(tenant.id.clone(), entry);

@@ -3,7 +3,7 @@
 use super::index::Index;
 use super::work_queue::WorkQueue;
 use super::{Backend, Shared};
-use super::{revisions, rows};
+use super::{alert_rules, revisions, rows};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
 use crate::sql::Sql;
@@ -80,6 +80,7 @@ fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
             entry.secrets = Some(secrets);
         }
     }
+    alert_rules::load(sql, damage, &mut index)?;
     load_set_aside(sql, damage)?;
     sql.rows("SELECT tenant_id, seq FROM alert_sequences", &[], |row| {
         const TABLE: &str = "alert_sequences";

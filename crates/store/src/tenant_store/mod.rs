@@ -4,6 +4,8 @@
 //! The submodules follow the tables: `tenants`, `progress` (deployments), `revisions`, `work`, `alerts`, `ledger`; `index`,
 //! `deployments` and `work_queue` are the memory beside them.
 
+mod alert_rules;
+mod alerting;
 mod alerts;
 mod backend;
 mod deployments;

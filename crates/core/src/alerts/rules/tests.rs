@@ -1,3 +1,4 @@
+use super::super::settings::RuleSetting;
 use super::*;
 use crate::ids::{Incarnation, TenantId};
 use crate::text::Language;
@@ -5,7 +6,11 @@ use AlertChange::{Lowered, Opened, Raised, Resolved};
 use proptest::prelude::*;
 
 fn rules() -> Rules {
-    Rules { storage_quota_bytes: 1e12, response_time_ms: 200.0 }
+    Rules {
+        storage_quota_bytes: 1e12,
+        response_time_ms: 200.0,
+        rules: AlertSubject::ALL.map(Rule::default_of),
+    }
 }
 
 fn tenant_key() -> TenantKey {
@@ -19,11 +24,11 @@ fn at(second: i64) -> Timestamp {
 
 /// Feeds values one after another; returns the index, change and threshold of each event.
 fn play(subject: AlertSubject, values: &[f64]) -> Vec<(usize, AlertChange, f64)> {
-    let (limits, mut open) = (rules().limits(subject), None);
+    let (limits, mut open, mut over) = (rules().limits(subject), None, Over::default());
     let mut events = Vec::new();
     for (index, value) in values.iter().enumerate() {
         if let Some((change, alert)) =
-            advance(&mut open, &tenant_key(), subject, &limits, *value, at(index as i64))
+            advance(&mut open, &mut over, &tenant_key(), subject, &limits, *value, at(index as i64))
         {
             events.push((index, change, alert.threshold));
         }
@@ -86,7 +91,8 @@ fn silence_is_a_warning_after_five_minutes_and_ends_with_a_sample() {
     );
     let mut open = None;
     let limits = rules().limits(AlertSubject::NoSamples);
-    advance(&mut open, &tenant_key(), AlertSubject::NoSamples, &limits, 301.0, at(0)).expect("opens");
+    advance(&mut open, &mut Over::default(), &tenant_key(), AlertSubject::NoSamples, &limits, 301.0, at(0))
+        .expect("opens");
     let (change, alert) = end_silence(&mut open, at(9)).expect("ends");
     assert_eq!((change, alert.resolved_at, alert.current_value), (Resolved, Some(at(9)), 301.0));
     assert_eq!(end_silence(&mut open, at(10)), None);
@@ -94,9 +100,11 @@ fn silence_is_a_warning_after_five_minutes_and_ends_with_a_sample() {
 
 #[test]
 fn an_alert_keeps_its_id_and_opening_time_to_the_end() {
-    let (limits, mut open) = (rules().limits(AlertSubject::Cpu), None);
+    let (limits, mut open, mut over) = (rules().limits(AlertSubject::Cpu), None, Over::default());
     let mut step = |value, second| {
-        advance(&mut open, &tenant_key(), AlertSubject::Cpu, &limits, value, at(second)).expect("a change").1
+        advance(&mut open, &mut over, &tenant_key(), AlertSubject::Cpu, &limits, value, at(second))
+            .expect("a change")
+            .1
     };
     let (opened, raised, resolved) = (step(85.2, 0), step(96.0, 5), step(20.0, 10));
     assert_eq!((opened.opened_at, opened.resolved_at), (at(0), None));
@@ -134,10 +142,11 @@ proptest! {
         values in prop::collection::vec(0.0..500.0f64, 1..80),
     ) {
         let limits = rules().limits(subject);
+        let mut over = Over::default();
         let (mut open, mut last): (Option<Alert>, Option<(AlertChange, AlertId)>) = (None, None);
         for (index, value) in values.into_iter().enumerate() {
             let before = open.clone();
-            let event = advance(&mut open, &tenant_key(), subject, &limits, value, at(index as i64));
+            let event = advance(&mut open, &mut over, &tenant_key(), subject, &limits, value, at(index as i64));
             match &event {
                 None => prop_assert_eq!(&open, &before),
                 Some((change, alert)) => {
@@ -163,5 +172,36 @@ proptest! {
                 Some(Severity::Critical) => prop_assert!(value > limits.critical_clear),
             }
         }
+    }
+}
+
+#[test]
+fn a_value_has_to_be_over_a_threshold_for_as_long_as_the_rule_says() {
+    let mut settings = AlertRules::default();
+    let setting = RuleSetting { warning: Some(50.0), for_seconds: Some(2), ..RuleSetting::default() };
+    settings.set(AlertSubject::Cpu, setting);
+    let limits = rules().with(&settings).limits(AlertSubject::Cpu);
+    let (mut open, mut over) = (None, Over::default());
+    let mut step = |second, value| {
+        let changed =
+            advance(&mut open, &mut over, &tenant_key(), AlertSubject::Cpu, &limits, value, at(second));
+        changed.map(|(change, alert)| (change, alert.threshold))
+    };
+    assert_eq!(step(0, 60.0), None);
+    assert_eq!(step(1, 40.0), None, "it begins anew");
+    assert_eq!(step(2, 60.0), None);
+    assert_eq!(step(3, 97.0), None, "critical for no time yet");
+    assert_eq!(step(4, 97.0), Some((Opened, 50.0)));
+    assert_eq!(step(5, 97.0), Some((Raised, 95.0)));
+    assert_eq!(step(6, 45.0), Some((Resolved, 95.0)), "an end waits for nothing");
+}
+
+#[test]
+fn an_alert_can_end_whatever_its_threshold() {
+    for threshold in [0.0, 0.5, 3.0, 100.0] {
+        let mut settings = AlertRules::default();
+        settings.set(AlertSubject::Cpu, RuleSetting { warning: Some(threshold), ..RuleSetting::default() });
+        let limits = rules().with(&settings).limits(AlertSubject::Cpu);
+        assert!(limits.warning_clear >= 0.0 && limits.warning_clear <= threshold, "{limits:?}");
     }
 }

@@ -208,7 +208,7 @@ async fn alerts_of_all_tenants_are_filtered_and_paged_newest_first() {
     assert_eq!(found(AlertQuery { open: Some(true), ..all() }).await, ("b2 b1".to_owned(), 3));
     assert_eq!(found(AlertQuery { open: Some(false), ..all() }).await, ("a2".to_owned(), 1));
     assert_eq!(found(AlertQuery { severity: Some(Severity::Critical), ..all() }).await, ("b1".to_owned(), 1));
-    let subjects = AlertSubject::of_kind("performance");
+    let subjects = AlertSubject::of_kind(ecp_core::alerts::AlertKind::Performance);
     assert_eq!(found(AlertQuery { subjects, ..all() }).await, ("b1".to_owned(), 1));
     let tenant_id = Some(tenant_id("acme"));
     assert_eq!(found(AlertQuery { tenant_id, open: Some(true), ..all() }).await, ("a1".to_owned(), 1));
