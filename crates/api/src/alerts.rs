@@ -5,12 +5,11 @@ use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
 use crate::query::{Page, QueryReader};
-use crate::request_context::PathText;
+use crate::request_context::{Api, PathText};
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
 use ecp_core::alerts::{Alert, AlertKind, AlertSubject, Severity};
 use ecp_core::ports::AlertQuery;
-use ecp_core::text::Language;
 use http::{StatusCode, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -54,17 +53,20 @@ pub struct AlertOut<'a> {
     opened_at: String,
     /// When it resolved; `null` while it is open.
     resolved_at: Option<String>,
+    /// True while a silence has nobody told of it.
+    #[schema(example = false)]
+    silenced: bool,
 }
 
 impl<'a> AlertOut<'a> {
-    /// An alert in a language.
-    pub(crate) fn new(alert: &'a Alert, language: Language) -> Self {
+    /// An alert as this caller reads it.
+    pub(crate) fn new(alert: &'a Alert, api: &Api) -> Self {
         Self {
             alert_id: alert.id.as_str(),
             tenant_id: alert.tenant_id.as_str(),
             severity: alert.severity.as_str(),
             kind: alert.subject.kind().as_str(),
-            message: alert.message.render(language),
+            message: alert.message.render(api.language()),
             metric: alert.subject.metric_name(),
             current_value: alert.current_value,
             threshold: alert.threshold,
@@ -72,6 +74,7 @@ impl<'a> AlertOut<'a> {
             state: if alert.resolved_at.is_some() { "resolved" } else { "open" },
             opened_at: wire::timestamp_text(alert.opened_at),
             resolved_at: alert.resolved_at.map(wire::timestamp_text),
+            silenced: api.services().alerting.is_silenced(alert, api.state.clock.now()),
         }
     }
 }
@@ -160,7 +163,7 @@ pub(crate) async fn list_alerts(
     let (alerts, total_count) = api.services().tenants.alerts(filter).await?;
     let body = AlertListOut {
         tenant_id: tenant.id.as_str(),
-        alerts: alerts.iter().map(|alert| AlertOut::new(alert, api.language())).collect(),
+        alerts: alerts.iter().map(|alert| AlertOut::new(alert, &api)).collect(),
         total_count,
         pagination: PaginationOut::new(page, total_count),
     };
@@ -220,7 +223,7 @@ pub(crate) async fn list_all_alerts(Reader(api): Reader, uri: Uri) -> Result<Res
     let filter = AlertQuery { tenant_id, severity, subjects, ..state.of_page(page) };
     let (alerts, total_count) = api.services().tenants.alerts(filter).await?;
     let body = AllAlertsOut {
-        alerts: alerts.iter().map(|alert| AlertOut::new(alert, api.language())).collect(),
+        alerts: alerts.iter().map(|alert| AlertOut::new(alert, &api)).collect(),
         total_count,
         pagination: PaginationOut::new(page, total_count),
     };

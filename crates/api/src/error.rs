@@ -285,6 +285,10 @@ impl From<StoreError> for ApiError {
             StoreError::InsufficientResources { tenant_id, shortage } => {
                 Self::insufficient_resources(tenant_id, shortage)
             }
+            StoreError::TooMany { what, most } => {
+                let text = Message::new("api.too_many_kept").with("what", what).with("most", most);
+                Self::new(ErrorCode::Conflict, text).detail("most", *most)
+            }
             StoreError::IdempotencyKeyReused => {
                 Self::new(ErrorCode::Conflict, Message::new("api.idempotency_key_reused"))
             }
@@ -401,6 +405,14 @@ impl ApiError {
         let error = Self::new(ErrorCode::InsufficientResources, message).detail("tenant_id", id.as_str());
         let Value::Object(details) = shortage_details(shortage) else { return error };
         details.into_iter().fold(error, |error, (name, value)| error.detail(&name, value))
+    }
+
+    /// There is nothing of this name, or nothing that the caller may see.
+    pub(crate) fn nothing_named(key: &'static str, id: &str) -> Self {
+        let id = crate::fields::shortened(id);
+        Self::new(ErrorCode::InvalidRequest, Message::new(key).with("id", &id))
+            .with_status(StatusCode::NOT_FOUND)
+            .detail("id", id)
     }
 
     /// The `If-Match` of the request names another generation than the tenant's.

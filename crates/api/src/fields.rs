@@ -4,6 +4,7 @@
 //! so whoever reads all fields and then calls [`Faults::finish`] has either all values or all faults.
 
 use crate::error::{ApiError, FieldFault};
+use ecp_core::Timestamp;
 use ecp_core::text::Message;
 use serde_json::{Map, Value};
 use std::cell::{Cell, RefCell};
@@ -192,6 +193,15 @@ impl<'a> FieldReader<'a> {
         number
     }
 
+    /// An RFC 3339 time.
+    pub fn time(&self, name: &'static str) -> Option<Timestamp> {
+        let time = self.any_text(name)?.parse().ok();
+        if time.is_none() {
+            self.fault(name, Message::new("api.time_not_rfc3339"));
+        }
+        time
+    }
+
     /// `true` or `false`.
     pub fn flag(&self, name: &'static str) -> Option<bool> {
         let flag = self.value(name)?.as_bool();
@@ -301,7 +311,6 @@ pub(crate) fn shortened(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
     use super::*;
-    use ecp_core::Timestamp;
     use ecp_core::tenant::Preset;
     use ecp_core::text::Language;
     use serde_json::json;

@@ -4,6 +4,7 @@
 //! nothing about tenants, sizes nothing and stores nothing: that is the domain's and its ports'.
 
 mod admission;
+mod alert_filter;
 mod alert_rules;
 mod alerts;
 mod audit;
@@ -33,6 +34,7 @@ mod request_layer;
 mod revisions;
 mod router;
 pub mod serve;
+mod silences;
 pub mod sites;
 mod sizing;
 pub mod state;

@@ -146,6 +146,9 @@ pub struct AttentionOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "alert-123")]
     alert_id: Option<String>,
+    /// True of an alert of which a silence has nobody told.
+    #[schema(example = false)]
+    silenced: bool,
 }
 
 /// Get the overview
@@ -225,6 +228,7 @@ fn failed(api: &Api, tenant: &Tenant) -> Option<((AttentionKind, Timestamp), Att
         since: wire::timestamp_text(since),
         deployment_id: Some(deployment.id.to_string()),
         alert_id: None,
+        silenced: false,
         tenant_id: tenant.id.to_string(),
         name: tenant.spec.name.clone(),
     };
@@ -239,6 +243,7 @@ impl AttentionOut {
             since: wire::timestamp_text(alert.opened_at),
             deployment_id: None,
             alert_id: Some(alert.id.to_string()),
+            silenced: api.services().alerting.is_silenced(alert, api.state.clock.now()),
             tenant_id: tenant.id.to_string(),
             name: tenant.spec.name.clone(),
         }

@@ -6,7 +6,7 @@ use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, dashboard, deployments, docs, health, history, manifests,
-    monitoring, overview, sizing, streams, system, tenants,
+    monitoring, overview, silences, sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -37,6 +37,8 @@ pub fn router(state: Arc<ApiState>) -> Router {
             get(alert_rules::get_alert_rules).put(alert_rules::set_alert_rules),
         ),
         ("/api/v1/alerts", get(alerts::list_all_alerts)),
+        ("/api/v1/silences", get(silences::list_silences).post(silences::create_silence)),
+        ("/api/v1/silences/{silence_id}", get(silences::get_silence).delete(silences::delete_silence)),
         ("/api/v1/monitoring/system", get(system::get_system_metrics)),
         ("/api/v1/overview", get(overview::get_overview)),
         ("/api/v1/capacity", post(capacity::get_capacity)),
@@ -45,6 +47,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/catalog/rollout", post(catalog::roll_out_catalog)),
         ("/ws/monitoring/{tenant_id}", get(streams::watch_monitoring)),
         ("/ws/deployment/{deployment_id}", get(streams::watch_deployment)),
+        ("/ws/alerts", get(streams::watch_all_alerts)),
         ("/ws/alerts/{tenant_id}", get(streams::watch_alerts)),
         ("/healthz", get(health::get_health)),
         ("/readyz", get(health::get_readiness)),

@@ -6,6 +6,7 @@
 //! is read from; nothing is computed here.
 
 mod alerts;
+mod all_alerts;
 mod deployment;
 mod handshake;
 mod index;
@@ -15,6 +16,7 @@ mod session;
 mod socket;
 
 pub(crate) use alerts::{__path_watch_alerts, watch_alerts};
+pub(crate) use all_alerts::{__path_watch_all_alerts, watch_all_alerts};
 pub(crate) use deployment::{__path_watch_deployment, watch_deployment};
 pub(crate) use monitoring::{__path_watch_monitoring, watch_monitoring};
 

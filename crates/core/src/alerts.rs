@@ -3,8 +3,10 @@
 //! The built-in rules and the decision about a value are in [`rules`]; watching samples as they
 //! arrive is the metrics crate's, keeping and numbering changes the store's.
 
+pub mod filter;
 pub mod rules;
 pub mod settings;
+pub mod silence;
 
 use crate::Timestamp;
 use crate::ids::{AlertId, Incarnation, TenantId, TenantKey};
@@ -205,6 +207,9 @@ pub enum AlertChange {
 pub struct AlertEvent {
     /// Counts from 1 within the tenant, without gaps.
     pub seq: u64,
+    /// Counts the changes of all tenants' alerts, in the order in which they were recorded.
+    #[serde(default)]
+    pub number: u64,
     /// What happened.
     pub change: AlertChange,
     /// The alert after it.

@@ -211,6 +211,11 @@ made_id!(
     "alert-"
 );
 made_id!(
+    /// One silence (`sil-…`).
+    SilenceId,
+    "sil-"
+);
+made_id!(
     /// One request (`req-…`), echoed in responses, errors and logs.
     RequestId,
     "req-"

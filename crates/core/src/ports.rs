@@ -92,6 +92,14 @@ pub enum StoreError {
         /// What is short, and why nodes were left out.
         shortage: Box<Shortage>,
     },
+    /// There are as many as can be kept.
+    #[error("there are {most} {what} already")]
+    TooMany {
+        /// Of what, in the plural.
+        what: &'static str,
+        /// How many can be kept.
+        most: usize,
+    },
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
     IdempotencyKeyReused,

@@ -36,6 +36,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "creating the alert rules' table",
         sql: include_str!("../migrations/0009_alert_rules.sql"),
     },
+    Migration { name: "creating the silences' table", sql: include_str!("../migrations/0010_silences.sql") },
+    Migration {
+        name: "numbering the changes of all alerts",
+        sql: include_str!("../migrations/0011_alert_feed.sql"),
+    },
 ];
 
 /// The schema of the token file.

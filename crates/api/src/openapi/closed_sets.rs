@@ -1,5 +1,6 @@
 //! Fills the document's closed sets from the domain's own lists, so that they can not drift apart.
 
+use ecp_core::alerts::silence::SilencePhase;
 use ecp_core::metrics::Interval;
 use ecp_core::tenant::{DemoFault, Preset, Service, TenantStatus};
 use serde_json::json;
@@ -48,7 +49,8 @@ pub(super) fn close_properties(components: &mut Components) {
 /// Names every value that a query parameter can have, and takes away the `null` that a query can not
 /// say.
 pub(super) fn close_parameters(operation: &mut Operation) {
-    let lists_alerts = matches!(operation.operation_id.as_deref(), Some("list_alerts" | "list_all_alerts"));
+    let id = operation.operation_id.clone();
+    let lists_alerts = matches!(id.as_deref(), Some("list_alerts" | "list_all_alerts"));
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };
         let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { continue };
@@ -63,6 +65,9 @@ pub(super) fn close_parameters(operation: &mut Operation) {
         let names = match parameter.name.as_str() {
             "preset" => presets(),
             "status" if lists_alerts => crate::alerts::StateFilter::ALL.map(|state| state.as_str()).to_vec(),
+            "status" if id.as_deref() == Some("list_silences") => {
+                SilencePhase::ALL.map(SilencePhase::as_str).to_vec()
+            }
             "status" => statuses(),
             "interval" => Interval::ALL.map(Interval::as_str).to_vec(),
             "format" => crate::manifests::Format::ALL.map(|format| format.as_str()).to_vec(),

@@ -17,13 +17,15 @@ const TENANT: &str = "my-ai-service";
 const TIMED_OUT: &str = "INTERNAL_ERROR: the time limit passed";
 
 /// Operations that are answered from memory, or by calculation alone.
-const WITHOUT_DATABASE: [&str; 11] = [
+const WITHOUT_DATABASE: [&str; 13] = [
     "list_tenants",
     "get_tenant",
     "calculate_resources",
     "get_capacity",
     "get_overview",
     "get_alert_rules",
+    "list_silences",
+    "get_silence",
     "get_system_metrics",
     "get_manifest",
     "validate_manifest",

@@ -5,14 +5,14 @@ use super::index::TenantFeed;
 use super::session::{Feed, Session, Step, unknown_action};
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
-use crate::request_context::PathText;
+use crate::request_context::{Api, PathText};
 use crate::telemetry::Stream;
 use crate::wire;
 use axum::extract::ws::Utf8Bytes;
 use axum::response::Response;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent, Severity};
 use ecp_core::ids::AlertId;
-use ecp_core::ports::{StoreError, TenantStore};
+use ecp_core::ports::{AlertingStore, Clock, StoreError, TenantStore};
 use ecp_core::text::{Language, Message};
 use serde::Serialize;
 use serde_json::Value;
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 /// Changes that the subscribers of a tenant share; who is further behind reads the store.
 const CHANGES_SHARED: usize = 256;
 /// Changes that one subscriber takes at a time.
-const CHANGES_TAKEN: usize = 64;
+pub(super) const CHANGES_TAKEN: usize = 64;
 
 /// Watch a tenant's alerts
 ///
@@ -55,8 +55,14 @@ pub(crate) async fn watch_alerts(
     // Subscribed before anything is read: what happens meanwhile is read again, not missed.
     let changes = store.subscribe_alerts(&tenant.id);
     let session = Session::new(api, handshake.language, shared.ended.clone());
-    let mut feed =
-        AlertFeed { shared, store, changes, language: handshake.language, sent: 0, waiting: VecDeque::new() };
+    let mut feed = AlertFeed {
+        shared,
+        store,
+        changes,
+        frames: Frames::of(api, handshake.language),
+        sent: 0,
+        waiting: VecDeque::new(),
+    };
     match &handshake.since {
         Some(since) => feed.resume(since).await?,
         None => feed.begin(),
@@ -68,7 +74,7 @@ struct AlertFeed {
     shared: Arc<TenantFeed>,
     store: Arc<dyn TenantStore>,
     changes: watch::Receiver<u64>,
-    language: Language,
+    frames: Frames,
     /// Number of the newest change that was sent or waits.
     sent: u64,
     waiting: VecDeque<Utf8Bytes>,
@@ -84,7 +90,7 @@ impl AlertFeed {
             if *self.changes.borrow() == before {
                 self.sent = before;
                 let is_ours = |alert: &&Arc<Alert>| alert.incarnation == self.shared.incarnation;
-                let frame = |alert: &Arc<Alert>| encode(alert, AlertChange::Opened, before, self.language);
+                let frame = |alert: &Arc<Alert>| self.frames.encode(alert, AlertChange::Opened, before);
                 self.waiting = open.iter().filter(is_ours).map(|alert| frame(alert).into()).collect();
                 return;
             }
@@ -99,7 +105,7 @@ impl AlertFeed {
         self.sent = events.last().map_or(before, |event| event.seq.max(before));
         self.waiting = events
             .iter()
-            .map(|event| encode(&event.alert, event.change, event.seq, self.language).into())
+            .map(|event| self.frames.encode(&event.alert, event.change, event.seq).into())
             .collect();
         Ok(())
     }
@@ -119,7 +125,7 @@ impl Feed for AlertFeed {
                 continue;
             }
             let mut log = self.shared.alerts.lock().await;
-            match log.after(&*self.store, &self.shared, self.sent, published, self.language).await {
+            match log.after(&*self.store, &self.shared, self.sent, published, &self.frames).await {
                 Ok(frames) => {
                     // Changes that are gone were cleared; the gap in the numbers says so.
                     self.sent = frames.last().map_or(published, |(seq, _)| *seq);
@@ -157,13 +163,13 @@ struct LoggedChange {
 }
 
 impl LoggedChange {
-    fn frame(&mut self, language: Language) -> (u64, Utf8Bytes) {
-        let encoded = match language {
+    fn frame(&mut self, frames: &Frames) -> (u64, Utf8Bytes) {
+        let encoded = match frames.language {
             Language::Ko => &mut self.korean,
             Language::En => &mut self.english,
         };
-        let AlertEvent { seq, change, alert } = &self.event;
-        let frame = encoded.get_or_insert_with(|| encode(alert, *change, *seq, language).into());
+        let AlertEvent { seq, change, alert, .. } = &self.event;
+        let frame = encoded.get_or_insert_with(|| frames.encode(alert, *change, *seq).into());
         (*seq, frame.clone())
     }
 }
@@ -176,7 +182,7 @@ impl AlertLog {
         tenant: &TenantFeed,
         sent: u64,
         published: u64,
-        language: Language,
+        frames: &Frames,
     ) -> Result<Vec<(u64, Utf8Bytes)>, StoreError> {
         // A later tenant of the same id has changes of its own.
         let is_ours = |event: &AlertEvent| event.alert.incarnation == tenant.incarnation;
@@ -184,9 +190,8 @@ impl AlertLog {
         if sent < start {
             // Further behind than the log reaches.
             let events = store.alert_events_after(&tenant.id, sent).await?;
-            let encode = |event: &AlertEvent| {
-                (event.seq, encode(&event.alert, event.change, event.seq, language).into())
-            };
+            let encode =
+                |event: &AlertEvent| (event.seq, frames.encode(&event.alert, event.change, event.seq).into());
             return Ok(events
                 .iter()
                 .filter(|event| is_ours(event))
@@ -209,7 +214,7 @@ impl AlertLog {
             .iter_mut()
             .skip(place)
             .take(CHANGES_TAKEN)
-            .map(|change| change.frame(language))
+            .map(|change| change.frame(frames))
             .collect())
     }
 }
@@ -229,22 +234,41 @@ struct AlertFrame<'a> {
     timestamp: String,
     state: AlertChange,
     seq: u64,
+    silenced: bool,
 }
 
-fn encode(alert: &Alert, state: AlertChange, seq: u64, language: Language) -> String {
-    let frame = AlertFrame {
-        alert_id: alert.id.as_str(),
-        tenant_id: alert.tenant_id.as_str(),
-        severity: alert.severity,
-        kind: alert.subject.kind().as_str(),
-        message: alert.message.render(language),
-        metric: alert.subject.metric_name(),
-        current_value: alert.current_value,
-        threshold: alert.threshold,
-        timestamp: wire::timestamp_text(alert.updated_at),
-        state,
-        seq,
-    };
-    // Texts and finite numbers only: serializing can not fail.
-    serde_json::to_string(&frame).expect("an alert frame serializes")
+/// Makes frames: in which language, and whether a silence holds when the frame is made.
+pub(super) struct Frames {
+    language: Language,
+    alerting: Arc<dyn AlertingStore>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Frames {
+    pub(super) fn of(api: &Api, language: Language) -> Self {
+        Self { language, alerting: api.services().alerting.clone(), clock: api.state.clock.clone() }
+    }
+
+    pub(super) fn language(&self) -> Language {
+        self.language
+    }
+
+    pub(super) fn encode(&self, alert: &Alert, state: AlertChange, seq: u64) -> String {
+        let frame = AlertFrame {
+            alert_id: alert.id.as_str(),
+            tenant_id: alert.tenant_id.as_str(),
+            severity: alert.severity,
+            kind: alert.subject.kind().as_str(),
+            message: alert.message.render(self.language),
+            metric: alert.subject.metric_name(),
+            current_value: alert.current_value,
+            threshold: alert.threshold,
+            timestamp: wire::timestamp_text(alert.updated_at),
+            state,
+            seq,
+            silenced: self.alerting.is_silenced(alert, self.clock.now()),
+        };
+        // Texts and finite numbers only: serializing can not fail.
+        serde_json::to_string(&frame).expect("an alert frame serializes")
+    }
 }

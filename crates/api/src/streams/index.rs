@@ -11,6 +11,7 @@ use ecp_core::Mode;
 use ecp_core::ids::{DeploymentId, Incarnation, TenantId, TenantKey};
 use ecp_core::ports::TenantStore;
 use ecp_core::tenant::Tenant;
+use ecp_core::text::Language;
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -36,6 +37,8 @@ pub(super) struct Index {
 struct ModeIndex {
     tenants: Mutex<HashMap<TenantId, Weak<TenantFeed>>>,
     deployments: Mutex<HashMap<DeploymentId, Weak<DeploymentFeed>>>,
+    /// Frames of the newest changes of all tenants' alerts, by number and language.
+    all_alerts: FrameCache<(u64, Language)>,
     /// Somebody looks after tenants that go away.
     watched: AtomicBool,
 }
@@ -56,7 +59,7 @@ pub(super) struct TenantFeed {
 /// What the subscribers of one deployment share.
 pub(super) struct DeploymentFeed {
     /// Frames by event number and language.
-    pub events: FrameCache<(u64, ecp_core::text::Language)>,
+    pub events: FrameCache<(u64, Language)>,
 }
 
 impl Index {
@@ -93,6 +96,11 @@ impl Index {
             return Err(ApiError::tenant_not_found(tenant.id.as_str()));
         }
         Ok(feed)
+    }
+
+    /// What subscribers to all tenants' alerts share.
+    pub(super) fn all_alerts(&self, mode: Mode) -> &FrameCache<(u64, Language)> {
+        &self.of(mode).all_alerts
     }
 
     /// What a deployment's subscribers share.

@@ -41,11 +41,12 @@ struct Rule {
 
 const TENANT: Outside = Outside::NotFound("TENANT_NOT_FOUND");
 const DEPLOYMENT: Outside = Outside::NotFound("DEPLOYMENT_NOT_FOUND");
+const SILENCE: Outside = Outside::NotFound("INVALID_REQUEST");
 const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 30] = [
+const RULES: [Rule; 35] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -58,6 +59,10 @@ const RULES: [Rule; 30] = [
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/alert-rules", VIEWER, TENANT, 200),
     rule(Method::PUT, "/api/v1/tenants/{tenant_id}/alert-rules", OPERATOR, TENANT, 200),
     rule(Method::GET, "/api/v1/alerts", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/silences", VIEWER, Outside::NamesNone, 200),
+    rule(Method::POST, "/api/v1/silences", OPERATOR, TENANT, 200),
+    rule(Method::GET, "/api/v1/silences/{silence_id}", VIEWER, SILENCE, 200),
+    rule(Method::DELETE, "/api/v1/silences/{silence_id}", OPERATOR, Outside::NamesNone, 404),
     rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
     rule(Method::GET, "/api/v1/overview", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/capacity", VIEWER, Outside::WholeCluster, 200),
@@ -72,6 +77,7 @@ const RULES: [Rule; 30] = [
     rule(Method::POST, "/api/v1/catalog/rollout", OPERATOR, TENANT, 200),
     rule(Method::GET, "/ws/monitoring/{tenant_id}", VIEWER, TENANT, 426),
     rule(Method::GET, "/ws/deployment/{deployment_id}", VIEWER, DEPLOYMENT, 426),
+    rule(Method::GET, "/ws/alerts", VIEWER, Outside::WholeCluster, 426),
     rule(Method::GET, "/ws/alerts/{tenant_id}", VIEWER, TENANT, 426),
     rule(Method::GET, "/healthz", None, Outside::NamesNone, 200),
     rule(Method::GET, "/readyz", None, Outside::NamesNone, 200),
@@ -94,12 +100,19 @@ impl Rule {
     fn path_of(&self, tenant_id: &str) -> String {
         let path = self.path.replace("{tenant_id}", tenant_id);
         let names_in_query = ["/api/v1/audit", "/api/v1/alerts"].contains(&self.path);
-        if names_in_query { format!("{path}?tenant_id={tenant_id}") } else { path }
+        match self.path {
+            _ if names_in_query => format!("{path}?tenant_id={tenant_id}"),
+            "/api/v1/silences" => format!("{path}?dry_run=true"),
+            _ => path,
+        }
     }
 
     /// A request that means the contract's tenant and would change nothing.
-    async fn send(&self, client: &Client, deployment_id: &str) -> Reply {
-        let path = self.path_of("my-ai-service").replace("{deployment_id}", deployment_id);
+    async fn send(&self, client: &Client, world: &World) -> Reply {
+        // What would be deleted is not there.
+        let silence_id = if self.method == Method::DELETE { "none" } else { &world.silence_id };
+        let path = self.path_of("my-ai-service").replace("{deployment_id}", &world.deployment_id);
+        let path = path.replace("{silence_id}", silence_id);
         let mut request = client.request(self.method.clone(), &path);
         if self.method != Method::GET {
             let body = match self.path {
@@ -112,6 +125,7 @@ impl Rule {
                 }
                 "/api/v1/catalog/diff" => json!({"catalog": ecp_core::catalog::EMBEDDED}),
                 "/api/v1/catalog/rollout" => json!({"tenants": ["my-ai-service"]}),
+                "/api/v1/silences" => json!({"tenant_id": "my-ai-service"}),
                 _ => json!({}),
             };
             request = request.header("if-match", "\"0\"").json(&body);
@@ -134,16 +148,20 @@ struct World {
     server: TestServer,
     tokens: AccessStore,
     deployment_id: String,
+    silence_id: String,
 }
 
 impl World {
     async fn new() -> Self {
         let server = TestServer::builder().tokens().start().await;
         let tokens = AccessStore::open(&server.file("access.db"), Arc::new(SystemClock)).expect("tokens");
-        let mut world = Self { server, tokens, deployment_id: String::new() };
+        let mut world = Self { server, tokens, deployment_id: String::new(), silence_id: String::new() };
         let admin = world.client("setup", Role::Admin, None);
         let created = admin.post("/api/v1/tenants/", &my_ai_service()).await.expect(201).json();
         world.deployment_id = created["deployment_id"].as_str().expect("an id").to_owned();
+        let silence = json!({"tenant_id": "my-ai-service", "comment": "for the tests"});
+        let silence = admin.post("/api/v1/silences", &silence).await.expect(201).json();
+        world.silence_id = silence["silence_id"].as_str().expect("an id").to_owned();
         world
     }
 
@@ -161,7 +179,7 @@ impl World {
     }
 
     async fn send(&self, rule: &Rule, client: &Client) -> Reply {
-        rule.send(client, &self.deployment_id).await
+        rule.send(client, self).await
     }
 }
 
@@ -246,6 +264,7 @@ async fn a_tenant_outside_the_list_answers_exactly_like_one_that_does_not_exist(
         let request = client.request(rule.method.clone(), &path).header("if-match", "\"0\"");
         let body = match rule.path {
             "/api/v1/catalog/rollout" => json!({"tenants": ["another"]}),
+            "/api/v1/silences" => json!({"tenant_id": "another"}),
             _ => json!({}),
         };
         let mut unknown = client.send(request.json(&body)).await.expect(404).json();

@@ -55,13 +55,22 @@ fn sample(document: &Value, schema: &Value) -> Value {
     properties.iter().map(|(name, schema)| (name.clone(), sample(document, schema))).collect()
 }
 
-async fn execute(client: &Client, document: &Value, method: &str, path: &str, operation: &Value) -> Reply {
+/// `copied` is what was answered so far that a person copies into a path.
+async fn execute(
+    client: &Client,
+    document: &Value,
+    method: &str,
+    path: &str,
+    operation: &Value,
+    copied: &Value,
+) -> Reply {
     let mut address = path.to_owned();
     let mut query = Vec::new();
     let mut headers = Vec::new();
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let name = parameter["name"].as_str().expect("a name");
-        let Some(value) = filled_in(parameter) else {
+        let answered = || copied[name].as_str().filter(|_| parameter["in"] == "path").map(str::to_owned);
+        let Some(value) = filled_in(parameter).or_else(answered) else {
             assert_ne!(parameter["required"], true, "{method} {path}: the page leaves {name} empty");
             continue;
         };
@@ -93,13 +102,19 @@ async fn every_example_of_the_page_succeeds_in_order_on_a_fresh_demo() {
     let server = fresh().await;
     let document = document(&server).await;
     let mut executed = 0;
+    let mut copied = json!({});
     for (method, path, operation) in operations(&document) {
         if path.starts_with("/ws/") {
             continue;
         }
-        let reply = execute(server.client(), &document, &method, &path, operation).await;
+        let reply = execute(server.client(), &document, &method, &path, operation, &copied).await;
         assert!(reply.status.is_success(), "{method} {path}: {} {}", reply.status, reply.text);
         assert_eq!(reply.header("warning"), "", "{method} {path}");
+        if reply.status == 201 {
+            for (name, value) in reply.json().as_object().into_iter().flatten() {
+                copied[name] = value.clone();
+            }
+        }
         executed += 1;
     }
     assert!(executed >= 25, "{executed}");
@@ -135,7 +150,7 @@ async fn each_stream_is_shown_with_what_opens_it() {
         }
         let text = operation["description"].as_str().expect("a description");
         if !path.contains("{deployment_id}") {
-            let reply = execute(server.client(), &document, "GET", &path, operation).await;
+            let reply = execute(server.client(), &document, "GET", &path, operation, &Value::Null).await;
             assert_eq!(reply.status.as_u16(), 426, "{path}: {}", reply.text);
             assert!(text.contains("is answered 426"), "{path}: {text}");
         }

@@ -17,6 +17,7 @@ mod overview;
 mod postgres;
 mod process;
 mod requests;
+mod silences;
 mod sites;
 mod sizing;
 mod streams;

@@ -336,3 +336,57 @@ async fn the_metrics_count_subscribers_and_frames_by_stream() {
         assert!(text.contains(line), "{line} in\n{text}");
     }
 }
+
+#[tokio::test]
+async fn the_alerts_of_all_tenants_come_in_one_order_and_go_on_where_a_client_was() {
+    let server = server().await;
+    let mut other = my_ai_service();
+    other["tenant_id"] = json!("other");
+    server.create(&other).await;
+    let post_other = async |metrics: Value| {
+        let body = json!({ "metrics": metrics });
+        server.client().post("/api/v1/tenants/other/monitoring", &body).await.expect(201);
+    };
+    let mut all = server.socket("/ws/alerts").await;
+    pong(&mut all).await;
+    post(&server, json!({"cpu": 85.2})).await;
+    post_other(json!({"gpu": 97.0})).await;
+    let frames = [all.frame().await, all.frame().await];
+    let told = frames.each_ref().map(|frame| (frame["tenant_id"].clone(), frame["seq"].clone()));
+    assert_eq!(told, [(json!("my-ai-service"), json!(1)), (json!("other"), json!(2))]);
+    drop(all);
+    post(&server, json!({"cpu": 20.0})).await;
+    post_other(json!({"gpu": 20.0, "cpu": 99.0})).await;
+    let since = frames[1]["alert_id"].as_str().expect("an id");
+    let mut resumed = server.socket(&format!("/ws/alerts?since={since}")).await;
+    for (seq, tenant) in [(3, "my-ai-service"), (4, "other"), (5, "other")] {
+        let frame = resumed.frame().await;
+        assert_eq!((&frame["seq"], &frame["tenant_id"]), (&json!(seq), &json!(tenant)), "{frame}");
+    }
+    let mut again = server.socket("/ws/alerts/").await;
+    let open = again.frame().await;
+    assert_eq!((&open["state"], &open["seq"], &open["metric"]), (&json!("opened"), &json!(5), &json!("cpu")));
+
+    let server = TestServer::builder().folder(server.stop().await).start().await;
+    let mut unknown = server.socket("/ws/alerts?since=alert-unknown").await;
+    for seq in 1..=5 {
+        assert_eq!(unknown.frame().await["seq"], seq, "every kept change, also after a restart");
+    }
+    post(&server, json!({"cpu": 85.2})).await;
+    assert_eq!(unknown.frame().await["seq"], 6);
+}
+
+#[tokio::test]
+async fn who_watches_all_alerts_sees_those_of_a_tenant_that_goes_resolve() {
+    let server = TestServer::start().await;
+    server.deploy(&my_ai_service()).await;
+    let mut all = server.socket("/ws/alerts").await;
+    post(&server, json!({"cpu": 85.2})).await;
+    let opened = all.frame().await;
+    server.client().delete("/api/v1/tenants/my-ai-service").await.expect(200);
+    let gone = all.frame().await;
+    assert_eq!((&gone["state"], &gone["alert_id"]), (&json!("resolved"), &opened["alert_id"]), "{gone}");
+    let real = server.try_socket("/ws/alerts", &[("x-demo-mode", "false")]).await;
+    let mut real = real.expect("opens");
+    pong(&mut real).await;
+}

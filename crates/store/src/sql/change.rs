@@ -18,6 +18,8 @@ pub(crate) enum Change {
     Alerts(TenantId),
     /// What a tenant sets of the alert rules.
     AlertRules(TenantId),
+    /// Silences.
+    Silences,
     /// A tenant was queued anew.
     Work(TenantId),
 }

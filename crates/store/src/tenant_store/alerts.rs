@@ -1,6 +1,7 @@
 //! Alerts and their numbered changes.
 
 use super::SqlStore;
+use super::alert_feed;
 use super::rows::{self, Filter, to_document};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
@@ -8,6 +9,8 @@ use crate::sql::{Change, Sql, values};
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent, AlertSubject};
 use ecp_core::ids::{AlertId, TenantId, TenantKey};
 use ecp_core::ports::{AlertQuery, StoreError};
+use ecp_core::text::Message;
+use std::sync::Arc;
 
 /// Newest changes kept for each tenant, and as many resolved alerts; older ones give way.
 pub const ALERT_CHANGES_KEPT: u64 = 1_000;
@@ -42,13 +45,15 @@ impl SqlStore {
 
     /// Forgets alerts and changes; the numbers go on where they were.
     pub(super) async fn forget_alerts(&self, key: TenantKey) -> Result<(), StoreError> {
-        let cleared = key.clone();
+        let (cleared, now) = (key.clone(), self.clock.now());
         self.write(
             "clearing alerts",
-            move |sql, _| {
+            move |sql, shared| {
                 if !rows::tenant_is(sql, &key)? {
-                    return Ok(());
+                    return Ok(Vec::new());
                 }
+                let message = Message::new("alert.load_made_up");
+                let last = alert_feed::last_changes(sql, &shared.damage, &key.id, now, &message)?;
                 for delete in [
                     "DELETE FROM alerts WHERE tenant_id = ?1",
                     "DELETE FROM alert_events WHERE tenant_id = ?1",
@@ -56,17 +61,20 @@ impl SqlStore {
                     sql.execute(delete, values![key.id.as_str()])?;
                 }
                 sql.touch(Change::Alerts(key.id.clone()));
-                Ok(())
+                Ok(last)
             },
-            move |shared, ()| {
-                if let Some(entry) = shared.index.write().entry_mut(&cleared.id)
+            move |shared, last: &Vec<Arc<AlertEvent>>| {
+                let mut index = shared.index.write();
+                if let Some(entry) = index.entry_mut(&cleared.id)
                     && entry.tenant.incarnation == cleared.incarnation
                 {
                     entry.open_alerts.clear();
                 }
+                last.iter().for_each(|event| index.alert_feed.push(event.clone()));
             },
         )
         .await
+        .map(|_last| ())
     }
 }
 
@@ -93,12 +101,15 @@ fn insert_change(sql: &Sql<'_>, change: AlertChange, alert: Alert) -> Result<Ale
         ],
     )?;
     sql.touch(Change::Alerts(alert.tenant_id.clone()));
-    let event = AlertEvent { seq, change, alert };
+    let number = alert_feed::next_number(sql)?;
+    let event = AlertEvent { seq, number, change, alert };
     sql.execute(
-        "INSERT INTO alert_events (tenant_id, seq, alert_id, opening, document) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO alert_events (tenant_id, seq, number, alert_id, opening, document)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         values![
             &tenant_id,
             seq,
+            number,
             event.alert.id.as_str(),
             change == AlertChange::Opened,
             &to_document(&event)?
@@ -124,6 +135,13 @@ fn forget_oldest(sql: &Sql<'_>, tenant_id: &str, seq: u64, resolved: bool) -> Re
         )?;
     }
     Ok(())
+}
+
+/// A tenant's open alerts, oldest first.
+pub(super) fn open_of(sql: &Sql<'_>, damage: &DamageLog, id: &TenantId) -> Result<Vec<Alert>, WorkError> {
+    let query = "SELECT document, id, tenant_id FROM alerts
+                 WHERE resolved = 0 AND tenant_id = ?1 ORDER BY number";
+    rows::readable(sql, damage, "alerts", query, values![id.as_str()])
 }
 
 /// Newest first: a page and how many there are.

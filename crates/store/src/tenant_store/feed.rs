@@ -1,10 +1,9 @@
 //! The feed: each commit that changes what is kept in memory has a revision and says what it changed. A
 //! process takes its own commits as they end; those of others it reads here.
 
-use super::{Shared, alert_rules, revisions, rows, tenants};
+use super::{Shared, alert_feed, alert_rules, alerts, revisions, rows, silences, tenants};
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
-use ecp_core::alerts::Alert;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::Clock;
@@ -95,6 +94,7 @@ impl Taken<'_, '_> {
             Change::Deployment(id) => self.deployment(&id),
             Change::Alerts(id) => self.alerts(&id),
             Change::AlertRules(id) => self.alert_rules(&id),
+            Change::Silences => self.silences(),
             Change::Work(id) => self.work(&id),
         }
     }
@@ -154,16 +154,19 @@ impl Taken<'_, '_> {
     }
 
     fn alerts(&mut self, id: &TenantId) -> Result<(), WorkError> {
-        let query = "SELECT document, id, tenant_id FROM alerts
-                     WHERE resolved = 0 AND tenant_id = ?1 ORDER BY number";
-        let open: Vec<Alert> =
-            rows::readable(self.sql, &self.shared.damage, "alerts", query, values![id.as_str()])?;
+        let open = alerts::open_of(self.sql, &self.shared.damage, id)?;
         let query = "SELECT seq FROM alert_sequences WHERE tenant_id = ?1";
         let seq: Option<u64> = self.sql.value(query, values![id.as_str()])?;
         if let Some(entry) = self.shared.index.write().entry_mut(id) {
             entry.open_alerts = open.into_iter().map(Arc::new).collect();
             entry.alert_seq.send_replace(seq.unwrap_or(0));
         }
+        self.alert_feed()
+    }
+
+    fn alert_feed(&mut self) -> Result<(), WorkError> {
+        let newest = alert_feed::newest_number(self.sql)?;
+        self.shared.index.write().alert_feed.reach(newest);
         Ok(())
     }
 
@@ -172,6 +175,12 @@ impl Taken<'_, '_> {
         if let Some(entry) = self.shared.index.write().entry_mut(id) {
             entry.alert_rules = set;
         }
+        Ok(())
+    }
+
+    fn silences(&mut self) -> Result<(), WorkError> {
+        let silences = silences::load(self.sql, &self.shared.damage)?;
+        self.shared.index.write().silences = silences;
         Ok(())
     }
 
@@ -199,6 +208,7 @@ impl Taken<'_, '_> {
             self.alerts(id)?;
             self.alert_rules(id)?;
         }
+        self.silences()?;
         let under_way = "SELECT id FROM deployments WHERE finished = 0";
         let mut deployments: Vec<DeploymentId> =
             self.sql.rows(under_way, &[], |row| Ok(DeploymentId::from_text(row.get::<String>(0)?)))?;

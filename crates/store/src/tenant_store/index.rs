@@ -2,7 +2,9 @@
 //!
 //! It is changed on the writer's thread alone, after the commit, in the order of the commits.
 
+use super::alert_feed::AlertFeed;
 use super::deployments::Deployments;
+use super::silences::Silences;
 use ecp_core::alerts::settings::AlertRules;
 use ecp_core::alerts::{Alert, AlertEvent};
 use ecp_core::catalog::{CatalogDigest, Edition};
@@ -34,6 +36,8 @@ pub(super) struct Index {
     /// By `created_at`, then id.
     ordered: Arc<Vec<Arc<Tenant>>>,
     pub(super) deployments: Deployments,
+    pub(super) silences: Silences,
+    pub(super) alert_feed: AlertFeed,
     /// Catalogs that revisions name.
     pub(super) editions: HashMap<CatalogDigest, Arc<Edition>>,
 }
@@ -86,6 +90,9 @@ impl Index {
         if let Ok(place) = place(ordered, &entry.tenant) {
             ordered.remove(place);
         }
+        if self.silences.iter().any(|silence| silence.filter.tenant_id.as_ref() == Some(id)) {
+            Arc::make_mut(&mut self.silences).retain(|silence| silence.filter.tenant_id.as_ref() != Some(id));
+        }
     }
 
     /// Open alerts of all tenants, newest first: a page and how many there are.
@@ -115,6 +122,7 @@ impl Index {
             (None, true) => {}
         }
         entry.alert_seq.send_replace(event.seq);
+        self.alert_feed.push(Arc::new(event.clone()));
     }
 }
 

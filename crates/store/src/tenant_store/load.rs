@@ -1,9 +1,10 @@
 //! What is read at start: everything that answers come from, and no finished deployment.
 
+use super::alert_feed::{self, AlertFeed};
 use super::index::Index;
 use super::work_queue::WorkQueue;
 use super::{Backend, Shared};
-use super::{alert_rules, revisions, rows};
+use super::{alert_rules, revisions, rows, silences};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
 use crate::sql::Sql;
@@ -81,6 +82,8 @@ fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
         }
     }
     alert_rules::load(sql, damage, &mut index)?;
+    index.silences = silences::load(sql, damage)?;
+    index.alert_feed = AlertFeed::starting_at(alert_feed::newest_number(sql)?);
     load_set_aside(sql, damage)?;
     sql.rows("SELECT tenant_id, seq FROM alert_sequences", &[], |row| {
         const TABLE: &str = "alert_sequences";

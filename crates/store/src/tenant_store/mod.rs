@@ -4,6 +4,7 @@
 //! The submodules follow the tables: `tenants`, `progress` (deployments), `revisions`, `work`, `alerts`, `ledger`; `index`,
 //! `deployments` and `work_queue` are the memory beside them.
 
+mod alert_feed;
 mod alert_rules;
 mod alerting;
 mod alerts;
@@ -17,6 +18,7 @@ mod progress;
 mod replica;
 mod revisions;
 mod rows;
+mod silences;
 mod tenants;
 mod trail;
 mod work;

@@ -1,5 +1,6 @@
 //! Creations, changes and the ends of deletions.
 
+use super::alert_feed;
 use super::revisions::RevisionRows;
 use super::rows::{self, to_document};
 use super::{Shared, SqlStore};
@@ -12,6 +13,7 @@ use ecp_core::deployment::{Deployment, DeploymentStatus};
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{Admission, Created, IdempotencyKey, NewTenant, StoreError, TenantChange};
 use ecp_core::tenant::{Tenant, TenantSecrets, TenantStatus};
+use ecp_core::text::Message;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -149,7 +151,7 @@ impl SqlStore {
         let removed = id.clone();
         self.write(
             "removing a tenant",
-            move |sql, _| {
+            move |sql, shared| {
                 let tenant = rows::tenant(sql, &id)?.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
                 if tenant.status != TenantStatus::Deleting {
                     let actual = tenant.generation;
@@ -162,15 +164,18 @@ impl SqlStore {
                     deletion.pending_resources.clear();
                     deletion.complete(now);
                 }
+                let message = Message::new("alert.tenant_gone");
+                let last = alert_feed::last_changes(sql, &shared.damage, &id, now, &message)?;
                 sql.execute("DELETE FROM tenants WHERE id = ?1", values![id.as_str()])?;
                 rows::end_generations(sql, &id, tenant.generation)?;
                 rows::insert_audit(sql, &audit)?;
                 sql.touch(Change::TenantGone(id, Box::new(deletion.clone())));
-                Ok(Arc::new(deletion))
+                Ok((Arc::new(deletion), last))
             },
-            move |shared, deletion| {
+            move |shared, (deletion, last)| {
                 let mut index = shared.index.write();
                 index.remove_tenant(&removed);
+                last.iter().for_each(|event| index.alert_feed.push(event.clone()));
                 index.deployments.end_tenant(&removed, deletion.clone(), now);
                 drop(index);
                 shared.queue.lock().remove(&removed);
@@ -178,7 +183,7 @@ impl SqlStore {
             },
         )
         .await
-        .map(|_deletion| ())
+        .map(|_ended| ())
     }
 }
 

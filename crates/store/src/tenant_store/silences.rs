@@ -1,0 +1,99 @@
+//! Alerts of which nobody is told for a while.
+
+use super::SqlStore;
+use super::rows::{self, to_document};
+use crate::database::DamageLog;
+use crate::errors::WorkError;
+use crate::sql::{Change, Sql, values};
+use ecp_core::alerts::silence::{KEPT_SECONDS, MOST, Silence};
+use ecp_core::audit::AuditEntry;
+use ecp_core::ids::{SilenceId, TenantId};
+use ecp_core::ports::StoreError;
+use std::sync::Arc;
+
+/// Silences in memory, oldest first.
+pub(super) type Silences = Arc<Vec<Arc<Silence>>>;
+
+impl SqlStore {
+    /// One more silence; those that ended long ago give way.
+    pub(super) async fn keep_silence(
+        &self,
+        silence: Silence,
+        audit: Option<AuditEntry>,
+    ) -> Result<(), StoreError> {
+        let forgotten_ms = self.clock.now().as_millisecond() - KEPT_SECONDS * 1000;
+        let kept = Arc::new(silence.clone());
+        self.write(
+            "keeping a silence",
+            move |sql, _| {
+                sql.execute("DELETE FROM silences WHERE ends_ms < ?1", values![forgotten_ms])?;
+                if sql.count("SELECT count(*) FROM silences", &[])? >= MOST {
+                    return Err(StoreError::TooMany { what: "silences", most: MOST }.into());
+                }
+                let tenant_id = silence.filter.tenant_id.as_ref();
+                if let Some(id) = tenant_id
+                    && !rows::tenant_exists(sql, id)?
+                {
+                    return Err(StoreError::TenantNotFound(id.clone()).into());
+                }
+                sql.execute(
+                    "INSERT INTO silences (id, tenant_id, ends_ms, document) VALUES (?1, ?2, ?3, ?4)",
+                    values![
+                        silence.id.as_str(),
+                        tenant_id.map(TenantId::as_str),
+                        silence.ends_at.as_millisecond(),
+                        &to_document(&silence)?
+                    ],
+                )?;
+                audit_all(sql, audit.as_ref())
+            },
+            move |shared, ()| {
+                let mut index = shared.index.write();
+                let silences = Arc::make_mut(&mut index.silences);
+                silences.retain(|silence| silence.ends_at.as_millisecond() >= forgotten_ms);
+                silences.push(kept);
+            },
+        )
+        .await
+    }
+
+    /// Takes a silence away; false where it is not there.
+    pub(super) async fn drop_silence(
+        &self,
+        id: SilenceId,
+        audit: Option<AuditEntry>,
+    ) -> Result<bool, StoreError> {
+        let dropped = id.clone();
+        self.write(
+            "ending a silence",
+            move |sql, _| {
+                let found = sql.execute("DELETE FROM silences WHERE id = ?1", values![id.as_str()])? > 0;
+                if found {
+                    audit_all(sql, audit.as_ref())?;
+                }
+                Ok(found)
+            },
+            move |shared, _found| {
+                let mut index = shared.index.write();
+                Arc::make_mut(&mut index.silences).retain(|silence| silence.id != dropped);
+            },
+        )
+        .await
+    }
+}
+
+fn audit_all(sql: &Sql<'_>, audit: Option<&AuditEntry>) -> Result<(), WorkError> {
+    if let Some(entry) = audit {
+        rows::insert_audit(sql, entry)?;
+    }
+    sql.touch(Change::Silences);
+    Ok(())
+}
+
+/// All silences, oldest first.
+pub(super) fn load(sql: &Sql<'_>, damage: &DamageLog) -> Result<Silences, WorkError> {
+    let query = "SELECT document, id, tenant_id FROM silences";
+    let mut silences: Vec<Silence> = rows::readable(sql, damage, "silences", query, &[])?;
+    silences.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    Ok(Arc::new(silences.into_iter().map(Arc::new).collect()))
+}
