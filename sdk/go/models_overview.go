@@ -45,6 +45,70 @@ type LiveCost struct {
 	MarginUSD int64 `json:"margin_usd"`
 }
 
+// Costs is what tenants paid and cost in a month.
+type Costs struct {
+	// True in demo mode.
+	IsDemo bool `json:"is_demo"`
+	// The month, in the catalog's time zone.
+	Month string `json:"month"`
+	// The catalog's time zone.
+	TimeZone string `json:"time_zone"`
+	// From when it is counted.
+	From time.Time `json:"from"`
+	// Until when: the end of the month, or now.
+	Until time.Time `json:"until"`
+	// True once the month is over.
+	IsComplete bool `json:"is_complete"`
+	// The second currency.
+	Currency Currency `json:"currency"`
+	// By tenant id, then age; those that are gone too.
+	Tenants []TenantCost `json:"tenants"`
+	// The sum of the rows.
+	Total Amounts `json:"total"`
+}
+
+// Currency is a currency beside US dollars.
+type Currency struct {
+	// ISO 4217 code.
+	Code string `json:"code"`
+	// So many for one US dollar.
+	PerUSD float64 `json:"per_usd"`
+	// Day of that rate.
+	AsOf string `json:"as_of"`
+}
+
+// TenantCost is what one tenant paid and cost.
+type TenantCost struct {
+	TenantID string `json:"tenant_id"`
+	// Its name, the newest in the month.
+	Name string `json:"name"`
+	// Its plan, the newest in the month.
+	Preset string `json:"preset"`
+	// True where the tenant is gone.
+	IsDeleted bool `json:"is_deleted"`
+	// Days of existence in the month, by hours.
+	Days float64 `json:"days"`
+	// Hours of existence in the month.
+	Hours float64 `json:"hours"`
+	Amounts
+}
+
+// Amounts are US dollars to the cent, and whole units of the second currency.
+type Amounts struct {
+	// What was paid, in US dollars.
+	ListPriceUSD float64 `json:"list_price_usd"`
+	// What it cost the operator, in US dollars.
+	OperatorCostUSD float64 `json:"operator_cost_usd"`
+	// Paid less cost, in US dollars.
+	MarginUSD float64 `json:"margin_usd"`
+	// What was paid, in the second currency.
+	ListPriceLocal int64 `json:"list_price_local"`
+	// What it cost the operator, in the second currency.
+	OperatorCostLocal int64 `json:"operator_cost_local"`
+	// Paid less cost, in the second currency.
+	MarginLocal int64 `json:"margin_local"`
+}
+
 // Overview is everything at a glance.
 type Overview struct {
 	// True in demo mode.

@@ -102,6 +102,18 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.GetOverviewContext(ctx, o...)
 		return err
 	},
+	"list_events": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListEventsContext(ctx, "a b", &EventFilter{5}, o...)
+		return err
+	},
+	"read_logs": func(ctx context.Context, c *Client, o ...CallOption) error {
+		query := &LogsQuery{"callbot", "p", "c", Ptr(false), Ptr(5)}
+		return c.FollowLogs(ctx, "a b", query, func(string) error { return nil }, o...)
+	},
+	"get_costs": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetCostsCSVContext(ctx, &CostsQuery{"2026-11"}, o...)
+		return err
+	},
 	"get_capacity": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.GetCapacityContext(ctx, &CalculateResourcesRequest{}, o...)
 		return err

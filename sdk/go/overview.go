@@ -17,6 +17,29 @@ func (c *Client) GetOverviewContext(ctx context.Context, options ...CallOption) 
 	return sendJSON[Overview](ctx, c, get("/overview", nil).with(options))
 }
 
+// CostsQuery says which month's costs, and how they are written.
+type CostsQuery struct {
+	// As 2026-11, in the catalog's time zone; the present one where it is empty.
+	Month string
+}
+
+// GetCosts answers what tenants paid and cost in the present month so far.
+func (c *Client) GetCosts() (*Costs, error) {
+	return c.GetCostsContext(context.Background(), nil)
+}
+
+// GetCostsContext is GetCosts with a context, a month and options.
+func (c *Client) GetCostsContext(ctx context.Context, parameters *CostsQuery, options ...CallOption) (*Costs, error) {
+	query := new(query).text("month", orZero(parameters).Month)
+	return sendJSON[Costs](ctx, c, get("/costs", query).with(options))
+}
+
+// GetCostsCSVContext is GetCostsContext as CSV, a row a tenant and the total last.
+func (c *Client) GetCostsCSVContext(ctx context.Context, parameters *CostsQuery, options ...CallOption) (string, error) {
+	query := new(query).text("month", orZero(parameters).Month).text("format", "csv")
+	return sendText(ctx, c, get("/costs", query).with(options))
+}
+
 // GetCapacity says how many more tenants of a demand would be admitted, and what runs out first.
 func (c *Client) GetCapacity(demand *CalculateResourcesRequest) (*Capacity, error) {
 	return c.GetCapacityContext(context.Background(), demand)

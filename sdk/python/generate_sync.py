@@ -22,6 +22,8 @@ NAMES = {
     "AsyncTransport": "Transport",
     "_async_transport": "_sync_transport",
     "aclose": "close",
+    "aiter_lines": "iter_lines",
+    "aread": "read",
     "exchange_async": "exchange",
     "pause_async": "pause",
 }

@@ -5,8 +5,8 @@ mod errors;
 mod opening;
 
 use crate::{
-    alert_rules, alerts, audit, capacity, catalog, deployments, health, history, manifests, monitoring,
-    overview, silences, sizing, streams, system, tenants,
+    alert_rules, alerts, audit, capacity, catalog, costs, deployments, happenings, health, history,
+    manifests, monitoring, overview, silences, sizing, streams, system, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -62,6 +62,9 @@ pub(crate) const SHOWN_TENANT: &str = "global-call-center";
         system::get_system_metrics,
         overview::get_overview,
         capacity::get_capacity,
+        costs::get_costs,
+        happenings::list_events,
+        happenings::read_logs,
         manifests::get_manifest,
         manifests::validate_manifest,
         deployments::get_deployment_status,

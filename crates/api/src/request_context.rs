@@ -107,6 +107,11 @@ impl RequestContext {
         self.notes.lock().warnings.push(format!("unknown {kind}: {name}"));
     }
 
+    /// Answers with a `Warning` header of this text.
+    pub fn warn(&self, text: String) {
+        self.notes.lock().warnings.push(text);
+    }
+
     /// Adds to the `debug` object, where the caller asked for one; `value` is made only then.
     pub fn debug_note(&self, name: &'static str, value: impl FnOnce() -> Value) {
         if self.debug {

@@ -5,8 +5,8 @@ use crate::request_context::context_of;
 use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
-    alert_rules, alerts, audit, capacity, catalog, dashboard, deployments, docs, health, history, manifests,
-    monitoring, overview, silences, sizing, streams, system, tenants,
+    alert_rules, alerts, audit, capacity, catalog, costs, dashboard, deployments, docs, happenings, health,
+    history, manifests, monitoring, overview, silences, sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -41,6 +41,9 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/silences/{silence_id}", get(silences::get_silence).delete(silences::delete_silence)),
         ("/api/v1/monitoring/system", get(system::get_system_metrics)),
         ("/api/v1/overview", get(overview::get_overview)),
+        ("/api/v1/tenants/{tenant_id}/events", get(happenings::list_events)),
+        ("/api/v1/tenants/{tenant_id}/logs", get(happenings::read_logs)),
+        ("/api/v1/costs", get(costs::get_costs)),
         ("/api/v1/capacity", post(capacity::get_capacity)),
         ("/api/v1/audit", get(audit::list_audit_entries)),
         ("/api/v1/catalog/diff", get(catalog::get_catalog_diff).post(catalog::compare_catalog)),

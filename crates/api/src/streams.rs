@@ -21,6 +21,7 @@ pub(crate) use deployment::{__path_watch_deployment, watch_deployment};
 pub(crate) use monitoring::{__path_watch_monitoring, watch_monitoring};
 
 use index::Index;
+pub(crate) use places::Place;
 use places::Places;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,6 +61,11 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// A place for a stream of another kind than a WebSocket.
+    pub(crate) fn place(&self, client: crate::clients::Client) -> Option<Place> {
+        self.places.take(client)
+    }
+
     pub(crate) fn new(options: StreamOptions) -> Self {
         Self { options, places: Places::new(options.max_sockets), index: Index::default() }
     }

@@ -17,6 +17,7 @@ mod ownership;
 mod pods;
 mod state;
 mod survey;
+mod told;
 mod usage;
 mod watches;
 
@@ -25,6 +26,7 @@ pub use client::{ConnectError, KubernetesSource};
 use async_trait::async_trait;
 use ecp_core::catalog::Catalog;
 use ecp_core::deployment::Removal;
+use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::ledger::ObjectLedger;
 use ecp_core::manifest::Object;
@@ -222,6 +224,23 @@ impl Cluster for KubernetesCluster {
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
         self.check_known(tenant_id)?;
         Ok(self.index.observe(tenant_id))
+    }
+
+    async fn events(&self, tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
+        self.list_events(tenant_id).await
+    }
+
+    fn pods(&self, tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
+        Ok(self.index.pod_names(tenant_id))
+    }
+
+    async fn logs(
+        &self,
+        tenant_id: &TenantId,
+        pods: Vec<PodName>,
+        query: LogQuery,
+    ) -> Result<PodLogs, ClusterError> {
+        self.read_logs(tenant_id, pods, query).await
     }
 
     fn changes(&self) -> broadcast::Receiver<TenantId> {

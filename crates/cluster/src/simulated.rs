@@ -10,6 +10,7 @@ mod space;
 mod speed;
 mod workload;
 mod world;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use speed::{DemoSpeed, DemoSpeedFault};
 use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::deployment::Removal;
+use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Clock, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
@@ -29,10 +31,14 @@ use parking_lot::Mutex;
 use speed::LifeTime;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use world::World;
 
+/// Lines of logs that wait for a slow reader.
+const LINES_WAITING: usize = 256;
+/// Between two looks at what is followed.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
 /// Changes that a slow reader may fall behind before it has to look at every tenant.
 const CHANGES_KEPT: usize = 4096;
 
@@ -164,6 +170,75 @@ impl Cluster for SimulatedCluster {
 
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
         Ok(self.world.lock().observe(tenant_id))
+    }
+
+    async fn events(&self, tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
+        let happened = self.with_world(|world| world.happened(tenant_id));
+        Ok(happened
+            .into_iter()
+            .map(|one| ClusterEvent {
+                at: self.life.moment(one.at),
+                count: 1,
+                is_warning: one.is_warning,
+                reason: one.reason.to_owned(),
+                message: one.message,
+                kind: "Pod".to_owned(),
+                name: one.pod,
+            })
+            .collect())
+    }
+
+    fn pods(&self, tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
+        Ok(self.with_world(|world| world.writers(tenant_id)).into_iter().map(|(name, _)| name).collect())
+    }
+
+    async fn logs(
+        &self,
+        tenant_id: &TenantId,
+        pods: Vec<PodName>,
+        query: LogQuery,
+    ) -> Result<PodLogs, ClusterError> {
+        let (now, many) = (self.clock.now(), pods.len() > 1);
+        let named = move |pod: &str, line: String| if many { format!("{pod} {line}") } else { line };
+        let writers = self.with_world(|world| world.writers(tenant_id));
+        let writers: Vec<_> = writers.into_iter().filter(|(name, _)| pods.contains(name)).collect();
+        let (mut first, mut without_previous) = (Vec::new(), Vec::new());
+        for (name, writer) in &writers {
+            let lines = match query.previous {
+                false => Some(writer.tail(now, query.tail)),
+                true => writer.previous(now, query.tail),
+            };
+            match lines {
+                Some(lines) => first.extend(lines.into_iter().map(|line| named(&name.name, line))),
+                None => without_previous.push(name.name.clone()),
+            }
+        }
+        let (sender, lines) = mpsc::channel(LINES_WAITING);
+        let (clock, follow) = (self.clock.clone(), query.follow && !query.previous);
+        tokio::spawn(async move {
+            let mut told = now;
+            let mut waiting = first;
+            loop {
+                for line in waiting.drain(..) {
+                    if sender.send(line).await.is_err() {
+                        return;
+                    }
+                }
+                if !follow {
+                    return;
+                }
+                tokio::select! {
+                    () = sender.closed() => return,
+                    () = tokio::time::sleep(FOLLOW_EVERY) => {}
+                }
+                let now = clock.now().max(told);
+                for (name, writer) in &writers {
+                    waiting.extend(writer.since(told, now).into_iter().map(|line| named(&name.name, line)));
+                }
+                told = now;
+            }
+        });
+        Ok(PodLogs { lines, without_previous })
     }
 
     fn changes(&self) -> broadcast::Receiver<TenantId> {

@@ -6,6 +6,7 @@
 
 use async_trait::async_trait;
 use ecp_core::deployment::Removal;
+use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
@@ -110,6 +111,23 @@ impl Cluster for Stoppable {
 
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
         self.inner.observe(tenant_id)
+    }
+
+    async fn events(&self, tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
+        self.until_stopped(self.inner.events(tenant_id)).await
+    }
+
+    fn pods(&self, tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
+        self.inner.pods(tenant_id)
+    }
+
+    async fn logs(
+        &self,
+        tenant_id: &TenantId,
+        pods: Vec<PodName>,
+        query: LogQuery,
+    ) -> Result<PodLogs, ClusterError> {
+        self.until_stopped(self.inner.logs(tenant_id, pods, query)).await
     }
 
     fn changes(&self) -> broadcast::Receiver<TenantId> {

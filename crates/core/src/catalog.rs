@@ -3,6 +3,7 @@
 //! One commented file holds every figure; this module reads it and validates it whole. What the
 //! figures mean for a tenant is the sizing's.
 
+mod billing;
 mod edition;
 mod kubernetes;
 mod model;
@@ -10,6 +11,7 @@ mod reach;
 mod rules;
 mod shape;
 
+pub use billing::{Billing, Currency};
 pub use edition::{CatalogDigest, Edition};
 pub use kubernetes::{
     ImageSettings, KubernetesSettings, LifecycleSettings, MonitoringSettings, NodeSettings, RedisSettings,

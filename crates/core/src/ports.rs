@@ -10,8 +10,10 @@ use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};
 use crate::audit::{AuditEntry, Intent};
 use crate::catalog::Edition;
+use crate::costs::PricePeriod;
 use crate::damage::Damage;
 use crate::deployment::{Deployment, Removal};
+use crate::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use crate::ids::{AlertId, DeploymentId, Incarnation, InstallationId, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
 use crate::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
@@ -450,6 +452,9 @@ pub trait TenantStore: Send + Sync {
     /// The audit trail: page and total count.
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError>;
 
+    /// What tenants paid and cost in a stretch of time, those that are gone too; in no order.
+    async fn price_periods(&self, from: Timestamp, until: Timestamp) -> Result<Vec<PricePeriod>, StoreError>;
+
     /// A small value kept under a name (seeding marks and the like).
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// Keeps a small value under a name.
@@ -680,6 +685,24 @@ pub trait Cluster: Send + Sync {
     }
     /// What is there now.
     fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError>;
+    /// What the cluster says happened to a tenant's objects, newest first, at most
+    /// [`MOST_EVENTS`](crate::happenings::MOST_EVENTS).
+    async fn events(&self, _tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+    /// A tenant's pods, by name, from memory.
+    fn pods(&self, _tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+    /// What containers of these pods wrote, and go on to write where that is asked for.
+    async fn logs(
+        &self,
+        _tenant_id: &TenantId,
+        _pods: Vec<PodName>,
+        _query: LogQuery,
+    ) -> Result<PodLogs, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
     /// Which tenants' objects changed. A lagged reader looks at every tenant.
     fn changes(&self) -> broadcast::Receiver<TenantId>;
     /// What the cluster has and what is taken.

@@ -96,6 +96,7 @@ impl ModeRuntime {
         let backend = backend(mode, config, &database).await?;
         let mut tenants = SqlStore::open(backend, clock.clone())?;
         tenants.take_over(&database).await?;
+        tenants.adopt_prices().await?;
         let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };

@@ -41,6 +41,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "numbering the changes of all alerts",
         sql: include_str!("../migrations/0011_alert_feed.sql"),
     },
+    Migration {
+        name: "keeping what tenants paid and cost",
+        sql: include_str!("../migrations/0012_price_periods.sql"),
+    },
 ];
 
 /// The schema of the token file.

@@ -1,7 +1,7 @@
 // The client: one method for each operation of the API, and what is built from them.
 
 import { ConflictError, DeploymentFailedError, ECPTimeoutError, NotFoundError } from './errors.js';
-import { isTransient, send, sendJson, sleep } from './http.js';
+import { followLines, isTransient, send, sendJson, sleep } from './http.js';
 import type { Call, RequestOptions, RetryPolicy, TransportConfig } from './http.js';
 import type * as models from './models.js';
 import type {
@@ -13,6 +13,8 @@ import type {
   CreateOptions,
   DeploymentOptions,
   DeleteOptions,
+  CostsQuery,
+  LogsQuery,
   ManifestQuery,
   MonitoringQuery,
   MonitoringSubscribeOptions,
@@ -321,9 +323,64 @@ export class ECPClient {
     return this.#get('/overview', {}, options);
   }
 
+  /** What tenants paid and cost in a month such as `2026-11`; the present one by default. */
+  getCosts(query: CostsQuery = {}, options?: RequestOptions): Promise<models.Costs> {
+    return this.#get('/costs', { month: query.month }, options);
+  }
+
+  /** The same as CSV, a row a tenant and the total last. */
+  async getCostsCsv(query: CostsQuery = {}, options?: RequestOptions): Promise<string> {
+    const answer = await send(this.#transport, this.#base, {
+      method: 'GET',
+      path: '/costs',
+      query: { month: query.month, format: 'csv' },
+      repeatable: true,
+      options,
+    });
+    return answer.text;
+  }
+
   /** How many more tenants of this demand would be admitted, and what runs out first. */
   getCapacity(request: models.CalculateResourcesRequest, options?: RequestOptions): Promise<models.Capacity> {
     return this.#json({ method: 'POST', path: '/capacity', body: request, repeatable: true, options });
+  }
+
+  // What the cluster tells
+
+  /** What happened to a tenant's objects, newest first. */
+  listEvents(
+    tenantId: string,
+    query: { limit?: number | undefined } = {},
+    options?: RequestOptions,
+  ): Promise<models.Events> {
+    return this.#get(tenantPath(tenantId, 'events'), { limit: query.limit }, options);
+  }
+
+  /** What a tenant's containers wrote: lines, each with its pod's name before it where there are several. */
+  async readLogs(tenantId: string, query: LogsQuery = {}, options?: RequestOptions): Promise<string> {
+    const answer = await send(this.#transport, this.#base, {
+      method: 'GET',
+      path: tenantPath(tenantId, 'logs'),
+      query: { ...query },
+      repeatable: true,
+      options,
+    });
+    return answer.text;
+  }
+
+  /** Each line as it is written, until the loop ends, `options.signal` aborts, or the server stops. */
+  followLogs(
+    tenantId: string,
+    query: Omit<LogsQuery, 'previous'> = {},
+    options?: RequestOptions,
+  ): AsyncGenerator<string, void, undefined> {
+    return followLines(this.#transport, this.#base, {
+      method: 'GET',
+      path: tenantPath(tenantId, 'logs'),
+      query: { ...query, follow: true },
+      repeatable: false,
+      options,
+    });
   }
 
   // Manifests and deployments

@@ -96,6 +96,45 @@ export function warningTexts(headers: Headers): string[] {
   return found.length > 0 ? found : [line];
 }
 
+/** Sends a call and gives its answer line by line, as it comes; it has no time limit. */
+export async function* followLines(
+  config: TransportConfig,
+  base: string,
+  call: Call,
+): AsyncGenerator<string, void, undefined> {
+  const controller = new AbortController();
+  const signal = call.options?.signal;
+  const abort = () => controller.abort();
+  signal?.throwIfAborted();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    const headers = new Headers({ ...config.headers, accept: 'text/plain, application/json;q=0.9' });
+    const response = await config.fetch(base + call.path + queryString(call.query), {
+      method: call.method,
+      headers,
+      signal: controller.signal,
+    });
+    if (!response.ok) throw errorFromResponse(response.status, response.headers, await response.text());
+    const told = call.options?.onWarning ?? config.onWarning;
+    for (const text of warningTexts(response.headers)) told(text);
+    const decoder = new TextDecoder();
+    let rest = '';
+    const reader = response.body?.getReader();
+    while (reader !== undefined) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
+    if (rest !== '') yield rest;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    // Whoever stops reading ends the request.
+    controller.abort();
+  }
+}
+
 /** Sends a call and reads its answer as JSON. */
 export async function sendJson<T>(config: TransportConfig, base: string, call: Call): Promise<T> {
   const answer = await send(config, base, call);

@@ -54,6 +54,24 @@ export interface MonitoringQuery {
   hours?: number | undefined;
   interval?: '1m' | '5m' | '1h' | undefined;
 }
+export interface LogsQuery {
+  /** Pods of this service alone, or of `redis`. */
+  service?: string | undefined;
+  /** This pod alone. */
+  pod?: string | undefined;
+  /** This container of each pod; its first by default. */
+  container?: string | undefined;
+  /** Of the container before the last restart. */
+  previous?: boolean | undefined;
+  /** Newest lines of each pod, 0–10,000; 100 by default. */
+  tail?: number | undefined;
+}
+
+export interface CostsQuery {
+  /** As `2026-11`, in the catalog's time zone; default: the present one. */
+  month?: string | undefined;
+}
+
 export interface ManifestQuery {
   format?: 'yaml' | 'json' | undefined;
   includeMonitoring?: boolean | undefined;

@@ -89,6 +89,21 @@ const calls = {
   compare_catalog: [['body'], (client, args, options) => client.compareCatalog(args.body, options)],
   roll_out_catalog: [['body'], (client, args, options) => client.rollOutCatalog(args.body, options)],
   get_overview: [[], (client, args, options) => client.getOverview(options)],
+  list_events: [
+    ['tenant_id', 'limit'],
+    (client, args, options) => client.listEvents(args.tenant_id, { limit: args.limit }, options),
+  ],
+  read_logs: [
+    ['tenant_id', 'service', 'pod', 'container', 'previous', 'tail', 'follow'],
+    (client, { tenant_id, follow, ...query }, options) =>
+      follow === undefined
+        ? client.readLogs(tenant_id, query, options)
+        : client.followLogs(tenant_id, query, options).next(),
+  ],
+  get_costs: [['month', 'format'], (client, args, options) =>
+    args.format === undefined
+      ? client.getCosts({ month: args.month }, options)
+      : client.getCostsCsv({ month: args.month }, options)],
   get_capacity: [['body'], (client, args, options) => client.getCapacity(args.body, options)],
   get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],
   get_manifest: [

@@ -60,7 +60,7 @@ impl Places {
 
 impl Place {
     /// Cancelled when another client needs the place more.
-    pub(super) fn wanted(&self) -> CancellationToken {
+    pub(crate) fn wanted(&self) -> CancellationToken {
         self.wanted.clone()
     }
 }

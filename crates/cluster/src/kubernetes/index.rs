@@ -16,6 +16,7 @@ use super::ownership;
 use super::pods::PodFacts;
 use super::state::{self, EventFacts};
 use dead::Dead;
+use ecp_core::happenings::PodName;
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::ledger::Notes;
 use ecp_core::manifest::Object;
@@ -290,6 +291,19 @@ impl Index {
             self.settle_gone(kind, doubt);
         }
         doubts
+    }
+
+    /// A tenant's pods, by name.
+    pub(super) fn pod_names(&self, tenant: &TenantId) -> Vec<PodName> {
+        let inner = self.inner.lock();
+        let Some(index) = inner.tenants.get(tenant) else { return Vec::new() };
+        let pods = index.pods.values().map(|(facts, _)| PodName {
+            name: facts.name.clone(),
+            app: facts.app.clone().unwrap_or_default(),
+        });
+        let mut pods: Vec<PodName> = pods.collect();
+        pods.sort();
+        pods
     }
 
     /// An object that was in doubt is gone.

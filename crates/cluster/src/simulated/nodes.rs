@@ -179,6 +179,11 @@ impl Nodes {
     }
 
     /// Everything there is.
+    /// A node's name.
+    pub(super) fn name(&self, node: usize) -> String {
+        self.nodes.get(node).map(|node| node.facts.name.clone()).unwrap_or_default()
+    }
+
     pub(super) fn total(&self) -> Resources {
         let sum = self.sum(|node| &node.facts.allocatable);
         Resources { storage_gb: self.storage_gb, ..sum }

@@ -1,6 +1,7 @@
 //! One pod of the simulated cluster: its phases, and how long each takes in life time.
 
 use super::workload::{Template, hash};
+use super::writing::{Writer, Writing};
 use crate::reasons;
 use ecp_core::ids::TenantId;
 use ecp_core::tenant::DemoFault;
@@ -165,19 +166,86 @@ impl Pod {
         }
     }
 
+    /// Its name, as the controller of its kind would make it.
+    pub(super) fn name(&self, id: u64) -> String {
+        const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+        let spell = |mut number: u64, count: usize| -> String {
+            let letters = (0..count).map(|_| {
+                let letter = LETTERS[(number % LETTERS.len() as u64) as usize];
+                number /= LETTERS.len() as u64;
+                char::from(letter)
+            });
+            letters.collect()
+        };
+        match self.kind {
+            "StatefulSet" => format!("{}-0", self.owner),
+            _ => format!(
+                "{}-{}-{}",
+                self.owner,
+                spell(self.revision, 9),
+                spell(hash([&id.to_le_bytes()[..]]), 5)
+            ),
+        }
+    }
+
+    /// What the cluster's components say of where it came to: reason, sentence, whether it is a warning.
+    pub(super) fn told(&self, node: Option<&str>) -> Vec<(&'static str, String, bool)> {
+        let (image, container) = (&self.template.image, &self.template.container);
+        let node = node.unwrap_or("a node");
+        match &self.phase {
+            Phase::Created | Phase::Warming => Vec::new(),
+            Phase::Unschedulable { refusal, .. } => vec![("FailedScheduling", refusal.clone(), true)],
+            Phase::Pulling => vec![
+                ("Scheduled", format!("Successfully assigned the pod to {node}"), false),
+                ("Pulling", format!("Pulling image \"{image}\""), false),
+            ],
+            Phase::PullRefused(_) => vec![
+                ("Failed", format!("Failed to pull image \"{image}\": not found"), true),
+                ("BackOff", format!("Back-off pulling image \"{image}\""), true),
+            ],
+            Phase::Starting => vec![
+                ("Pulled", format!("Successfully pulled image \"{image}\""), false),
+                ("Created", format!("Created container: {container}"), false),
+            ],
+            Phase::Ready => vec![("Started", format!("Started container {container}"), false)],
+            Phase::Crashed(_) => {
+                vec![("BackOff", format!("Back-off restarting failed container {container}"), true)]
+            }
+            Phase::Terminating => vec![("Killing", format!("Stopping container {container}"), false)],
+        }
+    }
+
+    /// What its container writes.
+    pub(super) fn writer(&self) -> Writer {
+        let crash = self.crash();
+        let (state, restarts) = match self.phase {
+            Phase::Warming => (Writing::Loading, 0),
+            Phase::Ready => (Writing::Serving, 0),
+            Phase::Crashed(times) => (Writing::Crashed(crash), times),
+            Phase::Terminating => (Writing::Ending, 0),
+            _ => (Writing::Nothing, 0),
+        };
+        Writer { container: self.template.container.clone(), seed: self.seed, state, restarts }
+    }
+
+    /// Exit code and last line of a container that ends.
+    fn crash(&self) -> (i32, String) {
+        let container = &self.template.container;
+        if self.seed.is_multiple_of(2) {
+            (1, format!("Error: model file /models/{container}.bin not found"))
+        } else {
+            (137, "Killed: out of memory while loading the model (OOMKilled)".to_owned())
+        }
+    }
+
     /// Why it is not ready, where there is more to say than that it takes time.
     pub(super) fn reason(&self) -> Option<Message> {
         match &self.phase {
             Phase::Unschedulable { refusal, .. } => Some(reasons::unschedulable(refusal)),
             Phase::PullRefused(_) => Some(reasons::image_not_found(&self.template.image)),
             Phase::Crashed(_) => {
-                let container = &self.template.container;
-                let (exit_code, last_log) = if self.seed.is_multiple_of(2) {
-                    (1, format!("Error: model file /models/{container}.bin not found"))
-                } else {
-                    (137, "Killed: out of memory while loading the model (OOMKilled)".to_owned())
-                };
-                Some(reasons::crash_loop(container, exit_code, &last_log))
+                let (exit_code, last_log) = self.crash();
+                Some(reasons::crash_loop(&self.template.container, exit_code, &last_log))
             }
             _ => None,
         }

@@ -5,6 +5,8 @@ use super::nodes::{Ask, Nodes, SimulatedNodes};
 use super::pod::{PATIENCE, Phase, Pod};
 use super::space::{Entry, Space};
 use super::workload::{Template, WorkloadSpec};
+use super::writing::Writer;
+use ecp_core::happenings::PodName;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::placement::{App, Places, TenantPod};
@@ -12,8 +14,10 @@ use ecp_core::ports::{Capacity, ClusterError, Observation};
 use ecp_core::quantity::Resources;
 use ecp_core::tenant::DemoFault;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
+/// Events of a tenant that are kept.
+const MOST_HAPPENED: usize = 200;
 /// From the end of the last pod until the namespace is gone.
 const NAMESPACE_CLEANUP_MS: u64 = 5000;
 
@@ -43,6 +47,19 @@ pub(super) struct World {
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     events_made: u64,
     changed: BTreeSet<TenantId>,
+    /// What happened to pods, oldest first.
+    happened: HashMap<TenantId, VecDeque<Happened>>,
+}
+
+/// Something that happened to a pod.
+#[derive(Clone, Debug)]
+pub(super) struct Happened {
+    /// When, in the cluster's life.
+    pub(super) at: u64,
+    pub(super) pod: String,
+    pub(super) reason: &'static str,
+    pub(super) message: String,
+    pub(super) is_warning: bool,
 }
 
 impl World {
@@ -58,6 +75,7 @@ impl World {
             events: BinaryHeap::new(),
             events_made: 0,
             changed: BTreeSet::new(),
+            happened: HashMap::new(),
         }
     }
 
@@ -219,16 +237,21 @@ impl World {
         match event {
             Event::NamespaceGone(tenant) => {
                 self.spaces.remove(&tenant);
+                self.happened.remove(&tenant);
                 self.changed.insert(tenant);
             }
             Event::Pod(id, turn) => {
                 let Some(pod) = self.pods.get(&id).filter(|pod| pod.turn == turn) else { return };
                 self.changed.insert(pod.tenant.clone());
-                match pod.phase {
+                let before = pod.phase.clone();
+                match before {
                     Phase::Created => self.schedule(id),
                     Phase::Unschedulable { .. } => self.give_up(id),
                     Phase::Terminating => self.remove_pod(id),
                     _ => self.step(id),
+                }
+                if before != Phase::Terminating {
+                    self.note(id, &before);
                 }
             }
         }
@@ -316,9 +339,40 @@ impl World {
         if let Some(pods) = self.waiting.get_mut(&shape(&pod.template)) {
             pods.remove(&id);
         }
-        (pod.phase, pod.turn) = (Phase::Terminating, pod.turn + 1);
+        let before = std::mem::replace(&mut pod.phase, Phase::Terminating);
+        pod.turn += 1;
         let (after, turn) = (pod.stop_ms(force), pod.turn);
         self.set_timer(after, Event::Pod(id, turn));
+        self.note(id, &before);
+    }
+
+    /// Keeps what a pod came to.
+    fn note(&mut self, id: u64, before: &Phase) {
+        let Some(pod) = self.pods.get(&id).filter(|pod| pod.phase != *before) else { return };
+        let node = pod.node.map(|node| self.nodes.name(node));
+        let told = pod.told(node.as_deref());
+        let kept = self.happened.entry(pod.tenant.clone()).or_default();
+        for (reason, message, is_warning) in told {
+            if kept.len() == MOST_HAPPENED {
+                kept.pop_front();
+            }
+            kept.push_back(Happened { at: self.now, pod: pod.name(id), reason, message, is_warning });
+        }
+    }
+
+    /// What happened to a tenant's pods, newest first.
+    pub(super) fn happened(&self, tenant: &TenantId) -> Vec<Happened> {
+        self.happened.get(tenant).map_or_else(Vec::new, |kept| kept.iter().rev().cloned().collect())
+    }
+
+    /// A tenant's pods, with what their containers write.
+    pub(super) fn writers(&self, tenant: &TenantId) -> Vec<(PodName, Writer)> {
+        let pods = self.pods.iter().filter(|(_, pod)| pod.tenant == *tenant);
+        let mut pods: Vec<_> = pods
+            .map(|(id, pod)| (PodName { name: pod.name(*id), app: pod.owner.to_string() }, pod.writer()))
+            .collect();
+        pods.sort_by(|a, b| a.0.cmp(&b.0));
+        pods
     }
 
     fn remove_pod(&mut self, id: u64) {

@@ -1,5 +1,6 @@
 //! The shape of the catalog file. Units and sources stand in the file itself, beside each figure.
 
+use super::Billing;
 use super::KubernetesSettings;
 use crate::quantity::Resources;
 use crate::tenant::{Availability, Preset, Service};
@@ -45,6 +46,9 @@ pub struct Catalog {
     pub prices: Prices,
     /// What a tenant costs the operator.
     pub operator_cost: OperatorCost,
+    /// In which months and which money costs are told.
+    #[serde(default = "Billing::embedded")]
+    pub billing: Billing,
     /// Minutes to deploy and to delete.
     pub deployment_time: DeploymentMinutes,
     /// How manifests are rendered for this operator's clusters.

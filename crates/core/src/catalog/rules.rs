@@ -54,6 +54,7 @@ pub(super) fn faults(catalog: &Catalog) -> Vec<Fault> {
     }
     work(&mut faults, catalog);
     money_and_time(&mut faults, catalog);
+    faults.0.extend(catalog.billing.faults().into_iter().map(Fault::parse));
     faults.0.extend(catalog.kubernetes.faults().into_iter().map(Fault::parse));
     faults.0
 }

@@ -46,7 +46,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 35] = [
+const RULES: [Rule; 38] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -65,6 +65,9 @@ const RULES: [Rule; 35] = [
     rule(Method::DELETE, "/api/v1/silences/{silence_id}", OPERATOR, Outside::NamesNone, 404),
     rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
     rule(Method::GET, "/api/v1/overview", VIEWER, Outside::NamesNone, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/events", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/logs", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/costs", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/capacity", VIEWER, Outside::WholeCluster, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/manifest", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),

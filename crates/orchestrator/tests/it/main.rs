@@ -3,10 +3,12 @@
 mod alert_rules;
 mod authorization;
 mod contract;
+mod costs;
 mod damage;
 mod deployments;
 mod docs;
 mod durability;
+mod happenings;
 mod history;
 mod hostile;
 mod incarnations;

@@ -14,6 +14,7 @@ mod feed;
 mod index;
 mod ledger;
 mod load;
+mod prices;
 mod progress;
 mod replica;
 mod revisions;
@@ -35,6 +36,7 @@ use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertChange, AlertEvent};
 use ecp_core::audit::{AuditEntry, Intent};
 use ecp_core::catalog::Edition;
+use ecp_core::costs::PricePeriod;
 use ecp_core::damage::Damage;
 use ecp_core::deployment::{Deployment, Removal};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
@@ -404,6 +406,10 @@ impl TenantStore for SqlStore {
     async fn audit(&self, query: AuditQuery) -> Result<(Vec<AuditEntry>, usize), StoreError> {
         let damage = self.shared.damage.clone();
         self.read("listing the audit trail", move |sql| rows::audit_page(sql, &damage, &query)).await
+    }
+
+    async fn price_periods(&self, from: Timestamp, until: Timestamp) -> Result<Vec<PricePeriod>, StoreError> {
+        self.read_prices(from, until).await
     }
 
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {

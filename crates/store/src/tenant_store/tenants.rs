@@ -1,6 +1,7 @@
 //! Creations, changes and the ends of deletions.
 
 use super::alert_feed;
+use super::prices;
 use super::revisions::RevisionRows;
 use super::rows::{self, to_document};
 use super::{Shared, SqlStore};
@@ -123,6 +124,7 @@ impl SqlStore {
                     return Err(StoreError::GenerationMismatch { tenant_id: tenant.id, actual }.into());
                 }
                 rows::update_tenant(sql, &tenant, &tenant_document)?;
+                prices::change(sql, &stored, &tenant)?;
                 rows::insert_deployment(sql, &deployment, &deployment_document)?;
                 if let Some(revision) = &revision {
                     revision.insert(sql, &tenant.id)?;
@@ -168,6 +170,7 @@ impl SqlStore {
                 let last = alert_feed::last_changes(sql, &shared.damage, &id, now, &message)?;
                 sql.execute("DELETE FROM tenants WHERE id = ?1", values![id.as_str()])?;
                 rows::end_generations(sql, &id, tenant.generation)?;
+                prices::end(sql, &id, now)?;
                 rows::insert_audit(sql, &audit)?;
                 sql.touch(Change::TenantGone(id, Box::new(deletion.clone())));
                 Ok((Arc::new(deletion), last))
@@ -233,6 +236,7 @@ fn insert_creation(
         return Err(StoreError::TenantExists { tenant_id: id.clone(), existing_status }.into());
     }
     sql.touch(Change::Tenant(id.clone()));
+    prices::begin(sql, &new.tenant, new.tenant.created_at)?;
     rows::insert_deployment(sql, &new.deployment, &documents.deployment)?;
     sql.execute(
         "INSERT INTO secrets (tenant_id, document) VALUES (?1, ?2)",

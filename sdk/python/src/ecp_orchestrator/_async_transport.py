@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
 from typing import Any, Optional
 
 import httpx
@@ -38,6 +39,24 @@ class AsyncTransport:
     async def text(self, call: Call, options: RequestOptions) -> str:
         """The answer as text."""
         return (await self._send(call, options)).text
+
+    async def lines(self, call: Call, options: RequestOptions) -> AsyncIterator[str]:
+        """The answer line by line as it comes, without a limit of time."""
+        limit = self.settings.limit(options)
+        request = self.settings.request(self._client, call, options, limit)
+        request.extensions["timeout"] = {"connect": limit, "write": limit, "pool": limit, "read": None}
+        try:
+            answer = await self._client.send(request, stream=True)
+        except NO_ANSWER as error:
+            raise failure(call, error, limit) from error
+        try:
+            if answer.status_code >= 400:
+                content = await answer.aread()
+                accepted(Answer(answer.status_code, answer.headers, content.decode(errors="replace")))
+            async for line in answer.aiter_lines():
+                yield line
+        finally:
+            await answer.aclose()
 
     async def json(self, call: Call, options: RequestOptions) -> Any:
         """The answer as a JSON object."""

@@ -78,6 +78,37 @@ class AlertOut(TypedDict):
     """
 
 
+class AmountsOut(TypedDict):
+    """
+    Money: US dollars to the cent, and whole units of the second currency.
+    """
+
+    list_price_usd: float
+    """
+    What was paid, in US dollars.
+    """
+    operator_cost_usd: float
+    """
+    What it cost the operator, in US dollars.
+    """
+    margin_usd: float
+    """
+    Paid less cost, in US dollars.
+    """
+    list_price_local: int
+    """
+    What was paid, in the second currency.
+    """
+    operator_cost_local: int
+    """
+    What it cost the operator, in the second currency.
+    """
+    margin_local: int
+    """
+    Paid less cost, in the second currency.
+    """
+
+
 class AttentionOut(TypedDict):
     """
     Something to look at.
@@ -276,6 +307,25 @@ class CostChangeOut(TypedDict):
     """
 
 
+class CurrencyOut(TypedDict):
+    """
+    A currency beside US dollars.
+    """
+
+    code: str
+    """
+    ISO 4217 code.
+    """
+    per_usd: float
+    """
+    So many for one US dollar.
+    """
+    as_of: str
+    """
+    Day of that rate.
+    """
+
+
 class DamagedRowsOut(TypedDict):
     """
     Rows of one table that can not be read.
@@ -349,6 +399,67 @@ class ErrorOut(TypedDict):
     error: ErrorBodyOut
     """
     The error.
+    """
+
+
+class EventObjectOut(TypedDict):
+    """
+    What an event is about.
+    """
+
+    kind: str
+    """
+    Its kind.
+    """
+    name: str
+    """
+    Its name.
+    """
+
+
+class EventOut(TypedDict):
+    """
+    Something that happened to an object, as the cluster's components report it.
+    """
+
+    timestamp: str
+    """
+    When it last happened.
+    """
+    type: str
+    """
+    `Normal` or `Warning`.
+    """
+    reason: str
+    """
+    In one word.
+    """
+    message: str
+    """
+    In a sentence, in the cluster's own words.
+    """
+    count: int
+    """
+    How often, by the cluster's reckoning.
+    """
+    object: EventObjectOut
+    """
+    What it is about.
+    """
+
+
+class EventsOut(TypedDict):
+    """
+    What happened to a tenant's objects.
+    """
+
+    tenant_id: str
+    """
+    The tenant.
+    """
+    events: list[EventOut]
+    """
+    Newest first.
     """
 
 
@@ -1127,6 +1238,37 @@ class StartedTenantOut(TypedDict):
     """
 
 
+class TenantCostOut(AmountsOut):
+    """
+    What one tenant paid and cost.
+    """
+
+    tenant_id: str
+    """
+    Tenant id.
+    """
+    name: str
+    """
+    Its name, the newest in the month.
+    """
+    preset: str
+    """
+    Its plan, the newest in the month.
+    """
+    is_deleted: bool
+    """
+    True where the tenant is gone.
+    """
+    days: float
+    """
+    Days of existence in the month, by hours.
+    """
+    hours: float
+    """
+    Hours of existence in the month.
+    """
+
+
 class ServiceRequirements2(TypedDict, closed=True):
     """
     Units ordered by service.
@@ -1614,6 +1756,22 @@ class CapacityOut(TypedDict):
     Now.
     """
     without_largest_node: NotRequired[Optional[WithoutNodeOut]]
+
+
+CostsOut = TypedDict(
+    "CostsOut",
+    {
+        "is_demo": bool,
+        "month": str,
+        "time_zone": str,
+        "from": str,
+        "until": str,
+        "is_complete": bool,
+        "currency": CurrencyOut,
+        "tenants": list[TenantCostOut],
+        "total": AmountsOut,
+    },
+)
 
 
 class CreateTenantIn(TypedDict):

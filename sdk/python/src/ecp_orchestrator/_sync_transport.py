@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Optional
 
 import httpx
@@ -39,6 +40,24 @@ class Transport:
     def text(self, call: Call, options: RequestOptions) -> str:
         """The answer as text."""
         return (self._send(call, options)).text
+
+    def lines(self, call: Call, options: RequestOptions) -> Iterator[str]:
+        """The answer line by line as it comes, without a limit of time."""
+        limit = self.settings.limit(options)
+        request = self.settings.request(self._client, call, options, limit)
+        request.extensions["timeout"] = {"connect": limit, "write": limit, "pool": limit, "read": None}
+        try:
+            answer = self._client.send(request, stream=True)
+        except NO_ANSWER as error:
+            raise failure(call, error, limit) from error
+        try:
+            if answer.status_code >= 400:
+                content = answer.read()
+                accepted(Answer(answer.status_code, answer.headers, content.decode(errors="replace")))
+            for line in answer.iter_lines():
+                yield line
+        finally:
+            answer.close()
 
     def json(self, call: Call, options: RequestOptions) -> Any:
         """The answer as a JSON object."""

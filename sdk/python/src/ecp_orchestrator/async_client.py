@@ -351,6 +351,68 @@ class AsyncECPClient:
         """Everything at a glance, and what somebody should look at now, worst first."""
         return await self._json(calls.get("/overview"), options)
 
+    async def list_events(
+        self, tenant_id: str, *, limit: Optional[int] = None, **options: Unpack[RequestOptions]
+    ) -> models.Events:
+        """What happened to a tenant's objects, newest first."""
+        return await self._json(calls.get(calls.tenant_path(tenant_id, "/events"), limit=limit), options)
+
+    async def read_logs(
+        self,
+        tenant_id: str,
+        *,
+        service: Optional[str] = None,
+        pod: Optional[str] = None,
+        container: Optional[str] = None,
+        previous: Optional[bool] = None,
+        tail: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> str:
+        """What a tenant's containers wrote, each line with its pod's name where there are several."""
+        call = calls.get(
+            calls.tenant_path(tenant_id, "/logs"),
+            service=service,
+            pod=pod,
+            container=container,
+            previous=previous,
+            tail=tail,
+        )
+        return await self._transport.text(call, options)
+
+    async def follow_logs(
+        self,
+        tenant_id: str,
+        *,
+        service: Optional[str] = None,
+        pod: Optional[str] = None,
+        container: Optional[str] = None,
+        tail: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> AsyncIterator[str]:
+        """Each line as it is written, until the loop ends or the server stops."""
+        call = calls.get(
+            calls.tenant_path(tenant_id, "/logs"),
+            service=service,
+            pod=pod,
+            container=container,
+            tail=tail,
+            follow=True,
+        )
+        async for line in self._transport.lines(call, options):
+            yield line
+
+    async def get_costs(
+        self, *, month: Optional[str] = None, **options: Unpack[RequestOptions]
+    ) -> models.Costs:
+        """What tenants paid and cost in a month such as `2026-11`; the present one by default."""
+        return await self._json(calls.get("/costs", month=month), options)
+
+    async def get_costs_csv(
+        self, *, month: Optional[str] = None, **options: Unpack[RequestOptions]
+    ) -> str:
+        """The same as CSV, a row a tenant and the total last."""
+        return await self._transport.text(calls.get("/costs", month=month, format="csv"), options)
+
     async def get_capacity(
         self,
         request: models.CalculateResourcesRequest,

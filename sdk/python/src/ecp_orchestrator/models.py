@@ -27,7 +27,11 @@ from ._generated import DeploymentStatusOut as DeploymentStatus
 from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
 from ._generated import MonitoringOut as Monitoring
+from ._generated import EventOut as ClusterEvent
+from ._generated import EventsOut as Events
+from ._generated import CostsOut as Costs
 from ._generated import OverviewOut as Overview
+from ._generated import TenantCostOut as TenantCost
 from ._generated import PreviewOut as Preview
 from ._generated import RollbackIn as RollbackRequest
 from ._generated import StartedRolloutOut as StartedRollout
@@ -70,7 +74,11 @@ __all__ = [
     "MetricsRequest",
     "Monitoring",
     "MonitoringFrame",
+    "ClusterEvent",
+    "Costs",
+    "Events",
     "Overview",
+    "TenantCost",
     "Preset",
     "Preview",
     "RollbackRequest",
