@@ -174,6 +174,53 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List silences
+         * @description Newest first. Those that ended are listed for a week. A token for some tenants alone sees those that
+         *     name one of them.
+         */
+        get: operations["list_silences"];
+        put?: never;
+        /**
+         * Silence alerts
+         * @description Nobody is told of them until it ends; they are listed as `silenced`. One that is still open then is
+         *     told of. A token for some tenants alone has to name one of them.
+         */
+        post: operations["create_silence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{silence_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a silence */
+        get: operations["get_silence"];
+        put?: never;
+        post?: never;
+        /**
+         * End a silence
+         * @description At once; alerts that it silenced and that are still open are told of.
+         */
+        delete: operations["delete_silence"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants/": {
         parameters: {
             query?: never;
@@ -225,6 +272,31 @@ export interface paths {
          *     is, and the tenant goes by itself once that is gone; `release=true` gives the namespace up instead.
          */
         delete: operations["delete_tenant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a tenant's alert rules
+         * @description Every built-in rule as it holds for the tenant.
+         */
+        get: operations["get_alert_rules"];
+        /**
+         * Set a tenant's alert rules
+         * @description All of them: what is not named is the default, and `{}` brings every default back. They hold at once,
+         *     for what was measured last too; an alert of a rule that is switched off ends.
+         */
+        put: operations["set_alert_rules"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -503,6 +575,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ws/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch the alerts of all tenants
+         * @description A WebSocket, for tokens without a list of tenants. The open alerts come at once, then each change, as
+         *     in the stream of one tenant; `seq` counts the changes of all of them. With `since` the changes after
+         *     that alert's opening come instead of the open alerts, so that nothing is lost over a reconnect.
+         *
+         *     **To open it.** This page can not: *Execute* asks without a WebSocket and is answered 426. In the browser's console on this page:
+         *
+         *     ```js
+         *     const socket = new WebSocket(new URL('../ws/alerts?demo_mode=true', document.baseURI).href.replace(/^http/, 'ws'));
+         *     socket.onmessage = ({ data }) => console.log(data);
+         *     ```
+         *
+         *     In a terminal:
+         *
+         *     ```sh
+         *     websocat --no-close 'ws://localhost:8001/ws/alerts?demo_mode=true'
+         *     ```
+         *
+         *     A program has the SDKs for it, which connect again by themselves.
+         */
+        get: operations["watch_all_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ws/alerts/{tenant_id}": {
         parameters: {
             query?: never;
@@ -637,6 +746,29 @@ export interface components {
              */
             tenant_id: string;
         };
+        /** @description Which alerts are meant; what is `null` can be anything. */
+        AlertFilterOut: {
+            /**
+             * @description Series, `samples`, or `deployment`.
+             * @example cpu
+             */
+            metric?: string | null;
+            /**
+             * @description `warning` or `critical`.
+             * @example warning
+             */
+            severity?: string | null;
+            /**
+             * @description Alerts of this tenant.
+             * @example my-ai-service
+             */
+            tenant_id?: string | null;
+            /**
+             * @description `resource_usage`, `performance`, `availability` or `deployment_failed`.
+             * @example resource_usage
+             */
+            type?: string | null;
+        };
         /** @description A page of a tenant's alerts. */
         AlertListOut: {
             /** @description Newest first. */
@@ -670,7 +802,7 @@ export interface components {
              */
             message: string;
             /**
-             * @description Series, or `samples`.
+             * @description Series, `samples`, or `deployment`.
              * @example cpu
              */
             metric: string;
@@ -686,6 +818,11 @@ export interface components {
              * @example warning
              */
             severity: string;
+            /**
+             * @description True while a silence has nobody told of it.
+             * @example false
+             */
+            silenced: boolean;
             /**
              * @description `open` or `resolved`.
              * @example open
@@ -708,10 +845,109 @@ export interface components {
              */
             timestamp: string;
             /**
-             * @description `resource_usage`, `performance`, `availability`.
+             * @description `resource_usage`, `performance`, `availability`, `deployment_failed`.
              * @example resource_usage
              */
             type: string;
+        };
+        /** @description One rule; what is not named is the default. */
+        AlertRuleIn: {
+            /**
+             * Format: double
+             * @description A value over it is critical; not below `warning`.
+             * @example 90
+             */
+            critical?: number | null;
+            /**
+             * @description False where nothing is to be alerted.
+             * @example true
+             */
+            enabled?: boolean | null;
+            /**
+             * Format: int32
+             * @description Seconds that values have to be over a threshold before an alert is raised; of `samples` how long they
+             *     are missing, 10 at least.
+             * @example 60
+             */
+            for_seconds?: number | null;
+            /**
+             * Format: double
+             * @description A value over it is a warning: percent; of the SLA for `response_time`, of the quota for `storage`.
+             * @example 70
+             */
+            warning?: number | null;
+        };
+        /** @description One rule as it holds. */
+        AlertRuleOut: {
+            /**
+             * Format: double
+             * @description A value over it is critical.
+             * @example 95
+             */
+            critical?: number | null;
+            /**
+             * @description False where nothing is alerted.
+             * @example true
+             */
+            enabled: boolean;
+            /**
+             * Format: int32
+             * @description Seconds that values have to be over a threshold before an alert is raised; of `samples` how long they
+             *     are missing.
+             * @example 0
+             */
+            for_seconds: number;
+            /**
+             * @description True where the tenant sets nothing of its own.
+             * @example true
+             */
+            is_default: boolean;
+            /**
+             * @description `resource_usage`, `performance`, `availability` or `deployment_failed`.
+             * @example resource_usage
+             */
+            type: string;
+            /**
+             * @description Of the thresholds: `percent`, `percent_of_quota`, `percent_of_sla`; `null` where there are none.
+             * @example percent
+             */
+            unit?: string | null;
+            /**
+             * Format: double
+             * @description A value over it is a warning.
+             * @example 80
+             */
+            warning?: number | null;
+        };
+        /**
+         * @description The alert rules of a tenant; what is not named is the default.
+         * @example {
+         *       "rules": {
+         *         "cpu": {
+         *           "warning": 70,
+         *           "critical": 90,
+         *           "for_seconds": 60
+         *         }
+         *       }
+         *     }
+         */
+        AlertRulesIn: {
+            /** @description By metric: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `error_rate`, `samples`, `deployment`. */
+            rules?: {
+                [key: string]: components["schemas"]["AlertRuleIn"];
+            } | null;
+        };
+        /** @description The alert rules of a tenant as they hold. */
+        AlertRulesOut: {
+            /** @description By metric: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `error_rate`, `samples`, `deployment`. */
+            rules: {
+                [key: string]: components["schemas"]["AlertRuleOut"];
+            };
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id: string;
         };
         /** @description A page of alerts of all tenants. */
         AllAlertsOut: {
@@ -814,6 +1050,11 @@ export interface components {
              * @example 내 AI 서비스
              */
             name: string;
+            /**
+             * @description True of an alert of which a silence has nobody told.
+             * @example false
+             */
+            silenced: boolean;
             /**
              * @description Since when.
              * @example 2024-01-20T14:30:00Z
@@ -2249,6 +2490,91 @@ export interface components {
             timestamp?: string | null;
         };
         /**
+         * @description A silence that is asked for. At least one of `tenant_id`, `type`, `metric` and `severity` is named;
+         *     an alert is silenced where all that is named is so.
+         * @example {
+         *       "tenant_id": "global-call-center",
+         *       "metric": "cpu",
+         *       "comment": "부하 시험"
+         *     }
+         */
+        SilenceIn: {
+            /** @description Why. */
+            comment?: string | null;
+            /** @description Until when; an hour after the start where it is left out. */
+            ends_at?: string | null;
+            /** @description Series, `samples`, or `deployment`. */
+            metric?: string | null;
+            /** @description `warning` or `critical`. */
+            severity?: string | null;
+            /** @description From when on; now where it is left out. */
+            starts_at?: string | null;
+            /** @description Alerts of this tenant. */
+            tenant_id?: string | null;
+            /** @description `resource_usage`, `performance`, `availability` or `deployment_failed`. */
+            type?: string | null;
+        };
+        /** @description A page of silences. */
+        SilenceListOut: {
+            /** @description Which page this is. */
+            pagination: components["schemas"]["PaginationOut"];
+            /** @description Newest first. */
+            silences: components["schemas"]["SilenceOut"][];
+            /**
+             * @description Silences that the filter matches.
+             * @example 1
+             */
+            total_count: number;
+        };
+        /** @description A silence. */
+        SilenceOut: components["schemas"]["AlertFilterOut"] & {
+            /**
+             * @description Why.
+             * @example 부하 시험
+             */
+            comment?: string | null;
+            /**
+             * @description When.
+             * @example 2024-01-20T14:30:00Z
+             */
+            created_at: string;
+            /**
+             * @description Who asked for it.
+             * @example anonymous
+             */
+            created_by: string;
+            /**
+             * @description Until when.
+             * @example 2024-01-20T15:30:00Z
+             */
+            ends_at: string;
+            /**
+             * @description Its id.
+             * @example sil-0123456789ab
+             */
+            silence_id: string;
+            /**
+             * @description From when on.
+             * @example 2024-01-20T14:30:00Z
+             */
+            starts_at: string;
+            /**
+             * @description `pending`, `active` or `ended`.
+             * @example active
+             */
+            status: string;
+        };
+        /** @description What a silence would do. */
+        SilenceTrialOut: {
+            /** @description Open alerts that it would hit, oldest first; 1,000 at most. */
+            alerts: components["schemas"]["AlertOut"][];
+            /**
+             * @description How many it would hit.
+             * @example 1
+             */
+            total_count: number;
+        };
+        /**
          * @description What a planner may ask for beyond units and SLA.
          * @example {
          *       "size_for": "busy_hour",
@@ -3057,7 +3383,7 @@ export interface operations {
                 status?: "open" | "resolved" | "all";
                 /** @description Only alerts of this tenant */
                 tenant_id?: string;
-                /** @description Only alerts of this type: resource_usage, performance, availability */
+                /** @description Only alerts of this type: resource_usage, performance, availability, deployment_failed */
                 type?: string;
             };
             header: {
@@ -3560,7 +3886,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first (product line). Channels and queries a second for each device; a device is\n# chosen where the number of devices needed is at most `up_to_count` (0: no bound).\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n# A plan is chosen so that speech recognition loses no more turns than the blocking target. A plan that was\n# named and loses more says so, and over this share it is warned of (assumption: one turn in two hundred is\n# asked again without anybody taking offence).\nstt_blocking_warned_of = 0.005\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# Share of time that one pod answers (assumption: eight interruptions a month - roll-outs, evictions, a\n# node's failure - of about five minutes, most of it loading the model). n replicas answer\n# 1 - (1 - share)^n.\n[availability]\npod_share = 0.999\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Costs are told by months of this zone, in US dollars and in a second currency, counted whole, at this\n# rate of this day (assumption: the rate that the operator books with).\n[billing]\ntime_zone = \"Asia/Seoul\"\n\n[billing.currency]\ncode = \"KRW\"\nper_usd = 1390.0\nas_of = \"2026-11-02\"\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
+                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first (product line). Channels and queries a second for each device; a device is\n# chosen where the number of devices needed is at most `up_to_count` (0: no bound).\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n# A plan is chosen so that speech recognition loses no more turns than the blocking target. A plan that was\n# named and loses more says so, and over this share it is warned of (assumption: one turn in two hundred is\n# asked again without anybody taking offence).\nstt_blocking_warned_of = 0.005\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# A tenant answers while each of its services does and its redis: shares of time, all of them assumptions.\n[availability]\n# A pod of a service, its node being there: eight interruptions a month - roll-outs, evictions - of about five\n# minutes, most of it loading the model.\npod_share = 0.999\n# The redis, its node being there: the same eight, of about six seconds, since it is started again in place and loads\n# no model.\nredis_share = 0.99998\n# A node: it fails twice a year, and after a quarter of an hour its pods are elsewhere.\nnode_share = 0.99994\n# Nodes over which the pods of a service are spread at least, where it has as many.\nspread_over_nodes = 3\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Costs are told by months of this zone, in US dollars and in a second currency, counted whole, at this\n# rate of this day (assumption: the rate that the operator books with).\n[billing]\ntime_zone = \"Asia/Seoul\"\n\n[billing.currency]\ncode = \"KRW\"\nper_usd = 1390.0\nas_of = \"2026-11-02\"\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n# How pods come and go (assumptions: a model of a few gigabytes is loaded in minutes; nearly every call is over in\n# ten).\n[kubernetes.lifecycle]\n# A container may take this long to answer /health for the first time; only then does liveness look at it.\nstartup_seconds = 600\n# A pod that goes finishes what it has: calls for this long (callbot, advisor, stt, tts), all else for this long. What\n# is over sooner goes sooner.\ndrain_voice_seconds = 600\ndrain_seconds = 60\n# Of that the first part goes to telling the others, before the program is told (SIGTERM); 0 leaves the wait out, for\n# clusters before Kubernetes 1.30, which do not know it.\nleave_endpoints_seconds = 10\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
                  *     }
                  */
                 "application/json": components["schemas"]["CatalogIn"];
@@ -4120,6 +4446,522 @@ export interface operations {
                 };
             };
             /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    list_silences: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Entries at most (default 100)
+                 * @example 100
+                 */
+                limit?: number;
+                /**
+                 * @description Entries to leave out first
+                 * @example 0
+                 */
+                skip?: number;
+                /** @description Only silences in this state: pending, active, ended */
+                status?: "pending" | "active" | "ended";
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of silences */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceListOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    create_silence: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Only say which open alerts it would hit (200), and silence none (default false)
+                 * @example false
+                 */
+                dry_run?: boolean;
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceIn"];
+            };
+        };
+        responses: {
+            /** @description With `dry_run`: the open alerts that it would hit */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceTrialOut"];
+                };
+            };
+            /** @description It silences */
+            201: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description CONFLICT: there are as many silences as can be kept */
+            409: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong field */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_silence: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                silence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silence */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    delete_silence: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                silence_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The silence as it was */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SilenceOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: it names no tenant and the token does not cover all */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */
@@ -4842,6 +5684,271 @@ export interface operations {
                 };
             };
             /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_alert_rules: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /**
+                 * @description Tenant id
+                 * @example global-call-center
+                 */
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rules as they hold */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRulesOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    set_alert_rules: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /**
+                 * @description Tenant id
+                 * @example global-call-center
+                 */
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRulesIn"];
+            };
+        };
+        responses: {
+            /** @description The rules as they hold now */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRulesOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
                     /** @description Names the request */
@@ -6496,6 +7603,109 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthOut"];
+                };
+            };
+        };
+    };
+    watch_all_alerts: {
+        parameters: {
+            query?: {
+                /** @description The token, where neither header can be sent; proxies may log it */
+                access_token?: string;
+                /**
+                 * @description As the header, which browsers can not send; neither means real mode
+                 * @example true
+                 */
+                demo_mode?: string;
+                /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
+                lang?: string;
+                /** @description The last alert that the client has seen */
+                since?: string;
+            };
+            header?: {
+                /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */
+                "Sec-WebSocket-Protocol"?: string;
+                /** @description `true` for demo mode, `false` for real mode; wins over `demo_mode` */
+                "X-Demo-Mode"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The WebSocket is open */
+            101: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description INVALID_REQUEST: the mode can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token does not cover all tenants */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the request asks for no WebSocket */
+            426: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
                 };
             };
         };

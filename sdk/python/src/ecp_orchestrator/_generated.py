@@ -23,6 +23,29 @@ class AcceptedOut(TypedDict):
     """
 
 
+class AlertFilterOut(TypedDict):
+    """
+    Which alerts are meant; what is `null` can be anything.
+    """
+
+    tenant_id: NotRequired[Optional[str]]
+    """
+    Alerts of this tenant.
+    """
+    type: NotRequired[Optional[str]]
+    """
+    `resource_usage`, `performance`, `availability` or `deployment_failed`.
+    """
+    metric: NotRequired[Optional[str]]
+    """
+    Series, `samples`, or `deployment`.
+    """
+    severity: NotRequired[Optional[str]]
+    """
+    `warning` or `critical`.
+    """
+
+
 class AlertOut(TypedDict):
     """
     An alert as it stands; the same fields as a frame of the alert stream.
@@ -42,7 +65,7 @@ class AlertOut(TypedDict):
     """
     type: str
     """
-    `resource_usage`, `performance`, `availability`.
+    `resource_usage`, `performance`, `availability`, `deployment_failed`.
     """
     message: str
     """
@@ -50,7 +73,7 @@ class AlertOut(TypedDict):
     """
     metric: str
     """
-    Series, or `samples`.
+    Series, `samples`, or `deployment`.
     """
     current_value: float
     """
@@ -75,6 +98,96 @@ class AlertOut(TypedDict):
     resolved_at: NotRequired[Optional[str]]
     """
     When it resolved; `null` while it is open.
+    """
+    silenced: bool
+    """
+    True while a silence has nobody told of it.
+    """
+
+
+class AlertRuleIn(TypedDict):
+    """
+    One rule; what is not named is the default.
+    """
+
+    warning: NotRequired[Optional[float]]
+    """
+    A value over it is a warning: percent; of the SLA for `response_time`, of the quota for `storage`.
+    """
+    critical: NotRequired[Optional[float]]
+    """
+    A value over it is critical; not below `warning`.
+    """
+    for_seconds: NotRequired[Optional[int]]
+    """
+    Seconds that values have to be over a threshold before an alert is raised; of `samples` how long they
+    are missing, 10 at least.
+    """
+    enabled: NotRequired[Optional[bool]]
+    """
+    False where nothing is to be alerted.
+    """
+
+
+class AlertRuleOut(TypedDict):
+    """
+    One rule as it holds.
+    """
+
+    type: str
+    """
+    `resource_usage`, `performance`, `availability` or `deployment_failed`.
+    """
+    unit: NotRequired[Optional[str]]
+    """
+    Of the thresholds: `percent`, `percent_of_quota`, `percent_of_sla`; `null` where there are none.
+    """
+    warning: NotRequired[Optional[float]]
+    """
+    A value over it is a warning.
+    """
+    critical: NotRequired[Optional[float]]
+    """
+    A value over it is critical.
+    """
+    for_seconds: int
+    """
+    Seconds that values have to be over a threshold before an alert is raised; of `samples` how long they
+    are missing.
+    """
+    enabled: bool
+    """
+    False where nothing is alerted.
+    """
+    is_default: bool
+    """
+    True where the tenant sets nothing of its own.
+    """
+
+
+class AlertRulesIn(TypedDict):
+    """
+    The alert rules of a tenant; what is not named is the default.
+    """
+
+    rules: NotRequired[dict[str, AlertRuleIn]]
+    """
+    By metric: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `error_rate`, `samples`, `deployment`.
+    """
+
+
+class AlertRulesOut(TypedDict):
+    """
+    The alert rules of a tenant as they hold.
+    """
+
+    tenant_id: str
+    """
+    Whose.
+    """
+    rules: dict[str, AlertRuleOut]
+    """
+    By metric: `cpu`, `memory`, `gpu`, `storage`, `response_time`, `error_rate`, `samples`, `deployment`.
     """
 
 
@@ -141,6 +254,10 @@ class AttentionOut(TypedDict):
     alert_id: NotRequired[Optional[str]]
     """
     The alert.
+    """
+    silenced: bool
+    """
+    True of an alert of which a silence has nobody told.
     """
 
 
@@ -1085,6 +1202,92 @@ class SendMetricsIn(TypedDict):
     samples: NotRequired[Optional[list[SampleIn]]]
     """
     Instead of `timestamp` and `metrics`: a batch, all or none of which is stored.
+    """
+
+
+class SilenceIn(TypedDict):
+    """
+    A silence that is asked for. At least one of `tenant_id`, `type`, `metric` and `severity` is named;
+    an alert is silenced where all that is named is so.
+    """
+
+    tenant_id: NotRequired[Optional[str]]
+    """
+    Alerts of this tenant.
+    """
+    type: NotRequired[Optional[str]]
+    """
+    `resource_usage`, `performance`, `availability` or `deployment_failed`.
+    """
+    metric: NotRequired[Optional[str]]
+    """
+    Series, `samples`, or `deployment`.
+    """
+    severity: NotRequired[Optional[str]]
+    """
+    `warning` or `critical`.
+    """
+    starts_at: NotRequired[Optional[str]]
+    """
+    From when on; now where it is left out.
+    """
+    ends_at: NotRequired[Optional[str]]
+    """
+    Until when; an hour after the start where it is left out.
+    """
+    comment: NotRequired[Optional[str]]
+    """
+    Why.
+    """
+
+
+class SilenceOut(AlertFilterOut):
+    """
+    A silence.
+    """
+
+    silence_id: str
+    """
+    Its id.
+    """
+    starts_at: str
+    """
+    From when on.
+    """
+    ends_at: str
+    """
+    Until when.
+    """
+    status: str
+    """
+    `pending`, `active` or `ended`.
+    """
+    comment: NotRequired[Optional[str]]
+    """
+    Why.
+    """
+    created_by: str
+    """
+    Who asked for it.
+    """
+    created_at: str
+    """
+    When.
+    """
+
+
+class SilenceTrialOut(TypedDict):
+    """
+    What a silence would do.
+    """
+
+    alerts: list[AlertOut]
+    """
+    Open alerts that it would hit, oldest first; 1,000 at most.
+    """
+    total_count: int
+    """
+    How many it would hit.
     """
 
 
@@ -2087,6 +2290,25 @@ class QuotaChangeOut(TypedDict):
     difference: ResourceDifferenceOut
     """
     After less before.
+    """
+
+
+class SilenceListOut(TypedDict):
+    """
+    A page of silences.
+    """
+
+    silences: list[SilenceOut]
+    """
+    Newest first.
+    """
+    total_count: int
+    """
+    Silences that the filter matches.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
     """
 
 
