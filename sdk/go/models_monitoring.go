@@ -85,6 +85,8 @@ type Alert struct {
 	OpenedAt time.Time `json:"opened_at"`
 	// When it resolved; nil while it is open.
 	ResolvedAt *time.Time `json:"resolved_at,omitempty"`
+	// True while a silence has nobody told of it.
+	Silenced bool `json:"silenced"`
 }
 
 // AlertList is a page of alerts.

@@ -174,6 +174,8 @@ type Attention struct {
 	DeploymentID string `json:"deployment_id,omitempty"`
 	// The alert.
 	AlertID string `json:"alert_id,omitempty"`
+	// True of an alert of which a silence has nobody told.
+	Silenced bool `json:"silenced"`
 }
 
 // Capacity is how many more tenants of one demand fit.

@@ -102,6 +102,30 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.GetOverviewContext(ctx, o...)
 		return err
 	},
+	"get_alert_rules": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetAlertRulesContext(ctx, "a b", o...)
+		return err
+	},
+	"set_alert_rules": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.SetAlertRulesContext(ctx, "a b", &AlertRulesRequest{}, o...)
+		return err
+	},
+	"list_silences": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListSilencesContext(ctx, &SilenceFilter{"active", 1, 2}, o...)
+		return err
+	},
+	"create_silence": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.CreateSilenceContext(ctx, &SilenceRequest{}, o...)
+		return err
+	},
+	"get_silence": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetSilenceContext(ctx, "a b", o...)
+		return err
+	},
+	"delete_silence": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.DeleteSilenceContext(ctx, "a b", o...)
+		return err
+	},
 	"list_events": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.ListEventsContext(ctx, "a b", &EventFilter{5}, o...)
 		return err
@@ -188,7 +212,8 @@ func TestEveryOperationOfTheDocumentHasItsMethodAndSendsAllThatIsNamed(t *testin
 
 func checkRequest(t *testing.T, got recorded, path, method string, wanted operation) {
 	t.Helper()
-	if want := strings.ReplaceAll(path, "{tenant_id}", "a%20b"); got.URL.EscapedPath() != want || got.Method != method {
+	want := strings.NewReplacer("{tenant_id}", "a%20b", "{silence_id}", "a%20b").Replace(path)
+	if got.URL.EscapedPath() != want || got.Method != method {
 		t.Errorf("%s: sent %s %s", wanted.OperationID, got.Method, got.URL.EscapedPath())
 	}
 	var query []string

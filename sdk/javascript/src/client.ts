@@ -345,6 +345,52 @@ export class ECPClient {
     return this.#json({ method: 'POST', path: '/capacity', body: request, repeatable: true, options });
   }
 
+  /** A tenant's alert rules, as they are in force. */
+  getAlertRules(tenantId: string, options?: RequestOptions): Promise<models.AlertRules> {
+    return this.#get(tenantPath(tenantId, 'alert-rules'), {}, options);
+  }
+
+  /** Sets a tenant's alert rules; what is not named is the default. */
+  setAlertRules(
+    tenantId: string,
+    rules: models.AlertRulesRequest,
+    options?: RequestOptions,
+  ): Promise<models.AlertRules> {
+    const path = tenantPath(tenantId, 'alert-rules');
+    return this.#json({ method: 'PUT', path, body: rules, repeatable: true, options });
+  }
+
+  /** Lists silences, newest first. */
+  listSilences(
+    query: PageOptions & { status?: 'pending' | 'active' | 'ended' | 'all' | undefined } = {},
+    options?: RequestOptions,
+  ): Promise<models.SilenceList> {
+    return this.#get('/silences', { ...query }, options);
+  }
+
+  /** Keeps the alerts that it matches from being told, for an hour where it does not say otherwise. */
+  createSilence(silence: models.SilenceRequest, options?: RequestOptions): Promise<models.Silence> {
+    return this.#json({ method: 'POST', path: '/silences', body: silence, repeatable: false, options });
+  }
+
+  /** Says which open alerts a silence would hit, and makes none. */
+  previewCreateSilence(
+    silence: models.SilenceRequest,
+    options?: RequestOptions,
+  ): Promise<models.SilenceTrial> {
+    const query = { dry_run: true };
+    return this.#json({ method: 'POST', path: '/silences', query, body: silence, repeatable: true, options });
+  }
+
+  getSilence(silenceId: string, options?: RequestOptions): Promise<models.Silence> {
+    return this.#get(silencePath(silenceId), {}, options);
+  }
+
+  /** Ends a silence, and answers it as it was. */
+  deleteSilence(silenceId: string, options?: RequestOptions): Promise<models.Silence> {
+    return this.#json({ method: 'DELETE', path: silencePath(silenceId), repeatable: false, options });
+  }
+
   // What the cluster tells
 
   /** What happened to a tenant's objects, newest first. */
@@ -662,6 +708,11 @@ export class ECPClient {
 function tenantPath(tenantId: string, rest?: string): string {
   if (tenantId === '') throw new TypeError('tenantId must not be empty');
   return `/tenants/${encodeURIComponent(tenantId)}${rest === undefined ? '' : `/${rest}`}`;
+}
+
+function silencePath(silenceId: string): string {
+  if (silenceId === '') throw new TypeError('silenceId must not be empty');
+  return `/silences/${encodeURIComponent(silenceId)}`;
 }
 
 function updateCall(tenantId: string, change: models.TenantUpdate, options: UpdateOptions) {

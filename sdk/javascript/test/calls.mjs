@@ -89,6 +89,24 @@ const calls = {
   compare_catalog: [['body'], (client, args, options) => client.compareCatalog(args.body, options)],
   roll_out_catalog: [['body'], (client, args, options) => client.rollOutCatalog(args.body, options)],
   get_overview: [[], (client, args, options) => client.getOverview(options)],
+  get_alert_rules: [
+    ['tenant_id'],
+    (client, args, options) => client.getAlertRules(args.tenant_id, options),
+  ],
+  set_alert_rules: [
+    ['tenant_id', 'body'],
+    (client, args, options) => client.setAlertRules(args.tenant_id, args.body, options),
+  ],
+  list_silences: [['status', ...page], (client, query, options) => client.listSilences(query, options)],
+  create_silence: [
+    ['body', 'dry_run'],
+    (client, args, options) => orPreview(client, 'createSilence', args.dry_run)(args.body, options),
+  ],
+  get_silence: [['silence_id'], (client, args, options) => client.getSilence(args.silence_id, options)],
+  delete_silence: [
+    ['silence_id'],
+    (client, args, options) => client.deleteSilence(args.silence_id, options),
+  ],
   list_events: [
     ['tenant_id', 'limit'],
     (client, args, options) => client.listEvents(args.tenant_id, { limit: args.limit }, options),

@@ -30,7 +30,7 @@ impl KubernetesCluster {
         let listed = answered(calls.list(&ListParams::default().limit(LISTED))).await;
         let listed = listed.map_err(|error| refused("Event", &tenant.namespace(), error))?;
         let mut events: Vec<ClusterEvent> = listed.items.iter().filter_map(event).collect();
-        events.sort_by(|a, b| b.at.cmp(&a.at));
+        events.sort_by_key(|event| std::cmp::Reverse(event.at));
         events.truncate(MOST_EVENTS);
         Ok(events)
     }

@@ -124,7 +124,8 @@ async fn an_address_that_is_none_is_refused_and_its_password_is_not_repeated() {
         ("postgres://ecp:geheim@localhost:none/x", "can not be read"),
     ] {
         let environment = |name: &str| (name == "ECP_DATABASE_URL").then(|| url.to_owned());
-        let faults = ecp_orchestrator::config::Config::load(&Default::default(), environment).unwrap_err();
+        let faults =
+            ecp_orchestrator::config::Config::load(&Default::default(), environment).expect_err("refused");
         let text = faults.to_string();
         assert!(text.contains("database_url") && text.contains(says), "{text}");
         assert!(!text.contains("geheim"), "{text}");

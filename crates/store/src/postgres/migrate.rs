@@ -157,23 +157,23 @@ fn copy_table(
     }
     let mut copied = || -> Result<usize, WorkError> {
         let mut select = file.prepare(&format!("SELECT * FROM {table}"))?;
-        let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
         let places: Vec<String> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
         let insert = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), places.join(", "));
         let mut rows = select.query([])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
             let mut given = Vec::with_capacity(columns.len());
-            for column in 0..columns.len() {
+            for (column, name) in columns.iter().enumerate() {
                 given.push(match row.get_ref(column)? {
                     ValueRef::Null => Value::Null,
                     ValueRef::Integer(number) => Value::Integer(number),
                     ValueRef::Text(text) => Value::Text(std::str::from_utf8(text).map_err(|_| {
-                        WorkError::Damaged(format!("{table}.{} holds text that is none", columns[column]))
+                        WorkError::Damaged(format!("{table}.{name} holds text that is none"))
                     })?),
                     ValueRef::Blob(bytes) => Value::Bytes(bytes),
                     ValueRef::Real(_) => {
-                        let what = format!("{table}.{} holds a fraction", columns[column]);
+                        let what = format!("{table}.{name} holds a fraction");
                         return Err(WorkError::Damaged(what));
                     }
                 });

@@ -76,6 +76,18 @@ def get(path: str, at_root: bool = False, **query: Any) -> Call:
     return Call("GET", path, query=query, repeatable=True, at_root=at_root)
 
 
+def silence_path(silence_id: str) -> str:
+    if not isinstance(silence_id, str) or not silence_id:
+        raise ValueError("silence_id must be a text that is not empty")
+    return f"/silences/{quote(silence_id, safe='')}"
+
+
+def create_silence(silence: Mapping[str, Any], dry_run: Optional[bool] = None) -> Call:
+    return Call(
+        "POST", "/silences", query={"dry_run": dry_run}, body=silence, repeatable=dry_run is True
+    )
+
+
 def create_tenant(tenant: Mapping[str, Any], key: Optional[str], dry_run: Optional[bool] = None) -> Call:
     return Call(
         "POST",

@@ -351,6 +351,54 @@ class AsyncECPClient:
         """Everything at a glance, and what somebody should look at now, worst first."""
         return await self._json(calls.get("/overview"), options)
 
+    async def get_alert_rules(
+        self, tenant_id: str, **options: Unpack[RequestOptions]
+    ) -> models.AlertRules:
+        """A tenant's alert rules, as they are in force."""
+        return await self._json(calls.get(calls.tenant_path(tenant_id, "/alert-rules")), options)
+
+    async def set_alert_rules(
+        self, tenant_id: str, rules: models.AlertRulesRequest, **options: Unpack[RequestOptions]
+    ) -> models.AlertRules:
+        """Sets a tenant's alert rules; what is not named is the default."""
+        call = calls.Call("PUT", calls.tenant_path(tenant_id, "/alert-rules"), body=rules, repeatable=True)
+        return await self._json(call, options)
+
+    async def list_silences(
+        self,
+        *,
+        status: Optional[str] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.SilenceList:
+        """Silences, newest first."""
+        return await self._json(
+            calls.get("/silences", status=status, skip=skip, limit=limit), options
+        )
+
+    async def create_silence(
+        self, silence: models.SilenceRequest, **options: Unpack[RequestOptions]
+    ) -> models.Silence:
+        """Keeps the alerts that it matches from being told, for an hour where it does not say otherwise."""
+        return await self._json(calls.create_silence(silence), options)
+
+    async def preview_create_silence(
+        self, silence: models.SilenceRequest, **options: Unpack[RequestOptions]
+    ) -> models.SilenceTrial:
+        """Says which open alerts a silence would hit, and makes none."""
+        return await self._json(calls.create_silence(silence, dry_run=True), options)
+
+    async def get_silence(self, silence_id: str, **options: Unpack[RequestOptions]) -> models.Silence:
+        """One silence."""
+        return await self._json(calls.get(calls.silence_path(silence_id)), options)
+
+    async def delete_silence(
+        self, silence_id: str, **options: Unpack[RequestOptions]
+    ) -> models.Silence:
+        """Ends a silence, and answers it as it was."""
+        return await self._json(calls.Call("DELETE", calls.silence_path(silence_id)), options)
+
     async def list_events(
         self, tenant_id: str, *, limit: Optional[int] = None, **options: Unpack[RequestOptions]
     ) -> models.Events:

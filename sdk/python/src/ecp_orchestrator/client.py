@@ -348,6 +348,48 @@ class ECPClient:
         """Everything at a glance, and what somebody should look at now, worst first."""
         return self._json(calls.get("/overview"), options)
 
+    def get_alert_rules(self, tenant_id: str, **options: Unpack[RequestOptions]) -> models.AlertRules:
+        """A tenant's alert rules, as they are in force."""
+        return self._json(calls.get(calls.tenant_path(tenant_id, "/alert-rules")), options)
+
+    def set_alert_rules(
+        self, tenant_id: str, rules: models.AlertRulesRequest, **options: Unpack[RequestOptions]
+    ) -> models.AlertRules:
+        """Sets a tenant's alert rules; what is not named is the default."""
+        call = calls.Call("PUT", calls.tenant_path(tenant_id, "/alert-rules"), body=rules, repeatable=True)
+        return self._json(call, options)
+
+    def list_silences(
+        self,
+        *,
+        status: Optional[str] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.SilenceList:
+        """Silences, newest first."""
+        return self._json(calls.get("/silences", status=status, skip=skip, limit=limit), options)
+
+    def create_silence(
+        self, silence: models.SilenceRequest, **options: Unpack[RequestOptions]
+    ) -> models.Silence:
+        """Keeps the alerts that it matches from being told, for an hour where it does not say otherwise."""
+        return self._json(calls.create_silence(silence), options)
+
+    def preview_create_silence(
+        self, silence: models.SilenceRequest, **options: Unpack[RequestOptions]
+    ) -> models.SilenceTrial:
+        """Says which open alerts a silence would hit, and makes none."""
+        return self._json(calls.create_silence(silence, dry_run=True), options)
+
+    def get_silence(self, silence_id: str, **options: Unpack[RequestOptions]) -> models.Silence:
+        """One silence."""
+        return self._json(calls.get(calls.silence_path(silence_id)), options)
+
+    def delete_silence(self, silence_id: str, **options: Unpack[RequestOptions]) -> models.Silence:
+        """Ends a silence, and answers it as it was."""
+        return self._json(calls.Call("DELETE", calls.silence_path(silence_id)), options)
+
     def list_events(
         self, tenant_id: str, *, limit: Optional[int] = None, **options: Unpack[RequestOptions]
     ) -> models.Events:

@@ -27,6 +27,12 @@ from ._generated import DeploymentStatusOut as DeploymentStatus
 from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
 from ._generated import MonitoringOut as Monitoring
+from ._generated import AlertRulesIn as AlertRulesRequest
+from ._generated import AlertRulesOut as AlertRules
+from ._generated import SilenceIn as SilenceRequest
+from ._generated import SilenceListOut as SilenceList
+from ._generated import SilenceOut as Silence
+from ._generated import SilenceTrialOut as SilenceTrial
 from ._generated import EventOut as ClusterEvent
 from ._generated import EventsOut as Events
 from ._generated import CostsOut as Costs
@@ -74,7 +80,13 @@ __all__ = [
     "MetricsRequest",
     "Monitoring",
     "MonitoringFrame",
+    "AlertRules",
+    "AlertRulesRequest",
     "ClusterEvent",
+    "Silence",
+    "SilenceList",
+    "SilenceRequest",
+    "SilenceTrial",
     "Costs",
     "Events",
     "Overview",
