@@ -5,6 +5,8 @@
 //! processes share. [`SqlStore`] is written once for both, in the SQL that both know. The crate keeps what it is given, refuses what breaks a
 //! promise of [`ecp_core::ports::TenantStore`] and decides nothing else.
 
+#![cfg_attr(test, allow(clippy::duplicate_mod, reason = "one suite is kept on two databases"))]
+
 mod access;
 mod database;
 mod errors;
