@@ -89,10 +89,7 @@ const calls = {
   compare_catalog: [['body'], (client, args, options) => client.compareCatalog(args.body, options)],
   roll_out_catalog: [['body'], (client, args, options) => client.rollOutCatalog(args.body, options)],
   get_overview: [[], (client, args, options) => client.getOverview(options)],
-  get_alert_rules: [
-    ['tenant_id'],
-    (client, args, options) => client.getAlertRules(args.tenant_id, options),
-  ],
+  get_alert_rules: [['tenant_id'], (client, args, options) => client.getAlertRules(args.tenant_id, options)],
   set_alert_rules: [
     ['tenant_id', 'body'],
     (client, args, options) => client.setAlertRules(args.tenant_id, args.body, options),
@@ -103,10 +100,7 @@ const calls = {
     (client, args, options) => orPreview(client, 'createSilence', args.dry_run)(args.body, options),
   ],
   get_silence: [['silence_id'], (client, args, options) => client.getSilence(args.silence_id, options)],
-  delete_silence: [
-    ['silence_id'],
-    (client, args, options) => client.deleteSilence(args.silence_id, options),
-  ],
+  delete_silence: [['silence_id'], (client, args, options) => client.deleteSilence(args.silence_id, options)],
   list_events: [
     ['tenant_id', 'limit'],
     (client, args, options) => client.listEvents(args.tenant_id, { limit: args.limit }, options),
@@ -118,10 +112,13 @@ const calls = {
         ? client.readLogs(tenant_id, query, options)
         : client.followLogs(tenant_id, query, options).next(),
   ],
-  get_costs: [['month', 'format'], (client, args, options) =>
-    args.format === undefined
-      ? client.getCosts({ month: args.month }, options)
-      : client.getCostsCsv({ month: args.month }, options)],
+  get_costs: [
+    ['month', 'format'],
+    (client, args, options) =>
+      args.format === undefined
+        ? client.getCosts({ month: args.month }, options)
+        : client.getCostsCsv({ month: args.month }, options),
+  ],
   get_capacity: [['body'], (client, args, options) => client.getCapacity(args.body, options)],
   get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],
   get_manifest: [
