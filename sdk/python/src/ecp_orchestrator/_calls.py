@@ -83,9 +83,7 @@ def silence_path(silence_id: str) -> str:
 
 
 def create_silence(silence: Mapping[str, Any], dry_run: Optional[bool] = None) -> Call:
-    return Call(
-        "POST", "/silences", query={"dry_run": dry_run}, body=silence, repeatable=dry_run is True
-    )
+    return Call("POST", "/silences", query={"dry_run": dry_run}, body=silence, repeatable=dry_run is True)
 
 
 def create_tenant(tenant: Mapping[str, Any], key: Optional[str], dry_run: Optional[bool] = None) -> Call:

@@ -351,9 +351,7 @@ class AsyncECPClient:
         """Everything at a glance, and what somebody should look at now, worst first."""
         return await self._json(calls.get("/overview"), options)
 
-    async def get_alert_rules(
-        self, tenant_id: str, **options: Unpack[RequestOptions]
-    ) -> models.AlertRules:
+    async def get_alert_rules(self, tenant_id: str, **options: Unpack[RequestOptions]) -> models.AlertRules:
         """A tenant's alert rules, as they are in force."""
         return await self._json(calls.get(calls.tenant_path(tenant_id, "/alert-rules")), options)
 
@@ -373,9 +371,7 @@ class AsyncECPClient:
         **options: Unpack[RequestOptions],
     ) -> models.SilenceList:
         """Silences, newest first."""
-        return await self._json(
-            calls.get("/silences", status=status, skip=skip, limit=limit), options
-        )
+        return await self._json(calls.get("/silences", status=status, skip=skip, limit=limit), options)
 
     async def create_silence(
         self, silence: models.SilenceRequest, **options: Unpack[RequestOptions]
@@ -393,9 +389,7 @@ class AsyncECPClient:
         """One silence."""
         return await self._json(calls.get(calls.silence_path(silence_id)), options)
 
-    async def delete_silence(
-        self, silence_id: str, **options: Unpack[RequestOptions]
-    ) -> models.Silence:
+    async def delete_silence(self, silence_id: str, **options: Unpack[RequestOptions]) -> models.Silence:
         """Ends a silence, and answers it as it was."""
         return await self._json(calls.Call("DELETE", calls.silence_path(silence_id)), options)
 
@@ -455,9 +449,7 @@ class AsyncECPClient:
         """What tenants paid and cost in a month such as `2026-11`; the present one by default."""
         return await self._json(calls.get("/costs", month=month), options)
 
-    async def get_costs_csv(
-        self, *, month: Optional[str] = None, **options: Unpack[RequestOptions]
-    ) -> str:
+    async def get_costs_csv(self, *, month: Optional[str] = None, **options: Unpack[RequestOptions]) -> str:
         """The same as CSV, a row a tenant and the total last."""
         return await self._transport.text(calls.get("/costs", month=month, format="csv"), options)
 

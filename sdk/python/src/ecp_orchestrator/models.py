@@ -9,6 +9,8 @@ from typing_extensions import NotRequired, TypedDict
 from ._generated import AcceptedOut as Accepted
 from ._generated import AlertListOut as AlertList
 from ._generated import AlertOut as Alert
+from ._generated import AlertRulesIn as AlertRulesRequest
+from ._generated import AlertRulesOut as AlertRules
 from ._generated import AllAlertsOut as AllAlerts
 from ._generated import AuditEntryOut as AuditEntry
 from ._generated import AuditListOut as AuditList
@@ -18,30 +20,28 @@ from ._generated import CapacityOut as Capacity
 from ._generated import CatalogDiffOut as CatalogDiff
 from ._generated import CatalogIn as CatalogRequest
 from ._generated import CatalogRolloutIn as CatalogRolloutRequest
+from ._generated import CostsOut as Costs
 from ._generated import CreatedTenantOut as CreatedTenant
 from ._generated import CreateTenantIn as TenantRequest
 from ._generated import DeletionOut as Deletion
 from ._generated import DeploymentEntryOut as DeploymentEntry
 from ._generated import DeploymentListOut as DeploymentList
 from ._generated import DeploymentStatusOut as DeploymentStatus
+from ._generated import EventOut as ClusterEvent
+from ._generated import EventsOut as Events
 from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
 from ._generated import MonitoringOut as Monitoring
-from ._generated import AlertRulesIn as AlertRulesRequest
-from ._generated import AlertRulesOut as AlertRules
+from ._generated import OverviewOut as Overview
+from ._generated import PreviewOut as Preview
+from ._generated import RollbackIn as RollbackRequest
 from ._generated import SilenceIn as SilenceRequest
 from ._generated import SilenceListOut as SilenceList
 from ._generated import SilenceOut as Silence
 from ._generated import SilenceTrialOut as SilenceTrial
-from ._generated import EventOut as ClusterEvent
-from ._generated import EventsOut as Events
-from ._generated import CostsOut as Costs
-from ._generated import OverviewOut as Overview
-from ._generated import TenantCostOut as TenantCost
-from ._generated import PreviewOut as Preview
-from ._generated import RollbackIn as RollbackRequest
 from ._generated import StartedRolloutOut as StartedRollout
 from ._generated import SystemMetricsOut as SystemMetrics
+from ._generated import TenantCostOut as TenantCost
 from ._generated import TenantListOut as TenantList
 from ._generated import TenantOut as Tenant
 from ._generated import TenantSummaryOut as TenantSummary
@@ -54,6 +54,8 @@ __all__ = [
     "Alert",
     "AlertFrame",
     "AlertList",
+    "AlertRules",
+    "AlertRulesRequest",
     "AlertState",
     "AlertType",
     "AllAlerts",
@@ -65,12 +67,15 @@ __all__ = [
     "CatalogDiff",
     "CatalogRequest",
     "CatalogRolloutRequest",
+    "ClusterEvent",
+    "Costs",
     "CreatedTenant",
     "Deletion",
     "DeploymentEntry",
     "DeploymentFrame",
     "DeploymentList",
     "DeploymentStatus",
+    "Events",
     "Failure",
     "Health",
     "Interval",
@@ -80,26 +85,21 @@ __all__ = [
     "MetricsRequest",
     "Monitoring",
     "MonitoringFrame",
-    "AlertRules",
-    "AlertRulesRequest",
-    "ClusterEvent",
-    "Silence",
-    "SilenceList",
-    "SilenceRequest",
-    "SilenceTrial",
-    "Costs",
-    "Events",
     "Overview",
-    "TenantCost",
     "Preset",
     "Preview",
     "RollbackRequest",
     "Sample",
     "Series",
     "Severity",
+    "Silence",
+    "SilenceList",
+    "SilenceRequest",
+    "SilenceTrial",
     "StartedRollout",
     "SystemMetrics",
     "Tenant",
+    "TenantCost",
     "TenantExpansion",
     "TenantList",
     "TenantRequest",
