@@ -102,7 +102,6 @@ async fn the_role_that_is_installed_is_enough_and_no_more() {
 
     for (verb, what) in [
         ("create", "pods --subresource=exec"),
-        ("get", "pods --subresource=log"),
         ("create", "clusterroles"),
         ("create", "clusterrolebindings"),
         ("create", "pods"),
