@@ -231,7 +231,8 @@ impl Pod {
     /// Exit code and last line of a container that ends.
     fn crash(&self) -> (i32, String) {
         let container = &self.template.container;
-        if self.seed.is_multiple_of(2) {
+        // The same for all pods of a workload: they lack the same thing.
+        if hash([self.tenant.as_str().as_bytes(), self.owner.as_bytes()]).is_multiple_of(2) {
             (1, format!("Error: model file /models/{container}.bin not found"))
         } else {
             (137, "Killed: out of memory while loading the model (OOMKilled)".to_owned())
