@@ -27,8 +27,8 @@ run: dashboard build ## Build and start the orchestrator on http://localhost:800
 .PHONY: test
 test: toolchain ## Run all tests
 	$(CARGO) test --locked --workspace --no-fail-fast
-	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract tenants deployments history \
-	  incarnations overview streams
+	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract:: tenants:: deployments:: \
+	  history:: incarnations:: overview:: streams:: costs::
 
 .PHONY: bench
 bench: toolchain ## Measure the release build against a bare baseline (ARGS="--seconds 10")
