@@ -346,6 +346,16 @@ impl From<MetricError> for ApiError {
                 Self::new(ErrorCode::MonitoringUnavailable, Message::new("api.monitoring_unavailable"))
                     .caused_by(error)
             }
+            MetricError::Unavailable(_) => {
+                Self::new(ErrorCode::MonitoringUnavailable, Message::new("api.metric_store_unavailable"))
+                    .caused_by(error)
+            }
+            MetricError::Refused(_) => {
+                Self::new(ErrorCode::Conflict, Message::new("api.metric_store_refused")).caused_by(error)
+            }
+            MetricError::ReadOnly => {
+                Self::new(ErrorCode::Conflict, Message::new("api.metric_store_read_only"))
+            }
         }
     }
 }

@@ -3,8 +3,12 @@
 //! Reads are answered from memory and never wait for a writer; a write returns when it is on disk.
 
 mod alerting;
+mod metric_store;
 
 pub use alerting::{AlertingStore, RuleObserver};
+pub use metric_store::{
+    MetricCapabilities, MetricError, MetricHealth, MetricStore, SampleObserver, SampleState,
+};
 
 use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};
@@ -16,14 +20,12 @@ use crate::deployment::{Deployment, Removal};
 use crate::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use crate::ids::{AlertId, DeploymentId, Incarnation, InstallationId, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, Object, PinnedManifest};
-use crate::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use crate::placement::{Places, Shortage};
 use crate::quantity::Resources;
 use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
 use crate::text::Message;
 use async_trait::async_trait;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 use tokio::sync::{broadcast, watch};
@@ -459,76 +461,6 @@ pub trait TenantStore: Send + Sync {
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// Keeps a small value under a name.
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
-}
-
-/// What the metric store fails at.
-#[derive(Debug, thiserror::Error)]
-pub enum MetricError {
-    /// The storage failed; nothing of the batch is kept.
-    #[error("the metric storage failed")]
-    Storage(#[source] StoreError),
-    /// The tenant is gone; nothing is kept, and nothing shows up under a later one of its id.
-    #[error("tenant {0} is gone")]
-    TenantGone(TenantKey),
-}
-
-/// A state of a tenant's samples; see [`MetricStore::sample_state`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SampleState(u64);
-
-impl SampleState {
-    /// A state that is equal to none before it in this process.
-    pub fn unique() -> Self {
-        static STATES: AtomicU64 = AtomicU64::new(0);
-        Self(STATES.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
-/// Samples of one mode. They belong to one tenant and are never seen under another of its id.
-#[async_trait]
-pub trait MetricStore: Send + Sync {
-    /// Stores a batch, all or none; returns when it is on disk. The same timestamp again replaces
-    /// the metrics that the sample has and keeps the others. The first samples that were measured
-    /// displace all synthetic ones, and from then on those are ignored.
-    async fn append(
-        &self,
-        key: &TenantKey,
-        source: SampleSource,
-        samples: &[Sample],
-    ) -> Result<(), MetricError>;
-    /// When the newest value of a metric that a client sent was measured, in milliseconds since 1970,
-    /// from memory; it may be forgotten with a restart.
-    fn told_by_clients(&self, key: &TenantKey, metric: Metric) -> Option<i64>;
-    /// True once samples were measured.
-    async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError>;
-    /// Averages by bucket and summaries.
-    async fn query(&self, key: &TenantKey, query: &SeriesQuery) -> Result<Vec<Series>, MetricError>;
-    /// Which state of a tenant's samples a query would see now. The same state again means the same answer
-    /// to the same range as long as it ends later; no two states of a process are equal. `None` where that
-    /// cannot be said: the store is shared, or samples that are ahead of the clock become due by themselves.
-    fn sample_state(&self, _key: &TenantKey) -> Option<SampleState> {
-        None
-    }
-    /// The newest sample now (`None` before the first) and each later one.
-    fn subscribe(&self, key: &TenantKey) -> watch::Receiver<Option<Latest>>;
-    /// Forgets all samples of a tenant.
-    async fn remove_tenant(&self, key: &TenantKey) -> Result<(), MetricError>;
-    /// How long samples are kept.
-    fn retention(&self) -> Retention;
-}
-
-/// Sees every accepted batch, in order of acceptance for each tenant, after it is on disk and
-/// before it is acknowledged. Must be quick: it runs on the path of the request.
-#[async_trait]
-pub trait SampleObserver: Send + Sync {
-    /// A batch was stored.
-    fn samples_stored(&self, key: &TenantKey, source: SampleSource, samples: &[Sample]);
-    /// True where nothing that the tenant's samples led to waits to be recorded.
-    fn is_settled(&self, _key: &TenantKey) -> bool {
-        true
-    }
-    /// Waits for that, but not for ever, so that who sent a sample can read what came of it.
-    async fn settle(&self, _key: &TenantKey) {}
 }
 
 /// What a cluster refuses or fails at.

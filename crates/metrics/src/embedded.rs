@@ -18,7 +18,7 @@ use crate::cache::RollupCache;
 use async_trait::async_trait;
 use ecp_core::ids::TenantKey;
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery, to_millis};
-use ecp_core::ports::{Clock, MetricError, MetricStore, SampleObserver, SampleState};
+use ecp_core::ports::{Clock, MetricCapabilities, MetricError, MetricStore, SampleObserver, SampleState};
 use ecp_store::Database;
 use parking_lot::{Mutex, RwLock};
 use slot::{Registry, Slot};
@@ -164,6 +164,10 @@ impl EmbeddedMetrics {
 
 #[async_trait]
 impl MetricStore for EmbeddedMetrics {
+    fn capabilities(&self) -> MetricCapabilities {
+        MetricCapabilities::EMBEDDED
+    }
+
     async fn append(
         &self,
         key: &TenantKey,

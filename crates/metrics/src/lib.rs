@@ -9,6 +9,7 @@ mod codec;
 mod embedded;
 mod grid;
 mod head;
+mod remote;
 mod rollup;
 mod set;
 mod synthetic;
@@ -19,4 +20,5 @@ mod testing;
 
 pub use alerting::AlertEngine;
 pub use embedded::{EmbeddedMetrics, MetricsOptions};
+pub use remote::{MetricsUrl, MetricsUrlError, RemoteSettings};
 pub use synthetic::{SyntheticLoad, load_at};

@@ -4,10 +4,12 @@
 //! source that it came from.
 
 use ecp_api::sites::{Host, Origin, Sites};
+use ecp_metrics::{MetricsUrl, MetricsUrlError, RemoteSettings};
 use ecp_store::{PostgresError, PostgresUrl};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use toml::{Table, Value};
 
 /// The commented defaults; also what `ecp config` prints.
@@ -22,6 +24,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// Address of the PostgreSQL server that keeps everything but samples; empty for files.
     pub database_url: String,
+    /// Address of the metric store that keeps samples; empty for the data folder.
+    pub metrics_url: String,
     /// How many times faster than life the simulated cluster runs.
     pub demo_speed: f64,
     /// Kubeconfig file of the real cluster; empty where there is none.
@@ -40,6 +44,8 @@ pub struct Config {
     pub rate_limit: RateLimit,
     /// Connections and times.
     pub limits: Limits,
+    /// How that store is asked.
+    pub metrics: Metrics,
     /// How long samples are kept.
     pub retention: ecp_core::metrics::Retention,
     /// The audit trail.
@@ -127,6 +133,19 @@ pub struct Limits {
     pub request_timeout_seconds: u64,
     /// Seconds for requests in flight after SIGTERM.
     pub shutdown_grace_seconds: u64,
+}
+
+/// How the metric store at `metrics_url` is asked.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Metrics {
+    /// Address of remote write; empty for `metrics_url` with `/api/v1/write`.
+    pub write_url: String,
+    /// File with its credentials; empty for none.
+    pub credentials_file: String,
+    /// `X-Scope-OrgID`; empty for none.
+    pub scope_org_id: String,
+    /// Seconds for a question or a write.
+    pub timeout_seconds: u64,
 }
 
 /// The reconciler.
@@ -237,6 +256,7 @@ impl Config {
         if let Err(fault) = self.postgres() {
             demand(false, &format!("database_url: {fault}"));
         }
+        self.check_metrics(&mut demand);
         for host in &self.server.allowed_hosts {
             demand(
                 Host::parse(host).is_some(),
@@ -302,6 +322,55 @@ impl Config {
         );
     }
 
+    fn check_metrics(&self, demand: &mut impl FnMut(bool, &str)) {
+        let metrics = &self.metrics;
+        for (key, url) in [("metrics_url", &self.metrics_url), ("metrics.write_url", &metrics.write_url)] {
+            if let Some(fault) = address(url).err() {
+                demand(false, &format!("{key}: {fault}"));
+            }
+        }
+        let has_store = !self.metrics_url.is_empty();
+        for (key, value) in [
+            ("write_url", &metrics.write_url),
+            ("credentials_file", &metrics.credentials_file),
+            ("scope_org_id", &metrics.scope_org_id),
+        ] {
+            demand(
+                has_store || value.is_empty(),
+                &format!(
+                    "metrics.{key}: there is no metric store; set metrics_url (ECP_METRICS_URL, --metrics-url) too"
+                ),
+            );
+        }
+        demand(
+            metrics.scope_org_id.chars().all(|c| c.is_ascii_graphic()),
+            "metrics.scope_org_id: must be visible ASCII characters without spaces",
+        );
+        demand(
+            metrics.timeout_seconds >= 1 && metrics.timeout_seconds < self.limits.request_timeout_seconds,
+            "metrics.timeout_seconds: must be 1 or more, and less than limits.request_timeout_seconds",
+        );
+    }
+
+    /// The metric store that keeps samples, where there is one.
+    pub fn metric_store(&self) -> Result<Option<RemoteSettings>, MetricsUrlError> {
+        let Some(read_url) = address(&self.metrics_url)? else { return Ok(None) };
+        let metrics = &self.metrics;
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        Ok(Some(RemoteSettings {
+            write_url: address(&metrics.write_url)?.unwrap_or_else(|| read_url.write_url()),
+            read_url,
+            credentials_file: some(&metrics.credentials_file).map(PathBuf::from),
+            scope_org_id: some(&metrics.scope_org_id),
+            timeout: Duration::from_secs(metrics.timeout_seconds),
+        }))
+    }
+
+    /// True where samples are kept elsewhere, so that every replica reads the same ones.
+    pub fn samples_are_shared(&self) -> bool {
+        !self.metrics_url.is_empty()
+    }
+
     /// The server that keeps everything but samples, where there is one.
     pub fn postgres(&self) -> Result<Option<PostgresUrl>, PostgresError> {
         (!self.database_url.is_empty()).then(|| self.database_url.parse()).transpose()
@@ -332,6 +401,11 @@ impl Config {
             limit => Some(u32::try_from(limit).unwrap_or(u32::MAX)),
         }
     }
+}
+
+/// The address of a metric store, where one is named.
+fn address(text: &str) -> Result<Option<MetricsUrl>, MetricsUrlError> {
+    (!text.is_empty()).then(|| text.parse()).transpose()
 }
 
 /// Empty, or segments of plain characters that no client rewrites.
@@ -463,6 +537,30 @@ mod tests {
         };
         let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("five faults");
         assert_eq!(faults.len(), 5, "{faults:?}");
+    }
+
+    #[test]
+    fn a_metric_store_has_an_address_and_nothing_is_said_of_one_that_is_not_there() {
+        let good = |name: &str| match name {
+            "ECP_METRICS_URL" => Some("http://mimir:8080/prometheus".to_owned()),
+            "ECP_METRICS__WRITE_URL" => Some("http://mimir:8080/api/v1/push".to_owned()),
+            "ECP_METRICS__SCOPE_ORG_ID" => Some("ecp".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&Overrides::default(), good).expect("valid");
+        assert!(config.samples_are_shared());
+        let store = config.metric_store().expect("valid").expect("there is one");
+        assert_eq!(store.write_url.to_string(), "http://mimir:8080/api/v1/push");
+        assert_eq!((store.scope_org_id.as_deref(), store.timeout), (Some("ecp"), Duration::from_secs(10)));
+        let wrong = |name: &str| match name {
+            "ECP_METRICS__WRITE_URL" => Some("mimir:8080".to_owned()),
+            "ECP_METRICS__CREDENTIALS_FILE" => Some("token".to_owned()),
+            "ECP_METRICS__TIMEOUT_SECONDS" => Some("60".to_owned()),
+            _ => None,
+        };
+        let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("four faults");
+        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert!(!Config::load(&Overrides::default(), nothing).expect("valid").samples_are_shared());
     }
 
     #[test]

@@ -91,6 +91,9 @@ impl ModeRuntime {
         catalog: &Arc<Catalog>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
+        if config.samples_are_shared() {
+            anyhow::bail!("metrics_url: this build keeps samples in its data folder alone; leave it empty");
+        }
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let backend = backend(mode, config, &database).await?;

@@ -23,6 +23,10 @@ pub(super) struct Serve {
     /// users of this machine do not see].
     #[arg(long)]
     database_url: Option<String>,
+    /// Metric store that keeps samples, as http://host:8428: remote write and PromQL [environment:
+    /// ECP_METRICS_URL].
+    #[arg(long)]
+    metrics_url: Option<String>,
     /// Configuration file [environment: ECP_CONFIG].
     #[arg(long)]
     config: Option<PathBuf>,
@@ -45,6 +49,7 @@ impl Serve {
             text("listen", self.listen),
             text("data_dir", self.data_dir),
             text("database_url", self.database_url),
+            text("metrics_url", self.metrics_url),
             self.demo_speed.map(|speed| ("demo_speed", toml::Value::Float(speed))),
             text("kubeconfig", self.kubeconfig),
             text("context", self.context),

@@ -9,7 +9,8 @@ use ecp_core::deployment::{Phase, Removal};
 use ecp_core::ids::{DeploymentId, TenantKey};
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use ecp_core::ports::{
-    Admission, AuditQuery, Capacity, ClusterHealth, Drift, NewTenant, Observation, Refusal, TenantChange,
+    Admission, AuditQuery, Capacity, ClusterHealth, Drift, MetricCapabilities, NewTenant, Observation,
+    Refusal, TenantChange,
 };
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
@@ -29,6 +30,9 @@ pub(super) struct Metrics {
 
 #[async_trait]
 impl MetricStore for Metrics {
+    fn capabilities(&self) -> MetricCapabilities {
+        MetricCapabilities::EMBEDDED
+    }
     async fn append(&self, _: &TenantKey, _: SampleSource, _: &[Sample]) -> Result<(), MetricError> {
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::*;
 use async_trait::async_trait;
 use ecp_core::metrics::{Latest, Retention, Series, SeriesQuery};
+use ecp_core::ports::MetricCapabilities;
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -40,6 +41,9 @@ impl Samples {
 
 #[async_trait]
 impl MetricStore for Samples {
+    fn capabilities(&self) -> MetricCapabilities {
+        MetricCapabilities::EMBEDDED
+    }
     async fn append(
         &self,
         _: &TenantKey,
