@@ -99,4 +99,6 @@ stories! {
     what_changed_last_night: "last-night",
     every_tenant_to_git_and_back: "git",
     back_to_what_ran_by_hand: "rollback",
+    costs_of_last_month_to_the_cent: "last-months-costs",
+    a_threshold_for_one_tenant_alone: "one-threshold",
 }
