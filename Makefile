@@ -35,6 +35,10 @@ bench: toolchain ## Measure the release build against a bare baseline (ARGS="--s
 	$(CARGO) build --release --locked -p ecp-orchestrator -p ecp-bench
 	target/release/ecp-bench $(ARGS)
 
+.PHONY: accuracy
+accuracy: toolchain ## Hold the sizing to a simulation of what is rendered and write docs/ACCURACY.md (ARGS="--tenants 5000")
+	$(CARGO) run --release --locked --quiet -p ecp-bench --bin ecp-accuracy -- $(ARGS)
+
 .PHONY: format
 format: toolchain ## Format the code
 	$(CARGO) fmt --all

@@ -442,6 +442,7 @@ pub(crate) fn shortage_details(shortage: &Shortage) -> Value {
     let short = shortage.short.iter().map(|shortfall| {
         json!({
             "resource": shortfall.resource,
+            "counted": shortfall.counted.as_str(),
             "requested": shortfall.requested,
             "available": shortfall.available,
             "missing": shortfall.missing,

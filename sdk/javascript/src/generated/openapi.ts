@@ -3345,7 +3345,7 @@ export interface components {
              */
             more: number;
             /**
-             * @description The node: the one with the most GPUs, then cores, then memory.
+             * @description The node: the one with the most GPUs of the type, then of any, then cores, then memory.
              * @example gpu-node-3
              */
             node: string;

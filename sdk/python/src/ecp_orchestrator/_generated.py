@@ -1815,7 +1815,7 @@ class WithoutNodeOut(TypedDict):
 
     node: str
     """
-    The node: the one with the most GPUs, then cores, then memory.
+    The node: the one with the most GPUs of the type, then of any, then cores, then memory.
     """
     more: int
     """
