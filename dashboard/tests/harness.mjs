@@ -87,3 +87,13 @@ export function createTenant(server, tenantId, more = {}) {
     ...more,
   });
 }
+
+/** Waits until a tenant's roll-out has failed. */
+export async function untilFailed(server, tenantId) {
+  for (;;) {
+    const { status } = await call(server, 'GET', `/tenants/${tenantId}/deployment-status`);
+    if (status === 'failed') return;
+    if (status === 'running') throw new Error(`${tenantId} runs`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
