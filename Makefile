@@ -179,7 +179,7 @@ browser:
 	  || { echo "Chromium is missing: the dashboard is tested in a real browser. Install it (apt-get install chromium fonts-noto-cjk), or set CHROMIUM to where it is."; exit 1; }
 
 .PHONY: dashboard-test
-dashboard-test: toolchain dashboard browser ## Test the dashboard in a real browser
+dashboard-test: toolchain dashboard browser control-plane-build ## Test the dashboard in a real browser
 	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
 	cd $(DASHBOARD) && npm test
 

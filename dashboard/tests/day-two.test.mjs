@@ -107,6 +107,44 @@ test('each view has one stream, and none is left behind', async () => {
   await page.close();
 });
 
+test('a hidden page holds no stream; seen again, it follows and has what it missed', async () => {
+  await createTenant(server, 'unseen');
+  const { page, settled } = await openCounted();
+  await page.goto(`${server.address}/#/demo/alerts?tenant=unseen`);
+  await page.getByText('No alert matches.').waitFor();
+  await settled(['/ws/alerts']);
+  const become = (state) =>
+    page.evaluate((state) => {
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => state });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  await become('hidden');
+  await settled([]);
+  await call(server, 'POST', '/tenants/unseen/monitoring', { metrics: { error_rate: 40 } });
+  await become('visible');
+  await page.getByRole('link', { name: 'unseen' }).first().waitFor();
+  await settled(['/ws/alerts']);
+  await page.close();
+});
+
+test('a network that was lost is said, with the age of what is shown, and comes back by itself', async () => {
+  const { page } = await openPage(browser.context);
+  await page.goto(`${server.address}/#/demo/overview`);
+  await page.getByText('Live', { exact: true }).waitFor();
+  await browser.context.setOffline(true);
+  try {
+    await page.evaluate(() => window.dispatchEvent(new Event('online')));
+    await page.getByText('The server can not be reached').first().waitFor();
+    await page.getByText(/What you see is from \d+ (sec|min)/).waitFor();
+    assert.ok(await page.getByText('GPU headroom').isVisible());
+  } finally {
+    await browser.context.setOffline(false);
+  }
+  await page.getByText('The server can not be reached').first().waitFor({ state: 'detached' });
+  await page.getByText('Live', { exact: true }).waitFor();
+  await page.close();
+});
+
 test("a tenant's rules are set and brought back, and what is entered survives a read", async () => {
   await createTenant(server, 'ruled');
   const { page, complaints } = await openPage(browser.context);

@@ -97,3 +97,17 @@ export async function untilFailed(server, tenantId) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }
+
+/** A server that is configured by variables of the environment. */
+export async function startWith(variables, options) {
+  const kept = Object.keys(variables).map((name) => [name, process.env[name]]);
+  Object.assign(process.env, variables);
+  try {
+    return await startServer(options);
+  } finally {
+    for (const [name, value] of kept) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}

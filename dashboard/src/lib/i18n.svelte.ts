@@ -54,6 +54,12 @@ export function money(value: number, currency = 'USD', digits?: number): string 
   });
 }
 
+/** Cores of a quantity in thousandths, such as `24000m`; another text as it is. */
+export function cores(text: string): string {
+  const thousandths = /^(\d+)m$/.exec(text)?.[1];
+  return thousandths === undefined ? text : number(Number(thousandths) / 1000, 3);
+}
+
 export function dollars(value: number): string {
   return money(value, 'USD', 0);
 }
