@@ -109,9 +109,7 @@ impl Walk<'_> {
                     .join(", "),
             }
         };
-        if matches!(keys, Keys::Fields(_))
-            && let Some(nothing) = list.children().find(|item| item.kind() == Kind::Null)
-        {
+        if let Some(nothing) = list.children().find(|item| item.kind() == Kind::Null) {
             self.findings.error(nothing, || Message::new("validate.yaml.null_item"));
         }
         let mut items = list.children();

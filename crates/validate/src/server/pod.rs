@@ -83,7 +83,7 @@ fn check_annotations(rules: &mut Rules<'_>, workload: &Workload<'_>) {
     let is_profile = |text: &str| {
         let file = text.strip_prefix("localhost/");
         matches!(text, "runtime/default" | "docker/default" | "unconfined")
-            || file.is_some_and(|file| format::is_descending_path(file))
+            || file.is_some_and(format::is_descending_path)
     };
     for annotation in annotations.children() {
         let key = annotation.key();
