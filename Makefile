@@ -83,6 +83,13 @@ run-cluster: dashboard build ## Start a control plane and the orchestrator in re
 
 test: control-plane-build
 
+# --- an Alertmanager for tests: deploy/alertmanager --------------------------------------------------
+.PHONY: alertmanager-build
+alertmanager-build:
+	@deploy/alertmanager/alertmanager --version > /dev/null
+
+test: alertmanager-build
+
 # --- the chart and the plain manifest: deploy/helm, deploy/manifests ---------------------------------
 CHART = deploy/helm/ecp-orchestrator
 RENDER_MANIFEST = { cat deploy/manifests/namespace.yaml; \

@@ -4,11 +4,13 @@
 
 mod alerting;
 mod metric_store;
+mod notifications;
 
 pub use alerting::{AlertingStore, RuleObserver};
 pub use metric_store::{
     MetricCapabilities, MetricError, MetricHealth, MetricStore, SampleObserver, SampleState,
 };
+pub use notifications::{DeliveryQuery, NotificationStore, Notifier, Turn, Waiting};
 
 use crate::Timestamp;
 use crate::alerts::{Alert, AlertEvent, AlertSubject, Severity};

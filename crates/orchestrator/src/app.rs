@@ -10,8 +10,10 @@ use ecp_api::serve::{ServeOptions, allowed_connections, bind, serve, unreadable_
 use ecp_api::streams::StreamOptions;
 use ecp_api::{ApiState, Limits, router};
 use ecp_core::Mode;
+use ecp_core::alerts::receiver::ReceiverKind;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::Clock;
+use ecp_notifications::Outcome;
 use ecp_store::DataFolder;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -67,6 +69,7 @@ impl App {
         let state = Arc::new(state);
         let modes = [demo, real];
         register_store_counters(&state, &modes);
+        register_notifications(&state, &modes);
         let listener = bind(config.listen).with_context(|| format!("can not listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let options = ServeOptions {
@@ -182,6 +185,33 @@ fn register_store_counters(state: &ApiState, modes: &[ModeRuntime]) {
     state.telemetry.register_counter("store_writes", "Writes asked for, by mode", move |observations| {
         for (mode, database) in &jobs {
             observations.add(&[("mode", mode.as_str())], database.jobs() as f64);
+        }
+    });
+}
+
+/// Deliveries to receivers of alerts, by mode and kind of receiver.
+fn register_notifications(state: &ApiState, modes: &[ModeRuntime]) {
+    let counts: Vec<_> = modes.iter().map(|runtime| (runtime.mode(), runtime.notifications())).collect();
+    let tried = counts.clone();
+    let help = "Tries to tell receivers of alerts, by mode, kind of receiver and outcome";
+    state.telemetry.register_counter("notification_attempts", help, move |observations| {
+        for ((mode, counts), kind) in
+            tried.iter().flat_map(|of_mode| ReceiverKind::ALL.map(|kind| (of_mode, kind)))
+        {
+            for outcome in Outcome::ALL {
+                let labels =
+                    [("mode", mode.as_str()), ("kind", kind.as_str()), ("outcome", outcome.as_str())];
+                observations.add(&labels, counts.outcomes(kind, outcome) as f64);
+            }
+        }
+    });
+    let help = "Deliveries to receivers of alerts that wait, by mode and kind of receiver";
+    state.telemetry.register_gauge("notification_queue_length", help, move |observations| {
+        for (mode, counts) in &counts {
+            for kind in ReceiverKind::ALL {
+                let labels = [("mode", mode.as_str()), ("kind", kind.as_str())];
+                observations.add(&labels, counts.waiting(kind) as f64);
+            }
         }
     });
 }

@@ -40,6 +40,7 @@ mod near;
 mod output;
 mod overview;
 mod page;
+mod receivers;
 mod rollout;
 mod serve;
 mod server;
@@ -123,6 +124,8 @@ enum Command {
     Logs(Single<events::Logs>),
     /// Shows what tenants paid and cost in a month.
     Costs(Single<costs::Costs>),
+    /// Manages who is told of alerts: webhooks and Alertmanagers.
+    Receivers(Group<receivers::Command>),
     /// Lists who changed what.
     Audit(Single<audit::Audit>),
     /// Shows everything at a glance, and what somebody should look at now.
@@ -304,6 +307,9 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Costs(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Receivers(Group { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
         Command::Audit(Single { options, command }) => {

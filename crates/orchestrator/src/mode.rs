@@ -9,10 +9,11 @@ use ecp_cluster::{
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, NotificationStore, TenantStore};
 use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
+use ecp_notifications::{NotificationSender, ReceiverClient};
 use ecp_store::{Backend, Database, MIGRATIONS, PostgresDatabase, SqlStore};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,7 @@ pub(crate) struct ModeRuntime {
     /// Cuts calls to the cluster short.
     calls: CancellationToken,
     alerts: Arc<AlertEngine>,
+    notifications: NotificationSender,
     controller: Controller,
     history: HistoryKeeper,
     tenancy: Arc<Tenancy>,
@@ -100,6 +102,7 @@ impl ModeRuntime {
         let mut tenants = SqlStore::open(backend, clock.clone())?;
         tenants.take_over(&database).await?;
         tenants.adopt_prices().await?;
+        tenants.free_receivers().await?;
         let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
@@ -128,6 +131,13 @@ impl ModeRuntime {
         alerts.restore(&metrics).await?;
         metrics.observe(alerts.clone());
         let shared_metrics: Arc<dyn MetricStore> = Arc::new(metrics.clone());
+        let notifications = NotificationSender::new(
+            mode,
+            tenants.clone(),
+            alerting.clone(),
+            receiver_client(config)?,
+            clock.clone(),
+        );
         let (simulated, time_scale) = if mode.is_demo() {
             let speed = DemoSpeed::new(config.demo_speed)?;
             let nodes = SimulatedNodes::default();
@@ -200,6 +210,7 @@ impl ModeRuntime {
             cluster,
             calls,
             alerts,
+            notifications,
             controller,
             history: HistoryKeeper {
                 audit: config.audit,
@@ -221,6 +232,7 @@ impl ModeRuntime {
             self.tenancy.clone(),
             self.store.clone(),
             (self.alerting.clone(), self.alerts.clone()),
+            (self.tenants.clone() as Arc<dyn NotificationStore>, Arc::new(self.notifications.clone())),
             Arc::new(self.metrics.clone()),
             self.cluster.clone(),
         )
@@ -270,6 +282,8 @@ impl ModeRuntime {
         tasks.spawn(async move { metrics.maintain(cancel).await });
         let (alerts, cancel) = (self.alerts.clone(), stop.clone());
         tasks.spawn(async move { alerts.run(cancel).await });
+        let (notifications, cancel) = (self.notifications.clone(), stop.clone());
+        tasks.spawn(async move { notifications.run(cancel).await });
         let (rollout, cancel) = (self.catalog_rollout.clone(), stop.clone());
         tasks.spawn(async move { rollout.run(cancel).await });
         if let Some(cluster) = self.kubernetes.clone() {
@@ -290,6 +304,11 @@ impl ModeRuntime {
         self.mode
     }
 
+    /// What was told to receivers and what waits, for its counters.
+    pub fn notifications(&self) -> Arc<ecp_notifications::Counts> {
+        self.notifications.counts()
+    }
+
     /// What tenants are kept in, for its counters.
     pub fn backend(&self) -> &Backend {
         self.tenants.backend()
@@ -305,6 +324,15 @@ impl ModeRuntime {
         };
         Ok(tokio::task::spawn_blocking(close).await?)
     }
+}
+
+/// Who dials receivers, and only addresses that the operator allows.
+fn receiver_client(config: &Config) -> anyhow::Result<ReceiverClient> {
+    crate::tls::install_crypto_provider();
+    let allowed = config.notifications.allowed().map_err(|mut faults| {
+        faults.pop().map_or_else(|| anyhow::anyhow!("no ranges"), anyhow::Error::from)
+    })?;
+    ReceiverClient::new(allowed).context("receivers of alerts can not be told")
 }
 
 /// What the mode's tenants are kept in: a schema on a server where one is named, else the file.

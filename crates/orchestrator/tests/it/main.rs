@@ -18,6 +18,7 @@ mod monitoring;
 mod overview;
 mod postgres;
 mod process;
+mod receivers;
 mod requests;
 mod silences;
 mod sites;

@@ -20,6 +20,8 @@ pub(crate) enum Change {
     AlertRules(TenantId),
     /// Silences.
     Silences,
+    /// Receivers.
+    Receivers,
     /// A tenant was queued anew.
     Work(TenantId),
 }

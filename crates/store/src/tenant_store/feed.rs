@@ -1,7 +1,7 @@
 //! The feed: each commit that changes what is kept in memory has a revision and says what it changed. A
 //! process takes its own commits as they end; those of others it reads here.
 
-use super::{Shared, alert_feed, alert_rules, alerts, revisions, rows, silences, tenants};
+use super::{Shared, alert_feed, alert_rules, alerts, receivers, revisions, rows, silences, tenants};
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
 use ecp_core::deployment::Deployment;
@@ -48,7 +48,7 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
     )?;
     let Some((newest, _)) = entries.last() else { return Ok(()) };
     let newest = *newest;
-    let mut taken = Taken { shared, sql, clock, tenants: false, work: false };
+    let mut taken = Taken { shared, sql, clock, tenants: false, work: false, outbox: false };
     if entries.first().is_some_and(|(first, _)| *first > seen + 1) {
         tracing::warn!(seen, newest, "the feed has forgotten what comes next: everything is read again");
         taken.everything()?;
@@ -61,12 +61,15 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
             taken.take(change)?;
         }
     }
-    let (tenants, work) = (taken.tenants, taken.work);
+    let (tenants, work, outbox) = (taken.tenants, taken.work, taken.outbox);
     if tenants {
         shared.tell_tenants_changed();
     }
     if work {
         shared.tell_work_changed();
+    }
+    if outbox {
+        shared.tell_outbox_changed();
     }
     // Last: who waits for the revision finds all of it.
     shared.reach(newest);
@@ -80,6 +83,7 @@ struct Taken<'a, 's> {
     clock: &'a dyn Clock,
     tenants: bool,
     work: bool,
+    outbox: bool,
 }
 
 impl Taken<'_, '_> {
@@ -95,6 +99,7 @@ impl Taken<'_, '_> {
             Change::Alerts(id) => self.alerts(&id),
             Change::AlertRules(id) => self.alert_rules(&id),
             Change::Silences => self.silences(),
+            Change::Receivers => self.receivers(),
             Change::Work(id) => self.work(&id),
         }
     }
@@ -161,6 +166,7 @@ impl Taken<'_, '_> {
             entry.open_alerts = open.into_iter().map(Arc::new).collect();
             entry.alert_seq.send_replace(seq.unwrap_or(0));
         }
+        self.outbox = true;
         self.alert_feed()
     }
 
@@ -181,6 +187,14 @@ impl Taken<'_, '_> {
     fn silences(&mut self) -> Result<(), WorkError> {
         let silences = silences::load(self.sql, &self.shared.damage)?;
         self.shared.index.write().silences = silences;
+        self.outbox = true;
+        Ok(())
+    }
+
+    fn receivers(&mut self) -> Result<(), WorkError> {
+        let receivers = receivers::read_all(self.sql, &self.shared.damage)?;
+        self.shared.index.write().receivers = Arc::new(receivers);
+        self.outbox = true;
         Ok(())
     }
 
@@ -209,6 +223,7 @@ impl Taken<'_, '_> {
             self.alert_rules(id)?;
         }
         self.silences()?;
+        self.receivers()?;
         let under_way = "SELECT id FROM deployments WHERE finished = 0";
         let mut deployments: Vec<DeploymentId> =
             self.sql.rows(under_way, &[], |row| Ok(DeploymentId::from_text(row.get::<String>(0)?)))?;

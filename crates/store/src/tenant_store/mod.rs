@@ -14,8 +14,10 @@ mod feed;
 mod index;
 mod ledger;
 mod load;
+mod outbox;
 mod prices;
 mod progress;
+mod receivers;
 mod replica;
 mod revisions;
 mod rows;
@@ -78,6 +80,7 @@ struct Shared {
     revision: watch::Sender<u64>,
     tenants_changed: watch::Sender<u64>,
     work_changed: watch::Sender<u64>,
+    outbox_changed: watch::Sender<u64>,
 }
 
 impl Shared {
@@ -108,6 +111,10 @@ impl Shared {
 
     fn tell_work_changed(&self) {
         self.work_changed.send_modify(|changes| *changes += 1);
+    }
+
+    fn tell_outbox_changed(&self) {
+        self.outbox_changed.send_modify(|changes| *changes += 1);
     }
 }
 

@@ -182,6 +182,7 @@ impl SqlStore {
                 index.deployments.end_tenant(&removed, deletion.clone(), now);
                 drop(index);
                 shared.queue.lock().remove(&removed);
+                shared.tell_outbox_changed();
                 shared.tell_tenants_changed();
             },
         )

@@ -481,6 +481,69 @@ class DeletionOut(TypedDict):
     """
 
 
+class DeliveryOut(TypedDict):
+    """
+    A notice on its way to a receiver.
+    """
+
+    delivery_id: str
+    """
+    Its id: what a webhook gets as `webhook-id`, the same at each try.
+    """
+    event: str
+    """
+    `opened`, `raised`, `lowered`, `repeated` (a silence ended over it), `resolved` or `test`.
+    """
+    alert_id: NotRequired[Optional[str]]
+    """
+    Of which alert; `null` of a test, as are the next four.
+    """
+    tenant_id: NotRequired[Optional[str]]
+    """
+    Whose.
+    """
+    type: NotRequired[Optional[str]]
+    """
+    Its type.
+    """
+    metric: NotRequired[Optional[str]]
+    """
+    Series, `samples`, or `deployment`.
+    """
+    severity: NotRequired[Optional[str]]
+    """
+    Its severity then.
+    """
+    status: str
+    """
+    `pending`, `delivered` or `given_up`.
+    """
+    attempts: int
+    """
+    Tries so far.
+    """
+    created_at: str
+    """
+    When it was recorded.
+    """
+    last_attempt_at: NotRequired[Optional[str]]
+    """
+    When it was last tried.
+    """
+    last_status_code: NotRequired[Optional[int]]
+    """
+    What the receiver answered then, where it did.
+    """
+    last_error: NotRequired[Optional[str]]
+    """
+    Why that failed; `null` where it did not.
+    """
+    next_attempt_at: NotRequired[Optional[str]]
+    """
+    When it is tried next; `null` at its end, and while an earlier one of the same alert waits.
+    """
+
+
 class ErrorBodyOut(TypedDict):
     """
     What went wrong.
@@ -986,6 +1049,86 @@ class PromiseOut(TypedDict):
     kept: bool
     """
     Whether the promise is at most a twentieth better, chance left out.
+    """
+
+
+class ReceiverIn(TypedDict):
+    """
+    A receiver as it is to be. It is told of the alerts for which all that is named of `tenant_id`, `type`,
+    `metric` and `severity` is so; where none is named, of every alert.
+    """
+
+    kind: str
+    """
+    `webhook` or `alertmanager`.
+    """
+    url: str
+    """
+    `http` or `https`: the address of a webhook, the base address of an Alertmanager.
+    """
+    secret: NotRequired[Optional[str]]
+    """
+    What a webhook's messages are signed with: `whsec_` and the base64 of 24 to 64 bytes. Where it is left
+    out, one that the receiver has is kept, else one is made and shown in this answer alone.
+    """
+    tenant_id: NotRequired[Optional[str]]
+    """
+    Alerts of this tenant.
+    """
+    type: NotRequired[Optional[str]]
+    """
+    `resource_usage`, `performance`, `availability` or `deployment_failed`.
+    """
+    metric: NotRequired[Optional[str]]
+    """
+    Series, `samples`, or `deployment`.
+    """
+    severity: NotRequired[Optional[str]]
+    """
+    `warning` or `critical`.
+    """
+    comment: NotRequired[Optional[str]]
+    """
+    What it is for.
+    """
+
+
+class ReceiverOut(AlertFilterOut):
+    """
+    Who is told of alerts.
+    """
+
+    receiver_id: str
+    """
+    Its id.
+    """
+    kind: str
+    """
+    `webhook` or `alertmanager`.
+    """
+    url: str
+    """
+    Where it is told.
+    """
+    secret: NotRequired[Optional[str]]
+    """
+    What a webhook's messages are signed with; in the answer alone to the request that had it made.
+    """
+    comment: NotRequired[Optional[str]]
+    """
+    What it is for.
+    """
+    created_by: str
+    """
+    Who made it.
+    """
+    created_at: str
+    """
+    When.
+    """
+    updated_at: str
+    """
+    When it was last changed.
     """
 
 
@@ -2063,6 +2206,29 @@ class CreatedTenantOut(TypedDict):
     """
 
 
+class DeliveryListOut(TypedDict):
+    """
+    A page of deliveries.
+    """
+
+    receiver_id: str
+    """
+    To whom.
+    """
+    deliveries: list[DeliveryOut]
+    """
+    Newest first.
+    """
+    total_count: int
+    """
+    Deliveries that the filter matches.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
+    """
+
+
 class DeploymentEntryOut(TypedDict):
     """
     One roll-out of a tenant, or its deletion.
@@ -2290,6 +2456,25 @@ class QuotaChangeOut(TypedDict):
     difference: ResourceDifferenceOut
     """
     After less before.
+    """
+
+
+class ReceiverListOut(TypedDict):
+    """
+    A page of receivers.
+    """
+
+    receivers: list[ReceiverOut]
+    """
+    Oldest first.
+    """
+    total_count: int
+    """
+    How many there are.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
     """
 
 

@@ -11,6 +11,8 @@ mod deployments;
 #[path = "../extremes.rs"]
 mod extremes;
 mod processes;
+#[path = "../receivers.rs"]
+mod receivers;
 #[path = "../revisions.rs"]
 mod revisions;
 #[path = "../tenants.rs"]
