@@ -4,7 +4,6 @@
 
 use super::alert_feed::AlertFeed;
 use super::deployments::Deployments;
-use super::receivers::Receivers;
 use super::silences::Silences;
 use ecp_core::alerts::settings::AlertRules;
 use ecp_core::alerts::{Alert, AlertEvent};
@@ -38,7 +37,6 @@ pub(super) struct Index {
     ordered: Arc<Vec<Arc<Tenant>>>,
     pub(super) deployments: Deployments,
     pub(super) silences: Silences,
-    pub(super) receivers: Receivers,
     pub(super) alert_feed: AlertFeed,
     /// Catalogs that revisions name.
     pub(super) editions: HashMap<CatalogDigest, Arc<Edition>>,
