@@ -18,7 +18,7 @@ mod monitoring;
 mod overview;
 mod postgres;
 mod process;
-mod receivers;
+mod replicas;
 mod requests;
 mod silences;
 mod sites;
