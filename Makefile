@@ -30,16 +30,14 @@ test: toolchain ## Run all tests
 	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract:: tenants:: deployments:: \
 	  history:: incarnations:: overview:: streams:: costs::
 
-.PHONY: simulate
-SEEDS ?= 1000
-FROM ?= 1
-simulate: toolchain ## Drive replicas through SEEDS schedules of lost, late and doubled steps, from seed FROM on
-	ECP_SIMULATE_SEEDS=$(SEEDS) ECP_SIMULATE_FROM=$(FROM) $(CARGO) test --locked -p ecp-store --lib -- simulation::
-
 .PHONY: bench
 bench: toolchain ## Measure the release build against a bare baseline (ARGS="--seconds 10")
 	$(CARGO) build --release --locked -p ecp-orchestrator -p ecp-bench
 	target/release/ecp-bench $(ARGS)
+
+.PHONY: accuracy
+accuracy: toolchain ## Hold the sizing to a simulation of what is rendered and write docs/ACCURACY.md (ARGS="--tenants 5000")
+	$(CARGO) run --release --locked --quiet -p ecp-bench --bin ecp-accuracy -- $(ARGS)
 
 .PHONY: format
 format: toolchain ## Format the code
@@ -85,13 +83,17 @@ run-cluster: dashboard build ## Start a control plane and the orchestrator in re
 
 test: control-plane-build
 
+# --- an Alertmanager for tests: deploy/alertmanager --------------------------------------------------
+.PHONY: alertmanager-build
+alertmanager-build:
+	@deploy/alertmanager/alertmanager --version > /dev/null
+
+test: alertmanager-build
+
 # --- the chart and the plain manifest: deploy/helm, deploy/manifests ---------------------------------
 CHART = deploy/helm/ecp-orchestrator
 RENDER_MANIFEST = { cat deploy/manifests/namespace.yaml; \
   deploy/helm/helm template ecp-orchestrator $(CHART) --namespace ecp-system; }
-SEVERAL = --set replicas=3,database.secret=ecp-database,metrics.url=http://victoria-metrics:8428
-RENDER_REPLICAS = { cat deploy/manifests/namespace.yaml; \
-  deploy/helm/helm template ecp-orchestrator $(CHART) --namespace ecp-system $(SEVERAL); }
 
 .PHONY: validate-oracle
 N ?= 8000
@@ -102,19 +104,13 @@ validate-oracle: toolchain control-plane-build ## Ask the API server and the val
 .PHONY: chart-lint manifest-generate manifest-generated
 chart-lint:
 	deploy/helm/helm lint $(CHART) --strict --quiet
-	deploy/helm/helm lint $(CHART) --strict --quiet $(SEVERAL)
-	@! deploy/helm/helm template x $(CHART) --set replicas=2 >/dev/null 2>&1 \
-	  || { echo "several replicas without a database of all of them must be refused"; exit 1; }
 
 manifest-generate:
 	$(RENDER_MANIFEST) > deploy/manifests/ecp-orchestrator.yaml
-	$(RENDER_REPLICAS) > deploy/manifests/ecp-orchestrator-replicas.yaml
 
 manifest-generated:
 	@$(RENDER_MANIFEST) | diff -u deploy/manifests/ecp-orchestrator.yaml - \
 	  || { echo "deploy/manifests/ecp-orchestrator.yaml is stale: run 'make generate' and commit it"; exit 1; }
-	@$(RENDER_REPLICAS) | diff -u deploy/manifests/ecp-orchestrator-replicas.yaml - \
-	  || { echo "deploy/manifests/ecp-orchestrator-replicas.yaml is stale: run 'make generate' and commit it"; exit 1; }
 
 lint: chart-lint
 generate: manifest-generate
@@ -190,7 +186,7 @@ browser:
 	  || { echo "Chromium is missing: the dashboard is tested in a real browser. Install it (apt-get install chromium fonts-noto-cjk), or set CHROMIUM to where it is."; exit 1; }
 
 .PHONY: dashboard-test
-dashboard-test: toolchain dashboard browser ## Test the dashboard in a real browser
+dashboard-test: toolchain dashboard browser control-plane-build ## Test the dashboard in a real browser
 	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
 	cd $(DASHBOARD) && npm test
 

@@ -87,3 +87,27 @@ export function createTenant(server, tenantId, more = {}) {
     ...more,
   });
 }
+
+/** Waits until a tenant's roll-out has failed. */
+export async function untilFailed(server, tenantId) {
+  for (;;) {
+    const { status } = await call(server, 'GET', `/tenants/${tenantId}/deployment-status`);
+    if (status === 'failed') return;
+    if (status === 'running') throw new Error(`${tenantId} runs`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** A server that is configured by variables of the environment. */
+export async function startWith(variables, options) {
+  const kept = Object.keys(variables).map((name) => [name, process.env[name]]);
+  Object.assign(process.env, variables);
+  try {
+    return await startServer(options);
+  } finally {
+    for (const [name, value] of kept) {
+      if (value === undefined) delete process.env[name];
+      else process.env[name] = value;
+    }
+  }
+}

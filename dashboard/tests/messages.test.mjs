@@ -40,6 +40,16 @@ test('every text is used', () => {
     'metric',
     'alerts.state',
     'tenant.tab',
+    'alerts.tab',
+    'capacity.tab',
+    'silence.hours',
+    'silences.state',
+    'type',
+    'verdict',
+    'figure',
+    'changes.when',
+    'changes.group',
+    'unit',
     'charts.hours',
   ];
   for (const key of Object.keys(ko)) {

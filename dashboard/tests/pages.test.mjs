@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer } from './harness.mjs';
+import { call, createTenant, openPage, startBrowser, startServer, startWith } from './harness.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const binary = process.env.ECP_BINARY ?? fileURLToPath(new URL('../../target/debug/ecp', import.meta.url));
@@ -18,32 +18,24 @@ before(async () => {
 });
 after(() => server?.stop());
 
-/** A server that is configured by variables of the environment. */
-async function startWith(variables, options) {
-  const kept = Object.keys(variables).map((name) => [name, process.env[name]]);
-  Object.assign(process.env, variables);
-  try {
-    return await startServer(options);
-  } finally {
-    for (const [name, value] of kept) {
-      if (value === undefined) delete process.env[name];
-      else process.env[name] = value;
-    }
-  }
-}
-
 const PAGES = [
   '',
   'tenants',
+  'compare?a=hanbit-card&b=namsan-shopping',
   'tenants/failing',
   'tenants/hanbit-card?tab=charts',
   'tenants/hanbit-card?tab=sizing',
   'tenants/hanbit-card?tab=manifest',
   'tenants/hanbit-card?tab=history',
+  'tenants/hanbit-card?tab=logs',
+  'tenants/hanbit-card?tab=events',
+  'tenants/hanbit-card?tab=rules',
   'tenants/hanbit-card?tab=edit',
   'what-if?callbot=20',
   'alerts',
+  'alerts?tab=silences',
   'capacity',
+  'capacity?tab=costs',
   'changes',
   'manifest',
 ];
@@ -163,7 +155,17 @@ test('a manifest is judged beside its lines', async () => {
       .fill('apiVersion: v1\nkind: Pod\nmetadata:\n  name: UPPER\nspec:\n  containers: []\n');
     await page.getByRole('button', { name: 'Check' }).click();
     await page.getByText('Not valid.').waitFor();
-    await page.locator('.finding.error').first().waitFor();
+    const finding = page.locator('.finding.error', { hasText: 'UPPER' }).first();
+    await finding.waitFor();
+    const [beside, line] = await Promise.all([
+      finding.boundingBox(),
+      page.locator('.text', { hasText: 'name: UPPER' }).boundingBox(),
+    ]);
+    assert.ok(beside.x >= line.x + line.width, 'it is beside its line');
+    assert.ok(Math.abs(beside.y - line.y) < 4, 'at its height');
+    assert.equal(await page.locator('.text', { hasText: 'apiVersion' }).count(), 0);
+    await page.getByLabel('Show every line').check();
+    await page.locator('.text', { hasText: 'apiVersion' }).waitFor();
   } finally {
     await browser.close();
   }

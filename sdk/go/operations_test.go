@@ -126,6 +126,34 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.DeleteSilenceContext(ctx, "a b", o...)
 		return err
 	},
+	"list_receivers": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListReceiversContext(ctx, &PageFilter{1, 2}, o...)
+		return err
+	},
+	"create_receiver": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.CreateReceiverContext(ctx, &ReceiverRequest{}, o...)
+		return err
+	},
+	"get_receiver": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetReceiverContext(ctx, "a b", o...)
+		return err
+	},
+	"update_receiver": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.UpdateReceiverContext(ctx, "a b", &ReceiverRequest{}, o...)
+		return err
+	},
+	"delete_receiver": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.DeleteReceiverContext(ctx, "a b", o...)
+		return err
+	},
+	"list_deliveries": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListDeliveriesContext(ctx, "a b", &DeliveryFilter{"pending", 1, 2}, o...)
+		return err
+	},
+	"test_receiver": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.TestReceiverContext(ctx, "a b", o...)
+		return err
+	},
 	"list_events": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.ListEventsContext(ctx, "a b", &EventFilter{5}, o...)
 		return err
@@ -212,7 +240,7 @@ func TestEveryOperationOfTheDocumentHasItsMethodAndSendsAllThatIsNamed(t *testin
 
 func checkRequest(t *testing.T, got recorded, path, method string, wanted operation) {
 	t.Helper()
-	want := strings.NewReplacer("{tenant_id}", "a%20b", "{silence_id}", "a%20b").Replace(path)
+	want := strings.NewReplacer("{tenant_id}", "a%20b", "{silence_id}", "a%20b", "{receiver_id}", "a%20b").Replace(path)
 	if got.URL.EscapedPath() != want || got.Method != method {
 		t.Errorf("%s: sent %s %s", wanted.OperationID, got.Method, got.URL.EscapedPath())
 	}

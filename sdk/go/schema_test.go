@@ -37,11 +37,11 @@ var models = map[string]any{
 	"ValidationOut": Validation{}, "WarningOut": Warning{}, "OverviewOut": Overview{}, "CostsOut": Costs{}, "CurrencyOut": Currency{},
 	"AlertRulesOut": AlertRules{}, "AlertRuleOut": AlertRule{}, "AlertRulesIn": AlertRulesRequest{},
 	"AlertRuleIn": AlertRuleChange{}, "AlertFilterOut": AlertMatch{}, "SilenceIn": SilenceRequest{},
-	"SilenceOut": Silence{}, "SilenceListOut": SilenceList{}, "SilenceTrialOut": SilenceTrial{}, "EventsOut": Events{}, "EventOut": Event{}, "EventObjectOut": EventObject{}, "TenantCostOut": TenantCost{}, "AmountsOut": Amounts{}, "TotalsOut": Totals{},
+	"SilenceOut": Silence{}, "SilenceListOut": SilenceList{}, "SilenceTrialOut": SilenceTrial{}, "ReceiverOut": Receiver{}, "ReceiverListOut": ReceiverList{}, "ReceiverIn": ReceiverRequest{}, "DeliveryOut": Delivery{}, "DeliveryListOut": DeliveryList{}, "EventsOut": Events{}, "EventOut": Event{}, "EventObjectOut": EventObject{}, "TenantCostOut": TenantCost{}, "AmountsOut": Amounts{}, "TotalsOut": Totals{},
 	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "HeadroomOut": Headroom{},
 	"ExpectationOut": Expectation{}, "StageOut": Stage{}, "HourOut": Hour{}, "ResponseTimeOut": ResponseTime{},
 	"VerificationOut": Verification{}, "PromiseOut": PromiseCheck{}, "SizingIn": SizingRequest{}, "SizingOptionsOut": SizingOptions{},
-	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{}, "ReplicaOut": Replica{},
+	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{},
 	"WithoutNodeOut": WithoutNode{}, "LiveMetricsOut": LiveMetrics{}, "LiveAlertsOut": LiveAlerts{}, "LiveCostOut": LiveCost{},
 }
 

@@ -14,7 +14,17 @@ expect() {
   grep -qF -- "$text" <<<"$output" || { echo "FAILED: no ${text@Q} in the output of: $*"; exit 1; }
 }
 
-# The same for a command that is to end with another exit code than 0: expect_exit CODE TEXT COMMAND…
+# Runs a command, shows its output, and fails where that contains a text: expect_no TEXT COMMAND…
+expect_no() {
+  local text=$1; shift
+  echo "\$ $*"
+  local output
+  output=$("$@" 2>&1) || { echo "$output"; echo "FAILED: exit code $? of: $*"; exit 1; }
+  echo "$output"
+  if grep -qF -- "$text" <<<"$output"; then echo "FAILED: ${text@Q} in the output of: $*"; exit 1; fi
+}
+
+# As expect, for a command that is to end with another exit code than 0: expect_exit CODE TEXT COMMAND…
 expect_exit() {
   local code=$1 text=$2; shift 2
   echo "\$ $*"

@@ -41,8 +41,17 @@ impl AlertFilterOut {
 }
 
 /// Reads the four fields; at least one has to be named.
-pub(crate) fn read_filter(reader: &FieldReader<'_>) -> AlertFilter {
+pub(crate) fn read_named_filter(reader: &FieldReader<'_>) -> AlertFilter {
     let faults = reader.fault_count();
+    let filter = read_filter(reader);
+    if filter.is_empty() && reader.fault_count() == faults {
+        reader.fault("tenant_id", Message::new("api.silence_names_nothing"));
+    }
+    filter
+}
+
+/// Reads the four fields; where none is named, every alert is meant.
+pub(crate) fn read_filter(reader: &FieldReader<'_>) -> AlertFilter {
     let tenant_id = tenant_id(reader, "tenant_id");
     let filter = AlertFilter {
         tenant_id,
@@ -58,9 +67,6 @@ pub(crate) fn read_filter(reader: &FieldReader<'_>) -> AlertFilter {
     if let Some(subject) = filter.subject.filter(|_| filter.is_contradictory()) {
         let reason = Message::new("api.filter_contradictory");
         reader.fault("type", reason.with("metric", subject.metric_name()));
-    }
-    if filter.is_empty() && reader.fault_count() == faults {
-        reader.fault("tenant_id", Message::new("api.silence_names_nothing"));
     }
     filter
 }

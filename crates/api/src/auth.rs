@@ -4,7 +4,7 @@
 //! # How a handler uses it
 //!
 //! The extractor in a handler's signature is its authorization. [`Reader`] lets every role in,
-//! [`Writer`] operators and admins, [`Auditor`] admins. Each yields the [`Api`] of the request, which
+//! [`Writer`] operators and admins, [`Auditor`] admins, [`Admin`] those of them who see every tenant. Each yields the [`Api`] of the request, which
 //! carries the caller's [`Access`]; what names a tenant goes through its scope:
 //!
 //! - `api.see(&id)?` before a tenant is looked up: a tenant outside the caller's list is answered 404
@@ -209,6 +209,21 @@ authorized_extractor!(
     Auditor,
     Admin
 );
+
+/// Lets admins in who see every tenant: receivers of alerts.
+#[derive(Clone)]
+pub struct Admin(pub Api);
+
+impl FromRequestParts<Arc<ApiState>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
+        let access = access_of(parts, state)?;
+        require_role(&access, Role::Admin)?;
+        require_everything(&access)?;
+        Ok(Self(Api::new(parts, state, access)?))
+    }
+}
 
 /// Lets in who may read `/metrics`, which count all tenants: any token that sees all of them, or
 /// everybody where that is allowed.

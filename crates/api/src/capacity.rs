@@ -55,7 +55,7 @@ pub struct HeadroomOut {
 /// The same with a node lost.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WithoutNodeOut {
-    /// The node: the one with the most GPUs, then cores, then memory.
+    /// The node: the one with the most GPUs of the type, then of any, then cores, then memory.
     #[schema(example = "gpu-node-3")]
     node: String,
     /// How many more would be admitted then.
@@ -123,7 +123,7 @@ pub(crate) async fn get_capacity(Reader(api): Reader, body: RawBody) -> Result<R
     let sizing = like.sizing.clone();
     let placing = tokio::task::spawn_blocking(move || {
         let now = headroom(&catalog, &capacity, &accepted, &like);
-        let lost = without_largest_node(&capacity)
+        let lost = without_largest_node(&capacity, &like.sizing.gpu_type)
             .map(|(node, rest)| (node, headroom(&catalog, &rest, &accepted, &like)));
         (now, lost)
     });

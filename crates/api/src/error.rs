@@ -295,8 +295,6 @@ impl From<StoreError> for ApiError {
             StoreError::SchemaTooNew { .. }
             | StoreError::MovedTo(_)
             | StoreError::AnotherProcess(_)
-            | StoreError::LeaseLost(_)
-            | StoreError::LeadLost
             | StoreError::Database { .. }
             | StoreError::Closed => {
                 Self::new(ErrorCode::DatabaseError, Message::new("api.database_failed")).caused_by(error)
@@ -444,6 +442,7 @@ pub(crate) fn shortage_details(shortage: &Shortage) -> Value {
     let short = shortage.short.iter().map(|shortfall| {
         json!({
             "resource": shortfall.resource,
+            "counted": shortfall.counted.as_str(),
             "requested": shortfall.requested,
             "available": shortfall.available,
             "missing": shortfall.missing,

@@ -31,6 +31,7 @@ mod openapi;
 mod overview;
 mod query;
 pub mod rate_limit;
+mod receivers;
 pub mod request_context;
 mod request_layer;
 mod revisions;

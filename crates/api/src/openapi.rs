@@ -6,7 +6,7 @@ mod opening;
 
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, deployments, happenings, health, history,
-    manifests, monitoring, overview, silences, sizing, streams, system, tenants,
+    manifests, monitoring, overview, receivers, silences, sizing, streams, system, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -59,6 +59,13 @@ pub(crate) const SHOWN_TENANT: &str = "global-call-center";
         silences::create_silence,
         silences::get_silence,
         silences::delete_silence,
+        receivers::list_receivers,
+        receivers::create_receiver,
+        receivers::deliveries::list_deliveries,
+        receivers::deliveries::test_receiver,
+        receivers::get_receiver,
+        receivers::update_receiver,
+        receivers::delete_receiver,
         system::get_system_metrics,
         overview::get_overview,
         capacity::get_capacity,

@@ -6,7 +6,7 @@ use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, dashboard, deployments, docs, happenings, health,
-    history, manifests, monitoring, overview, silences, sizing, streams, system, tenants,
+    history, manifests, monitoring, overview, receivers, silences, sizing, streams, system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -39,6 +39,13 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/alerts", get(alerts::list_all_alerts)),
         ("/api/v1/silences", get(silences::list_silences).post(silences::create_silence)),
         ("/api/v1/silences/{silence_id}", get(silences::get_silence).delete(silences::delete_silence)),
+        ("/api/v1/receivers", get(receivers::list_receivers).post(receivers::create_receiver)),
+        (
+            "/api/v1/receivers/{receiver_id}",
+            get(receivers::get_receiver).put(receivers::update_receiver).delete(receivers::delete_receiver),
+        ),
+        ("/api/v1/receivers/{receiver_id}/deliveries", get(receivers::deliveries::list_deliveries)),
+        ("/api/v1/receivers/{receiver_id}/test", post(receivers::deliveries::test_receiver)),
         ("/api/v1/monitoring/system", get(system::get_system_metrics)),
         ("/api/v1/overview", get(overview::get_overview)),
         ("/api/v1/tenants/{tenant_id}/events", get(happenings::list_events)),

@@ -1,7 +1,7 @@
 //! `GET|POST /api/v1/silences` and `GET|DELETE /api/v1/silences/{silence_id}`: alerts of which nobody is
 //! told for a while. They are listed all the same.
 
-use crate::alert_filter::{AlertFilterOut, check_reach, read_filter};
+use crate::alert_filter::{AlertFilterOut, check_reach, read_named_filter};
 use crate::alerts::AlertOut;
 use crate::auth::{Reader, Writer};
 use crate::body::RawBody;
@@ -278,7 +278,7 @@ fn read_silence(api: &Api, body: &Value, faults: &Faults, now: Timestamp) -> Sil
         created_at: now,
     };
     let Some(reader) = FieldReader::new(faults, String::new(), body) else { return silence };
-    silence.filter = read_filter(&reader);
+    silence.filter = read_named_filter(&reader);
     let starts_at = reader.time("starts_at");
     silence.starts_at = starts_at.unwrap_or(now);
     let after = |seconds: i64| {

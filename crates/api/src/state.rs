@@ -10,7 +10,9 @@ use crate::telemetry::Telemetry;
 use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, RuleObserver, TenantStore};
+use ecp_core::ports::{
+    AlertingStore, Clock, Cluster, MetricStore, NotificationStore, Notifier, RuleObserver, TenantStore,
+};
 use ecp_core::tenancy::Tenancy;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -29,6 +31,10 @@ pub struct ModeServices {
     pub alerting: Arc<dyn AlertingStore>,
     /// Judges by what they set.
     pub rule_observer: Arc<dyn RuleObserver>,
+    /// Who is told of alerts.
+    pub notifications: Arc<dyn NotificationStore>,
+    /// Tells them.
+    pub notifier: Arc<dyn Notifier>,
     /// Samples.
     pub metrics: Arc<dyn MetricStore>,
     /// The cluster, real or simulated.
@@ -44,11 +50,24 @@ impl ModeServices {
         tenancy: Arc<Tenancy>,
         tenants: Arc<dyn TenantStore>,
         (alerting, rule_observer): (Arc<dyn AlertingStore>, Arc<dyn RuleObserver>),
+        (notifications, notifier): (Arc<dyn NotificationStore>, Arc<dyn Notifier>),
         metrics: Arc<dyn MetricStore>,
         cluster: Arc<dyn Cluster>,
     ) -> Self {
         let (details, answers) = (DetailCache::default(), Answers::default());
-        Self { mode, tenancy, tenants, alerting, rule_observer, metrics, cluster, details, answers }
+        Self {
+            mode,
+            tenancy,
+            tenants,
+            alerting,
+            rule_observer,
+            notifications,
+            notifier,
+            metrics,
+            cluster,
+            details,
+            answers,
+        }
     }
 }
 

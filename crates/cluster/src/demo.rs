@@ -20,8 +20,8 @@ pub fn demo_cluster(
 
 /// Puts back every tenant whose deployment had ended, with its pods ready at once; where it was under
 /// way and everything was applied, its pods begin anew, and what was not applied yet the controller
-/// applies. Tenants of which the cluster has something are left as they are. Call it before the controller
-/// runs; requests may come before, since what a tenant's status is stands in the store.
+/// applies. Call it before the controller runs; requests may come
+/// before, since what a tenant's status is stands in the store.
 pub async fn restore_demo_cluster(
     cluster: &SimulatedCluster,
     store: &dyn TenantStore,
@@ -33,9 +33,6 @@ pub async fn restore_demo_cluster(
             let Some(deployment) = deployment.filter(|deployment| deployment.status == status) else {
                 continue;
             };
-            if cluster.observe(&tenant.id).is_ok_and(|seen| !seen.objects.is_empty()) {
-                continue;
-            }
             let under_way = !status.is_final();
             if under_way && deployment.phase < Phase::ScalingServices {
                 continue;

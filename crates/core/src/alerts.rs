@@ -4,6 +4,8 @@
 //! arrive is the metrics crate's, keeping and numbering changes the store's.
 
 pub mod filter;
+pub mod notice;
+pub mod receiver;
 pub mod rules;
 pub mod settings;
 pub mod silence;

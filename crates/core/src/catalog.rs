@@ -19,8 +19,8 @@ pub use kubernetes::{
 };
 pub use model::{
     Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, Device, GpuModel,
-    GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, NodeShape, OperatorCost, Plan, Prices, Requests,
-    ServiceModel, StorageModel,
+    GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, NodeShape, OperatorCost, Overcommit, Plan, Prices,
+    Requests, ServiceModel, StorageModel,
 };
 
 pub use reach::{CallerSettings, GatewaySettings, IngressSettings, PlatformService};

@@ -216,6 +216,16 @@ made_id!(
     "sil-"
 );
 made_id!(
+    /// One receiver of alerts (`rcv-…`).
+    ReceiverId,
+    "rcv-"
+);
+made_id!(
+    /// One delivery to a receiver (`msg-…`), the same at each try.
+    DeliveryId,
+    "msg-"
+);
+made_id!(
     /// One request (`req-…`), echoed in responses, errors and logs.
     RequestId,
     "req-"

@@ -32,7 +32,7 @@ mod tests;
 
 pub use difference::{FieldChange, ObjectAction, ObjectChange, difference};
 pub(crate) use footprint::quota;
-pub use footprint::{limits, pod_demands, requested_resources};
+pub use footprint::{limits, pod_demands, pod_limits, requested_resources};
 pub use in_place::{ImmutableField, changed_in_vain};
 pub use object::{Object, Workload};
 pub use pinned::{ManifestDigest, PinnedManifest};

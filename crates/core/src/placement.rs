@@ -6,16 +6,18 @@
 //! [`crate::tenancy`]'s; what nodes and pods there are is the cluster's.
 
 mod headroom;
+mod promise;
 mod room;
 mod shortage;
 
 pub use headroom::{Headroom, MOST_TRIED, headroom, without_largest_node};
-pub use shortage::{LeftOut, LeftOutReason, Shortage, Shortfall};
+pub use shortage::{Counted, LeftOut, LeftOutReason, Shortage, Shortfall};
 
 use crate::catalog::{Catalog, KubernetesSettings, TolerationSettings};
 use crate::ids::TenantId;
 use crate::manifest;
 use crate::ports::Capacity;
+use crate::quantity::Resources;
 use crate::sizing::{ContainerResources, Sizing};
 use crate::tenant::{Service, Tenant, TenantStatus};
 use room::Room;
@@ -241,8 +243,9 @@ fn pairs(labels: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)
     labels.iter().map(|(key, value)| (key.as_str(), value.as_str()))
 }
 
-/// Whether a tenant of this size has room beside every other one that was accepted. `accepted` may
-/// hold the tenant as it was before; what it has then is free for it.
+/// Whether a tenant of this size has room beside every other one that was accepted: its pods by what they
+/// ask for, node by node, and by what they may use, over all nodes. `accepted` may hold the tenant as it was
+/// before; what it has then is free for it, and is never too much.
 ///
 /// # Errors
 /// What is short, by how much, and why nodes were left out.
@@ -254,31 +257,50 @@ pub fn admit(
     sizing: &Sizing,
 ) -> Result<(), Box<Shortage>> {
     let others = || accepted.iter().filter(|tenant| tenant.id != *id);
+    let before = accepted.iter().find(|tenant| tenant.id == *id);
     let mut room = Room::new(&catalog.kubernetes, &capacity.places);
-    room.take_what_is_there(id);
-    let staying = others().filter(|tenant| tenant.status != TenantStatus::Deleting);
-    room.reserve(staying.map(|tenant| (&tenant.id, &tenant.sizing)), catalog);
-    let mut shortage = room.place_tenant(id, sizing, catalog);
+    let promise = promise::shortfalls(catalog, &mut room, accepted, id, sizing);
+    let mut shortage = Shortage::default();
+    if before.is_none_or(|before| asks_for_more(catalog, &before.sizing, sizing)) {
+        room.take_what_is_there(id);
+        let staying = others().filter(|tenant| tenant.status != TenantStatus::Deleting);
+        room.reserve(staying.map(|tenant| (&tenant.id, &tenant.sizing)), catalog);
+        shortage = room.place_tenant(id, sizing, catalog);
+    }
+    shortage.promise(promise);
 
     // A cluster that does not say how much storage it has is not asked for it.
     let total = capacity.total.storage_gb;
-    if total > 0 {
-        let storage = |sizing: &Sizing| manifest::quota(&catalog.kubernetes, &sizing.resources).storage_gb;
+    let storage = |sizing: &Sizing| manifest::quota(&catalog.kubernetes, &sizing.resources).storage_gb;
+    let had = before.map_or(0, |before| storage(&before.sizing));
+    if total > 0 && storage(sizing) > had {
         let taken: u64 = others().map(|tenant| storage(&tenant.sizing)).fold(0, u64::saturating_add);
         shortage.storage(storage(sizing), total.saturating_sub(taken));
     }
     if shortage.short.is_empty() { Ok(()) } else { Err(Box::new(shortage)) }
 }
 
-/// Whether one size needs more of any resource than another: those of the plan and of its pods. GPUs
-/// that the catalog tells apart by labels of their nodes are different resources.
+/// Whether one size needs more of any resource than another: what its pods ask for, what they may use, or
+/// what the plan stores. GPUs of another device type are another resource.
 pub fn needs_more(catalog: &Catalog, before: &Sizing, after: &Sizing) -> bool {
+    let (had, wants) = (manifest::limits(catalog, before), manifest::limits(catalog, after));
+    asks_for_more(catalog, before, after)
+        || wants.gpu > 0 && before.gpu_type != after.gpu_type
+        || is_more(&had, &wants)
+}
+
+/// The same by what the scheduler sees: GPUs that the catalog tells apart by labels of their nodes are
+/// different resources.
+fn asks_for_more(catalog: &Catalog, before: &Sizing, after: &Sizing) -> bool {
     let (had, wants) =
         (manifest::requested_resources(catalog, before), manifest::requested_resources(catalog, after));
     let gpu_nodes = |sizing: &Sizing| Constraint::of(&catalog.kubernetes, &sizing.gpu_type, true).selector;
     let other_gpus = wants.gpu > 0 && gpu_nodes(before) != gpu_nodes(after);
-    other_gpus
-        || wants.cpu_millicores > had.cpu_millicores
+    other_gpus || is_more(&had, &wants)
+}
+
+fn is_more(had: &Resources, wants: &Resources) -> bool {
+    wants.cpu_millicores > had.cpu_millicores
         || wants.memory_mib > had.memory_mib
         || wants.gpu > had.gpu
         || wants.storage_gb > had.storage_gb

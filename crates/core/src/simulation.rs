@@ -19,18 +19,18 @@ mod verdict;
 mod tests;
 
 pub use device::Responses;
+pub use random::Random;
 pub use verdict::{Figure, Promise, Verification};
 
 use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::ids::TenantId;
 use crate::manifest::{Object, RenderOptions, SECRET_KEYS, render};
-use crate::sizing::{self, Demand, Sizing, Stage};
+use crate::sizing::{self, Demand, ServiceReport, Sizing, Stage};
 use crate::tenancy::planned_tenant;
 use crate::tenant::{Service, TenantSecrets, TenantSpec};
 use device::Device;
 use layout::Layout;
-use random::Random;
 use source::{Process, Source};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -91,9 +91,21 @@ pub fn verify(
     objects: &[Object],
     options: &Options,
 ) -> Verification {
-    let outcome = simulate(catalog, demand, &sizing.gpu_type, objects, options);
     let reports = sizing::report(catalog, demand, sizing);
-    verdict::verification(sizing, &reports, outcome, options)
+    verify_promises(catalog, demand, sizing, &reports, objects, options)
+}
+
+/// The same with promises that were made before, such as by another catalog than the world's.
+pub fn verify_promises(
+    catalog: &Catalog,
+    demand: &Demand,
+    sizing: &Sizing,
+    promises: &[ServiceReport],
+    objects: &[Object],
+    options: &Options,
+) -> Verification {
+    let outcome = simulate(catalog, demand, &sizing.gpu_type, objects, options);
+    verdict::verification(sizing, promises, outcome, options)
 }
 
 /// Renders an order as it was sized, and verifies that; none where it can not be named.

@@ -50,21 +50,27 @@ impl Message {
         let Some(template) = catalog(language).get(self.key.as_ref()) else {
             return self.key.to_string();
         };
-        let mut text = String::with_capacity(template.len() + 32);
-        let mut rest = template.as_str();
-        while let Some(open) = rest.find('{') {
-            let Some(length) = rest[open..].find('}') else { break };
-            append(&mut text, &rest[..open], language);
-            let name = &rest[open + 1..open + length];
-            match self.values.iter().find(|(candidate, _)| candidate == name) {
-                Some((_, value)) => text.push_str(value),
-                None => text.push_str(&rest[open..=open + length]),
-            }
-            rest = &rest[open + length + 1..];
-        }
-        append(&mut text, rest, language);
-        text
+        fill(template, &self.values, language)
     }
+}
+
+/// A template's `{placeholders}` filled, with Korean particles chosen by the values they follow; one without a
+/// value stays.
+pub fn fill(template: &str, values: &[(Cow<'static, str>, String)], language: Language) -> String {
+    let mut text = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some(open) = rest.find('{') {
+        let Some(length) = rest[open..].find('}') else { break };
+        append(&mut text, &rest[..open], language);
+        let name = &rest[open + 1..open + length];
+        match values.iter().find(|(candidate, _)| candidate == name) {
+            Some((_, value)) => text.push_str(value),
+            None => text.push_str(&rest[open..=open + length]),
+        }
+        rest = &rest[open + length + 1..];
+    }
+    append(&mut text, rest, language);
+    text
 }
 
 fn append(text: &mut String, words: &str, language: Language) {

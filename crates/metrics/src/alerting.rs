@@ -95,6 +95,9 @@ impl AlertEngine {
         let now = self.clock.now();
         for tenant in self.store.tenants().iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
             let mut watched = self.begin(tenant, now);
+            for alert in self.store.open_alerts(&tenant.id) {
+                watched.open[alert.subject.index()] = Some(Alert::clone(&alert));
+            }
             let key = tenant.key();
             let newest = metrics.subscribe(&key).borrow().map(|latest| latest.samples());
             watched.synthetic = newest.is_some() && !metrics.has_own_samples(&key).await?;
@@ -122,7 +125,7 @@ impl AlertEngine {
         let tenants = self.store.tenants();
         let mut changes = Vec::new();
         let mut watched_tenants = self.tenants.lock();
-        for tenant in tenants.iter().filter(|tenant| self.is_to_be_judged(tenant)) {
+        for tenant in tenants.iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
             let watched = self.watched(&mut watched_tenants, tenant, now);
             changes.extend(watched.take_rules(tenant, self.alerting.alert_rules(&tenant.key()), now));
             watched.end_unsent(now, &mut changes);
@@ -237,23 +240,11 @@ impl AlertEngine {
         }
     }
 
-    /// True of a tenant that is judged here: of several processes the one that works on it does.
-    fn is_to_be_judged(&self, tenant: &Tenant) -> bool {
-        tenant.status != TenantStatus::Deleting && self.store.tenure(&tenant.id).is_some()
-    }
-
-    /// What is known of a tenant at first: the alerts that are open.
     fn begin(&self, tenant: &Tenant, now: Timestamp) -> Watched {
-        let mut watched = Watched::new(tenant, self.alerting.alert_rules(&tenant.key()), now);
-        watched.tenure = self.store.tenure(&tenant.id);
-        for alert in self.store.open_alerts(&tenant.id) {
-            watched.open[alert.subject.index()] = Some(Alert::clone(&alert));
-        }
-        watched
+        Watched::new(tenant, self.alerting.alert_rules(&tenant.key()), now)
     }
 
-    /// The state of a tenant; begun anew where there is none, or it is that of an earlier tenant, or another
-    /// process judged the tenant meanwhile.
+    /// The state of a tenant; begun anew where there is none, or it is that of an earlier tenant.
     fn watched<'a>(
         &self,
         tenants: &'a mut HashMap<TenantId, Watched>,
@@ -261,8 +252,7 @@ impl AlertEngine {
         now: Timestamp,
     ) -> &'a mut Watched {
         let watched = tenants.entry(tenant.id.clone()).or_insert_with(|| self.begin(tenant, now));
-        let tenure = self.store.tenure(&tenant.id);
-        if watched.key.incarnation != tenant.incarnation || watched.tenure != tenure {
+        if watched.key.incarnation != tenant.incarnation {
             *watched = self.begin(tenant, now);
         }
         watched
@@ -313,8 +303,9 @@ impl SampleObserver for AlertEngine {
     fn samples_stored(&self, key: &TenantKey, source: SampleSource, samples: &[Sample]) {
         let synthetic = !source.is_measured();
         // Samples of a tenant that is gone must not be judged as those of the next one of its id.
-        let is_this =
-            |tenant: &Arc<Tenant>| tenant.incarnation == key.incarnation && self.is_to_be_judged(tenant);
+        let is_this = |tenant: &Arc<Tenant>| {
+            tenant.incarnation == key.incarnation && tenant.status != TenantStatus::Deleting
+        };
         let Some(tenant) = self.store.tenant(&key.id).filter(is_this) else { return };
         let Some(newest_ms) = samples.iter().map(|sample| sample.timestamp_ms).max() else { return };
         let now = self.clock.now();
@@ -324,8 +315,7 @@ impl SampleObserver for AlertEngine {
         if watched.synthetic && !synthetic {
             // The alerts were about load that nobody had.
             let settings = watched.settings.clone();
-            let (running, tenure) = (watched.running, watched.tenure);
-            *watched = Watched { running, tenure, ..Watched::new(&tenant, settings, now) };
+            *watched = Watched { running: watched.running, ..Watched::new(&tenant, settings, now) };
             changes.push(Item::Clear(key.clone()));
         }
         watched.synthetic = synthetic;
@@ -354,7 +344,7 @@ impl RuleObserver for AlertEngine {
     async fn rules_changed(&self, key: &TenantKey) {
         let tenant = self.store.tenant(&key.id).filter(|tenant| tenant.incarnation == key.incarnation);
         if let Some(tenant) = tenant
-            && self.is_to_be_judged(&tenant)
+            && tenant.status != TenantStatus::Deleting
             && !self.is_full()
         {
             let now = self.clock.now();

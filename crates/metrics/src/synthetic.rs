@@ -71,12 +71,8 @@ impl SyntheticLoad {
         }
     }
 
-    /// Appends what is due now: to every tenant, or to those alone that have no sample yet. Of several processes
-    /// the one that leads the mode does.
+    /// Appends what is due now: to every tenant, or to those alone that have no sample yet.
     async fn feed(&self, only_new: bool) {
-        if !self.store.leads() {
-            return;
-        }
         let now = self.clock.now();
         let tenants = self.store.tenants();
         let due: Vec<&Arc<Tenant>> = tenants

@@ -10,8 +10,10 @@ use ecp_api::serve::{ServeOptions, allowed_connections, bind, serve, unreadable_
 use ecp_api::streams::StreamOptions;
 use ecp_api::{ApiState, Limits, router};
 use ecp_core::Mode;
+use ecp_core::alerts::receiver::ReceiverKind;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::Clock;
+use ecp_notifications::Outcome;
 use ecp_store::DataFolder;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -67,7 +69,7 @@ impl App {
         let state = Arc::new(state);
         let modes = [demo, real];
         register_store_counters(&state, &modes);
-        register_replica(&state, &modes);
+        register_notifications(&state, &modes);
         let listener = bind(config.listen).with_context(|| format!("can not listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let options = ServeOptions {
@@ -171,54 +173,6 @@ async fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
     Ok(Authentication::on(Arc::new(tokens)).with_open_metrics(config.listen.ip().is_loopback()))
 }
 
-/// Of a process among others, by mode: its id, what it works on, and how old its memory may be.
-fn register_replica(state: &ApiState, modes: &[ModeRuntime]) {
-    let stores: Vec<_> = modes
-        .iter()
-        .map(|runtime| (runtime.mode().as_str(), runtime.store().clone()))
-        .filter(|(_, store)| store.replica().is_some())
-        .collect();
-    if stores.is_empty() {
-        return;
-    }
-    let (ids, held, leading, ages) = (stores.clone(), stores.clone(), stores.clone(), stores);
-    let telemetry = &state.telemetry;
-    telemetry.register_gauge("replica_info", "This replica's id, by mode", move |observations| {
-        for (mode, store) in &ids {
-            if let Some(id) = store.replica() {
-                observations.add(&[("mode", mode), ("replica", &id)], 1.0);
-            }
-        }
-    });
-    telemetry.register_gauge(
-        "leases_held",
-        "Tenants that this replica works on, by mode",
-        move |observations| {
-            for (mode, store) in &held {
-                observations.add(&[("mode", mode)], store.held().unwrap_or_default() as f64);
-            }
-        },
-    );
-    telemetry.register_gauge(
-        "replica_leads",
-        "1 where this replica does what is done once in a mode",
-        move |observations| {
-            for (mode, store) in &leading {
-                observations.add(&[("mode", mode)], f64::from(u8::from(store.leads())));
-            }
-        },
-    );
-    telemetry.register_gauge(
-        "view_lag_seconds",
-        "Seconds since what is in memory was last held against the database, by mode",
-        move |observations| {
-            for (mode, store) in &ages {
-                observations.add(&[("mode", mode)], store.view_age().as_secs_f64());
-            }
-        },
-    );
-}
-
 /// Commits and writes of each mode's database; their ratio is how many writers share a commit.
 fn register_store_counters(state: &ApiState, modes: &[ModeRuntime]) {
     let databases: Vec<_> = modes.iter().map(|runtime| (runtime.mode(), runtime.backend().clone())).collect();
@@ -231,6 +185,33 @@ fn register_store_counters(state: &ApiState, modes: &[ModeRuntime]) {
     state.telemetry.register_counter("store_writes", "Writes asked for, by mode", move |observations| {
         for (mode, database) in &jobs {
             observations.add(&[("mode", mode.as_str())], database.jobs() as f64);
+        }
+    });
+}
+
+/// Deliveries to receivers of alerts, by mode and kind of receiver.
+fn register_notifications(state: &ApiState, modes: &[ModeRuntime]) {
+    let counts: Vec<_> = modes.iter().map(|runtime| (runtime.mode(), runtime.notifications())).collect();
+    let tried = counts.clone();
+    let help = "Tries to tell receivers of alerts, by mode, kind of receiver and outcome";
+    state.telemetry.register_counter("notification_attempts", help, move |observations| {
+        for ((mode, counts), kind) in
+            tried.iter().flat_map(|of_mode| ReceiverKind::ALL.map(|kind| (of_mode, kind)))
+        {
+            for outcome in Outcome::ALL {
+                let labels =
+                    [("mode", mode.as_str()), ("kind", kind.as_str()), ("outcome", outcome.as_str())];
+                observations.add(&labels, counts.outcomes(kind, outcome) as f64);
+            }
+        }
+    });
+    let help = "Deliveries to receivers of alerts that wait, by mode and kind of receiver";
+    state.telemetry.register_gauge("notification_queue_length", help, move |observations| {
+        for (mode, counts) in &counts {
+            for kind in ReceiverKind::ALL {
+                let labels = [("mode", mode.as_str()), ("kind", kind.as_str())];
+                observations.add(&labels, counts.waiting(kind) as f64);
+            }
         }
     });
 }

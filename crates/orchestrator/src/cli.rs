@@ -3,6 +3,7 @@
 //! Each command is a file of its own; `connection` speaks HTTP, `stream` WebSockets, `output` writes
 //! tables, JSON and YAML, `failure` gives the exit codes. Commands decide nothing about tenants.
 
+mod alert_rules;
 mod alerts;
 mod apply;
 mod audit;
@@ -16,10 +17,12 @@ mod cluster;
 mod completions;
 mod connection;
 mod contexts;
+mod costs;
 mod describe;
 mod diff;
 mod documents;
 mod edit;
+mod events;
 mod export;
 mod failure;
 mod help;
@@ -37,9 +40,11 @@ mod near;
 mod output;
 mod overview;
 mod page;
+mod receivers;
 mod rollout;
 mod serve;
 mod server;
+mod silence;
 mod size;
 mod status;
 mod stream;
@@ -106,8 +111,21 @@ enum Command {
     Status(Single<status::Status>),
     /// Reads, follows and sends metrics.
     Metrics(Group<metrics::Command>),
-    /// Lists a tenant's alerts, or follows them.
+    /// Lists the alerts of a tenant or of all, or follows them.
     Alerts(Single<alerts::Alerts>),
+    /// Shows and changes thresholds, times and switches of a tenant's alerts.
+    AlertRules(Group<alert_rules::Command>),
+    /// Has nobody told of alerts for a while.
+    #[command(alias = "silences")]
+    Silence(Group<silence::Command>),
+    /// Shows what the cluster reports of a tenant's objects, the newest first.
+    Events(Single<events::Events>),
+    /// Shows what a tenant's containers write, or follows it.
+    Logs(Single<events::Logs>),
+    /// Shows what tenants paid and cost in a month.
+    Costs(Single<costs::Costs>),
+    /// Manages who is told of alerts: webhooks and Alertmanagers.
+    Receivers(Group<receivers::Command>),
     /// Lists who changed what.
     Audit(Single<audit::Audit>),
     /// Shows everything at a glance, and what somebody should look at now.
@@ -181,6 +199,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         return completions::answer_kubectl(typed);
     }
     let language = help::language(&arguments);
+    language::choose(language);
     let mut command = help::in_language(command(), language);
     if is_plugin(arguments.first()) {
         command = command.bin_name("kubectl ecp");
@@ -192,7 +211,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => dispatch(arguments.command),
         Err(error) => match usage::complaint(&error, language) {
             Some(complaint) => {
-                language::choose(language);
                 let failure = Failure::Input(complaint);
                 failure.report(&Output::default());
                 ExitCode::from(failure.exit_code())
@@ -276,6 +294,24 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Alerts(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
+        Command::AlertRules(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Silence(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Events(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Logs(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Costs(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Receivers(Group { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
         Command::Audit(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
@@ -323,7 +359,6 @@ fn client(
     work: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
 ) -> Result<(), (Failure, Output)> {
     let output = options.output();
-    language::choose(options.language());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let client = Client { options, output: output.clone() };
     let result = match runtime {

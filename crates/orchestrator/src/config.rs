@@ -3,6 +3,8 @@
 //! The four are merged as TOML and validated as a whole: every fault is reported at once, with the
 //! source that it came from.
 
+mod notifications;
+
 use ecp_api::sites::{Host, Origin, Sites};
 use ecp_metrics::{MetricsUrl, MetricsUrlError, RemoteSettings};
 use ecp_store::{PostgresError, PostgresUrl};
@@ -11,6 +13,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::{Table, Value};
+
+pub use notifications::Notifications;
 
 /// The commented defaults; also what `ecp config` prints.
 pub const DEFAULTS: &str = include_str!("../default.toml");
@@ -54,11 +58,10 @@ pub struct Config {
     pub deployments: History,
     /// The reconciler.
     pub controller: Controller,
+    /// Receivers of alerts.
+    pub notifications: Notifications,
     /// Demo mode.
     pub demo: Demo,
-    /// Samples are in a store that several processes share, whatever else says so.
-    #[serde(skip)]
-    pub shared_samples: bool,
 }
 
 /// Logging.
@@ -319,6 +322,9 @@ impl Config {
             self.controller.progress_deadline_seconds > 0,
             "controller.progress_deadline_seconds: must be 1 or more",
         );
+        for fault in self.notifications.allowed().err().unwrap_or_default() {
+            demand(false, &format!("notifications.allow_private: {fault}"));
+        }
         demand(
             self.context.is_empty() || !self.kubeconfig.is_empty(),
             "context: names a context, but no kubeconfig is given; set kubeconfig (ECP_KUBECONFIG, --kubeconfig) too",
@@ -371,7 +377,7 @@ impl Config {
 
     /// True where samples are kept elsewhere, so that every replica reads the same ones.
     pub fn samples_are_shared(&self) -> bool {
-        !self.metrics_url.is_empty() || self.shared_samples
+        !self.metrics_url.is_empty()
     }
 
     /// The server that keeps everything but samples, where there is one.

@@ -4,16 +4,17 @@ use crate::config::{Config, History};
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
-    CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoRunner, DemoSpeed,
-    KubernetesCluster, KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster,
+    CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoSpeed, KubernetesCluster,
+    KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster, restore_demo_cluster,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, TenantStore};
+use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, NotificationStore, TenantStore};
 use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
-use ecp_store::{Backend, Database, LeaseUnit, MIGRATIONS, PostgresDatabase, Samples, SqlStore};
+use ecp_notifications::{NotificationSender, ReceiverClient};
+use ecp_store::{Backend, Database, MIGRATIONS, PostgresDatabase, SqlStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -45,11 +46,7 @@ impl HistoryKeeper {
         loop {
             let now = self.clock.now();
             let (entries, deployments) = (self.audit.kept_since(now), self.deployments.kept_since(now));
-            let pruned = match store.leads() {
-                true => store.prune_history(entries, deployments).await,
-                false => Ok((0, 0)),
-            };
-            match pruned {
+            match store.prune_history(entries, deployments).await {
                 Ok((0, 0)) => {}
                 Ok((entries, deployments)) => tracing::info!(entries, deployments, "old history is gone"),
                 Err(error) => {
@@ -78,6 +75,7 @@ pub(crate) struct ModeRuntime {
     /// Cuts calls to the cluster short.
     calls: CancellationToken,
     alerts: Arc<AlertEngine>,
+    notifications: NotificationSender,
     controller: Controller,
     history: HistoryKeeper,
     tenancy: Arc<Tenancy>,
@@ -95,21 +93,16 @@ impl ModeRuntime {
         catalog: &Arc<Catalog>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        if !config.metrics_url.is_empty() {
+        if config.samples_are_shared() {
             anyhow::bail!("metrics_url: this build keeps samples in its data folder alone; leave it empty");
         }
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let backend = backend(mode, config, &database).await?;
-        let tenants = SqlStore::open(backend, clock.clone())?;
-        let samples = match config.samples_are_shared() {
-            true => Samples::Shared,
-            false => Samples::Own(&database),
-        };
-        // The simulated cluster is in the memory of whoever runs it.
-        let unit = if mode.is_demo() { LeaseUnit::Mode } else { LeaseUnit::Tenant };
-        tenants.join(samples, unit).await?;
+        let mut tenants = SqlStore::open(backend, clock.clone())?;
+        tenants.take_over(&database).await?;
         tenants.adopt_prices().await?;
+        tenants.free_receivers().await?;
         let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
         let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
@@ -138,6 +131,13 @@ impl ModeRuntime {
         alerts.restore(&metrics).await?;
         metrics.observe(alerts.clone());
         let shared_metrics: Arc<dyn MetricStore> = Arc::new(metrics.clone());
+        let notifications = NotificationSender::new(
+            mode,
+            tenants.clone(),
+            alerting.clone(),
+            receiver_client(config)?,
+            clock.clone(),
+        );
         let (simulated, time_scale) = if mode.is_demo() {
             let speed = DemoSpeed::new(config.demo_speed)?;
             let nodes = SimulatedNodes::default();
@@ -161,7 +161,7 @@ impl ModeRuntime {
         let calls = CancellationToken::new();
         let cluster: Arc<dyn Cluster> = {
             let acting = store.clone();
-            Arc::new(Stoppable::new(cluster, calls.clone(), move |id| acting.may_act(id)))
+            Arc::new(Stoppable::new(cluster, calls.clone(), move || acting.may_act()))
         };
         let controller = Controller::new(
             mode,
@@ -210,6 +210,7 @@ impl ModeRuntime {
             cluster,
             calls,
             alerts,
+            notifications,
             controller,
             history: HistoryKeeper {
                 audit: config.audit,
@@ -231,6 +232,7 @@ impl ModeRuntime {
             self.tenancy.clone(),
             self.store.clone(),
             (self.alerting.clone(), self.alerts.clone()),
+            (self.tenants.clone() as Arc<dyn NotificationStore>, Arc::new(self.notifications.clone())),
             Arc::new(self.metrics.clone()),
             self.cluster.clone(),
         )
@@ -246,8 +248,16 @@ impl ModeRuntime {
         let (controller, cancel) = (self.controller.clone(), stop.clone());
         match self.simulated.clone() {
             Some(cluster) => {
-                let runner = DemoRunner::new(cluster, controller, self.store.clone());
-                workers.spawn(async move { runner.run(cancel).await });
+                let store = self.store.clone();
+                workers.spawn(async move {
+                    // In the background: with thousands of tenants it takes longer than a start may.
+                    let restoring = restore_demo_cluster(&cluster, &*store);
+                    if let Some(Err(error)) = cancel.run_until_cancelled(restoring).await {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(error, "the simulated cluster is not as it was; it is deployed anew");
+                    }
+                    tokio::join!(cluster.run(cancel.clone()), controller.run(cancel));
+                });
             }
             None => {
                 workers.spawn(async move { controller.run(cancel).await });
@@ -260,7 +270,7 @@ impl ModeRuntime {
         let (tenants, cancel) = (self.tenants.clone(), stop.clone());
         tasks.spawn(async move { tenants.backend().keep_probing(cancel).await });
         let (tenants, cancel) = (self.tenants.clone(), stop.clone());
-        tasks.spawn(async move { tenants.keep_leases(cancel).await });
+        tasks.spawn(async move { tenants.keep_signing(cancel).await });
         if matches!(self.tenants.backend(), Backend::Postgres(_)) {
             // The samples' file is another database then.
             let (samples, cancel) = (Backend::from(self.database.clone()), stop.clone());
@@ -272,11 +282,13 @@ impl ModeRuntime {
         tasks.spawn(async move { metrics.maintain(cancel).await });
         let (alerts, cancel) = (self.alerts.clone(), stop.clone());
         tasks.spawn(async move { alerts.run(cancel).await });
+        let (notifications, cancel) = (self.notifications.clone(), stop.clone());
+        tasks.spawn(async move { notifications.run(cancel).await });
         let (rollout, cancel) = (self.catalog_rollout.clone(), stop.clone());
         tasks.spawn(async move { rollout.run(cancel).await });
         if let Some(cluster) = self.kubernetes.clone() {
-            let (watching, leases, cancel) = (cluster.clone(), self.store.clone(), stop.clone());
-            tasks.spawn(async move { watching.run(leases, cancel).await });
+            let (watching, cancel) = (cluster.clone(), stop.clone());
+            tasks.spawn(async move { watching.run(cancel).await });
             let (catalog, store) = (self.catalog.clone(), self.store.clone());
             let (metrics, cancel): (Arc<dyn MetricStore>, _) = (Arc::new(self.metrics.clone()), stop.clone());
             tasks.spawn(async move { cluster.collect_usage(catalog, store, metrics, cancel).await });
@@ -292,9 +304,9 @@ impl ModeRuntime {
         self.mode
     }
 
-    /// Its tenants.
-    pub fn store(&self) -> &Arc<dyn TenantStore> {
-        &self.store
+    /// What was told to receivers and what waits, for its counters.
+    pub fn notifications(&self) -> Arc<ecp_notifications::Counts> {
+        self.notifications.counts()
     }
 
     /// What tenants are kept in, for its counters.
@@ -306,13 +318,21 @@ impl ModeRuntime {
     pub async fn close(self) -> anyhow::Result<()> {
         let (database, tenants) = (self.database.clone(), self.tenants.clone());
         drop(self);
-        tenants.leave().await;
         let close = move || {
             tenants.close();
             database.close();
         };
         Ok(tokio::task::spawn_blocking(close).await?)
     }
+}
+
+/// Who dials receivers, and only addresses that the operator allows.
+fn receiver_client(config: &Config) -> anyhow::Result<ReceiverClient> {
+    crate::tls::install_crypto_provider();
+    let allowed = config.notifications.allowed().map_err(|mut faults| {
+        faults.pop().map_or_else(|| anyhow::anyhow!("no ranges"), anyhow::Error::from)
+    })?;
+    ReceiverClient::new(allowed).context("receivers of alerts can not be told")
 }
 
 /// What the mode's tenants are kept in: a schema on a server where one is named, else the file.

@@ -45,6 +45,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "keeping what tenants paid and cost",
         sql: include_str!("../migrations/0012_price_periods.sql"),
     },
+    Migration {
+        name: "creating the receivers' tables",
+        sql: include_str!("../migrations/0013_receivers.sql"),
+    },
 ];
 
 /// The schema of the token file.

@@ -12,6 +12,7 @@ pub(crate) use session::PostgresSession;
 pub(crate) use value::{Row, Value};
 
 use crate::errors::WorkError;
+use ecp_core::Timestamp;
 use std::cell::RefCell;
 use value::Decode;
 
@@ -104,6 +105,18 @@ impl<'a> Sql<'a> {
     /// True where there is a row.
     pub(crate) fn exists(&self, sql: &str, values: &[Value<'_>]) -> Result<bool, WorkError> {
         Ok(self.row(sql, values, |_| Ok(()))?.is_some())
+    }
+
+    /// The time of the database that all who use it share, in milliseconds since 1970: a server's own, or
+    /// this process's where it is a file's only one.
+    pub(crate) fn now_ms(&self, here: Timestamp) -> Result<i64, WorkError> {
+        match &self.engine {
+            Engine::Sqlite(_) => Ok(here.as_millisecond()),
+            Engine::Postgres(_) => {
+                let now = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
+                Ok(self.value(now, &[])?.unwrap_or_else(|| here.as_millisecond()))
+            }
+        }
     }
 
     /// Says what this transaction changes, for whoever keeps it in memory.

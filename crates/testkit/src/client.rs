@@ -61,8 +61,7 @@ impl Reply {
 }
 
 impl Client {
-    /// For the server at `base`, such as `http://127.0.0.1:8001`, in demo mode.
-    pub fn new(base: String) -> Self {
+    pub(crate) fn new(base: String) -> Self {
         Self { http: crate::http_client(), base, demo_mode: "true", token: None }
     }
 

@@ -10,6 +10,7 @@ mod clock;
 mod contract;
 mod control_plane;
 mod fault_proxy;
+mod receiver;
 mod server;
 mod socket;
 
@@ -17,6 +18,7 @@ pub use client::{Client, Reply, http_client};
 pub use clock::ManualClock;
 pub use control_plane::{Component, ControlPlane, Signal};
 pub use fault_proxy::{Fault, FaultProxy, Scope};
+pub use receiver::{Answer, Received, TestReceiver};
 pub use server::{TestServer, TestServerBuilder};
 pub use socket::Socket;
 

@@ -334,6 +334,9 @@ pub(super) fn ip(text: &str, strict: bool) -> Option<IpAddr> {
 pub(super) fn cidr(text: &str, strict: bool) -> Option<(IpAddr, u8, bool)> {
     let (address, length) = text.split_once('/')?;
     let address = ip(address, strict)?;
+    if strict && length.len() > 1 && length.starts_with('0') {
+        return None;
+    }
     let length = length.bytes().all(|byte| byte.is_ascii_digit()).then(|| length.parse::<u8>().ok())??;
     let most = if address.is_ipv4() { 32 } else { 128 };
     let host_bits = bits(address).checked_shl(u32::from(length) + 128 - u32::from(most)).unwrap_or(0) != 0;

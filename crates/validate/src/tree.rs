@@ -239,9 +239,9 @@ impl<'t> Node<'t> {
         self.get(key).is_some_and(Node::is_true)
     }
 
-    /// True for a list or mapping without children, and for an empty text.
+    /// True for nothing, for a list or mapping without children, and for an empty text.
     pub fn is_empty(self) -> bool {
-        self.data().first == NONE && self.text().is_empty()
+        self.kind() == Kind::Null || (self.data().first == NONE && self.text().is_empty())
     }
 
     /// True where the list or mapping under a key has something in it.

@@ -62,7 +62,8 @@ impl Walk<'_> {
                 Some(_) if child.kind() == Kind::Null => {}
                 Some(field) => {
                     let outer = self.types_alone;
-                    self.types_alone |= field.name == "status" && node.parent() == node;
+                    self.types_alone |= matches!(field.rule, Some(Rule::TypesAlone))
+                        || (field.name == "status" && node.parent() == node);
                     self.value(child, field.shape, field.rule.filter(|_| !self.types_alone));
                     let has_own = matches!(
                         (object.name, field.name),
@@ -108,6 +109,9 @@ impl Walk<'_> {
                     .join(", "),
             }
         };
+        if let Some(nothing) = list.children().find(|item| item.kind() == Kind::Null) {
+            self.findings.error(nothing, || Message::new("validate.yaml.null_item"));
+        }
         let mut items = list.children();
         let (Some(first), Some(second)) = (items.next(), items.next()) else { return };
         let mut seen = std::collections::HashSet::new();
@@ -170,7 +174,14 @@ impl Walk<'_> {
                         missing_field(self.findings, item, field.name);
                     }
                 }
-                (Kind::Null, _) => {}
+                (Kind::Null, _) => {
+                    if let Some(Rule::OneOf(words)) = rule
+                        && !words.contains(&"")
+                        && !self.types_alone
+                    {
+                        self.not_allowed(item, words);
+                    }
+                }
                 _ => self.value(item, items, rule),
             }
         }
@@ -188,8 +199,7 @@ impl Walk<'_> {
                 return;
             }
             (Shape::Time | Shape::MicroTime, Kind::Text) => {
-                if !node.text().is_empty() && !format::is_time(node.text(), matches!(shape, Shape::MicroTime))
-                {
+                if !format::is_time(node.text(), matches!(shape, Shape::MicroTime)) {
                     self.bad_text(node.into(), "validate.schema.time", node.text());
                 }
                 return;
@@ -306,7 +316,6 @@ impl Walk<'_> {
             Rule::QualifiedName => (unless_empty(format::is_qualified_name), "validate.schema.key"),
             Rule::LabelValue => (format::is_label_value(text), "validate.schema.label_value"),
             Rule::ConfigKey => (unless_empty(format::is_config_key), "validate.schema.config_key"),
-            Rule::Trimmed => (text.trim() == text, "validate.schema.spaces"),
             Rule::NotEmptyText => (!text.is_empty(), "validate.schema.empty_text"),
             Rule::EnvName => (unless_empty(format::is_env_name), "validate.schema.env_name"),
             Rule::HeaderName => (format::is_header_name(text), "validate.schema.header"),
@@ -314,6 +323,10 @@ impl Walk<'_> {
                 (unless_empty(|path| path.starts_with('/')), "validate.schema.absolute_path")
             }
             Rule::RelativePath => (unless_empty(format::is_descending_path), "validate.schema.relative_path"),
+            Rule::FilePath => (
+                unless_empty(|path| format::is_descending_path(path) && !path.starts_with("..")),
+                "validate.schema.relative_path",
+            ),
             Rule::NoBacksteps => (!text.split('/').any(|part| part == ".."), "validate.schema.backsteps"),
             Rule::PathSegment => (unless_empty(format::is_path_segment), "validate.schema.path_segment"),
             Rule::Controller => (unless_empty(format::is_domain_path), "validate.schema.controller"),
@@ -327,7 +340,7 @@ impl Walk<'_> {
             }
             Rule::TimeZone => (format::is_time_zone(text), "validate.schema.time_zone"),
             Rule::Duration => (format::is_duration(text), "validate.schema.duration"),
-            Rule::Labels | Rule::ConfigKeys | Rule::NotEmpty | Rule::NotNegative => return,
+            Rule::Labels | Rule::ConfigKeys | Rule::NotEmpty | Rule::NotNegative | Rule::TypesAlone => return,
         };
         if !holds {
             self.bad_text(node.into(), key, text);

@@ -44,8 +44,24 @@ export function number(value: number, digits = 0): string {
   return value.toLocaleString(language, { maximumFractionDigits: digits });
 }
 
+/** Money in whole units, or with what the currency has below them. */
+export function money(value: number, currency = 'USD', digits?: number): string {
+  return value.toLocaleString(language, {
+    style: 'currency',
+    currency,
+    currencyDisplay: 'narrowSymbol',
+    ...(digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits }),
+  });
+}
+
+/** Cores of a quantity in thousandths, such as `24000m`; another text as it is. */
+export function cores(text: string): string {
+  const thousandths = /^(\d+)m$/.exec(text)?.[1];
+  return thousandths === undefined ? text : number(Number(thousandths) / 1000, 3);
+}
+
 export function dollars(value: number): string {
-  return value.toLocaleString(language, { style: 'currency', currency: 'USD', maximumFractionDigits: 0 });
+  return money(value, 'USD', 0);
 }
 
 /** A time on the clock of who reads it. */

@@ -3,10 +3,11 @@
 // the page is seen. What was read last stays on the page while the server is away.
 
 import { noteFailure } from './session.svelte';
+import { onWake, seen, wake } from './wake';
 
 let now = $state(Date.now());
 setInterval(() => {
-  if (document.visibilityState === 'visible') now = Date.now();
+  if (seen()) now = Date.now();
 }, 1000);
 
 /** The clock of everything that says how old it is. */
@@ -24,37 +25,66 @@ export const connection = {
   },
 };
 
+function note(came: boolean): void {
+  if (came === reached) return;
+  reached = came;
+  // Streams of before may be open in name alone.
+  if (came) wake();
+}
+
 const RETRY_MS = 2_000;
+const SOON_MS = 150;
 
 export class Live<T> {
   data = $state.raw<T | undefined>();
   error = $state.raw<unknown>();
-  /** When `data` was read; 0 before. */
+  /** When `data` was read, or a stream brought something of it; 0 before. */
   at = $state(0);
+  /** True while a stream says what changes. */
+  streaming = $state(false);
   #load: (signal: AbortSignal) => Promise<T>;
   #everyMs: number;
   #abort: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #soon: ReturnType<typeof setTimeout> | undefined;
+  #reading = false;
+  #again = false;
   #ended = false;
-  #wake = () => {
-    if (document.visibilityState === 'visible') void this.refresh();
+  #unlisten: () => void;
+  #look = () => {
+    if (seen()) void this.refresh();
   };
 
   /** Must be made while a component starts, or in an effect that ends it. */
   constructor(load: (signal: AbortSignal) => Promise<T>, everyMs: number) {
     this.#load = load;
     this.#everyMs = everyMs;
-    document.addEventListener('visibilitychange', this.#wake);
-    window.addEventListener('online', this.#wake);
+    this.#unlisten = onWake(() => this.soon());
     void this.refresh();
   }
 
   end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#soon);
     this.#abort?.abort();
-    document.removeEventListener('visibilitychange', this.#wake);
-    window.removeEventListener('online', this.#wake);
+    this.#unlisten();
+  }
+
+  /** Reads again in a moment, however often it is asked; a read under way is let finish first. */
+  soon(inMs = SOON_MS): void {
+    if (this.#ended) return;
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      if (this.#reading) this.#again = true;
+      else this.#look();
+    }, inMs);
+  }
+
+  /** Puts in place what a stream brought. */
+  set(data: T): void {
+    this.data = data;
+    this.at = Date.now();
   }
 
   /** Reads again; a read under way is given up for it. */
@@ -63,23 +93,27 @@ export class Live<T> {
     clearTimeout(this.#timer);
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
+    this.#reading = true;
+    this.#again = false;
     let again = this.#everyMs;
     try {
       const data = await this.#load(abort.signal);
       if (abort.signal.aborted) return;
-      this.data = data;
+      this.set(data);
       this.error = undefined;
-      this.at = Date.now();
-      reached = true;
+      note(true);
     } catch (error) {
       if (abort.signal.aborted) return;
       this.error = error;
       const status = (error as { status?: number }).status ?? 0;
-      if (status === 0) reached = false;
+      note(status !== 0);
       if (noteFailure(error)) return;
       if (status === 0 || status >= 500) again = RETRY_MS;
+    } finally {
+      if (this.#abort === abort) this.#reading = false;
     }
     if (this.#ended) return;
-    this.#timer = setTimeout(this.#wake, again);
+    if (this.#again) this.soon();
+    this.#timer = setTimeout(this.#look, again);
   }
 }

@@ -12,12 +12,15 @@ export interface PageProps {
 interface Page {
   /** Its place in the address, and of its text in the messages. */
   name: string;
+  /** False where another page leads to it. */
+  inMenu?: boolean;
   load: () => Promise<{ default: Component<PageProps> }>;
 }
 
 export const PAGES: Page[] = [
   { name: 'overview', load: () => import('./overview/Overview.svelte') },
   { name: 'tenants', load: () => import('./tenants/Page.svelte') },
+  { name: 'compare', inMenu: false, load: () => import('./tenants/Compare.svelte') },
   { name: 'what-if', load: () => import('./what-if/WhatIf.svelte') },
   { name: 'alerts', load: () => import('./alerts/Alerts.svelte') },
   { name: 'capacity', load: () => import('./capacity/Capacity.svelte') },

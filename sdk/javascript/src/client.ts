@@ -391,6 +391,52 @@ export class ECPClient {
     return this.#json({ method: 'DELETE', path: silencePath(silenceId), repeatable: false, options });
   }
 
+  // Receivers of alerts; for admins
+
+  /** Lists who is told of alerts, oldest first. */
+  listReceivers(query: PageOptions = {}, options?: RequestOptions): Promise<models.ReceiverList> {
+    return this.#get('/receivers', { ...query }, options);
+  }
+
+  /** Has a receiver told of alerts from now on; a webhook's `secret` is answered where it was made here. */
+  createReceiver(receiver: models.ReceiverRequest, options?: RequestOptions): Promise<models.Receiver> {
+    return this.#json({ method: 'POST', path: '/receivers', body: receiver, repeatable: false, options });
+  }
+
+  getReceiver(receiverId: string, options?: RequestOptions): Promise<models.Receiver> {
+    return this.#get(receiverPath(receiverId), {}, options);
+  }
+
+  /** Changes a receiver as a whole; a secret that is left out is kept. */
+  updateReceiver(
+    receiverId: string,
+    receiver: models.ReceiverRequest,
+    options?: RequestOptions,
+  ): Promise<models.Receiver> {
+    const path = receiverPath(receiverId);
+    return this.#json({ method: 'PUT', path, body: receiver, repeatable: false, options });
+  }
+
+  /** Removes a receiver with what waits for it, and answers it as it was. */
+  deleteReceiver(receiverId: string, options?: RequestOptions): Promise<models.Receiver> {
+    return this.#json({ method: 'DELETE', path: receiverPath(receiverId), repeatable: false, options });
+  }
+
+  /** Lists what a receiver was told, what waits and what was given up, newest first. */
+  listDeliveries(
+    receiverId: string,
+    query: PageOptions & { status?: 'pending' | 'delivered' | 'given_up' | undefined } = {},
+    options?: RequestOptions,
+  ): Promise<models.DeliveryList> {
+    return this.#get(receiverPath(receiverId, '/deliveries'), { ...query }, options);
+  }
+
+  /** Sends a receiver a test and answers what came of it. */
+  testReceiver(receiverId: string, options?: RequestOptions): Promise<models.Delivery> {
+    const path = receiverPath(receiverId, '/test');
+    return this.#json({ method: 'POST', path, repeatable: false, options });
+  }
+
   // What the cluster tells
 
   /** What happened to a tenant's objects, newest first. */
@@ -713,6 +759,11 @@ function tenantPath(tenantId: string, rest?: string): string {
 function silencePath(silenceId: string): string {
   if (silenceId === '') throw new TypeError('silenceId must not be empty');
   return `/silences/${encodeURIComponent(silenceId)}`;
+}
+
+function receiverPath(receiverId: string, rest = ''): string {
+  if (receiverId === '') throw new TypeError('receiverId must not be empty');
+  return `/receivers/${encodeURIComponent(receiverId)}${rest}`;
 }
 
 function updateCall(tenantId: string, change: models.TenantUpdate, options: UpdateOptions) {

@@ -101,6 +101,22 @@ const calls = {
   ],
   get_silence: [['silence_id'], (client, args, options) => client.getSilence(args.silence_id, options)],
   delete_silence: [['silence_id'], (client, args, options) => client.deleteSilence(args.silence_id, options)],
+  list_receivers: [[...page], (client, query, options) => client.listReceivers(query, options)],
+  create_receiver: [['body'], (client, args, options) => client.createReceiver(args.body, options)],
+  get_receiver: [['receiver_id'], (client, args, options) => client.getReceiver(args.receiver_id, options)],
+  update_receiver: [
+    ['receiver_id', 'body'],
+    (client, args, options) => client.updateReceiver(args.receiver_id, args.body, options),
+  ],
+  delete_receiver: [
+    ['receiver_id'],
+    (client, args, options) => client.deleteReceiver(args.receiver_id, options),
+  ],
+  list_deliveries: [
+    ['receiver_id', 'status', ...page],
+    (client, { receiver_id, ...query }, options) => client.listDeliveries(receiver_id, query, options),
+  ],
+  test_receiver: [['receiver_id'], (client, args, options) => client.testReceiver(args.receiver_id, options)],
   list_events: [
     ['tenant_id', 'limit'],
     (client, args, options) => client.listEvents(args.tenant_id, { limit: args.limit }, options),

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 use super::*;
-use ecp_core::placement::{LeftOut, LeftOutReason, Shortage, Shortfall};
+use ecp_core::placement::{Counted, LeftOut, LeftOutReason, Shortage, Shortfall};
 use ecp_core::tenant::TenantStatus;
 use std::collections::HashSet;
 
@@ -75,7 +75,7 @@ fn every_error_of_the_domain_has_its_status_and_code() {
 fn shortage() -> Box<Shortage> {
     let [requested, available, missing] = ["3", "1", "2"].map(str::to_owned);
     Box::new(Shortage {
-        short: vec![Shortfall { resource: "gpu", requested, available, missing }],
+        short: vec![Shortfall { resource: "gpu", counted: Counted::Requests, requested, available, missing }],
         left_out: vec![LeftOut {
             reason: LeftOutReason::Taint("db=yes:NoSchedule".into()),
             count: 2,

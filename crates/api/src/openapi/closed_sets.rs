@@ -1,5 +1,6 @@
 //! Fills the document's closed sets from the domain's own lists, so that they can not drift apart.
 
+use ecp_core::alerts::notice::DeliveryState;
 use ecp_core::alerts::silence::SilencePhase;
 use ecp_core::metrics::Interval;
 use ecp_core::tenant::{DemoFault, Preset, Service, TenantStatus};
@@ -67,6 +68,9 @@ pub(super) fn close_parameters(operation: &mut Operation) {
             "status" if lists_alerts => crate::alerts::StateFilter::ALL.map(|state| state.as_str()).to_vec(),
             "status" if id.as_deref() == Some("list_silences") => {
                 SilencePhase::ALL.map(SilencePhase::as_str).to_vec()
+            }
+            "status" if id.as_deref() == Some("list_deliveries") => {
+                DeliveryState::ALL.map(DeliveryState::as_str).to_vec()
             }
             "status" => statuses(),
             "interval" => Interval::ALL.map(Interval::as_str).to_vec(),

@@ -17,7 +17,7 @@ const TENANT: &str = "my-ai-service";
 const TIMED_OUT: &str = "INTERNAL_ERROR: the time limit passed";
 
 /// Operations that are answered from memory, or by calculation alone.
-const WITHOUT_DATABASE: [&str; 13] = [
+const WITHOUT_DATABASE: [&str; 15] = [
     "list_tenants",
     "get_tenant",
     "calculate_resources",
@@ -26,11 +26,24 @@ const WITHOUT_DATABASE: [&str; 13] = [
     "get_alert_rules",
     "list_silences",
     "get_silence",
+    "list_receivers",
+    "get_receiver",
     "get_system_metrics",
     "get_manifest",
     "validate_manifest",
     "get_catalog_diff",
     "compare_catalog",
+];
+/// Operations for admins.
+const FOR_ADMINS: [&str; 8] = [
+    "list_audit_entries",
+    "list_receivers",
+    "create_receiver",
+    "get_receiver",
+    "update_receiver",
+    "delete_receiver",
+    "list_deliveries",
+    "test_receiver",
 ];
 /// Operations that need to know what the cluster has.
 const WITH_CLUSTER: [&str; 4] = ["create_tenant", "update_tenant", "roll_back_tenant", "get_system_metrics"];
@@ -153,7 +166,7 @@ fn example(code: ErrorCode, status: StatusCode, operation: &str) -> ApiError {
         },
         ErrorCode::Unauthorized => plain("auth.token_missing"),
         ErrorCode::Forbidden => {
-            let needs = if operation == "list_audit_entries" { "admin" } else { "operator" };
+            let needs = if FOR_ADMINS.contains(&operation) { "admin" } else { "operator" };
             ApiError::new(
                 code,
                 Message::new("auth.forbidden_role").with("required", needs).with("role", "viewer"),
@@ -203,6 +216,10 @@ fn conflict(status: StatusCode, operation: &str) -> ApiError {
         (_, "create_tenant") => {
             ApiError::new(ErrorCode::Conflict, Message::new("api.idempotency_key_reused"))
         }
+        (_, "create_receiver") => {
+            let text = Message::new("api.too_many_kept").with("what", "receivers").with("most", 100);
+            ApiError::new(ErrorCode::Conflict, text).detail("most", 100)
+        }
         (_, "roll_back_tenant") => of_tenant("api.nothing_to_return_to"),
         _ => of_tenant("api.tenant_deleting"),
     }
@@ -229,6 +246,9 @@ fn validation(operation: &str) -> ApiError {
         "roll_back_tenant" => ("/deployment_id", Message::new("api.expects_text")),
         "validate_manifest" => {
             ("/manifest_content", Message::new("api.field_missing").with("field", "manifest_content"))
+        }
+        "create_receiver" | "update_receiver" => {
+            ("/kind", unknown("api.unknown_receiver_kind", "web-hook", "webhook", "webhook, alertmanager"))
         }
         "compare_catalog" => ("/catalog", Message::new("api.field_missing").with("field", "catalog")),
         "roll_out_catalog" => ("/tenants", Message::new("api.expects_tenant_ids")),

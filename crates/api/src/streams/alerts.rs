@@ -234,6 +234,8 @@ struct AlertFrame<'a> {
     timestamp: String,
     state: AlertChange,
     seq: u64,
+    opened_at: String,
+    resolved_at: Option<String>,
     silenced: bool,
 }
 
@@ -266,6 +268,8 @@ impl Frames {
             timestamp: wire::timestamp_text(alert.updated_at),
             state,
             seq,
+            opened_at: wire::timestamp_text(alert.opened_at),
+            resolved_at: alert.resolved_at.map(wire::timestamp_text),
             silenced: self.alerting.is_silenced(alert, self.clock.now()),
         };
         // Texts and finite numbers only: serializing can not fail.

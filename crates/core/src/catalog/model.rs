@@ -36,6 +36,9 @@ pub struct Catalog {
     /// The nodes that pods must fit.
     #[serde(default = "NodeShape::embedded")]
     pub nodes: NodeShape,
+    /// How much of what nodes have can be promised.
+    #[serde(default)]
+    pub overcommit: Overcommit,
     /// Storage.
     pub storage: StorageModel,
     /// Availability of pods.
@@ -238,6 +241,39 @@ impl NodeShape {
             cpu_millicores: embedded_count("nodes", "cpu_millicores"),
             memory_mib: embedded_count("nodes", "memory_mib"),
         }
+    }
+}
+
+/// How much of what nodes have can be promised, in multiples of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overcommit {
+    /// Of CPU.
+    #[serde(default = "Overcommit::once")]
+    pub cpu: f64,
+    /// Of memory.
+    #[serde(default = "Overcommit::once")]
+    pub memory: f64,
+    /// Of GPUs by device type; 1 where it is left out.
+    #[serde(default)]
+    pub gpu: BTreeMap<String, f64>,
+}
+
+impl Default for Overcommit {
+    /// Nothing is promised twice.
+    fn default() -> Self {
+        Self { cpu: Self::once(), memory: Self::once(), gpu: BTreeMap::new() }
+    }
+}
+
+impl Overcommit {
+    fn once() -> f64 {
+        1.0
+    }
+
+    /// Of the GPUs of a device type.
+    pub fn gpu_of(&self, gpu_type: &str) -> f64 {
+        self.gpu.get(gpu_type).copied().unwrap_or_else(Self::once)
     }
 }
 

@@ -36,6 +36,10 @@ impl Faults {
         self.check(value >= 0.0 && value <= MOST as f64, path, &fix);
     }
 
+    fn factor(&mut self, path: impl Into<String>, value: f64) {
+        self.check(value > 0.0 && value <= 100.0, path, "must be over 0 and at most 100");
+    }
+
     fn share(&mut self, path: impl Into<String>, value: f64) {
         self.check((0.0..=1.0).contains(&value), path, "must be between 0 and 1");
     }
@@ -187,6 +191,16 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
         ("nodes.memory_mib", catalog.requests.memory_mib, catalog.nodes.memory_mib),
     ] {
         faults.counted(path, asked.max(1), value);
+    }
+    let overcommit = &catalog.overcommit;
+    for (path, factor) in [("overcommit.cpu", overcommit.cpu), ("overcommit.memory", overcommit.memory)] {
+        faults.factor(path, factor);
+    }
+    for (gpu_type, factor) in &overcommit.gpu {
+        let path = format!("overcommit.gpu.{gpu_type}");
+        let known = catalog.devices.iter().any(|device| device.name == *gpu_type);
+        faults.check(known, path.clone(), "must name a device of this file");
+        faults.factor(path, *factor);
     }
     for (path, value) in [
         ("gpu.cpu_millicores_per_gpu", gpu.cpu_millicores_per_gpu),

@@ -20,6 +20,14 @@ pub fn pod_demands(catalog: &Catalog, sizing: &Sizing) -> Vec<PodDemand> {
     std::iter::once(redis).chain(services).collect()
 }
 
+/// The same pods with what each may use at most, in place of what it asks for.
+pub fn pod_limits(catalog: &Catalog, sizing: &Sizing) -> Vec<PodDemand> {
+    let limits = sizing.services.iter().map(|plan| plan.limits);
+    let limits = std::iter::once(catalog.kubernetes.redis.limits()).chain(limits);
+    let with = |(demand, limits): (PodDemand, ContainerResources)| PodDemand { requests: limits, ..demand };
+    pod_demands(catalog, sizing).into_iter().zip(limits).map(with).collect()
+}
+
 /// What a tenant's pods ask of the scheduler, redis among them; the storage is that of the plan.
 pub fn requested_resources(catalog: &Catalog, sizing: &Sizing) -> Resources {
     let pods = pod_demands(catalog, sizing);

@@ -1,6 +1,6 @@
 //! How many more tenants of one size fit.
 
-use super::{Absence, Places, Shortage, admit};
+use super::{Absence, Node, Places, Shortage, admit};
 use crate::catalog::Catalog;
 use crate::ids::TenantId;
 use crate::ports::Capacity;
@@ -58,14 +58,17 @@ fn free_ids(accepted: &[Arc<Tenant>]) -> Vec<TenantId> {
     ids.filter(|id| !taken.contains(id)).take(MOST_TRIED).collect()
 }
 
-/// The cluster without its largest node: the one with the most GPUs, then cores, then memory, of those
-/// that take pods. Its name, and what is left; none where there is no such node.
-pub fn without_largest_node(capacity: &Capacity) -> Option<(String, Capacity)> {
-    let size = |amounts: &ContainerResources| (amounts.gpu, amounts.cpu_millicores, amounts.memory_mib);
+/// The cluster without its largest node: the one with the most GPUs of a device type, then of any, then
+/// cores, then memory, of those that take pods. Its name, and what is left; none where there is no such node.
+pub fn without_largest_node(capacity: &Capacity, gpu_type: &str) -> Option<(String, Capacity)> {
+    let size = |node: &Node| {
+        let ContainerResources { cpu_millicores, memory_mib, gpu } = node.allocatable;
+        let of_type = if node.gpu_type.as_deref() == Some(gpu_type) { gpu } else { 0 };
+        (of_type, gpu, cpu_millicores, memory_mib)
+    };
     let nodes = capacity.places.nodes.iter().enumerate();
-    let (largest, place) = nodes
-        .filter(|(_, place)| place.node.absence.is_none())
-        .max_by_key(|(_, place)| size(&place.node.allocatable))?;
+    let (largest, place) =
+        nodes.filter(|(_, place)| place.node.absence.is_none()).max_by_key(|(_, place)| size(&place.node))?;
     let mut places = Places::clone(&capacity.places);
     let node = Arc::make_mut(&mut places.nodes[largest].node);
     node.absence = Some(Absence::NotReady);

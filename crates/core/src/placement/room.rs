@@ -92,6 +92,8 @@ pub(super) struct Class<'a> {
     /// Nodes that new pods may go to. Those without a GPU come first, so that pods that need none
     /// leave the others to those that do.
     pub(super) open: Vec<usize>,
+    /// Whether a node is one of them.
+    is_open: Vec<bool>,
     /// Whether a node has the labels, be it open or not.
     matching: Vec<bool>,
 }
@@ -246,7 +248,7 @@ impl<'a> Room<'a> {
     }
 
     /// The class of pods with or without a GPU, for tenants of a device type.
-    fn class(&mut self, gpu_type: &str, has_gpu: bool) -> usize {
+    pub(super) fn class(&mut self, gpu_type: &str, has_gpu: bool) -> usize {
         // Without a GPU the type makes no difference.
         let key = (if has_gpu { gpu_type } else { "" }.to_owned(), has_gpu);
         if let Some(class) = self.class_of.get(&key) {
@@ -261,13 +263,19 @@ impl<'a> Room<'a> {
                 && place.absence.is_none()
                 && place.taints.iter().all(|taint| taint.is_tolerated(&constraint.tolerations))
         };
-        let mut open: Vec<usize> = (0..self.places.nodes.len()).filter(is_open).collect();
+        let is_open: Vec<bool> = (0..self.places.nodes.len()).map(|node| is_open(&node)).collect();
+        let mut open: Vec<usize> = (0..is_open.len()).filter(|node| is_open[*node]).collect();
         if !has_gpu {
             open.sort_by_key(|node| self.places.nodes[*node].node.allocatable.gpu);
         }
-        self.classes.push(Class { constraint, open, matching });
+        self.classes.push(Class { constraint, open, is_open, matching });
         self.class_of.insert(key, self.classes.len() - 1);
         self.classes.len() - 1
+    }
+
+    /// Whether new pods of a class may go to a node.
+    pub(super) fn is_open(&self, class: usize, node: usize) -> bool {
+        self.classes[class].is_open[node]
     }
 
     /// The first label of the selector that a node does not have.

@@ -19,11 +19,32 @@ pub struct Shortage {
     pub left_out: Vec<LeftOut>,
 }
 
+/// What of a tenant's pods is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// What they ask of the scheduler, node by node.
+    Requests,
+    /// What they may use at most, over all nodes.
+    Limits,
+}
+
+impl Counted {
+    /// The spelling of answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Limits => "limits",
+        }
+    }
+}
+
 /// One resource of which the cluster has too little.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortfall {
     /// `cpu`, `memory`, `gpu`, `pods`, `storage`.
     pub resource: &'static str,
+    /// What of the pods is too much.
+    pub counted: Counted,
     /// What the tenant asks for, with unit.
     pub requested: String,
     /// The part of it for which there is room, with unit.
@@ -89,7 +110,36 @@ pub struct LeftOut {
     pub nodes: Vec<String>,
 }
 
+impl Shortfall {
+    /// Of what a tenant asks for of a resource, the part that is missing.
+    pub(super) fn new(resource: Resource, counted: Counted, requested: u64, missing: u64) -> Self {
+        let text = |amount: u64| match resource {
+            Resource::Cpu => format!("{amount}m"),
+            Resource::Memory => memory_text(amount),
+            Resource::Gpu | Resource::Pods => amount.to_string(),
+        };
+        Self {
+            resource: resource.as_str(),
+            counted,
+            requested: text(requested),
+            available: text(requested.saturating_sub(missing)),
+            missing: text(missing),
+        }
+    }
+}
+
 impl Shortage {
+    /// Notes what nodes have too little of for what was promised; it stands for what they have too little of
+    /// for requests, which is less.
+    pub(super) fn promise(&mut self, short: Vec<Shortfall>) {
+        self.short.retain(|known| short.iter().all(|more| more.resource != known.resource));
+        self.short.extend(short);
+        let place = |short: &Shortfall| {
+            Resource::ALL.into_iter().position(|resource| resource.as_str() == short.resource)
+        };
+        self.short.sort_by_key(place);
+    }
+
     /// `gpu 2, cpu 1200m`: what is missing, in short.
     pub fn summary(&self) -> String {
         let parts: Vec<String> =
@@ -110,6 +160,7 @@ impl Shortage {
             let text = |storage_gb: u64| Resources { storage_gb, ..Resources::default() }.storage_text();
             self.short.push(Shortfall {
                 resource: "storage",
+                counted: Counted::Limits,
                 requested: text(requested),
                 available: text(available),
                 missing: text(requested - available),
@@ -184,17 +235,7 @@ impl Search {
                 resource.of(&Free::of(&demand.requests)).saturating_mul(u64::from(demand.replicas))
             };
             let requested = demands.iter().map(of_demand).fold(0, u64::saturating_add);
-            let text = |amount: u64| match resource {
-                Resource::Cpu => format!("{amount}m"),
-                Resource::Memory => memory_text(amount),
-                Resource::Gpu | Resource::Pods => amount.to_string(),
-            };
-            Shortfall {
-                resource: resource.as_str(),
-                requested: text(requested),
-                available: text(requested.saturating_sub(missing)),
-                missing: text(missing),
-            }
+            Shortfall::new(resource, Counted::Requests, requested, missing)
         });
         let name = |node: &usize| places[*node].node.name.clone();
         let left_out = self.left_out.into_iter().map(|(reason, nodes)| LeftOut {

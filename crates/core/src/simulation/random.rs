@@ -1,10 +1,12 @@
 //! Random numbers that are the same for the same seed on every machine and in every release
 //! (SplitMix64); no one's secret depends on them.
 
-pub(super) struct Random(u64);
+/// A generator of such numbers.
+pub struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    /// Starts it from a seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -16,17 +18,17 @@ impl Random {
     }
 
     /// From 0 up to 1, which it never is.
-    pub(super) fn share(&mut self) -> f64 {
+    pub fn share(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
     /// Below a number over 0.
-    pub(super) fn below(&mut self, number: usize) -> usize {
+    pub fn below(&mut self, number: usize) -> usize {
         ((self.share() * number as f64) as usize).min(number.saturating_sub(1))
     }
 
     /// A time until something that comes at a rate; infinite where it never does.
-    pub(super) fn exponential(&mut self, rate: f64) -> f64 {
+    pub fn exponential(&mut self, rate: f64) -> f64 {
         if rate > 0.0 { -(1.0 - self.share()).ln() / rate } else { f64::INFINITY }
     }
 }

@@ -18,19 +18,19 @@ use std::ops::ControlFlow;
 #[derive(Args)]
 pub(super) struct Alerts {
     /// Whose; left out, of all tenants.
-    #[arg(add = candidates::tenants(), required_if_eq("follow", "true"))]
+    #[arg(add = candidates::tenants())]
     tenant_id: Option<String>,
     /// open, resolved or all (default).
-    #[arg(long, conflicts_with = "follow")]
+    #[arg(long, conflicts_with = "follow", add = candidates::words(&["open", "resolved", "all"]))]
     status: Option<String>,
     /// Without a tenant: warning or critical.
-    #[arg(long, conflicts_with = "tenant_id")]
+    #[arg(long, conflicts_with = "tenant_id", add = candidates::severities())]
     severity: Option<String>,
-    /// Without a tenant: resource_usage, performance or availability.
-    #[arg(long = "type", conflicts_with = "tenant_id", value_name = "TYPE")]
+    /// Without a tenant: resource_usage, performance, availability or deployment_failed.
+    #[arg(long = "type", conflicts_with = "tenant_id", value_name = "TYPE", add = candidates::alert_types())]
     kind: Option<String>,
     /// Shows the open ones, then each change, until it is stopped.
-    #[arg(long)]
+    #[arg(short = 'w', long, visible_alias = "watch", conflicts_with_all = ["skip", "limit", "all", "sort_by"])]
     follow: bool,
     /// With --follow: goes on after the opening of this alert instead of starting with the open ones.
     #[arg(long, requires = "follow", value_name = "ALERT_ID")]
@@ -46,11 +46,20 @@ pub(super) struct Alerts {
 impl Alerts {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         let connection = client.options.connect()?;
-        if let (true, Some(tenant_id)) = (self.follow, &self.tenant_id) {
-            let stream = Stream::alerts(tenant_id, self.since);
+        if self.follow {
+            let is_wanted = |frame: &Value| {
+                let is = |name: &str, wanted: &Option<String>| {
+                    wanted.as_deref().is_none_or(|wanted| frame[name] == wanted)
+                };
+                is("severity", &self.severity) && is("type", &self.kind)
+            };
+            let line = if self.tenant_id.is_some() { line } else { line_with_tenant };
+            let stream = Stream::alerts(self.tenant_id.as_deref(), self.since);
             return client
                 .follow(&connection, stream, |frame| {
-                    client.output.frame(frame, line)?;
+                    if is_wanted(frame) {
+                        client.output.frame(frame, line)?;
+                    }
                     Ok(ControlFlow::Continue(()))
                 })
                 .await;
@@ -70,6 +79,12 @@ impl Alerts {
 }
 
 fn table(list: &Value, place: &str) -> View {
+    let (shown, total) = (entries(list, "alerts").len(), list["total_count"].as_u64().unwrap_or(0));
+    View::Rows(rows(list), say_text!("cli.alerts_shown", shown = shown, total = total, place = place))
+}
+
+/// A row for each alert of a list.
+pub(super) fn rows(list: &Value) -> Table {
     let mut table =
         Table::new(["TENANT", "ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"]);
     for alert in entries(list, "alerts") {
@@ -78,7 +93,11 @@ fn table(list: &Value, place: &str) -> View {
             text("tenant_id"),
             text("alert_id"),
             Cell::status(&text_of(&alert["severity"])),
-            text("state"),
+            Cell::from(if alert["silenced"] == true {
+                format!("{}, silenced", text_of(&alert["state"]))
+            } else {
+                text_of(&alert["state"])
+            }),
             text("metric"),
             text("current_value"),
             text("threshold"),
@@ -86,8 +105,11 @@ fn table(list: &Value, place: &str) -> View {
             text("message"),
         ]);
     }
-    let (shown, total) = (entries(list, "alerts").len(), list["total_count"].as_u64().unwrap_or(0));
-    View::Rows(table, say_text!("cli.alerts_shown", shown = shown, total = total, place = place))
+    table
+}
+
+fn line_with_tenant(frame: &Value) -> String {
+    format!("{:<24}  {}", text_of(&frame["tenant_id"]), line(frame))
 }
 
 fn line(frame: &Value) -> String {

@@ -6,7 +6,7 @@ use super::language::say_text;
 use super::output::{Color, FormatFlag, Output, parse_format};
 use clap::Args;
 use ecp_core::text::Language;
-use reqwest::{Method, Url};
+use reqwest::{Method, Response, Url};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -243,6 +243,12 @@ pub(super) struct Answer {
     warnings: Vec<String>,
 }
 
+/// Texts of the `Warning` headers of an answer.
+fn warnings_of(response: &Response) -> Vec<String> {
+    let warnings = response.headers().get_all("warning").iter();
+    warnings.filter_map(|value| Some(warning_text(value.to_str().ok()?))).collect()
+}
+
 /// The quoted text of a `Warning` header (`299 - "text"`, RFC 7234); the whole where it has another form.
 fn warning_text(header: &str) -> String {
     let Some((_, quoted)) = header.split_once('"') else { return header.to_owned() };
@@ -279,15 +285,19 @@ pub(super) fn escaped(segment: &str) -> String {
 impl Connection {
     /// Sends a call and answers its text. What the server warns of is said beside the result.
     pub(super) async fn text(&self, call: &Call) -> Result<String, CallFailure> {
-        let answer = self.attempts(call).await?;
+        let answer = self.attempts(call, async || self.once(call).await).await?;
         answer.warnings.iter().for_each(|warning| self.output.warn(warning));
         Ok(answer.text)
     }
 
-    async fn attempts(&self, call: &Call) -> Result<Answer, CallFailure> {
+    async fn attempts<T>(
+        &self,
+        call: &Call,
+        once: impl AsyncFn() -> Result<T, CallFailure>,
+    ) -> Result<T, CallFailure> {
         let mut pause = FIRST_PAUSE;
         for attempt in 0.. {
-            let failure = match self.once(call).await {
+            let failure = match once().await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -313,7 +323,7 @@ impl Connection {
     /// Asks by a dry run whether the server would read all of a write; what it would not read is an error.
     /// Nothing is changed.
     pub(super) async fn refuse_unread(&self, dry_run: &Call) -> Result<(), Failure> {
-        let answer = self.attempts(dry_run).await?;
+        let answer = self.attempts(dry_run, async || self.once(dry_run).await).await?;
         if answer.warnings.is_empty() {
             return Ok(());
         }
@@ -363,13 +373,44 @@ impl Connection {
         }
     }
 
+    /// Sends a read and hands on the lines of its answer as they come, for as long as there are any; only what
+    /// comes before the first has a time limit.
+    pub(super) async fn lines(
+        &self,
+        call: &Call,
+        mut on_line: impl FnMut(&str) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let begin = async || {
+            let begun = tokio::time::timeout(self.timeout, self.send(call, None)).await;
+            begun.unwrap_or_else(|_| Err(self.too_late()))
+        };
+        let mut response = self.attempts(call, begin).await?;
+        warnings_of(&response).iter().for_each(|warning| self.output.warn(warning));
+        let mut rest = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(call, &error))? {
+            rest.extend_from_slice(&chunk);
+            let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            let lines: Vec<u8> = rest.drain(..whole).collect();
+            String::from_utf8_lossy(&lines).lines().try_for_each(&mut on_line)?;
+        }
+        String::from_utf8_lossy(&rest).lines().try_for_each(on_line)
+    }
+
     /// Sends a call once, whatever it is.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, CallFailure> {
-        let mut request = self
-            .http
-            .request(call.method.clone(), format!("{}{}", self.base, call.path))
-            .timeout(self.timeout)
-            .query(&call.query);
+        let response = self.send(call, Some(self.timeout)).await?;
+        let warnings = warnings_of(&response);
+        let text = response.text().await.map_err(|error| self.no_answer(call, &error))?;
+        Ok(Answer { text, warnings })
+    }
+
+    /// Sends a call once; the answer's body is still to come where it succeeded.
+    async fn send(&self, call: &Call, limit: Option<Duration>) -> Result<Response, CallFailure> {
+        let mut request =
+            self.http.request(call.method.clone(), format!("{}{}", self.base, call.path)).query(&call.query);
+        if let Some(limit) = limit {
+            request = request.timeout(limit);
+        }
         for (name, value) in self.headers() {
             request = request.header(name, value);
         }
@@ -381,26 +422,27 @@ impl Connection {
         }
         let failed = |error: reqwest::Error| self.no_answer(call, &error);
         let response = request.send().await.map_err(failed)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
         let status = response.status().as_u16();
         let header =
             |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let (request_id, retry_after) = (header("x-request-id"), header("retry-after"));
-        let success = response.status().is_success();
-        let warnings = response.headers().get_all("warning").iter();
-        let warnings = warnings.filter_map(|value| Some(warning_text(value.to_str().ok()?))).collect();
         let text = response.text().await.map_err(failed)?;
-        if success {
-            return Ok(Answer { text, warnings });
-        }
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let missing = (status == 404).then(|| Box::new(Missing { place: self.place(), suggestion: None }));
         Err(CallFailure { retry_after, missing, ..CallFailure::from_answer(status, &text, request_id) })
     }
 
+    fn too_late(&self) -> CallFailure {
+        let what = say_text!("cli.no_answer", server = &self.base, seconds = self.timeout.as_secs_f64());
+        CallFailure::own(TIMEOUT, 0, what)
+    }
+
     fn no_answer(&self, call: &Call, error: &reqwest::Error) -> CallFailure {
         if error.is_timeout() {
-            let what = say_text!("cli.no_answer", server = &self.base, seconds = self.timeout.as_secs_f64());
-            return CallFailure::own(TIMEOUT, 0, what);
+            return self.too_late();
         }
         let mut cause: &dyn std::error::Error = error;
         while let Some(source) = cause.source() {

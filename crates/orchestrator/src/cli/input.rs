@@ -76,7 +76,7 @@ pub(super) struct DemandFlags {
     #[arg(short, long = "service", value_name = "SERVICE=UNITS", value_parser = parse_service)]
     services: Vec<(String, u64)>,
     /// Plan: micro, small, medium or large; left out, the calculator chooses.
-    #[arg(long, add = candidates::words(candidates::PRESETS))]
+    #[arg(long, add = candidates::presets())]
     preset: Option<String>,
     /// Promised share of time in service, such as 99.9%.
     #[arg(long)]
@@ -180,7 +180,7 @@ pub(super) struct TenantFlags {
     #[arg(long)]
     exposure: Option<String>,
     /// Demo mode: the failure that the deployment shows (image-not-found, crash-loop, unschedulable, none).
-    #[arg(long, add = candidates::words(candidates::FAULTS))]
+    #[arg(long, add = candidates::faults())]
     demo_fault: Option<String>,
 }
 

@@ -16,10 +16,10 @@ use serde_json::Value;
 #[derive(Args)]
 pub(super) struct List {
     /// Only those of this plan.
-    #[arg(long, add = candidates::words(candidates::PRESETS))]
+    #[arg(long, add = candidates::presets())]
     preset: Option<String>,
     /// Only those with this status: pending, running, failed, deleting.
-    #[arg(long, add = candidates::words(candidates::STATUSES))]
+    #[arg(long, add = candidates::statuses())]
     status: Option<String>,
     /// Only those whose id or name contains this.
     #[arg(short = 'q', long, value_name = "TEXT")]

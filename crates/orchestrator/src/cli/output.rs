@@ -161,7 +161,9 @@ impl Output {
                 self.text(&table.first_column().map(|id| format!("{id}\n")).collect::<String>())
             }
             (Format::Name, View::Text(_)) => {
-                let id = ["tenant_id", "deployment_id", "id"].iter().find_map(|name| value[name].as_str());
+                let id = ["silence_id", "tenant_id", "deployment_id", "id"]
+                    .iter()
+                    .find_map(|name| value[name].as_str());
                 self.line(id.ok_or_else(|| self.format.refuse())?)
             }
             (Format::Csv, View::Text(_)) => Err(self.format.refuse()),

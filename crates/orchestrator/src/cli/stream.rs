@@ -33,6 +33,7 @@ const REMEMBERED: usize = 2_000;
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Which stream, and how it behaves.
+#[derive(Default)]
 pub(super) struct Stream {
     /// Its path.
     path: String,
@@ -63,20 +64,15 @@ impl Stream {
         Self { ends: true, ..Self::new("deployment", deployment_id) }
     }
 
-    /// A tenant's alerts: the open ones, or what came after `since`; then each change.
-    pub(super) fn alerts(tenant_id: &str, since: Option<String>) -> Self {
-        Self { resumes: true, since, ..Self::new("alerts", tenant_id) }
+    /// Alerts of a tenant or of all: the open ones, or what came after `since`; then each change.
+    pub(super) fn alerts(tenant_id: Option<&str>, since: Option<String>) -> Self {
+        let of_all = Self { path: "/ws/alerts".to_owned(), ..Self::default() };
+        let stream = tenant_id.map_or(of_all, |id| Self::new("alerts", id));
+        Self { resumes: true, since, ..stream }
     }
 
     fn new(kind: &str, id: &str) -> Self {
-        Self {
-            path: format!("/ws/{kind}/{}", super::connection::escaped(id)),
-            hello: None,
-            ends: false,
-            resumes: false,
-            lossy: false,
-            since: None,
-        }
+        Self { path: format!("/ws/{kind}/{}", super::connection::escaped(id)), ..Self::default() }
     }
 }
 

@@ -69,11 +69,10 @@ impl Cell {
 /// The colour of a status or severity.
 pub(super) fn status_style(text: &str) -> Style {
     let color = match text {
-        "running" | "resolved" | "completed" | "healthy" | "Active" | "Ready" | "ok" | "ready" | "create" => {
-            AnsiColor::Green
-        }
+        "running" | "resolved" | "completed" | "healthy" | "Active" | "Ready" | "ok" | "ready" | "create"
+        | "delivered" => AnsiColor::Green,
         "failed" | "tenant_failed" | "critical" | "critical_alert" | "error" | "Failed" | "unreachable"
-        | "delete" => AnsiColor::Red,
+        | "delete" | "given_up" => AnsiColor::Red,
         "pending" | "deploying" | "deleting" | "warning" | "sla_miss" | "degraded" | "Pending"
         | "Creating" | "update" => AnsiColor::Yellow,
         _ => return Style::new(),

@@ -20,7 +20,7 @@ pub(super) struct Top {
     #[arg(long, default_value_t = 20)]
     limit: u32,
     /// Only those with this status: pending, running, failed, deleting.
-    #[arg(long, add = candidates::words(candidates::STATUSES))]
+    #[arg(long, add = candidates::statuses())]
     status: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! The command line, run as its users run it: the built program, a real server, real files.
 
+mod alerting;
 mod applying;
 mod conformance;
 mod daily;

@@ -250,6 +250,9 @@ fn tenants_plans_statuses_faults_and_formats_complete_in_shells_and_in_kubectl()
     assert_eq!(offered(&server, &["tenants", "list", "--preset", "m"]), ["micro", "medium"]);
     assert_eq!(offered(&server, &["tenants", "create", "--demo-fault", "crash"]), ["crash-loop"]);
     assert_eq!(offered(&server, &["tenants", "list", "-o", "js"]), ["jsonpath=", "json"]);
+    assert_eq!(offered(&server, &["alert-rules", "set", "hanbit-card", "cpu.w"]), ["cpu.warning="]);
+    let silence = server.run(["silence", "create", "--severity", "warning", "-o", "name"]).done();
+    assert_eq!(offered(&server, &["silence", "delete", "sil"]), [silence.trim()]);
     assert_eq!(offered(&server, &["--server", "http://127.0.0.1:1", "tenants", "get", "han"]), [""; 0]);
     let mut shell = server.command();
     shell.env("COMPLETE", "bash").env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_INDEX", "3");

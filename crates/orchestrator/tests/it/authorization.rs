@@ -46,7 +46,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 38] = [
+const RULES: [Rule; 45] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -63,6 +63,13 @@ const RULES: [Rule; 38] = [
     rule(Method::POST, "/api/v1/silences", OPERATOR, TENANT, 200),
     rule(Method::GET, "/api/v1/silences/{silence_id}", VIEWER, SILENCE, 200),
     rule(Method::DELETE, "/api/v1/silences/{silence_id}", OPERATOR, Outside::NamesNone, 404),
+    rule(Method::GET, "/api/v1/receivers", ADMIN, Outside::WholeCluster, 200),
+    rule(Method::POST, "/api/v1/receivers", ADMIN, Outside::WholeCluster, 422),
+    rule(Method::GET, "/api/v1/receivers/{receiver_id}", ADMIN, Outside::WholeCluster, 200),
+    rule(Method::PUT, "/api/v1/receivers/{receiver_id}", ADMIN, Outside::WholeCluster, 422),
+    rule(Method::DELETE, "/api/v1/receivers/{receiver_id}", ADMIN, Outside::WholeCluster, 404),
+    rule(Method::GET, "/api/v1/receivers/{receiver_id}/deliveries", ADMIN, Outside::WholeCluster, 200),
+    rule(Method::POST, "/api/v1/receivers/{receiver_id}/test", ADMIN, Outside::WholeCluster, 404),
     rule(Method::GET, "/api/v1/monitoring/system", VIEWER, Outside::NamesNone, 200),
     rule(Method::GET, "/api/v1/overview", VIEWER, Outside::NamesNone, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/events", VIEWER, TENANT, 200),
@@ -113,9 +120,12 @@ impl Rule {
     /// A request that means the contract's tenant and would change nothing.
     async fn send(&self, client: &Client, world: &World) -> Reply {
         // What would be deleted is not there.
-        let silence_id = if self.method == Method::DELETE { "none" } else { &world.silence_id };
+        let is_deletion = self.method == Method::DELETE;
+        let silence_id = if is_deletion { "none" } else { &world.silence_id };
+        let is_told = is_deletion || self.path.ends_with("/test");
+        let receiver_id = if is_told { "none" } else { &world.receiver_id };
         let path = self.path_of("my-ai-service").replace("{deployment_id}", &world.deployment_id);
-        let path = path.replace("{silence_id}", silence_id);
+        let path = path.replace("{silence_id}", silence_id).replace("{receiver_id}", receiver_id);
         let mut request = client.request(self.method.clone(), &path);
         if self.method != Method::GET {
             let body = match self.path {
@@ -152,19 +162,30 @@ struct World {
     tokens: AccessStore,
     deployment_id: String,
     silence_id: String,
+    receiver_id: String,
 }
 
 impl World {
     async fn new() -> Self {
         let server = TestServer::builder().tokens().start().await;
         let tokens = AccessStore::open(&server.file("access.db"), Arc::new(SystemClock)).expect("tokens");
-        let mut world = Self { server, tokens, deployment_id: String::new(), silence_id: String::new() };
+        let mut world = Self {
+            server,
+            tokens,
+            deployment_id: String::new(),
+            silence_id: String::new(),
+            receiver_id: String::new(),
+        };
         let admin = world.client("setup", Role::Admin, None);
         let created = admin.post("/api/v1/tenants/", &my_ai_service()).await.expect(201).json();
         world.deployment_id = created["deployment_id"].as_str().expect("an id").to_owned();
         let silence = json!({"tenant_id": "my-ai-service", "comment": "for the tests"});
         let silence = admin.post("/api/v1/silences", &silence).await.expect(201).json();
         world.silence_id = silence["silence_id"].as_str().expect("an id").to_owned();
+        // Documentation's own name and address: nothing is sent to it, for its tenant has no alerts.
+        let receiver = json!({"kind": "webhook", "url": "https://hooks.example/ecp"});
+        let receiver = admin.post("/api/v1/receivers", &receiver).await.expect(201).json();
+        world.receiver_id = receiver["receiver_id"].as_str().expect("an id").to_owned();
         world
     }
 

@@ -18,7 +18,7 @@ mod monitoring;
 mod overview;
 mod postgres;
 mod process;
-mod replicas;
+mod receivers;
 mod requests;
 mod silences;
 mod sites;

@@ -122,3 +122,31 @@ async fn as_many_fit_as_the_capacity_call_says() {
     assert_eq!(full["now"]["shortage"]["short"], refused.json()["error"]["details"]["short"]);
     client.post("/api/v1/capacity", &json!({"service_requirements": {"callbto": 1}})).await.expect(422);
 }
+
+#[tokio::test]
+async fn a_cluster_is_promised_once_however_little_pods_ask_for() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let cores =
+        client.get("/api/v1/monitoring/system").await.expect(200).json()["total_resources"]["cpu"].clone();
+    assert_eq!(cores, "4000000m");
+    let demand = json!({"service_requirements": {"stt": 3000}});
+    let answer = client.post("/api/v1/capacity", &demand).await.expect(200).json();
+    let more = answer["now"]["more"].as_u64().expect("a number");
+    // Each needs more than 200 cores, and asks the scheduler for a few.
+    assert!((1..20).contains(&more), "{answer}");
+    let short = &answer["now"]["shortage"]["short"][0];
+    assert_eq!((&short["resource"], &short["counted"]), (&json!("cpu"), &json!("limits")));
+    for number in 0..more {
+        create(client, &format!("listens-{number}"), "a", demand.clone()).await;
+    }
+    let one_more = json!({"tenant_id": "one-more", "name": "a", "service_requirements": {"stt": 3000}});
+    assert_eq!(
+        client.post("/api/v1/tenants/", &one_more).await.expect(409).error_code(),
+        "INSUFFICIENT_RESOURCES"
+    );
+    // What needs no more is never refused, what needs less neither.
+    for change in [json!({"name": "renamed"}), json!({"service_requirements": {"stt": 2000}})] {
+        client.put("/api/v1/tenants/listens-0", &change).await.expect(200);
+    }
+}

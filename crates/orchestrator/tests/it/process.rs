@@ -19,6 +19,13 @@ impl Victim {
         Self::start_by(Command::new(env!("CARGO_BIN_EXE_ecp")), data_dir)
     }
 
+    /// Starts it with variables of the environment.
+    pub(crate) fn start_with(variables: &[(&str, &str)], data_dir: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ecp"));
+        command.envs(variables.iter().copied());
+        Self::start_by(command, data_dir)
+    }
+
     /// Starts it where it may open so many files.
     pub(crate) fn start_with_files(files: u32, data_dir: &Path) -> Self {
         let mut shell = Command::new("sh");

@@ -193,6 +193,7 @@ async fn alerts_come_open_ones_first_then_every_change_with_its_number() {
     post(&server, json!({"cpu": 85.2})).await;
     let opened = first.frame().await;
     assert_eq!((&opened["state"], &opened["seq"]), (&json!("opened"), &json!(1)));
+    assert_eq!((&opened["opened_at"], &opened["resolved_at"]), (&opened["timestamp"], &json!(null)));
     let fields: Vec<&String> = opened.as_object().expect("an object").keys().collect();
     let of_contract = [
         "alert_id",

@@ -173,9 +173,11 @@ async fn a_tenant_that_the_cluster_can_not_hold_is_refused_with_what_is_short() 
 async fn requests_at_once_never_count_on_the_same_gpu_and_what_is_admitted_runs() {
     let server = TestServer::start().await;
     let client = server.client();
-    let total = client.get("/api/v1/monitoring/system").await.json()["total_resources"]["gpu"].as_u64();
+    let overview = client.get("/api/v1/overview").await.expect(200).json();
+    let of_type = |entry: &&Value| entry["gpu_type"] == "v100";
+    let v100 = overview["gpu"].as_array().and_then(|gpus| gpus.iter().find(of_type)).expect("V100s");
     // Three callbots and three tts with a GPU each.
-    let fit = total.expect("GPUs") as usize / 6;
+    let fit = v100["total"].as_u64().expect("GPUs") as usize / 6;
     let voice = |number: usize| {
         let id = format!("voice-{number}");
         json!({"tenant_id": id, "name": id, "preset": "large", "service_requirements": {"callbot": 10}})
@@ -241,7 +243,15 @@ async fn the_exposure_is_the_tenants_or_the_catalogs_and_the_manifest_follows_it
 
 #[tokio::test]
 async fn no_more_storage_is_promised_than_there_is() {
-    let server = TestServer::start().await;
+    // CPU and memory are promised ten times, so that storage is what runs out.
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let catalog = folder.path().join("catalog.toml");
+    let once = "[overcommit]\ncpu = 1.0\nmemory = 1.0\n";
+    assert!(ecp_core::catalog::EMBEDDED.contains(once));
+    let text = ecp_core::catalog::EMBEDDED.replace(once, "[overcommit]\ncpu = 10.0\nmemory = 10.0\n");
+    std::fs::write(&catalog, text).expect("writes");
+    let path = catalog.display().to_string();
+    let server = TestServer::builder().configure(|config| config.catalog = path).start().await;
     let client = server.client();
     let large = |number: usize| {
         let id = format!("analysis-{number}");

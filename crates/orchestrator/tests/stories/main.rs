@@ -4,6 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// Stories tell receivers of alerts on this machine.
+const CONFIG: &str = "[notifications]\nallow_private = [\"127.0.0.1/32\"]\n";
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/stories")
 }
@@ -75,7 +78,7 @@ macro_rules! stories {
     ($($name:ident: $story:literal,)*) => {
         $(#[test]
         fn $name() {
-            run($story, "");
+            run($story, CONFIG);
         })*
 
         #[test]
@@ -99,4 +102,7 @@ stories! {
     what_changed_last_night: "last-night",
     every_tenant_to_git_and_back: "git",
     back_to_what_ran_by_hand: "rollback",
+    costs_of_last_month_to_the_cent: "last-months-costs",
+    a_threshold_for_one_tenant_alone: "one-threshold",
+    a_page_by_alertmanager_and_by_a_webhook_that_fails_twice: "page",
 }

@@ -20,14 +20,8 @@ pub(crate) enum Change {
     AlertRules(TenantId),
     /// Silences.
     Silences,
-    /// The state of a cluster in a process's memory.
-    Cluster,
-    /// A small value that is kept under a name.
-    Setting,
+    /// Receivers.
+    Receivers,
     /// A tenant was queued anew.
     Work(TenantId),
-    /// Something was noted of a tenant in the ledger.
-    Notes(TenantId),
-    /// A process gave back what it worked on.
-    LeasesFreed,
 }

@@ -2,6 +2,7 @@
 
 use super::SqlStore;
 use super::alerts::open_of;
+use super::outbox::Outbox;
 use super::rows;
 use crate::database::DamageLog;
 use crate::errors::WorkError;
@@ -123,7 +124,7 @@ pub(super) fn newest_number(sql: &Sql<'_>) -> Result<u64, WorkError> {
 }
 
 /// The ends of a tenant's open alerts, which are about to go from the database; `message` says why. They
-/// are told and not kept.
+/// are told, to receivers too, and not kept.
 pub(super) fn last_changes(
     sql: &Sql<'_>,
     damage: &DamageLog,
@@ -131,9 +132,17 @@ pub(super) fn last_changes(
     now: Timestamp,
     message: &Message,
 ) -> Result<Vec<Arc<AlertEvent>>, WorkError> {
-    let ended = open_of(sql, damage, id)?.into_iter().map(|mut alert| {
+    let open = open_of(sql, damage, id)?;
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let outbox = Outbox::open(sql, damage, now)?;
+    let ended = open.into_iter().map(|mut alert| {
         alert.message = message.clone();
         (alert.updated_at, alert.resolved_at) = (now, Some(now));
+        if let Some(outbox) = &outbox {
+            outbox.tell(sql, &alert)?;
+        }
         let number = next_number(sql)?;
         Ok(Arc::new(AlertEvent { seq: number, number, change: AlertChange::Resolved, alert }))
     });

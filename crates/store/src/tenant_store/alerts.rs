@@ -2,6 +2,7 @@
 
 use super::SqlStore;
 use super::alert_feed;
+use super::outbox::Outbox;
 use super::rows::{self, Filter, to_document};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
@@ -16,20 +17,29 @@ use std::sync::Arc;
 pub const ALERT_CHANGES_KEPT: u64 = 1_000;
 
 impl SqlStore {
-    /// Numbers, keeps and publishes changes; those of tenants that are gone, or that another process judges by
-    /// now, are dropped.
+    /// Numbers, keeps and publishes changes; those of tenants that are gone are dropped.
     pub(super) async fn keep_alerts(&self, changes: Vec<(AlertChange, Alert)>) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
         }
+        let now = self.clock.now();
         self.write(
             "recording alerts",
             move |sql, shared| {
+                let outbox = Outbox::open(sql, &shared.damage, now)?;
                 let mut kept = Vec::with_capacity(changes.len());
                 for (change, alert) in changes {
-                    if rows::tenant_is(sql, &alert.tenant_key())? && shared.holds(sql, &alert.tenant_id)? {
-                        kept.push(insert_change(sql, change, alert)?);
+                    if !rows::tenant_is(sql, &alert.tenant_key())? {
+                        continue;
                     }
+                    let event = insert_change(sql, change, alert)?;
+                    if let Some(outbox) = &outbox {
+                        outbox.tell(sql, &event.alert)?;
+                    }
+                    kept.push(event);
+                }
+                if let Some(outbox) = outbox {
+                    outbox.bound(sql, &shared.damage)?;
                 }
                 Ok(kept)
             },
@@ -38,6 +48,8 @@ impl SqlStore {
                 for event in kept {
                     index.put_alert_event(event);
                 }
+                drop(index);
+                shared.tell_outbox_changed();
             },
         )
         .await
@@ -50,7 +62,7 @@ impl SqlStore {
         self.write(
             "clearing alerts",
             move |sql, shared| {
-                if !rows::tenant_is(sql, &key)? || !shared.holds(sql, &key.id)? {
+                if !rows::tenant_is(sql, &key)? {
                     return Ok(Vec::new());
                 }
                 let message = Message::new("alert.load_made_up");
@@ -72,6 +84,8 @@ impl SqlStore {
                     entry.open_alerts.clear();
                 }
                 last.iter().for_each(|event| index.alert_feed.push(event.clone()));
+                drop(index);
+                shared.tell_outbox_changed();
             },
         )
         .await
@@ -136,6 +150,12 @@ fn forget_oldest(sql: &Sql<'_>, tenant_id: &str, seq: u64, resolved: bool) -> Re
         )?;
     }
     Ok(())
+}
+
+/// Open alerts of all tenants, oldest first.
+pub(super) fn open_of_all(sql: &Sql<'_>, damage: &DamageLog) -> Result<Vec<Alert>, WorkError> {
+    let query = "SELECT document, id, tenant_id FROM alerts WHERE resolved = 0 ORDER BY number";
+    rows::readable(sql, damage, "alerts", query, &[])
 }
 
 /// A tenant's open alerts, oldest first.

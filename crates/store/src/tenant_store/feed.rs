@@ -1,7 +1,7 @@
 //! The feed: each commit that changes what is kept in memory has a revision and says what it changed. A
 //! process takes its own commits as they end; those of others it reads here.
 
-use super::{Shared, alert_feed, alert_rules, alerts, ledger, revisions, rows, silences, tenants};
+use super::{Shared, alert_feed, alert_rules, alerts, receivers, revisions, rows, silences, tenants};
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
 use ecp_core::deployment::Deployment;
@@ -48,7 +48,7 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
     )?;
     let Some((newest, _)) = entries.last() else { return Ok(()) };
     let newest = *newest;
-    let mut taken = Taken { shared, sql, clock, tenants: false };
+    let mut taken = Taken { shared, sql, clock, tenants: false, work: false, outbox: false };
     if entries.first().is_some_and(|(first, _)| *first > seen + 1) {
         tracing::warn!(seen, newest, "the feed has forgotten what comes next: everything is read again");
         taken.everything()?;
@@ -61,8 +61,15 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
             taken.take(change)?;
         }
     }
-    if taken.tenants {
+    let (tenants, work, outbox) = (taken.tenants, taken.work, taken.outbox);
+    if tenants {
         shared.tell_tenants_changed();
+    }
+    if work {
+        shared.tell_work_changed();
+    }
+    if outbox {
+        shared.tell_outbox_changed();
     }
     // Last: who waits for the revision finds all of it.
     shared.reach(newest);
@@ -75,6 +82,8 @@ struct Taken<'a, 's> {
     sql: &'a Sql<'s>,
     clock: &'a dyn Clock,
     tenants: bool,
+    work: bool,
+    outbox: bool,
 }
 
 impl Taken<'_, '_> {
@@ -84,27 +93,14 @@ impl Taken<'_, '_> {
             Change::TenantGone(id, deletion) => {
                 // It may be there again.
                 self.gone(&id, Some(Arc::new(*deletion)));
-                ledger::tell(self.sql, self.shared, &id)?;
                 self.tenant(&id)
             }
             Change::Deployment(id) => self.deployment(&id),
             Change::Alerts(id) => self.alerts(&id),
             Change::AlertRules(id) => self.alert_rules(&id),
             Change::Silences => self.silences(),
-            Change::Cluster => {
-                self.shared.cluster_kept.send_modify(|changes| *changes += 1);
-                Ok(())
-            }
-            Change::Setting => {
-                self.shared.tell_settings_changed();
-                Ok(())
-            }
+            Change::Receivers => self.receivers(),
             Change::Work(id) => self.work(&id),
-            Change::Notes(id) => ledger::tell(self.sql, self.shared, &id),
-            Change::LeasesFreed => {
-                self.shared.leases_freed.notify_one();
-                Ok(())
-            }
         }
     }
 
@@ -152,7 +148,6 @@ impl Taken<'_, '_> {
         }
         drop(index);
         self.shared.queue.lock().remove(id);
-        self.shared.unlease(id);
         self.tenants = true;
     }
 
@@ -171,6 +166,7 @@ impl Taken<'_, '_> {
             entry.open_alerts = open.into_iter().map(Arc::new).collect();
             entry.alert_seq.send_replace(seq.unwrap_or(0));
         }
+        self.outbox = true;
         self.alert_feed()
     }
 
@@ -185,14 +181,20 @@ impl Taken<'_, '_> {
         if let Some(entry) = self.shared.index.write().entry_mut(id) {
             entry.alert_rules = set;
         }
-        // Whoever judges the tenant does so by them from now on.
-        self.tenants = true;
         Ok(())
     }
 
     fn silences(&mut self) -> Result<(), WorkError> {
         let silences = silences::load(self.sql, &self.shared.damage)?;
         self.shared.index.write().silences = silences;
+        self.outbox = true;
+        Ok(())
+    }
+
+    fn receivers(&mut self) -> Result<(), WorkError> {
+        let receivers = receivers::read_all(self.sql, &self.shared.damage)?;
+        self.shared.index.write().receivers = Arc::new(receivers);
+        self.outbox = true;
         Ok(())
     }
 
@@ -202,6 +204,7 @@ impl Taken<'_, '_> {
             self.sql.row(query, values![id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if let Some((number, attempts)) = queued {
             self.shared.take_queued(id, number, attempts, self.clock.steady());
+            self.work = true;
         }
         Ok(())
     }
@@ -213,15 +216,14 @@ impl Taken<'_, '_> {
         let known = self.shared.index.read().ordered();
         for tenant in known.iter().filter(|tenant| !there.contains(&tenant.id)) {
             self.gone(&tenant.id, None);
-            ledger::tell(self.sql, self.shared, &tenant.id)?;
         }
         for id in &there {
             self.tenant(id)?;
             self.alerts(id)?;
             self.alert_rules(id)?;
-            ledger::tell(self.sql, self.shared, id)?;
         }
         self.silences()?;
+        self.receivers()?;
         let under_way = "SELECT id FROM deployments WHERE finished = 0";
         let mut deployments: Vec<DeploymentId> =
             self.sql.rows(under_way, &[], |row| Ok(DeploymentId::from_text(row.get::<String>(0)?)))?;

@@ -4,6 +4,7 @@
 
 use super::alert_feed::AlertFeed;
 use super::deployments::Deployments;
+use super::receivers::Receivers;
 use super::silences::Silences;
 use ecp_core::alerts::settings::AlertRules;
 use ecp_core::alerts::{Alert, AlertEvent};
@@ -37,6 +38,7 @@ pub(super) struct Index {
     ordered: Arc<Vec<Arc<Tenant>>>,
     pub(super) deployments: Deployments,
     pub(super) silences: Silences,
+    pub(super) receivers: Receivers,
     pub(super) alert_feed: AlertFeed,
     /// Catalogs that revisions name.
     pub(super) editions: HashMap<CatalogDigest, Arc<Edition>>,

@@ -4,20 +4,19 @@ use super::alert_feed::{self, AlertFeed};
 use super::index::Index;
 use super::work_queue::WorkQueue;
 use super::{Backend, Shared};
-use super::{alert_rules, revisions, rows, silences};
+use super::{alert_rules, alerts, receivers, revisions, rows, silences};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
 use crate::sql::Sql;
 use ecp_core::Timestamp;
-use ecp_core::alerts::Alert;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::StoreError;
 use ecp_core::tenant::Tenant;
 use parking_lot::{Mutex, RwLock};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 /// The table whose damaged rows are tenants that are there and can not be read.
 pub(super) const TENANTS: &str = "tenants";
@@ -39,12 +38,7 @@ pub(super) fn load(database: &Backend, now: Timestamp) -> Result<Shared, StoreEr
             revision: watch::Sender::new(revision),
             tenants_changed: watch::Sender::new(0),
             work_changed: watch::Sender::new(0),
-            replica: OnceLock::new(),
-            settings_changed: watch::Sender::new(0),
-            cluster_kept: watch::Sender::new(0),
-            leases_changed: watch::Sender::new(0),
-            noted: OnceLock::new(),
-            leases_freed: Arc::new(Notify::new()),
+            outbox_changed: watch::Sender::new(0),
         })
     })
 }
@@ -72,9 +66,7 @@ fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
     for deployment in under_way {
         index.deployments.put(Arc::new(deployment));
     }
-    let query = "SELECT document, id, tenant_id FROM alerts WHERE resolved = 0 ORDER BY number";
-    let open: Vec<Alert> = rows::readable(sql, damage, "alerts", query, &[])?;
-    for alert in open {
+    for alert in alerts::open_of_all(sql, damage)? {
         if let Some(entry) = index.entry_mut(&alert.tenant_id) {
             entry.open_alerts.push(Arc::new(alert));
         }
@@ -89,6 +81,7 @@ fn load_index(sql: &Sql<'_>, damage: &DamageLog) -> Result<Index, WorkError> {
     }
     alert_rules::load(sql, damage, &mut index)?;
     index.silences = silences::load(sql, damage)?;
+    index.receivers = Arc::new(receivers::read_all(sql, damage)?);
     index.alert_feed = AlertFeed::starting_at(alert_feed::newest_number(sql)?);
     load_set_aside(sql, damage)?;
     sql.rows("SELECT tenant_id, seq FROM alert_sequences", &[], |row| {

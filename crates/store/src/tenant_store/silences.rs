@@ -1,11 +1,12 @@
 //! Alerts of which nobody is told for a while.
 
 use super::SqlStore;
+use super::receivers;
 use super::rows::{self, to_document};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
-use ecp_core::alerts::silence::{KEPT_SECONDS, MOST, Silence};
+use ecp_core::alerts::silence::{KEPT_SECONDS, MOST, Silence, SilencePhase};
 use ecp_core::audit::AuditEntry;
 use ecp_core::ids::{SilenceId, TenantId};
 use ecp_core::ports::StoreError;
@@ -63,12 +64,18 @@ impl SqlStore {
         id: SilenceId,
         audit: Option<AuditEntry>,
     ) -> Result<bool, StoreError> {
-        let dropped = id.clone();
+        let (dropped, now) = (id.clone(), self.clock.now());
         self.write(
             "ending a silence",
-            move |sql, _| {
-                let found = sql.execute("DELETE FROM silences WHERE id = ?1", values![id.as_str()])? > 0;
+            move |sql, shared| {
+                let query = "SELECT document, id, tenant_id FROM silences WHERE id = ?1";
+                let values = values![id.as_str()];
+                let mut active: Vec<Silence> =
+                    rows::readable(sql, &shared.damage, "silences", query, values)?;
+                active.retain(|silence| silence.phase(now) == SilencePhase::Active);
+                let found = sql.execute("DELETE FROM silences WHERE id = ?1", values)? > 0;
                 if found {
+                    receivers::tell_unsilenced(sql, shared, &active, now)?;
                     audit_all(sql, audit.as_ref())?;
                 }
                 Ok(found)
@@ -76,6 +83,8 @@ impl SqlStore {
             move |shared, _found| {
                 let mut index = shared.index.write();
                 Arc::make_mut(&mut index.silences).retain(|silence| silence.id != dropped);
+                drop(index);
+                shared.tell_outbox_changed();
             },
         )
         .await

@@ -15,9 +15,7 @@ const BATCH: usize = 500;
 impl SqlStore {
     /// An entry at the end of the trail, with its number.
     pub(super) async fn write_intent(&self, entry: AuditEntry) -> Result<Intent, StoreError> {
-        let id = entry.tenant_id.clone();
-        self.write_held(
-            &id,
+        self.write(
             "writing down an intent",
             move |sql, _| Ok(Intent { number: rows::insert_audit(sql, &entry)?, entry }),
             |_, _| {},
@@ -28,12 +26,10 @@ impl SqlStore {
     /// What came of it, in its place.
     pub(super) async fn settle_intent(
         &self,
-        intent: &Intent,
+        number: u64,
         entry: Option<AuditEntry>,
     ) -> Result<(), StoreError> {
-        let number = intent.number;
-        self.write_held(
-            &intent.entry.tenant_id,
+        self.write(
             "settling an intent",
             move |sql, _| {
                 match &entry {

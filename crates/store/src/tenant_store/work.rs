@@ -14,8 +14,7 @@ impl SqlStore {
         }
         let (done, lease) = (item.clone(), item.clone());
         let written = self
-            .write_held(
-                &item.tenant_id,
+            .write(
                 "finishing work",
                 move |sql, _| {
                     sql.execute(
@@ -45,8 +44,7 @@ impl SqlStore {
         }
         let (tried, lease) = (item.clone(), item.clone());
         let written = self
-            .write_held(
-                &item.tenant_id,
+            .write(
                 "putting work back",
                 move |sql, shared| {
                     // A new number, so that this lease can not end the next one.
@@ -56,10 +54,6 @@ impl SqlStore {
                              WHERE tenant_id = ?1 AND queue_number = ?2",
                         values![tried.tenant_id.as_str(), tried.lease, number, attempts],
                     )?;
-                    // Others number what they queue after it.
-                    if shared.replica.get().is_some() {
-                        sql.touch(Change::Work(tried.tenant_id));
-                    }
                     Ok(number)
                 },
                 move |shared, number| {
@@ -77,9 +71,8 @@ impl SqlStore {
         if self.shared.queue.lock().is_pending(&id, now) {
             return Ok(());
         }
-        let (queued, held) = (id.clone(), id.clone());
-        self.write_held(
-            &held,
+        let queued = id.clone();
+        self.write(
             "queueing work",
             move |sql, shared| {
                 if !rows::tenant_exists(sql, &id)? {
@@ -96,7 +89,8 @@ impl SqlStore {
                 Ok((number, attempts.unwrap_or(0)))
             },
             move |shared, (number, attempts)| {
-                shared.put_queued(&queued, *number, *attempts, now);
+                shared.queue.lock().put(&queued, *number, *attempts, now);
+                shared.tell_work_changed();
             },
         )
         .await

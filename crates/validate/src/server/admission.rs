@@ -30,6 +30,17 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             if let Some(spec) = spec {
                 check_policy(rules, spec, "mutations");
                 rules.required(spec, "mutations");
+                let operations = spec
+                    .get("matchConstraints")
+                    .into_iter()
+                    .flat_map(|constraints| constraints.list_at("resourceRules"))
+                    .flat_map(|rule| rule.list_at("operations"));
+                for operation in operations {
+                    rules.words(Some(operation), &["*", "CONNECT", "CREATE", "UPDATE"]);
+                }
+                for mutation in spec.list_at("mutations") {
+                    check_mutation(rules, mutation);
+                }
             }
         }
         "ValidatingAdmissionPolicyBinding" | "MutatingAdmissionPolicyBinding" => {
@@ -104,6 +115,22 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     }
 }
 
+/// Each type of mutation with the expression that is its own.
+fn check_mutation(rules: &mut Rules<'_>, mutation: Node<'_>) {
+    let (own, other) = match mutation.str_at("patchType") {
+        "JSONPatch" => ("jsonPatch", "applyConfiguration"),
+        "ApplyConfiguration" => ("applyConfiguration", "jsonPatch"),
+        "" => return rules.required(mutation, "patchType"),
+        _ => return rules.words(mutation.get("patchType"), &["ApplyConfiguration", "JSONPatch"]),
+    };
+    let when = format!("patchType: {}", mutation.str_at("patchType"));
+    rules.required_where(mutation, own, &when);
+    rules.forbidden(mutation, other, &when);
+    if let Some(patch) = mutation.get(own) {
+        rules.required(patch, "expression");
+    }
+}
+
 fn check_webhooks(rules: &mut Rules<'_>, root: Node<'_>) {
     let mut names = HashSet::new();
     for webhook in root.list_at("webhooks") {
@@ -159,9 +186,15 @@ pub(super) fn check_client(rules: &mut Rules<'_>, client: Node<'_>) {
         rules.required(service, "name");
         rules.required(service, "namespace");
         if let Some(path) = service.get("path") {
-            let well = path.text().starts_with('/') && (path.text() == "/" || !path.text().contains("//"));
-            if !well {
-                rules.bad(path, "validate.schema.absolute_path");
+            let text = path.text();
+            let inner = text.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+            let well = |inner: &str| inner.split('/').all(format::is_dns_subdomain);
+            if !matches!(text, "" | "/") && !inner.is_some_and(well) {
+                if text.starts_with('/') {
+                    rules.form(Some(path), |_| false, "/validate");
+                } else {
+                    rules.bad(path, "validate.schema.absolute_path");
+                }
             }
         }
     }
@@ -179,9 +212,41 @@ fn check_operations(rules: &mut Rules<'_>, rule: Node<'_>) {
             rules.bad(all, "validate.admission.all_and_more");
         }
     }
+    check_resources(rules, rule);
+    let mut names = HashSet::new();
+    for name in rule.list_at("resourceNames") {
+        rules.unique(Some(name), &mut names);
+    }
     for version in rule.list_at("apiVersions").chain(rule.list_at("resources")).filter(|item| item.is_empty())
     {
         rules.bad(version, "validate.schema.empty_text");
+    }
+}
+
+/// Resources that others of the list take in already.
+fn check_resources(rules: &mut Rules<'_>, rule: Node<'_>) {
+    let (mut whole, mut everywhere) = (HashSet::new(), HashSet::new());
+    let several = rule.list_at("resources").nth(1).is_some();
+    // The server looks at the last that has no subresource.
+    let last = rule.list_at("resources").filter(|resource| !resource.text().contains('/')).last();
+    for resource in rule.list_at("resources") {
+        let text = resource.text();
+        let taken = match text.split_once('/') {
+            Some((of, part)) => {
+                let taken = whole.contains(of) || everywhere.contains(part);
+                if part == "*" {
+                    whole.insert(of);
+                }
+                if of == "*" {
+                    everywhere.insert(part);
+                }
+                taken || (text == "*/*" && several)
+            }
+            None => text == "*" && last.is_some_and(|last| last.text() != "*"),
+        };
+        if taken {
+            rules.bad(resource, "validate.admission.all_and_more");
+        }
     }
 }
 
@@ -223,15 +288,33 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
     check_conditions(rules, spec);
     for item in spec.list_at(list) {
         rules.words(item.get("reason"), &["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]);
-        if item.has("message") && item.str_at("message").trim().is_empty() {
-            rules.bad(item.get("message").unwrap_or(item), "validate.schema.empty_text");
+        let message = item.get("message").filter(|message| !message.is_empty());
+        if let Some(message) = message {
+            if message.text().trim().is_empty() {
+                rules.bad(message, "validate.schema.empty_text");
+            }
+            rules.form(Some(message), |text| !text.trim().contains(['\n', '\r']), "replicas must be below 5");
         }
+        if item.get("expression").is_some_and(|expression| expression.text().trim().is_empty()) {
+            rules.required(item, "expression");
+        }
+    }
+    let mut keys = HashSet::new();
+    for annotation in spec.list_at("auditAnnotations") {
+        rules.unique(annotation.get("key"), &mut keys);
+        rules.form(
+            annotation.get("key").filter(|key| !key.is_empty()),
+            |text| !text.contains('/') && format::is_qualified_name(text),
+            "high-replica-count",
+        );
     }
     for variable in spec.list_at("variables") {
         let is_name = |text: &str| {
             let begins =
                 text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
-            begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            begins
+                && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+                && !RESERVED.contains(&text)
         };
         rules.holds(
             variable.get("name"),
@@ -242,16 +325,100 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
     if let Some(kind) = spec.get("paramKind") {
         rules.required(kind, "apiVersion");
         rules.required(kind, "kind");
+        rules.form(
+            kind.get("apiVersion").filter(|version| !version.is_empty()),
+            |text| {
+                let (group, version) =
+                    text.split_once('/').map_or((None, text), |(group, version)| (Some(group), version));
+                format::is_dns_1035_label(version) && group.is_none_or(format::is_dns_subdomain)
+            },
+            "example.com/v1",
+        );
+        rules.form(
+            kind.get("kind").filter(|kind| !kind.is_empty()),
+            |text| format::is_dns_1035_label(&text.to_ascii_lowercase()),
+            "ReplicaLimit",
+        );
     }
 }
+
+/// Words that CEL keeps for itself.
+const RESERVED: [&str; 21] = [
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
+];
 
 /// What a flow can be told by.
 const VERBS: [&str; 10] =
     ["*", "get", "list", "create", "update", "delete", "patch", "watch", "proxy", "deletecollection"];
 
+/// `*` stands alone in its list.
+fn all_alone(rules: &mut Rules<'_>, node: Node<'_>, field: &str) {
+    let several = node.list_at(field).nth(1).is_some();
+    if let Some(all) = node.list_at(field).find(|item| item.text() == "*").filter(|_| several) {
+        rules.bad(all, "validate.admission.all_and_more");
+    }
+}
+
+/// Who a flow is of: one field, that of its kind.
+fn check_subject(rules: &mut Rules<'_>, subject: Node<'_>) {
+    const FIELDS: [(&str, &str); 3] =
+        [("User", "user"), ("Group", "group"), ("ServiceAccount", "serviceAccount")];
+    let kind = subject.str_at("kind");
+    if !FIELDS.iter().any(|(known, _)| *known == kind) {
+        return rules.words(subject.get("kind"), &["User", "Group", "ServiceAccount"]);
+    }
+    for (known, field) in FIELDS {
+        if known == kind {
+            rules.required(subject, field);
+        } else {
+            rules.forbidden(subject, field, &format!("kind: {kind}"));
+        }
+    }
+    if let Some(account) = subject.get("serviceAccount") {
+        rules.holds(
+            account.get("name").filter(|name| !name.is_empty()),
+            |text| text == "*" || format::is_dns_subdomain(text),
+            "validate.schema.subdomain",
+        );
+        rules.holds(
+            account.get("namespace").filter(|name| !name.is_empty()),
+            ecp_core::ids::is_dns_1123_label,
+            "validate.schema.label",
+        );
+    }
+}
+
+/// Bits of randomness that a hand of queues takes; the server has sixty.
+fn hand_bits(queues: i64, hand: i64) -> f64 {
+    (0..hand.clamp(0, 64)).map(|drawn| ((queues - drawn).max(1) as f64).log2()).sum()
+}
+
 fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
     let Some(spec) = object.spec() else { return };
     if object.is("FlowSchema") {
+        if spec.int_at("matchingPrecedence") == Some(1) && object.name != "exempt" {
+            rules.form(spec.get("matchingPrecedence"), |_| false, "1000");
+        }
         for rule in spec.list_at("rules") {
             if !rule.filled("subjects") {
                 rules.required(rule, "subjects");
@@ -264,16 +431,28 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
                 });
             }
             for subject in rule.list_at("subjects") {
-                let field = match subject.str_at("kind") {
-                    "User" => "user",
-                    "Group" => "group",
-                    "ServiceAccount" => "serviceAccount",
-                    _ => {
-                        rules.words(subject.get("kind"), &["User", "Group", "ServiceAccount"]);
-                        continue;
+                check_subject(rules, subject);
+            }
+            for resource in rule.list_at("nonResourceRules") {
+                for field in ["verbs", "nonResourceURLs"] {
+                    if !resource.filled(field) {
+                        rules.required(resource, field);
                     }
-                };
-                rules.required(subject, field);
+                    all_alone(rules, resource, field);
+                }
+                for verb in resource.list_at("verbs") {
+                    rules.words(Some(verb), &VERBS);
+                }
+                for url in resource.list_at("nonResourceURLs").filter(|url| url.text() != "*") {
+                    let star = url.text().find('*');
+                    let is_path = |text: &str| {
+                        text.starts_with('/')
+                            && !text.contains("//")
+                            && !text.contains(' ')
+                            && star.is_none_or(|at| at + 1 == text.len() && text.ends_with("/*"))
+                    };
+                    rules.form(Some(url), is_path, "/healthz/*");
+                }
             }
             for resource in rule.list_at("resourceRules") {
                 for field in ["verbs", "apiGroups", "resources"] {
@@ -283,6 +462,9 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
                 }
                 for verb in resource.list_at("verbs") {
                     rules.words(Some(verb), &VERBS);
+                }
+                for field in ["verbs", "apiGroups", "resources", "namespaces"] {
+                    all_alone(rules, resource, field);
                 }
                 for namespace in resource.list_at("namespaces") {
                     let well = |text: &str| text == "*" || ecp_core::ids::is_dns_1123_label(text);
@@ -299,6 +481,9 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
         }
         return;
     }
+    if spec.str_at("type") == "Exempt" && object.name != "exempt" {
+        rules.words(spec.get("type"), &["Limited"]);
+    }
     match spec.str_at("type") {
         "Exempt" if spec.has("limited") => rules.forbidden(spec, "limited", "type: Exempt"),
         "Limited" => {
@@ -310,11 +495,8 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.required(limited, "limitResponse");
             }
             let queuing = spec.at(&["limited", "limitResponse", "queuing"]);
-            if let Some((hand, queues)) =
-                queuing.and_then(|queuing| queuing.get("handSize").zip(queuing.get("queues")))
-                && hand.as_integer() > queues.as_integer()
-            {
-                rules.not_above(hand, "queues", queues);
+            if let Some(queuing) = queuing {
+                check_queues(rules, queuing);
             }
             if let Some(response) = spec.at(&["limited", "limitResponse"]) {
                 match response.str_at("type") {
@@ -327,5 +509,21 @@ fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
             }
         }
         _ => {}
+    }
+}
+
+/// Queues and the hand that a flow draws of them; 64 and 8 are filled in.
+fn check_queues(rules: &mut Rules<'_>, queuing: Node<'_>) {
+    let number = |field: &str, default: i64| queuing.int_at(field).filter(|n| *n != 0).unwrap_or(default);
+    let (queues, hand) = (number("queues", 64), number("handSize", 8));
+    let place = queuing.get("handSize").or(queuing.get("queues")).unwrap_or(queuing);
+    if hand > queues || hand_bits(queues, hand).ceil() > 60.0 {
+        rules.findings.error(place, || {
+            Message::new("validate.rule.above")
+                .with("field", "handSize")
+                .with("value", hand)
+                .with("other", "queues")
+                .with("limit", queues)
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Autoscalers and disruption budgets.
 
 use super::super::objects::Object;
-use super::super::tree::Node;
+use super::super::tree::{Kind, Node};
 use super::{Rules, amount_of};
 use crate::findings::Place;
 use ecp_core::text::Message;
@@ -32,6 +32,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             .findings
             .error(least, || Message::new("validate.autoscaler.range").with("min", low).with("max", high));
     }
+    if let Some(target) = spec.get("scaleTargetRef").filter(|target| target.kind() == Kind::Mapping) {
+        check_group(rules, target, true);
+    }
     for metric in spec.list_at("metrics") {
         check_metric(rules, metric);
     }
@@ -50,6 +53,23 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     }
 }
 
+/// What is scaled is of a group; only what is measured can do without one.
+fn check_group(rules: &mut Rules<'_>, reference: Node<'_>, needed: bool) {
+    let version = reference.str_at("apiVersion");
+    let group = version.split_once('/');
+    let well = match group {
+        Some((group, version)) => !group.is_empty() && !version.contains('/'),
+        None if !needed => true,
+        None => version == "v1" && reference.str_at("kind") == "ReplicationController",
+    };
+    if !well {
+        match reference.get("apiVersion") {
+            Some(node) => rules.form(Some(node), |_| false, "apps/v1"),
+            None => rules.required(reference, "apiVersion"),
+        }
+    }
+}
+
 fn check_metric(rules: &mut Rules<'_>, metric: Node<'_>) {
     let kind = metric.str_at("type");
     let Some(&(_, field)) = SOURCES.iter().find(|(name, _)| *name == kind) else { return };
@@ -59,8 +79,8 @@ fn check_metric(rules: &mut Rules<'_>, metric: Node<'_>) {
     let Some(source) = metric.get(field) else {
         return rules.required_where(metric, field, &format!("type: {kind}"));
     };
-    if let Some(selector) = source.at(&["metric", "selector"]) {
-        rules.selector(selector);
+    if let Some(described) = source.get("describedObject") {
+        check_group(rules, described, false);
     }
     let Some(target) = source.get("target") else { return };
     for value in ["value", "averageValue"] {

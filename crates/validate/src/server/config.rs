@@ -11,7 +11,7 @@ use std::collections::HashSet;
 /// Bytes that the values of a Secret or ConfigMap may take together.
 const MAX_DATA_BYTES: usize = 1024 * 1024;
 
-const QUOTA_RESOURCES: [&str; 21] = [
+const QUOTA_RESOURCES: [&str; 19] = [
     "cpu",
     "memory",
     "ephemeral-storage",
@@ -31,8 +31,6 @@ const QUOTA_RESOURCES: [&str; 21] = [
     "configmaps",
     "services.nodeports",
     "services.loadbalancers",
-    "storage",
-    "count/pods",
 ];
 
 const SCOPES: [&str; 7] = [
@@ -82,7 +80,8 @@ fn check_size(rules: &mut Rules<'_>, root: Node<'_>, parts: &[&str]) {
             let length = value.text().len();
             // Base64 writes three bytes in four letters.
             let encoded = *part == "binaryData" || (*part == "data" && parts.contains(&"stringData"));
-            bytes += if encoded { length / 4 * 3 } else { length };
+            let padding = value.text().bytes().rev().take_while(|byte| *byte == b'=').count();
+            bytes += if encoded { (length / 4 * 3).saturating_sub(padding) } else { length };
         }
     }
     if bytes > MAX_DATA_BYTES {
@@ -201,7 +200,7 @@ fn check_quota(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
                 | "configmaps"
                 | "services.nodeports"
                 | "services.loadbalancers"
-        );
+        ) || name.contains('/') && !name.ends_with("/requests.storage") && !is_kubernetes(name);
         match amount_of(Some(hard)) {
             Some(amount) if amount < 0 => rules.bad(hard, "validate.rule.negative"),
             Some(amount) if counted && amount % 1000 != 0 => {
@@ -240,6 +239,12 @@ fn check_quota(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
     }
 }
 
+/// Resources of Kubernetes' own domain are no devices; they may be fractions.
+fn is_kubernetes(name: &str) -> bool {
+    name.split_once('/')
+        .is_some_and(|(domain, _)| domain == "kubernetes.io" || domain.ends_with(".kubernetes.io"))
+}
+
 /// Scopes that contradict each other, or that do not count what is limited.
 fn check_scope<'t>(
     rules: &mut Rules<'_>,
@@ -267,6 +272,7 @@ fn check_scope<'t>(
         | "NotBestEffort"
         | "PriorityClass"
         | "CrossNamespacePodAffinity" => &compute,
+        "VolumeAttributesClass" => &["persistentvolumeclaims", "requests.storage"],
         _ => return,
     };
     let standard = |name: &str| QUOTA_RESOURCES.contains(&name);
@@ -314,6 +320,7 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
                     }
                     _ => {
                         name.contains('/')
+                            || name == "storage"
                             || name.starts_with("hugepages-")
                             || QUOTA_RESOURCES.contains(&name)
                     }
@@ -327,6 +334,23 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
                 {
                     rules.bad(amount, "validate.config.ratio");
                 }
+            }
+        }
+        for ratio in limit.get("maxLimitRequestRatio").into_iter().flat_map(Node::children) {
+            let bound = |part: &str| amount_of(limit.at(&[part, ratio.key()])).filter(|amount| *amount > 0);
+            if let (Some(most), Some(least), Some(asked)) =
+                (bound("max"), bound("min"), amount_of(Some(ratio)))
+                && asked.saturating_mul(least) > most.saturating_mul(1000)
+            {
+                rules.bad(ratio, "validate.config.ratio.range");
+            }
+        }
+        for default in limit.get("default").into_iter().flat_map(Node::children) {
+            let request = limit.at(&["defaultRequest", default.key()]);
+            if super::containers::is_extended(default.key())
+                && request.is_some_and(|request| amount_of(Some(request)) != amount_of(Some(default)))
+            {
+                rules.bad(request.unwrap_or(default), "validate.config.equal");
             }
         }
         for (low, high) in [
@@ -363,7 +387,7 @@ fn check_namespace(rules: &mut Rules<'_>, object: &Object<'_>) {
                             && minor.bytes().all(|byte| byte.is_ascii_digit())
                             && (minor == "0" || !minor.starts_with('0'))
                     });
-                if !well && label.kind() == Kind::Text {
+                if !well && matches!(label.kind(), Kind::Text | Kind::Null) {
                     rules.bad(label, "validate.config.pod_security_version");
                 }
             }

@@ -47,7 +47,7 @@ pub(super) fn check(
     let pod = workload.pod;
     let mut host_ports = HashSet::new();
     for container in all_containers(workload).chain(pod.list_at("ephemeralContainers")) {
-        check_env(rules, container);
+        check_env(rules, container, volumes);
         check_mounts(rules, container, volumes);
         if let Some(resources) = container.get("resources") {
             check_resources(rules, resources, claims, false);
@@ -56,7 +56,7 @@ pub(super) fn check(
             check_profiles(rules, context);
             check_escalation(rules, context, pod);
         }
-        check_port_names(rules, container);
+        check_restarts(rules, container, pod);
     }
     for port in pod.list_at("containers").flat_map(|container| container.list_at("ports")) {
         let Some(host) = port.get("hostPort").filter(|host| host.as_integer() != Some(0)) else { continue };
@@ -78,18 +78,21 @@ pub(super) fn check(
         check_running(rules, container, pod);
     }
     for container in pod.list_at("ephemeralContainers") {
-        for field in ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe", "ports", "resources"] {
+        for field in [
+            "lifecycle",
+            "livenessProbe",
+            "readinessProbe",
+            "restartPolicy",
+            "startupProbe",
+            "ports",
+            "resources",
+        ] {
             rules.forbidden(container, field, "ephemeralContainers");
         }
     }
 }
 
-fn check_port_names(rules: &mut Rules<'_>, container: Node<'_>) {
-    for port in container.list_at("ports") {
-        if let Some(ip) = port.get("hostIP").filter(|ip| !ip.text().is_empty()) {
-            rules.ip(ip);
-        }
-    }
+fn check_restarts(rules: &mut Rules<'_>, container: Node<'_>, pod: Node<'_>) {
     for rule in container.list_at("restartPolicyRules") {
         rules.required(rule, "action");
         rules.required(rule, "exitCodes");
@@ -100,6 +103,9 @@ fn check_port_names(rules: &mut Rules<'_>, container: Node<'_>) {
     let mut resized = HashSet::new();
     for policy in container.list_at("resizePolicy") {
         rules.unique(policy.get("resourceName"), &mut resized);
+        if pod.str_at("restartPolicy") == "Never" {
+            rules.words(policy.get("restartPolicy").filter(|policy| !policy.is_empty()), &["NotRequired"]);
+        }
     }
 }
 
@@ -128,9 +134,6 @@ fn check_running(rules: &mut Rules<'_>, container: Node<'_>, pod: Node<'_>) {
         }
         check_handler(rules, hook, pod);
     }
-    if lifecycle.has("stopSignal") && !pod.has("os") {
-        rules.required_where(pod, "os", "lifecycle.stopSignal");
-    }
 }
 
 fn check_handler(rules: &mut Rules<'_>, node: Node<'_>, pod: Node<'_>) {
@@ -146,7 +149,13 @@ fn check_handler(rules: &mut Rules<'_>, node: Node<'_>, pod: Node<'_>) {
     }
 }
 
-fn check_env(rules: &mut Rules<'_>, container: Node<'_>) {
+fn check_env(rules: &mut Rules<'_>, container: Node<'_>, volumes: &HashMap<&str, bool>) {
+    for file in container.list_at("env").filter_map(|variable| variable.at(&["valueFrom", "fileKeyRef"])) {
+        if let Some(name) = file.get("volumeName").filter(|name| !volumes.contains_key(name.text())) {
+            rules.bad(name, "validate.pod.no_such_volume");
+        }
+        rules.holds(file.get("path"), format::is_descending_path, "validate.schema.relative_path");
+    }
     for from in container.list_at("envFrom") {
         rules.one_of(from, &["configMapRef", "secretRef"]);
         rules.holds(
@@ -206,7 +215,18 @@ pub(super) fn check_resource_field(rules: &mut Rules<'_>, reference: Node<'_>) {
         } else {
             &["0", "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"]
         };
-        rules.words(Some(divisor), allowed);
+        // Compared as they are written shortest, which keeps the family of the suffix.
+        let family = |text: &str| {
+            let binary = text.ends_with('i');
+            let exponent = text.contains(['e', 'E']) && !text.ends_with('E');
+            (binary, exponent)
+        };
+        let is_allowed = allowed.iter().any(|text| {
+            amount::parse(text) == amount::parse(divisor.text()) && family(text) == family(divisor.text())
+        });
+        if !is_allowed {
+            rules.words(Some(divisor), allowed);
+        }
     }
 }
 
@@ -222,6 +242,11 @@ fn check_mounts(rules: &mut Rules<'_>, container: Node<'_>, volumes: &HashMap<&s
             Some(false) => rules.bad(name, "validate.pod.not_a_block_volume"),
             Some(true) if mounted.contains(name.text()) => rules.bad(name, "validate.rule.duplicate"),
             Some(true) => {}
+        }
+        if let Some(path) = device.get("devicePath").filter(|path| {
+            container.list_at("volumeMounts").any(|mount| mount.str_at("mountPath") == path.text())
+        }) {
+            rules.bad(path, "validate.rule.duplicate");
         }
     }
     for mount in container.list_at("volumeMounts") {
@@ -271,8 +296,18 @@ pub(super) fn check_resources(
             check_amount(rules, amount);
             let name = amount.key();
             plain |= matches!(name, "cpu" | "memory");
-            if name.starts_with("hugepages-") {
+            if let Some(size) = name.strip_prefix("hugepages-") {
                 huge = huge.or(Some(amount));
+                let divides = amount::parse(size).is_some_and(|size| {
+                    size > 0 && amount_of(Some(amount)).is_none_or(|amount| amount % size == 0)
+                });
+                if !divides {
+                    rules.findings.error(amount, || {
+                        Message::new("validate.resources.huge_page")
+                            .with("resource", shortened(name))
+                            .with("value", shortened(amount.text()))
+                    });
+                }
             }
             if part == "requests" {
                 check_request(rules, amount, limits.get(name).copied());
@@ -296,7 +331,8 @@ pub(super) fn check_resources(
     }
 }
 
-fn check_name(rules: &mut Rules<'_>, amount: Node<'_>, whole_pod: bool) {
+/// The name of what containers ask for.
+pub(super) fn check_name(rules: &mut Rules<'_>, amount: Node<'_>, whole_pod: bool) {
     let name = amount.key();
     let standard = ["cpu", "memory", "ephemeral-storage"].contains(&name) || name.starts_with("hugepages-");
     let fault = match name.split_once('/') {
@@ -356,7 +392,10 @@ pub(super) fn check_profiles(rules: &mut Rules<'_>, context: Node<'_>) {
         let Some(profile) = context.get(field) else { continue };
         match profile.str_at("type") {
             "Localhost" => {
-                rules.required_where(profile, "localhostProfile", "type: Localhost");
+                // An empty text counts as given for seccomp.
+                if field == "appArmorProfile" || !profile.has("localhostProfile") {
+                    rules.required_where(profile, "localhostProfile", "type: Localhost");
+                }
                 if field == "seccompProfile" {
                     rules.holds(
                         profile.get("localhostProfile"),

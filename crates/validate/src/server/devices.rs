@@ -14,12 +14,25 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     match object.kind {
         "ResourceClaim" => check_claim(rules, spec),
         "ResourceClaimTemplate" => {
+            if let Some(metadata) = spec.get("metadata") {
+                for field in metadata.children().filter(|field| !field.is_empty()) {
+                    if !matches!(field.key(), "labels" | "annotations") {
+                        rules.forbidden(metadata, field.key(), "kind: ResourceClaimTemplate");
+                    }
+                }
+                super::metadata::check_labels(rules, metadata);
+            }
             if let Some(spec) = spec.get("spec") {
                 check_claim(rules, spec);
             }
         }
         "DeviceClass" => {
             check_selectors(rules, spec);
+            rules.form(
+                spec.get("extendedResourceName"),
+                |text| super::containers::is_extended(text) && format::is_qualified_name(text),
+                "example.com/gpu",
+            );
             rules.at_most(spec.get("config"), 32);
             for config in spec.list_at("config") {
                 check_opaque(rules, config);
@@ -31,6 +44,14 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
 
 fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
     let Some(devices) = spec.get("devices") else { return };
+    for list in ["constraints", "config"] {
+        for item in devices.list_at(list) {
+            let mut seen = HashSet::new();
+            for request in item.list_at("requests") {
+                rules.unique(Some(request), &mut seen);
+            }
+        }
+    }
     rules.at_most(devices.get("requests"), 32);
     rules.at_most(devices.get("constraints"), 32);
     rules.at_most(devices.get("config"), 32);
@@ -55,6 +76,11 @@ fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
                     .with("count", usize::from(several) * 2)
             });
         }
+        rules.at_most(request.get("firstAvailable"), 8);
+        let mut parts = HashSet::new();
+        for part in request.list_at("firstAvailable") {
+            rules.unique(part.get("name"), &mut parts);
+        }
         for part in exact.into_iter().chain(request.list_at("firstAvailable")) {
             check_request(rules, part);
             if let Some(name) = part.get("name") {
@@ -64,12 +90,19 @@ fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
     }
     for constraint in devices.list_at("constraints") {
         let fields = ["matchAttribute", "distinctAttribute"];
-        rules.one_of(constraint, &fields);
+        // The second is dropped unless its feature is switched on.
+        if !constraint.has("matchAttribute") {
+            rules.one_of(constraint, &fields);
+        }
         for request in constraint.list_at("requests") {
             known_request(rules, request, &all);
         }
         for attribute in fields.iter().filter_map(|field| constraint.get(field)) {
-            rules.holds(Some(attribute), |text| text.contains('/'), "validate.devices.attribute");
+            rules.holds(
+                Some(attribute),
+                |text| text.contains('/') && is_attribute(text),
+                "validate.devices.attribute",
+            );
         }
     }
     for config in devices.list_at("config") {
@@ -78,6 +111,36 @@ fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
             known_request(rules, request, &all);
         }
     }
+}
+
+/// The name of an attribute or a capacity: an identifier, with a domain before it or without.
+fn is_attribute(text: &str) -> bool {
+    let (domain, name) = text.split_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
+    let begins = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
+    begins
+        && name.len() <= 32
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && domain
+            .is_none_or(|domain| domain.len() <= 63 && format::is_dns_subdomain(&domain.to_ascii_lowercase()))
+}
+
+/// A version as semver.org writes it.
+fn is_version(text: &str) -> bool {
+    let (core, rest) = text.find(['-', '+']).map_or((text, ""), |at| text.split_at(at));
+    let number = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|byte| byte.is_ascii_digit())
+            && (part == "0" || !part.starts_with('0'))
+    };
+    let label = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let (before, build) = rest.split_once('+').map_or((rest, None), |(before, build)| (before, Some(build)));
+    let release = before.strip_prefix('-');
+    core.split('.').count() == 3
+        && core.split('.').all(number)
+        && (before.is_empty() || release.is_some_and(|text| text.split('.').all(label)))
+        && build.is_none_or(|build| build.split('.').all(label))
 }
 
 fn known_request(rules: &mut Rules<'_>, node: Node<'_>, all: &HashSet<String>) {
@@ -122,15 +185,14 @@ fn check_opaque(rules: &mut Rules<'_>, config: Node<'_>) {
     let Some(opaque) = config.get("opaque") else {
         return rules.required(config, "opaque");
     };
-    rules.holds(
-        opaque.get("driver"),
-        |text| text.is_empty() || (text.len() <= 63 && format::is_dns_subdomain(text)),
-        "validate.storage.driver",
-    );
+    rules.holds(opaque.get("driver"), holds_driver, "validate.storage.driver");
+}
+
+fn holds_driver(text: &str) -> bool {
+    text.is_empty() || (text.len() <= 63 && format::is_dns_subdomain(&text.to_ascii_lowercase()))
 }
 
 fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
-    let holds_driver = |text: &str| text.is_empty() || (text.len() <= 63 && format::is_dns_subdomain(text));
     rules.holds(spec.get("driver"), holds_driver, "validate.storage.driver");
     let fields = ["nodeName", "nodeSelector", "allNodes", "perDeviceNodeSelection"];
     let given = fields
@@ -143,7 +205,18 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
             Message::new("validate.rule.one_of").with("fields", fields.join(", ")).with("count", given)
         });
     }
+    if spec.get("allNodes").is_some_and(|all| !all.is_true()) {
+        rules.form(spec.get("allNodes"), |_| false, "true");
+    }
+    if spec.filled("devices") && spec.filled("sharedCounters") {
+        rules.not_both(spec, "devices", "sharedCounters");
+    }
     if let Some(pool) = spec.get("pool") {
+        rules.holds(
+            pool.get("name"),
+            |text| text.is_empty() || text.split('/').all(format::is_dns_subdomain),
+            "validate.schema.subdomain",
+        );
         rules.range(pool.get("resourceSliceCount"), 1, i64::MAX);
         rules.range(pool.get("generation"), 0, i64::MAX);
     }
@@ -156,11 +229,40 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
             |text| text.is_empty() || ecp_core::ids::is_dns_1123_label(text),
             "validate.schema.label",
         );
-        for attribute in device.get("attributes").into_iter().flat_map(Node::children) {
-            rules.one_of(
-                attribute,
-                &["int", "bool", "string", "version", "ints", "bools", "strings", "versions"],
-            );
+        check_device(rules, device, spec.flag_at("perDeviceNodeSelection"));
+    }
+}
+
+fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
+    for named in ["attributes", "capacity"] {
+        for value in device.get(named).into_iter().flat_map(Node::children) {
+            if !is_attribute(value.key()) {
+                rules.findings.error(Place::Key(value), || {
+                    Message::new("validate.rule.form")
+                        .with("value", format::shortened(value.key()))
+                        .with("example", "example.com/model")
+                });
+            }
+        }
+    }
+    const KINDS: [&str; 8] = ["int", "bool", "string", "version", "ints", "bools", "strings", "versions"];
+    for attribute in device.get("attributes").into_iter().flat_map(Node::children) {
+        let given = KINDS.iter().filter(|kind| attribute.has(kind)).count();
+        if given != 1 {
+            rules.one_of(attribute, &KINDS);
+        }
+        rules.length(attribute.get("string"), 64);
+        rules.length(attribute.get("version"), 64);
+        rules.form(attribute.get("version"), is_version, "1.2.3");
+    }
+    let places = ["nodeName", "nodeSelector", "allNodes"];
+    if places_itself {
+        if !places.iter().any(|place| device.has(place)) {
+            rules.one_of(device, &places);
+        }
+    } else {
+        for place in places {
+            rules.forbidden(device, place, "perDeviceNodeSelection ≠ true");
         }
     }
 }

@@ -13,11 +13,36 @@ use ecp_core::text::Message;
 /// Bytes that the keys and values of annotations may take together.
 const MAX_ANNOTATIONS_BYTES: usize = 256 * 1024;
 
+/// Questions to the server, which keeps none of them.
+const NAMELESS: [&str; 6] = [
+    "SelfSubjectReview",
+    "TokenReview",
+    "SubjectAccessReview",
+    "LocalSubjectAccessReview",
+    "SelfSubjectAccessReview",
+    "SelfSubjectRulesReview",
+];
+
 /// Checks an object's own `metadata`.
 pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
+    let nameless = NAMELESS.iter().any(|kind| object.is(kind));
     let Some(metadata) = object.metadata() else {
+        if nameless || object.is("LimitRange") {
+            return;
+        }
         return missing_field(rules.findings, object.root, "metadata");
     };
+    if ["SubjectAccessReview", "SelfSubjectAccessReview", "LocalSubjectAccessReview"]
+        .iter()
+        .any(|kind| object.is(kind))
+    {
+        // A question is no object: it has no name, labels or owners.
+        for field in metadata.children().filter(|field| {
+            !(field.is_empty() || (field.key() == "namespace" && object.is("LocalSubjectAccessReview")))
+        }) {
+            rules.forbidden(metadata, field.key(), &format!("kind: {}", object.kind));
+        }
+    }
     check_name(rules, object, metadata);
     rules.holds(
         metadata.get("namespace"),
@@ -25,22 +50,36 @@ pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         "validate.schema.label",
     );
     check_labels(rules, metadata);
+    // Kinds with a `spec` have theirs counted by the server, whatever is written.
+    if object.spec().is_none() {
+        rules.range(metadata.get("generation"), 0, i64::MAX);
+    }
     for finalizer in metadata.list_at("finalizers") {
         let standard = ["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer.text());
-        if finalizer.kind() == Kind::Text
+        // A definition is held to the syntax alone.
+        let standard = standard || object.is("CustomResourceDefinition");
+        if matches!(finalizer.kind(), Kind::Text | Kind::Null)
             && !(format::is_qualified_name(finalizer.text()) && (standard || finalizer.text().contains('/')))
         {
             rules.bad(finalizer, "validate.metadata.finalizer");
         }
     }
-    if let Some(fields) = metadata.get("managedFields").filter(|_| metadata.filled("managedFields")) {
+    let has = |name: &str| metadata.list_at("finalizers").find(|finalizer| finalizer.text() == name);
+    if let (Some(orphan), Some(_)) = (has("orphan"), has("foregroundDeletion")) {
+        rules.bad(orphan, "validate.metadata.two_deletions");
+    }
+    if let Some(fields) = metadata.get("managedFields") {
         rules.findings.error(Place::Key(fields), || Message::new("validate.metadata.managed_fields"));
     }
-    for field in ["uid", "resourceVersion"] {
-        if let Some(value) = metadata.get(field).filter(|value| !value.is_empty()) {
-            rules
-                .findings
-                .error(value, || Message::new("validate.metadata.set_by_server").with("field", field));
+    if let Some(value) = metadata.get("uid").filter(|value| !value.is_empty()) {
+        rules.findings.error(value, || Message::new("validate.metadata.set_by_server").with("field", "uid"));
+    }
+    if let Some(value) = metadata.get("resourceVersion").filter(|value| !value.is_empty()) {
+        // A number is taken where there is no such object yet; where there is one, it is compared.
+        let message = || Message::new("validate.metadata.set_by_server").with("field", "resourceVersion");
+        match value.text().parse::<u64>() {
+            Ok(_) => rules.findings.warning(value, message),
+            Err(_) => rules.findings.error(value, message),
         }
     }
     check_owners(rules, metadata);
@@ -79,25 +118,34 @@ fn check_name<'t>(rules: &mut Rules<'_>, object: &Object<'t>, metadata: Node<'t>
     let Some(name) = metadata.get("name").filter(|name| !name.is_empty()) else {
         match generated {
             None if metadata.get("name").is_some_and(|name| name.kind() != Kind::Text) => {}
-            None if [
-                "SelfSubjectReview",
-                "TokenReview",
-                "SubjectAccessReview",
-                "LocalSubjectAccessReview",
-                "SelfSubjectAccessReview",
-                "SelfSubjectRulesReview",
-            ]
-            .iter()
-            .any(|kind| object.is(kind)) => {}
+            // It has no check of its name.
+            None if object.is("LimitRange") || NAMELESS.iter().any(|kind| object.is(kind)) => {}
             None => missing_field(rules.findings, metadata, "name"),
-            // Something is put behind it, so a hyphen at its end is well.
-            Some(prefix) => check_syntax(rules, object, prefix, &format!("{}x", prefix.text())),
+            Some(prefix) => check_generated(rules, object, prefix),
         }
         return;
     };
+    if let Some(prefix) = generated.filter(|_| object.is("IPAddress")) {
+        check_generated(rules, object, prefix);
+    }
     if let Some(text) = name.as_text() {
         check_syntax(rules, object, name, text);
     }
+}
+
+/// What a generated name begins with: five characters come behind it, and it is cut where they find no room.
+fn check_generated(rules: &mut Rules<'_>, object: &Object<'_>, prefix: Node<'_>) {
+    let text = prefix.text();
+    // A hyphen at the end is well, for the check counts it as a letter.
+    let checked = match text.strip_suffix('-') {
+        Some(rest) if !rest.is_empty() => format!("{rest}a"),
+        // These look at the whole name alone.
+        _ if text.ends_with('.') && (object.is("ReplicationController") || object.is("DeviceClass")) => {
+            format!("{text}a")
+        }
+        _ => text.to_owned(),
+    };
+    check_syntax(rules, object, prefix, &checked);
 }
 
 fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text: &str) {
@@ -113,11 +161,21 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
         "Role" | "RoleBinding" | "ClusterRole" | "ClusterRoleBinding" | "PodDisruptionBudget" => {
             (!format::is_path_segment(text)).then_some("validate.schema.path_segment")
         }
-        "CertificateSigningRequest" | "APIService" | "CustomResourceDefinition" | "Event" | "IPAddress"
-            if object.info.is_some() =>
-        {
-            None
+        // Their names are built from other fields.
+        "APIService" | "CustomResourceDefinition" => None,
+        _ if NAMELESS.contains(&kind) => None,
+        "CertificateSigningRequest" | "Event" => {
+            (!format::is_path_segment(text)).then_some("validate.schema.path_segment")
         }
+        "IPAddress" => {
+            let canonical = format::ip(text, true).is_some_and(|address| address.to_string() == text);
+            (!canonical).then_some("validate.rule.ip")
+        }
+        "StatefulSet" if rules.release >= Release::V1_36 => {
+            (!is_dns_1123_label(text)).then_some("validate.schema.label")
+        }
+        // The server lowers a driver's name and bounds it where it is used.
+        "CSIDriver" if text.len() > 63 && node.key() == "generateName" => None,
         _ => (!format::is_dns_subdomain(text)).then_some("validate.schema.subdomain"),
     };
     if let Some(key) = fault {
@@ -127,17 +185,11 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
     let limit = match kind {
         // The controller puts a time behind it, and a Job's name is a label.
         "CronJob" => 52,
-        "Job" | "StatefulSet" | "ReplicationController" => {
-            if kind == "ReplicationController" {
-                253
-            } else {
-                63
-            }
-        }
+        "Job" | "StatefulSet" => 63,
         _ => return,
     };
-    // A generated name has five characters more.
-    let length = text.len() + if node.key() == "generateName" { 4 } else { 0 };
+    // A generated name is cut to 63.
+    let length = if node.key() == "generateName" { text.len().min(58) + 5 } else { text.len() };
     if length > limit {
         rules.length_message(node, limit);
     }
@@ -160,6 +212,15 @@ fn check_owners(rules: &mut Rules<'_>, metadata: Node<'_>) {
         if owner.str_at("apiVersion") == "v1" && owner.str_at("kind") == "Event" {
             rules.bad(owner, "validate.metadata.owner_event");
         }
+        rules.form(
+            owner.get("apiVersion").filter(|version| !version.is_empty()),
+            |text| {
+                text.split_once('/').map_or(!text.is_empty(), |(group, version)| {
+                    !group.is_empty() && !version.is_empty() && !version.contains('/')
+                })
+            },
+            "apps/v1",
+        );
         controllers += usize::from(owner.flag_at("controller"));
         if controllers > 1 && owner.flag_at("controller") {
             rules.findings.error(owner, || Message::new("validate.metadata.two_controllers"));

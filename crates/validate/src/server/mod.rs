@@ -15,6 +15,7 @@ mod network;
 mod nodes;
 mod pod;
 mod rbac;
+mod reviews;
 mod scheduling;
 mod service;
 mod storage;
@@ -65,9 +66,9 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
         "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" => {
             workload::check(rules, object);
         }
-        "Job" => workload::check_job(rules, object.spec(), true),
+        "Job" => workload::check_job(rules, object.spec(), object.name, true),
         "CronJob" => {
-            workload::check_job(rules, root.at(&["spec", "jobTemplate", "spec"]), false);
+            workload::check_job(rules, root.at(&["spec", "jobTemplate", "spec"]), "", false);
         }
         "HorizontalPodAutoscaler" | "PodDisruptionBudget" => autoscaling::check(rules, object),
         "PersistentVolume"
@@ -76,6 +77,7 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
         | "CSIDriver"
         | "VolumeAttachment"
         | "CSIStorageCapacity"
+        | "VolumeAttributesClass"
         | "CSINode" => storage::check(rules, object),
         "Role" | "ClusterRole" | "RoleBinding" | "ClusterRoleBinding" => rbac::check(rules, object),
         "Secret" | "ConfigMap" | "ResourceQuota" | "LimitRange" | "Namespace" | "PriorityClass" | "Lease" => {
@@ -91,6 +93,16 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
         | "CertificateSigningRequest"
         | "FlowSchema"
         | "PriorityLevelConfiguration" => admission::check(rules, object),
+        "SubjectAccessReview"
+        | "SelfSubjectAccessReview"
+        | "LocalSubjectAccessReview"
+        | "SelfSubjectRulesReview" => reviews::check(rules, object),
+        "ServiceAccount" => {
+            // A server-side apply tells them apart by their names.
+            for secret in root.list_at("secrets").filter(|secret| !secret.has("name")) {
+                rules.required(secret, "name");
+            }
+        }
         "CustomResourceDefinition" => definitions::check(rules, object),
         "Node" | "RuntimeClass" | "Event" | "Binding" | "ControllerRevision" => nodes::check(rules, object),
         "ResourceClaim" | "ResourceClaimTemplate" | "DeviceClass" | "ResourceSlice" => {
@@ -249,6 +261,17 @@ impl Rules<'_> {
                 .with("other", limit)
                 .with("limit", shortened(other.text()))
         });
+    }
+
+    /// An error with an example of what can stand there, where a value does not hold.
+    pub fn form(&mut self, node: Option<Node<'_>>, holds: impl Fn(&str) -> bool, example: &str) {
+        if let Some(node) = node.filter(|node| !holds(node.text())) {
+            self.findings.error(node, || {
+                Message::new("validate.rule.form")
+                    .with("value", shortened(node.text()))
+                    .with("example", example)
+            });
+        }
     }
 
     /// A value that stands once among its like.

@@ -17,6 +17,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     match object.kind {
         "Ingress" => check_ingress(rules, object, spec),
         "IngressClass" => {
+            rules.length(spec.get("controller"), 250);
             if let Some(parameters) = spec.get("parameters") {
                 let scope =
                     Some(parameters.str_at("scope")).filter(|scope| !scope.is_empty()).unwrap_or("Cluster");
@@ -34,13 +35,14 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.required(spec, "cidrs");
             }
             rules.at_most(spec.get("cidrs"), 2);
+            let mut families = std::collections::HashSet::new();
             for range in spec.list_at("cidrs") {
-                rules.cidr(range);
-            }
-        }
-        "IPAddress" => {
-            if let Some(name) = object.root.at(&["metadata", "name"]) {
-                rules.ip(name);
+                let Some((address, length)) = rules.cidr(range) else { continue };
+                let canonical = format!("{address}/{length}");
+                rules.form(Some(range), |text| text == canonical, &canonical);
+                if !families.insert(address.is_ipv4()) {
+                    rules.bad(range, "validate.rule.ip.one_family");
+                }
             }
         }
         _ => {}
@@ -67,6 +69,9 @@ fn check_ingress(rules: &mut Rules<'_>, object: &Object<'_>, spec: Node<'_>) {
     for tls in spec.list_at("tls") {
         for host in tls.list_at("hosts") {
             check_host(rules, host);
+            if host.is_empty() {
+                rules.bad(host, "validate.network.host");
+            }
         }
         rules.holds(
             tls.get("secretName"),
@@ -123,6 +128,14 @@ fn check_path(rules: &mut Rules<'_>, path: Node<'_>) {
 
 fn check_backend(rules: &mut Rules<'_>, backend: Node<'_>) {
     rules.one_of(backend, &["service", "resource"]);
+    if let Some(resource) = backend.get("resource") {
+        rules.required(resource, "kind");
+        rules.required(resource, "name");
+        rules.holds(resource.get("apiGroup"), format::is_dns_subdomain, "validate.schema.subdomain");
+        for field in ["kind", "name"] {
+            rules.holds(resource.get(field), format::is_path_segment, "validate.schema.path_segment");
+        }
+    }
     let Some(service) = backend.get("service").filter(|service| service.kind() == Kind::Mapping) else {
         return;
     };

@@ -18,8 +18,28 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
         if let Some(metadata) = workload.template.get("metadata") {
             metadata::check_labels(rules, metadata);
         }
-        rules.forbidden(pod, "ephemeralContainers", "kind: PodTemplate");
+        if pod.filled("ephemeralContainers") {
+            rules.forbidden(pod, "ephemeralContainers", "kind: PodTemplate");
+        }
+    } else {
+        check_lone(rules, object, pod);
     }
+    check_annotations(rules, workload);
+    // A StatefulSet gives its pods names of their own.
+    if !object.is("StatefulSet") {
+        for field in ["hostname", "subdomain"] {
+            rules.holds(
+                pod.get(field),
+                |text| text.is_empty() || ecp_core::ids::is_dns_1123_label(text),
+                "validate.schema.label",
+            );
+        }
+    }
+    rules.holds(
+        pod.get("serviceAccount").filter(|_| !pod.has("serviceAccountName")),
+        |text| text.is_empty() || format::is_dns_subdomain(text),
+        "validate.schema.subdomain",
+    );
     let claims: HashSet<&str> = pod.list_at("resourceClaims").map(|claim| claim.str_at("name")).collect();
     for claim in pod.list_at("resourceClaims") {
         rules.one_of(claim, &["resourceClaimName", "resourceClaimTemplateName"]);
@@ -34,8 +54,72 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
     check_dns(rules, pod);
     check_security(rules, pod);
     check_names(rules, pod);
-    check_host(rules, pod, is_pod);
+    check_host(rules, pod);
     check_system(rules, pod);
+}
+
+/// What is refused in a pod that nothing makes.
+fn check_lone(rules: &mut Rules<'_>, object: &Object<'_>, pod: Node<'_>) {
+    if pod.filled("ephemeralContainers") {
+        rules.forbidden(pod, "ephemeralContainers", "kind: Pod");
+    }
+    if pod.filled("schedulingGates") && !pod.str_at("nodeName").is_empty() {
+        rules.forbidden(pod, "nodeName", "schedulingGates");
+    }
+    for container in pod.list_at("initContainers").chain(pod.list_at("containers")) {
+        rules.holds(container.get("image"), |text| text.trim() == text, "validate.schema.spaces");
+    }
+    let annotations = object.metadata().and_then(|metadata| metadata.get("annotations"));
+    if let Some(mirror) = annotations.and_then(|all| all.get("kubernetes.io/config.mirror"))
+        && pod.str_at("nodeName").is_empty()
+    {
+        rules.required_where(pod, "nodeName", mirror.key());
+    }
+}
+
+/// Annotations that once were fields.
+fn check_annotations(rules: &mut Rules<'_>, workload: &Workload<'_>) {
+    let Some(annotations) = workload.template.at(&["metadata", "annotations"]) else { return };
+    let is_profile = |text: &str| {
+        let file = text.strip_prefix("localhost/");
+        matches!(text, "runtime/default" | "docker/default" | "unconfined")
+            || file.is_some_and(format::is_descending_path)
+    };
+    for annotation in annotations.children() {
+        let key = annotation.key();
+        if let Some(name) = key.strip_prefix("container.apparmor.security.beta.kubernetes.io/") {
+            let known = ["initContainers", "containers", "ephemeralContainers"]
+                .iter()
+                .any(|list| workload.pod.list_at(list).any(|container| container.str_at("name") == name));
+            if !known {
+                rules.findings.error(Place::Key(annotation), || {
+                    Message::new("validate.workload.no_such_container").with("value", format::shortened(name))
+                });
+            }
+            rules.form(
+                Some(annotation),
+                |text| {
+                    matches!(text, "" | "runtime/default" | "unconfined") || text.starts_with("localhost/")
+                },
+                "runtime/default",
+            );
+        } else if key == "seccomp.security.alpha.kubernetes.io/pod"
+            || key.starts_with("container.seccomp.security.alpha.kubernetes.io/")
+        {
+            rules.form(Some(annotation), is_profile, "runtime/default");
+        } else if key == "controller.kubernetes.io/pod-deletion-cost" {
+            rules.form(
+                Some(annotation),
+                |text| text.parse::<i32>().is_ok_and(|number| number.to_string() == text),
+                "100",
+            );
+        } else if key == "scheduler.alpha.kubernetes.io/tolerations" {
+            let is_list = |text: &str| {
+                text.is_empty() || serde_json::from_str::<Vec<serde_json::Map<_, _>>>(text).is_ok()
+            };
+            rules.form(Some(annotation), is_list, "[]");
+        }
+    }
 }
 
 /// Resources of the pod as a whole.
@@ -62,6 +146,22 @@ fn check_budget(rules: &mut Rules<'_>, pod: Node<'_>) {
             if sum > most {
                 rules.bad(total, "validate.pod.below_containers");
             }
+            // Requests that are not given are the containers' together.
+            let requested: i128 = pod
+                .list_at("containers")
+                .map(|container| {
+                    let own = |part: &str| {
+                        super::amount_of(
+                            container.get("resources").and_then(|own| own.at(&[part, total.key()])),
+                        )
+                    };
+                    own("requests").or(own("limits")).unwrap_or(0)
+                })
+                .sum();
+            let given = resources.at(&["requests", total.key()]).is_some();
+            if over && sum <= most && !given && requested > most {
+                rules.bad(total, "validate.pod.below_containers");
+            }
         }
     }
 }
@@ -83,8 +183,9 @@ fn check_dns(rules: &mut Rules<'_>, pod: Node<'_>) {
         rules.ip(server);
     }
     for search in config.list_at("searches") {
-        let plain = search.text().strip_suffix('.').unwrap_or(search.text()).replace('_', "-");
-        if search.text() != "." && !format::is_dns_subdomain(plain.trim_matches('-')) {
+        // Labels may hold underscores, at their ends too.
+        let plain = search.text().strip_suffix('.').unwrap_or(search.text()).replace('_', "a");
+        if search.text() != "." && !format::is_dns_subdomain(&plain) {
             rules.bad(search, "validate.schema.subdomain");
         }
     }
@@ -115,6 +216,18 @@ fn check_security(rules: &mut Rules<'_>, pod: Node<'_>) {
             "validate.pod.sysctl",
         );
         rules.unique(Some(name), &mut names);
+        let plain = name.text().replace('/', ".");
+        let of = |prefixes: &[&str]| prefixes.iter().any(|prefix| plain.starts_with(prefix));
+        let ipc = plain == "kernel.sem" || of(&["kernel.shm", "kernel.msg", "fs.mqueue."]);
+        for (field, applies) in [("hostNetwork", plain.starts_with("net.")), ("hostIPC", ipc)] {
+            if applies && pod.flag_at(field) {
+                rules.findings.error(name, || {
+                    Message::new("validate.rule.forbidden")
+                        .with("field", format::shortened(name.text()))
+                        .with("when", format!("{field}: true"))
+                });
+            }
+        }
     }
     containers::check_profiles(rules, context);
 }
@@ -151,7 +264,7 @@ fn check_names(rules: &mut Rules<'_>, pod: Node<'_>) {
 }
 
 /// Pods on the node's network listen where they say.
-fn check_host(rules: &mut Rules<'_>, pod: Node<'_>, is_pod: bool) {
+fn check_host(rules: &mut Rules<'_>, pod: Node<'_>) {
     if pod.get("hostUsers").is_some_and(|users| users.kind() == Kind::Boolean && !users.is_true()) {
         for field in ["hostPID", "hostIPC", "hostNetwork"] {
             if pod.flag_at(field) {
@@ -165,7 +278,6 @@ fn check_host(rules: &mut Rules<'_>, pod: Node<'_>, is_pod: bool) {
     if !pod.flag_at("hostNetwork") {
         return;
     }
-    let _ = is_pod;
     for port in pod.list_at("containers").flat_map(|container| container.list_at("ports")) {
         let (host, own) = (port.int_at("hostPort").unwrap_or(0), port.int_at("containerPort").unwrap_or(0));
         if host != 0
@@ -230,15 +342,42 @@ fn check_system(rules: &mut Rules<'_>, pod: Node<'_>) {
             rules.forbidden(container, "restartPolicy", "kubernetes: 1.34");
         }
     }
+    for context in contexts("windowsOptions") {
+        rules.form(context.at(&["windowsOptions", "runAsUserName"]), is_windows_user, "ContainerUser");
+    }
     let host_process = |context: Option<Node<'_>>| {
         context
             .is_some_and(|context| context.at(&["windowsOptions", "hostProcess"]).is_some_and(Node::is_true))
     };
-    if host_process(pod.get("securityContext")) && !pod.flag_at("hostNetwork") {
+    let mut contexts = pod
+        .list_at("initContainers")
+        .chain(pod.list_at("containers"))
+        .map(|container| container.get("securityContext"));
+    if (host_process(pod.get("securityContext")) || contexts.any(host_process)) && !pod.flag_at("hostNetwork")
+    {
         rules.findings.error(Place::Missing(pod, "hostNetwork"), || {
             Message::new("validate.rule.required")
                 .with("field", "hostNetwork")
                 .with("when", "hostProcess: true")
         });
     }
+}
+
+/// A user of Windows, with a domain before a backslash or without.
+fn is_windows_user(text: &str) -> bool {
+    let (domain, user) = match text.split_once('\\') {
+        Some((domain, user)) => (Some(domain), user),
+        None => (None, text),
+    };
+    let is_netbios = |domain: &str| {
+        (1..=15).contains(&domain.len())
+            && !domain.starts_with('.')
+            && !domain.contains(['/', ':', '*', '?', '"', '<', '>', '|'])
+    };
+    !text.chars().any(char::is_control)
+        && domain
+            .is_none_or(|domain| is_netbios(domain) || format::is_dns_subdomain(&domain.to_ascii_lowercase()))
+        && (1..=104).contains(&user.len())
+        && !user.trim_matches(['.', ' ']).is_empty()
+        && !user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']'])
 }

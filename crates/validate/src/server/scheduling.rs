@@ -17,7 +17,7 @@ pub(super) fn check(rules: &mut Rules<'_>, pod: Node<'_>) {
             }
             for preferred in nodes.list_at("preferredDuringSchedulingIgnoredDuringExecution") {
                 if let Some(term) = preferred.get("preference") {
-                    check_term(rules, term);
+                    check_term(rules, term, false);
                 }
             }
         }
@@ -54,17 +54,20 @@ pub(super) fn check_node_selector(rules: &mut Rules<'_>, selector: Node<'_>) {
         });
     }
     for term in selector.list_at("nodeSelectorTerms") {
-        check_term(rules, term);
+        check_term(rules, term, true);
     }
 }
 
-fn check_term(rules: &mut Rules<'_>, term: Node<'_>) {
+fn check_term(rules: &mut Rules<'_>, term: Node<'_>, required: bool) {
     for requirement in term.list_at("matchExpressions") {
-        check_requirement(rules, requirement);
+        check_requirement(rules, requirement, required);
     }
     for requirement in term.list_at("matchFields") {
         rules.words(requirement.get("key"), &["metadata.name"]);
         rules.words(requirement.get("operator"), &["In", "NotIn"]);
+        for value in requirement.list_at("values") {
+            rules.holds(Some(value), format::is_dns_subdomain, "validate.schema.subdomain");
+        }
         if requirement.list_at("values").count() != 1 {
             rules.findings.error(requirement.get("values").unwrap_or(requirement), || {
                 Message::new("validate.rule.one_value").with("operator", requirement.str_at("operator"))
@@ -73,7 +76,7 @@ fn check_term(rules: &mut Rules<'_>, term: Node<'_>) {
     }
 }
 
-fn check_requirement(rules: &mut Rules<'_>, requirement: Node<'_>) {
+fn check_requirement(rules: &mut Rules<'_>, requirement: Node<'_>, required: bool) {
     let values = requirement.list_at("values").count();
     match requirement.str_at("operator") {
         "In" | "NotIn" if values == 0 => rules.required_where(requirement, "values", "operator: In"),
@@ -85,7 +88,8 @@ fn check_requirement(rules: &mut Rules<'_>, requirement: Node<'_>) {
         }
         _ => {}
     }
-    for value in requirement.list_at("values") {
+    // What is only preferred may name a value that no label can have.
+    for value in requirement.list_at("values").filter(|_| required) {
         rules.holds(Some(value), format::is_label_value, "validate.schema.label_value");
     }
 }
@@ -106,12 +110,27 @@ fn check_label_keys(rules: &mut Rules<'_>, term: Node<'_>) {
     let mut keys = HashSet::new();
     for key in term.list_at("matchLabelKeys").chain(term.list_at("mismatchLabelKeys")) {
         rules.holds(Some(key), format::is_qualified_name, "validate.schema.key");
-        rules.unique(Some(key), &mut keys);
+        // A key in both lists is refused; one that stands twice in its list is not.
+        if key.parent().key() == "mismatchLabelKeys" && keys.contains(key.text()) {
+            rules.bad(key, "validate.rule.duplicate");
+        }
+        if key.parent().key() == "matchLabelKeys" {
+            keys.insert(key.text());
+        }
         if !term.has("labelSelector") {
             rules.required_where(term, "labelSelector", key.parent().key());
         }
-        if term.at(&["labelSelector", "matchLabels", key.text()]).is_some() {
-            rules.bad(key, "validate.rule.duplicate");
+    }
+}
+
+/// Tolerations of a runtime class: each stands once.
+pub(super) fn check_tolerations(rules: &mut Rules<'_>, owner: Node<'_>) {
+    let mut seen = HashSet::new();
+    for toleration in owner.list_at("tolerations") {
+        check_toleration(rules, toleration);
+        let fields = ["key", "operator", "value", "effect", "tolerationSeconds"];
+        if !seen.insert(fields.map(|field| toleration.str_at(field))) {
+            rules.bad(toleration.get("key").unwrap_or(toleration), "validate.rule.duplicate");
         }
     }
 }

@@ -24,6 +24,24 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 .with("when", format!("type: {kind}"))
         });
     }
+    let ranges = object.metadata().and_then(|metadata| {
+        metadata.at(&["annotations", "service.beta.kubernetes.io/load-balancer-source-ranges"])
+    });
+    if let Some(ranges) = ranges.filter(|_| !spec.filled("loadBalancerSourceRanges")) {
+        if kind != "LoadBalancer" {
+            rules.findings.error(Place::Key(ranges), || {
+                Message::new("validate.rule.forbidden")
+                    .with("field", "load-balancer-source-ranges")
+                    .with("when", "type ≠ LoadBalancer")
+            });
+        }
+        let strict = rules.release >= crate::kinds::Release::V1_36;
+        let all = |text: &str| {
+            text.trim().is_empty()
+                || text.split(',').all(|range| format::cidr(range.trim(), strict).is_some())
+        };
+        rules.form(Some(ranges), all, "10.0.0.0/8,192.168.0.0/16");
+    }
     if external {
         check_external_name(rules, spec);
     }
@@ -71,6 +89,7 @@ fn check_external_name(rules: &mut Rules<'_>, spec: Node<'_>) {
 fn check_ports(rules: &mut Rules<'_>, spec: Node<'_>, kind: &str) {
     let mut node_ports = HashSet::new();
     for port in spec.list_at("ports") {
+        rules.holds(port.get("appProtocol"), format::is_qualified_name, "validate.schema.key");
         let Some(node_port) = port.get("nodePort").filter(|port| port.as_integer() != Some(0)) else {
             continue;
         };
@@ -80,8 +99,12 @@ fn check_ports(rules: &mut Rules<'_>, spec: Node<'_>, kind: &str) {
             }
             continue;
         }
-        // The range is the API server's setting; this is its default.
-        rules.range(Some(node_port), 30_000, 32_767);
+        // The range is a setting of the cluster; this is its default.
+        if node_port.as_integer().is_some_and(|port| !(30_000..=32_767).contains(&port)) {
+            rules.findings.warning(node_port, || {
+                Message::new("validate.service.node_port").with("value", node_port.text())
+            });
+        }
         if !node_ports.insert((node_port.text(), port.text_at("protocol").unwrap_or("TCP"))) {
             rules.bad(node_port, "validate.rule.duplicate");
         }
@@ -115,7 +138,7 @@ fn check_addresses(rules: &mut Rules<'_>, spec: Node<'_>) {
     for family in spec.list_at("ipFamilies") {
         rules.unique(Some(family), &mut families);
     }
-    if spec.str_at("ipFamilyPolicy") == "SingleStack" {
+    if matches!(spec.str_at("ipFamilyPolicy"), "SingleStack" | "") {
         rules.at_most(spec.get("ipFamilies"), 1);
         rules.at_most(spec.get("clusterIPs"), 1);
     }
@@ -132,7 +155,10 @@ fn check_reachable(rules: &mut Rules<'_>, node: Node<'_>, address: std::net::IpA
         std::net::IpAddr::V4(v4) => {
             v4.is_unspecified() || v4.is_loopback() || v4.is_link_local() || v4.octets()[..3] == [224, 0, 0]
         }
-        std::net::IpAddr::V6(v6) => v6.is_unspecified() || v6.is_loopback() || v6.is_unicast_link_local(),
+        std::net::IpAddr::V6(v6) => {
+            let link_local_multicast = v6.segments()[0] & 0xff0f == 0xff02;
+            v6.is_unspecified() || v6.is_loopback() || v6.is_unicast_link_local() || link_local_multicast
+        }
     };
     if local {
         rules.bad(node, "validate.rule.ip.local");
@@ -152,9 +178,13 @@ pub(super) fn check_endpoints(rules: &mut Rules<'_>, object: &Object<'_>) {
         if !subset.filled("addresses") && !subset.filled("notReadyAddresses") {
             rules.required(subset, "addresses");
         }
+        for address in subset.list_at("addresses").chain(subset.list_at("notReadyAddresses")) {
+            rules.holds(address.get("nodeName"), format::is_dns_subdomain, "validate.schema.subdomain");
+        }
         let several = subset.list_at("ports").nth(1).is_some();
         for port in subset.list_at("ports") {
             rules.range(port.get("port"), 1, 65_535);
+            rules.holds(port.get("appProtocol"), format::is_qualified_name, "validate.schema.key");
             if several {
                 rules.required(port, "name");
             }
@@ -200,6 +230,15 @@ pub(super) fn check_endpoints(rules: &mut Rules<'_>, object: &Object<'_>) {
                     }
                 }
                 _ => {}
+            }
+        }
+        if let Some(hints) = endpoint.get("hints") {
+            for list in ["forZones", "forNodes"] {
+                let mut names = HashSet::new();
+                for hint in hints.list_at(list) {
+                    rules.unique(hint.get("name"), &mut names);
+                }
+                rules.at_most(hints.get(list), 8);
             }
         }
         rules.holds(endpoint.get("hostname"), ecp_core::ids::is_dns_1123_label, "validate.schema.label");

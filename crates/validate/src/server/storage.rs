@@ -42,14 +42,34 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         ("StorageClass", _) => check_class(rules, object.root),
         ("CSIDriver", _) => {
             if let Some(name) = object.root.at(&["metadata", "name"]) {
-                check_driver(rules, name);
+                // Bounded like any other name.
+                rules.holds(
+                    Some(name),
+                    |text| format::is_dns_subdomain(&text.to_ascii_lowercase()),
+                    "validate.storage.driver",
+                );
+            }
+            let mut audiences = HashSet::new();
+            for request in object.spec().into_iter().flat_map(|spec| spec.list_at("tokenRequests")) {
+                rules.unique(request.get("audience"), &mut audiences);
+            }
+        }
+        ("VolumeAttributesClass", _) => {
+            let class = object.root;
+            rules.holds(class.get("driverName"), is_provisioner, "validate.schema.key");
+            if let Some(parameters) = class.get("parameters") {
+                if parameters.is_empty() {
+                    rules.required(class, "parameters");
+                }
+                check_parameters(rules, parameters);
             }
         }
         ("CSIStorageCapacity", _) => {
-            for field in ["capacity", "maximumVolumeSize"] {
-                if amount_of(object.root.get(field)).is_some_and(|amount| amount < 0) {
-                    rules.bad(object.root.get(field).unwrap_or(object.root), "validate.rule.negative");
-                }
+            // The largest size is not looked at.
+            if let Some(capacity) = object.root.get("capacity")
+                && amount_of(Some(capacity)).is_some_and(|amount| amount < 0)
+            {
+                rules.bad(capacity, "validate.rule.negative");
             }
             if let Some(topology) = object.root.get("nodeTopology") {
                 rules.selector(topology);
@@ -69,6 +89,11 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             for driver in spec.list_at("drivers") {
                 rules.holds(driver.get("name"), is_driver, "validate.storage.driver");
                 rules.length(driver.get("nodeID"), 256);
+                let mut keys = HashSet::new();
+                for key in driver.list_at("topologyKeys") {
+                    rules.holds(Some(key), format::is_qualified_name, "validate.schema.key");
+                    rules.unique(Some(key), &mut keys);
+                }
             }
         }
         _ => {}
@@ -104,7 +129,18 @@ pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
     }
     for field in ["dataSource", "dataSourceRef"] {
         let Some(source) = spec.get(field) else { continue };
-        // A source of the core group that is no claim is dropped, and the claim taken.
+        // A source that is neither claim nor snapshot is dropped, and the claim taken.
+        let (kind, group) = (source.str_at("kind"), source.str_at("apiGroup"));
+        let kept = (kind == "PersistentVolumeClaim" && group.is_empty())
+            || (kind == "VolumeSnapshot" && group == "snapshot.storage.k8s.io");
+        if field == "dataSource" && !kept {
+            continue;
+        }
+        rules.required(source, "kind");
+        rules.required(source, "name");
+        if group.is_empty() {
+            rules.words(source.get("kind").filter(|kind| !kind.is_empty()), &["PersistentVolumeClaim"]);
+        }
         rules.holds(
             source.get("apiGroup"),
             |text| text.is_empty() || format::is_dns_subdomain(text),
@@ -117,6 +153,60 @@ pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
         if differs {
             rules.not_both(spec, "dataSource", "dataSourceRef");
         }
+    }
+}
+
+/// What single kinds of volumes demand, in a pod and in a PersistentVolume.
+pub(super) fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
+    if let Some(iscsi) = volume.get("iscsi") {
+        for field in ["iqn", "initiatorName"] {
+            let given = iscsi.get(field).filter(|name| field == "initiatorName" || !name.is_empty());
+            rules.form(given, is_initiator, "iqn.2001-04.com.example:storage.disk1");
+        }
+        for field in ["chapAuthDiscovery", "chapAuthSession"] {
+            if iscsi.flag_at(field) {
+                rules.required_where(iscsi, "secretRef", &format!("{field}: true"));
+            }
+        }
+    }
+    if let Some(channel) = volume.get("fc") {
+        if channel.filled("targetWWNs") == channel.filled("wwids") {
+            let count = usize::from(channel.filled("wwids")) * 2;
+            rules.findings.error(channel, || {
+                Message::new("validate.rule.one_of").with("fields", "targetWWNs, wwids").with("count", count)
+            });
+        }
+        if channel.filled("targetWWNs") {
+            rules.required_where(channel, "lun", "targetWWNs");
+        }
+    }
+    if let Some(flocker) = volume.get("flocker") {
+        rules.one_of(flocker, &["datasetName", "datasetUUID"]);
+    }
+}
+
+/// The name of an iSCSI initiator or target.
+fn is_initiator(text: &str) -> bool {
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let of_length = |rest: &str, length: usize| rest.len() == length + 1 && plain(&rest[1..]);
+    if let Some(rest) = text.strip_prefix("iqn.") {
+        let digits =
+            |text: Option<&str>| text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let Some((name, unique)) = rest.split_once(':') else { return false };
+        return digits(name.get(..4))
+            && name.get(4..5) == Some("-")
+            && digits(name.get(5..7))
+            && name.get(7..8) == Some(".")
+            && name.len() > 8
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+            && !unique.is_empty()
+            && !unique.contains([',', ';', '*', '&', '$', '|'])
+            && !unique.contains(char::is_whitespace);
+    }
+    match text.get(..3) {
+        Some("eui") if text.is_ascii() => of_length(&text[3..], 16),
+        Some("naa") if text.is_ascii() => of_length(&text[3..], 32),
+        _ => false,
     }
 }
 
@@ -144,7 +234,16 @@ fn check_modes(rules: &mut Rules<'_>, spec: Node<'_>) {
 
 fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
     check_modes(rules, spec);
-    rules.one_of(spec, &SOURCES);
+    check_source(rules, spec);
+    // A flexVolume behind these is not counted by the server.
+    let before = ["azureFile", "vsphereVolume", "photonPersistentDisk", "portworxVolume", "azureDisk"];
+    let after = ["scaleIO", "local", "storageos", "csi"];
+    let counted = !spec.has("flexVolume") || before.iter().chain(&after).any(|source| spec.has(source));
+    let given = SOURCES.iter().filter(|source| spec.has(source)).count();
+    if counted || given != 2 {
+        rules.one_of(spec, &SOURCES);
+    }
+    rules.required(spec, "capacity");
     if let Some(capacity) = spec.get("capacity").filter(|capacity| capacity.kind() == Kind::Mapping) {
         if !capacity.has("storage") {
             rules.required(capacity, "storage");
@@ -182,7 +281,10 @@ fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
         ] {
             if let Some(reference) = csi.get(field) {
                 rules.required(reference, "name");
-                rules.required(reference, "namespace");
+                // For staging a name alone will do.
+                if field != "nodeStageSecretRef" {
+                    rules.required(reference, "namespace");
+                }
             }
         }
     }
@@ -198,17 +300,9 @@ fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
 }
 
 fn check_class(rules: &mut Rules<'_>, class: Node<'_>) {
-    rules.holds(
-        class.get("provisioner"),
-        |text| text.is_empty() || format::is_qualified_name(&text.to_ascii_lowercase()),
-        "validate.schema.key",
-    );
-    let parameters: Vec<Node<'_>> = class.get("parameters").into_iter().flat_map(Node::children).collect();
-    if parameters.len() > 512 {
-        rules.at_most(class.get("parameters"), 512);
-    }
-    for parameter in parameters.into_iter().filter(|parameter| parameter.key().is_empty()) {
-        rules.bad(parameter, "validate.schema.empty_text");
+    rules.holds(class.get("provisioner"), is_provisioner, "validate.schema.key");
+    if let Some(parameters) = class.get("parameters") {
+        check_parameters(rules, parameters);
     }
     let mut seen = HashSet::new();
     for term in class.list_at("allowedTopologies") {
@@ -223,8 +317,20 @@ fn check_class(rules: &mut Rules<'_>, class: Node<'_>) {
             }
         }
         values.sort_unstable();
-        if !values.is_empty() && !seen.insert(values) {
+        // One that says nothing stands twice already.
+        if values.is_empty() || !seen.insert(values) {
             rules.bad(term, "validate.rule.duplicate");
         }
+    }
+}
+
+fn is_provisioner(text: &str) -> bool {
+    text.is_empty() || format::is_qualified_name(&text.to_ascii_lowercase())
+}
+
+fn check_parameters(rules: &mut Rules<'_>, parameters: Node<'_>) {
+    rules.at_most(Some(parameters), 512);
+    for parameter in parameters.children().filter(|parameter| parameter.key().is_empty()) {
+        rules.bad(parameter, "validate.schema.empty_text");
     }
 }

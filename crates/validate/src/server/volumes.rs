@@ -4,7 +4,6 @@ use super::super::objects::Object;
 use super::super::tree::{Kind, Node};
 use super::super::workloads::Workload;
 use super::{Rules, containers, storage};
-use crate::findings::Place;
 use ecp_core::text::Message;
 use std::collections::{HashMap, HashSet};
 
@@ -18,7 +17,7 @@ pub(super) fn check<'t>(
     for volume in workload.pod.list_at("volumes") {
         let is_block = volume.has("persistentVolumeClaim") || volume.has("ephemeral");
         names.insert(volume.str_at("name"), is_block);
-        check_source(rules, volume);
+        check_source(rules, object, volume);
     }
     if object.is("StatefulSet")
         && let Some(spec) = object.spec()
@@ -30,7 +29,7 @@ pub(super) fn check<'t>(
     names
 }
 
-fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
+fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
     let given = volume.children().filter(|child| child.key() != "name" && child.kind() != Kind::Null).count();
     if given == 0 {
         return; // An empty directory.
@@ -47,27 +46,36 @@ fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
         check_projected(rules, projected);
     }
     if let Some(image) = volume.get("image") {
-        rules.required(image, "reference");
+        if object.is("Pod") {
+            rules.required(image, "reference");
+        }
         rules.words(
             image.get("pullPolicy").filter(|policy| !policy.text().is_empty()),
             &["Always", "IfNotPresent", "Never"],
         );
     }
-    if let Some(template) = volume.at(&["ephemeral", "volumeClaimTemplate"])
-        && let Some(spec) = template.get("spec")
-    {
-        storage::check_claim(rules, spec);
+    if let Some(template) = volume.at(&["ephemeral", "volumeClaimTemplate"]) {
+        if let Some(metadata) = template.get("metadata") {
+            for field in metadata.children().filter(|field| !field.is_empty()) {
+                if !matches!(field.key(), "labels" | "annotations") {
+                    rules.forbidden(metadata, field.key(), "ephemeral.volumeClaimTemplate");
+                }
+            }
+            super::metadata::check_labels(rules, metadata);
+        }
+        if let Some(spec) = template.get("spec") {
+            storage::check_claim(rules, spec);
+        }
     }
-    if let Some(claim) = volume.at(&["persistentVolumeClaim", "claimName"]) {
-        rules.holds(
-            Some(claim),
-            |text| text.is_empty() || super::super::format::is_dns_subdomain(text),
-            "validate.schema.subdomain",
-        );
+    if let Some(csi) = volume.get("csi") {
+        if let Some(driver) = csi.get("driver") {
+            storage::check_driver(rules, driver);
+        }
+        if let Some(secret) = csi.get("nodePublishSecretRef") {
+            rules.required(secret, "name");
+        }
     }
-    if let Some(driver) = volume.at(&["csi", "driver"]) {
-        storage::check_driver(rules, driver);
-    }
+    storage::check_source(rules, volume);
 }
 
 /// A file that holds something of the pod.
@@ -119,24 +127,6 @@ fn check_projected(rules: &mut Rules<'_>, projected: Node<'_>) {
         }
         if let Some(token) = source.get("serviceAccountToken") {
             rules.unique(token.get("path"), &mut paths);
-        }
-        if let Some(bundle) = source.get("clusterTrustBundle") {
-            rules.one_of(bundle, &["name", "signerName"]);
-            if bundle.has("name") {
-                rules.forbidden(bundle, "labelSelector", "name");
-            }
-            if let Some(selector) = bundle.get("labelSelector") {
-                rules.selector(selector);
-            }
-        }
-        if let Some(certificate) = source.get("podCertificate")
-            && !["keyPath", "certificateChainPath", "credentialBundlePath"]
-                .iter()
-                .any(|path| certificate.has(path))
-        {
-            rules.findings.error(Place::Missing(certificate, "credentialBundlePath"), || {
-                Message::new("validate.schema.missing_field").with("field", "credentialBundlePath")
-            });
         }
     }
 }

@@ -17,6 +17,12 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         "Deployment" => {
             check_deployment(rules, spec);
         }
+        "ReplicationController" => {
+            let labels = spec.at(&["template", "metadata", "labels"]);
+            if !spec.filled("selector") && labels.is_none_or(Node::is_empty) {
+                rules.required(spec, "selector");
+            }
+        }
         "DaemonSet" => check_daemon_set(rules, spec),
         "StatefulSet" => check_stateful_set(rules, spec),
         _ => {}
@@ -75,13 +81,8 @@ fn check_stateful_set(rules: &mut Rules<'_>, spec: Node<'_>) {
             rules.forbidden(strategy, "rollingUpdate", "updateStrategy.type: OnDelete");
         }
         if let Some(rolling) = strategy.get("rollingUpdate") {
+            // What may be unavailable is dropped unless its feature is switched on.
             rules.range(rolling.get("partition"), 0, i64::from(i32::MAX));
-            let unavailable = rules.count_or_percent(rolling.get("maxUnavailable"), true);
-            if unavailable.is_some_and(Share::is_zero)
-                && let Some(place) = rolling.get("maxUnavailable")
-            {
-                rules.range(Some(place), 1, i64::from(i32::MAX));
-            }
         }
     }
     if let Some(name) = spec.get("serviceName") {
@@ -92,6 +93,12 @@ fn check_stateful_set(rules: &mut Rules<'_>, spec: Node<'_>) {
         );
     }
     for claim in spec.list_at("volumeClaimTemplates") {
+        match claim.at(&["metadata", "name"]).filter(|name| !name.is_empty()) {
+            Some(name) => rules.holds(Some(name), ecp_core::ids::is_dns_1123_label, "validate.schema.label"),
+            None => rules.findings.error(Place::Missing(claim, "metadata"), || {
+                Message::new("validate.schema.missing_field").with("field", "metadata.name")
+            }),
+        }
         if let Some(claim) = claim.get("spec") {
             storage::check_claim(rules, claim);
         }
@@ -99,7 +106,7 @@ fn check_stateful_set(rules: &mut Rules<'_>, spec: Node<'_>) {
 }
 
 /// Checks a job, or the job that a CronJob makes.
-pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, is_own: bool) {
+pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, name: &str, is_own: bool) {
     let Some(spec) = spec.filter(|spec| spec.kind() == Kind::Mapping) else { return };
     let manual = spec.flag_at("manualSelector");
     if !manual
@@ -109,17 +116,25 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, is_own: b
     {
         rules.forbidden(spec, "selector", "manualSelector ≠ true");
     }
+    if is_own {
+        check_labels(rules, spec, manual);
+        check_pod_names(rules, spec, name);
+    }
     if !is_own && spec.has("manualSelector") {
         rules.forbidden(spec, "manualSelector", "kind: CronJob");
     }
     let indexed = spec.str_at("completionMode") == "Indexed";
     if indexed {
-        rules.required_where(spec, "completions", "completionMode: Indexed");
+        // One pod at once and one completion are what is filled in where neither is given.
+        if spec.has("parallelism") || !is_own {
+            rules.required_where(spec, "completions", "completionMode: Indexed");
+        }
         rules.range(spec.get("parallelism"), 0, 100_000);
         if spec.has("backoffLimitPerIndex") && spec.int_at("completions").is_some_and(|count| count > 100_000)
         {
             rules.range(spec.get("parallelism"), 0, 10_000);
             rules.range(spec.get("maxFailedIndexes"), 0, 10_000);
+            rules.required_where(spec, "maxFailedIndexes", "completions > 100000");
         }
         if let (Some(failed), Some(all)) = (spec.get("maxFailedIndexes"), spec.get("completions"))
             && failed.as_integer() > all.as_integer()
@@ -151,8 +166,13 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, is_own: b
         {
             rules.not_above(count, "completions", all);
         }
-        if let Some(indexes) = rule.get("succeededIndexes") {
-            check_indexes(rules, indexes, spec.int_at("completions"));
+        if let Some(indexes) = rule.get("succeededIndexes").filter(|indexes| !indexes.is_empty()) {
+            let named = check_indexes(rules, indexes, spec.int_at("completions"));
+            if let (Some(count), Some(named)) = (rule.get("succeededCount"), named)
+                && count.as_integer().is_some_and(|count| count > named)
+            {
+                rules.not_above(count, "succeededIndexes", indexes);
+            }
         }
     }
     if spec.get("successPolicy").is_some_and(|policy| policy.get("rules").is_some_and(Node::is_empty)) {
@@ -160,19 +180,67 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, is_own: b
     }
 }
 
+/// Labels and selector of a Job's pods: its own, or those that the server writes.
+fn check_labels(rules: &mut Rules<'_>, spec: Node<'_>, manual: bool) {
+    let labels = spec.at(&["template", "metadata", "labels"]);
+    if manual {
+        rules.required_where(spec, "selector", "manualSelector: true");
+        let Some(selector) = spec.get("selector") else { return };
+        let taken = crate::workloads::Selector::of(selector).takes(&crate::workloads::labels(labels));
+        if !taken || selector.children().all(Node::is_empty) {
+            rules.findings.error(selector, || {
+                Message::new("validate.rule.required")
+                    .with("field", "template.metadata.labels")
+                    .with("when", "manualSelector: true")
+            });
+        }
+        return;
+    }
+    let written = ["controller-uid", "batch.kubernetes.io/controller-uid"];
+    let named = ["job-name", "batch.kubernetes.io/job-name"];
+    for label in labels.into_iter().flat_map(Node::children) {
+        let own = named.contains(&label.key())
+            && spec.document().at(&["metadata", "name"]).is_some_and(|name| name.text() == label.text());
+        if written.contains(&label.key()) || (named.contains(&label.key()) && !own) {
+            rules
+                .findings
+                .error(label, || Message::new("validate.metadata.set_by_server").with("field", label.key()));
+        }
+    }
+}
+
+/// Pods of an indexed Job are called by its name and their number.
+fn check_pod_names(rules: &mut Rules<'_>, spec: Node<'_>, name: &str) {
+    if spec.str_at("completionMode") != "Indexed" || name.is_empty() {
+        return;
+    }
+    let last = spec.int_at("completions").unwrap_or(1) - 1;
+    let pod = format!("{name}-{last}");
+    if last >= 0 && !ecp_core::ids::is_dns_1123_label(&pod) {
+        let place = spec.document().at(&["metadata", "name"]).unwrap_or(spec);
+        rules.findings.error(place, || Message::new("validate.workload.pod_name").with("value", pod));
+    }
+}
+
 /// Ranges of indexes such as `0,2-4`, in order.
-fn check_indexes(rules: &mut Rules<'_>, node: Node<'_>, completions: Option<i64>) {
-    let mut last = -1;
+fn check_indexes(rules: &mut Rules<'_>, node: Node<'_>, completions: Option<i64>) -> Option<i64> {
+    let (mut last, mut named) = (-1, 0);
     let well = node.text().split(',').all(|range| {
-        let (first, end) = range.split_once('-').unwrap_or((range, range));
+        let (first, end, is_range) = match range.split_once('-') {
+            Some((first, end)) => (first, end, true),
+            None => (range, range, false),
+        };
         let (Ok(first), Ok(end)) = (first.parse::<i64>(), end.parse::<i64>()) else { return false };
-        let fits = first > last && first <= end && completions.is_none_or(|count| end < count);
+        let ascends = if is_range { first < end } else { first == end };
+        let fits = first > last && ascends && completions.is_none_or(|count| end < count);
+        named += end - first + 1;
         last = end;
         fits
     });
     if !well {
         rules.bad(node, "validate.workload.indexes");
     }
+    well.then_some(named)
 }
 
 fn check_failure_policy(rules: &mut Rules<'_>, spec: Node<'_>, policy: Node<'_>) {

@@ -174,6 +174,98 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List receivers
+         * @description Oldest first. For tokens of role admin without a list of tenants, as is all about receivers.
+         */
+        get: operations["list_receivers"];
+        put?: never;
+        /**
+         * Make a receiver
+         * @description It is told of what happens to alerts from now on; an Alertmanager is sent those that are open, too. Webhooks
+         *     get messages as the Standard Webhooks specification has them.
+         */
+        post: operations["create_receiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/receivers/{receiver_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Get a receiver */
+        get: operations["get_receiver"];
+        /**
+         * Change a receiver
+         * @description To what the body says, as a whole; a secret alone is kept where it is left out. What waits for it is sent
+         *     as it is by then.
+         */
+        put: operations["update_receiver"];
+        post?: never;
+        /**
+         * Remove a receiver
+         * @description At once, with what waits for it and the list of its deliveries.
+         */
+        delete: operations["delete_receiver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/receivers/{receiver_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List a receiver's deliveries
+         * @description Newest first. Those that came to their end are listed for 30 days, the newest 1,000 of each state.
+         */
+        get: operations["list_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/receivers/{receiver_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test a receiver
+         * @description Sends it a test once, waits for what comes of it, and says so in the answer: `status` is `delivered`, or
+         *     `given_up` with the reason in `last_error`.
+         */
+        post: operations["test_receiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/silences": {
         parameters: {
             query?: never;
@@ -255,8 +347,7 @@ export interface paths {
         };
         /**
          * Get one tenant
-         * @description `ETag` is the tenant's generation, for `If-Match` on update and delete. Where several replicas are one
-         *     service, `debug` (`X-Debug: true`) has the lease of who works on the tenant: `holder`, `epoch`, `expires`.
+         * @description `ETag` is the tenant's generation, for `If-Match` on update and delete.
          */
         get: operations["get_tenant"];
         /**
@@ -1506,6 +1597,92 @@ export interface components {
              */
             message: string;
         };
+        /** @description A page of deliveries. */
+        DeliveryListOut: {
+            /** @description Newest first. */
+            deliveries: components["schemas"]["DeliveryOut"][];
+            /** @description Which page this is. */
+            pagination: components["schemas"]["PaginationOut"];
+            /**
+             * @description To whom.
+             * @example rcv-0123456789ab
+             */
+            receiver_id: string;
+            /**
+             * @description Deliveries that the filter matches.
+             * @example 1
+             */
+            total_count: number;
+        };
+        /** @description A notice on its way to a receiver. */
+        DeliveryOut: {
+            /**
+             * @description Of which alert; `null` of a test, as are the next four.
+             * @example alert-123
+             */
+            alert_id?: string | null;
+            /**
+             * Format: int32
+             * @description Tries so far.
+             * @example 1
+             */
+            attempts: number;
+            /**
+             * @description When it was recorded.
+             * @example 2024-01-20T14:30:00Z
+             */
+            created_at: string;
+            /**
+             * @description Its id: what a webhook gets as `webhook-id`, the same at each try.
+             * @example msg-0123456789ab
+             */
+            delivery_id: string;
+            /**
+             * @description `opened`, `raised`, `lowered`, `repeated` (a silence ended over it), `resolved` or `test`.
+             * @example opened
+             */
+            event: string;
+            /**
+             * @description When it was last tried.
+             * @example 2024-01-20T14:30:01Z
+             */
+            last_attempt_at?: string | null;
+            /** @description Why that failed; `null` where it did not. */
+            last_error?: string | null;
+            /**
+             * Format: int32
+             * @description What the receiver answered then, where it did.
+             * @example 204
+             */
+            last_status_code?: number | null;
+            /**
+             * @description Series, `samples`, or `deployment`.
+             * @example cpu
+             */
+            metric?: string | null;
+            /** @description When it is tried next; `null` at its end, and while an earlier one of the same alert waits. */
+            next_attempt_at?: string | null;
+            /**
+             * @description Its severity then.
+             * @example warning
+             */
+            severity?: string | null;
+            /**
+             * @description `pending`, `delivered` or `given_up`.
+             * @example delivered
+             */
+            status: string;
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id?: string | null;
+            /**
+             * @description Its type.
+             * @example resource_usage
+             */
+            type?: string | null;
+        };
         /** @description One roll-out of a tenant, or its deletion. */
         DeploymentEntryOut: {
             /**
@@ -1850,13 +2027,6 @@ export interface components {
              * @example ok
              */
             kubernetes?: string | null;
-            /**
-             * @description For readiness: this process among those that share a PostgreSQL server, by mode. Absent where it has its
-             *     databases to itself.
-             */
-            replica?: {
-                [key: string]: components["schemas"]["ReplicaOut"];
-            };
             /**
              * @description `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
              *     other fields name) or `stopping`.
@@ -2303,6 +2473,92 @@ export interface components {
             /** @description After less before. */
             difference: components["schemas"]["ResourceDifferenceOut"];
         };
+        /**
+         * @description A receiver as it is to be. It is told of the alerts for which all that is named of `tenant_id`, `type`,
+         *     `metric` and `severity` is so; where none is named, of every alert.
+         * @example {
+         *       "kind": "webhook",
+         *       "url": "https://hooks.example.com/ecp",
+         *       "severity": "critical",
+         *       "comment": "당직"
+         *     }
+         */
+        ReceiverIn: {
+            /** @description What it is for. */
+            comment?: string | null;
+            /** @description `webhook` or `alertmanager`. */
+            kind: string;
+            /** @description Series, `samples`, or `deployment`. */
+            metric?: string | null;
+            /**
+             * @description What a webhook's messages are signed with: `whsec_` and the base64 of 24 to 64 bytes. Where it is left
+             *     out, one that the receiver has is kept, else one is made and shown in this answer alone.
+             */
+            secret?: string | null;
+            /** @description `warning` or `critical`. */
+            severity?: string | null;
+            /** @description Alerts of this tenant. */
+            tenant_id?: string | null;
+            /** @description `resource_usage`, `performance`, `availability` or `deployment_failed`. */
+            type?: string | null;
+            /** @description `http` or `https`: the address of a webhook, the base address of an Alertmanager. */
+            url: string;
+        };
+        /** @description A page of receivers. */
+        ReceiverListOut: {
+            /** @description Which page this is. */
+            pagination: components["schemas"]["PaginationOut"];
+            /** @description Oldest first. */
+            receivers: components["schemas"]["ReceiverOut"][];
+            /**
+             * @description How many there are.
+             * @example 1
+             */
+            total_count: number;
+        };
+        /** @description Who is told of alerts. */
+        ReceiverOut: components["schemas"]["AlertFilterOut"] & {
+            /**
+             * @description What it is for.
+             * @example 당직
+             */
+            comment?: string | null;
+            /**
+             * @description When.
+             * @example 2024-01-20T14:30:00Z
+             */
+            created_at: string;
+            /**
+             * @description Who made it.
+             * @example anonymous
+             */
+            created_by: string;
+            /**
+             * @description `webhook` or `alertmanager`.
+             * @example webhook
+             */
+            kind: string;
+            /**
+             * @description Its id.
+             * @example rcv-0123456789ab
+             */
+            receiver_id: string;
+            /**
+             * @description What a webhook's messages are signed with; in the answer alone to the request that had it made.
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw
+             */
+            secret?: string | null;
+            /**
+             * @description When it was last changed.
+             * @example 2024-01-20T14:30:00Z
+             */
+            updated_at: string;
+            /**
+             * @description Where it is told.
+             * @example https://hooks.example.com/ecp
+             */
+            url: string;
+        };
         /** @description What the cluster would refuse. */
         RefusalOut: {
             /**
@@ -2332,27 +2588,6 @@ export interface components {
              * @example my-ai-service
              */
             tenant_id: string;
-        };
-        /** @description A process among those that are one service. */
-        ReplicaOut: {
-            /**
-             * @description Its id, as `holder` of a lease has it; new with each start.
-             * @example ecp-7k2m9q4w8xyz
-             */
-            id: string;
-            /** @description True of the one that does what is done once in a mode. */
-            leads: boolean;
-            /**
-             * @description Tenants that it works on.
-             * @example 12
-             */
-            leases: number;
-            /**
-             * Format: double
-             * @description Seconds since what is in memory was last held against the database.
-             * @example 0.12
-             */
-            view_lag_seconds: number;
         };
         /** @description Differences with their sign. */
         ResourceDifferenceOut: {
@@ -3374,7 +3609,7 @@ export interface components {
              */
             more: number;
             /**
-             * @description The node: the one with the most GPUs, then cores, then memory.
+             * @description The node: the one with the most GPUs of the type, then of any, then cores, then memory.
              * @example gpu-node-3
              */
             node: string;
@@ -3915,7 +4150,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first (product line). Channels and queries a second for each device; a device is\n# chosen where the number of devices needed is at most `up_to_count` (0: no bound).\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n# A plan is chosen so that speech recognition loses no more turns than the blocking target. A plan that was\n# named and loses more says so, and over this share it is warned of (assumption: one turn in two hundred is\n# asked again without anybody taking offence).\nstt_blocking_warned_of = 0.005\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# A tenant answers while each of its services does and its redis: shares of time, all of them assumptions.\n[availability]\n# A pod of a service, its node being there: eight interruptions a month - roll-outs, evictions - of about five\n# minutes, most of it loading the model.\npod_share = 0.999\n# The redis, its node being there: the same eight, of about six seconds, since it is started again in place and loads\n# no model.\nredis_share = 0.99998\n# A node: it fails twice a year, and after a quarter of an hour its pods are elsewhere.\nnode_share = 0.99994\n# Nodes over which the pods of a service are spread at least, where it has as many.\nspread_over_nodes = 3\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Costs are told by months of this zone, in US dollars and in a second currency, counted whole, at this\n# rate of this day (assumption: the rate that the operator books with).\n[billing]\ntime_zone = \"Asia/Seoul\"\n\n[billing.currency]\ncode = \"KRW\"\nper_usd = 1390.0\nas_of = \"2026-11-02\"\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n# How pods come and go (assumptions: a model of a few gigabytes is loaded in minutes; nearly every call is over in\n# ten).\n[kubernetes.lifecycle]\n# A container may take this long to answer /health for the first time; only then does liveness look at it.\nstartup_seconds = 600\n# A pod that goes finishes what it has: calls for this long (callbot, advisor, stt, tts), all else for this long. What\n# is over sooner goes sooner.\ndrain_voice_seconds = 600\ndrain_seconds = 60\n# Of that the first part goes to telling the others, before the program is told (SIGTERM); 0 leaves the wait out, for\n# clusters before Kubernetes 1.30, which do not know it.\nleave_endpoints_seconds = 10\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
+                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first (product line). Channels and queries a second for each device; a device is\n# chosen where the number of devices needed is at most `up_to_count` (0: no bound).\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n# A plan is chosen so that speech recognition loses no more turns than the blocking target. A plan that was\n# named and loses more says so, and over this share it is warned of (assumption: one turn in two hundred is\n# asked again without anybody taking offence).\nstt_blocking_warned_of = 0.005\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# How much of what the nodes have can be promised to tenants, as multiples of it. A tenant counts with what its pods\n# may use, not with the little that they ask of the scheduler (assumption: nothing is promised twice, since every\n# tenant's busy hour is the same one).\n[overcommit]\ncpu = 1.0\nmemory = 1.0\n\n# The same of GPUs by device type; 1 where a type is left out. Over 1 it takes a device plugin that shares devices.\n[overcommit.gpu]\n\n# ---------------------------------------------------------------------------------------------------\n# A tenant answers while each of its services does and its redis: shares of time, all of them assumptions.\n[availability]\n# A pod of a service, its node being there: eight interruptions a month - roll-outs, evictions - of about five\n# minutes, most of it loading the model.\npod_share = 0.999\n# The redis, its node being there: the same eight, of about six seconds, since it is started again in place and loads\n# no model.\nredis_share = 0.99998\n# A node: it fails twice a year, and after a quarter of an hour its pods are elsewhere.\nnode_share = 0.99994\n# Nodes over which the pods of a service are spread at least, where it has as many.\nspread_over_nodes = 3\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Costs are told by months of this zone, in US dollars and in a second currency, counted whole, at this\n# rate of this day (assumption: the rate that the operator books with).\n[billing]\ntime_zone = \"Asia/Seoul\"\n\n[billing.currency]\ncode = \"KRW\"\nper_usd = 1390.0\nas_of = \"2026-11-02\"\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n# How pods come and go (assumptions: a model of a few gigabytes is loaded in minutes; nearly every call is over in\n# ten).\n[kubernetes.lifecycle]\n# A container may take this long to answer /health for the first time; only then does liveness look at it.\nstartup_seconds = 600\n# A pod that goes finishes what it has: calls for this long (callbot, advisor, stt, tts), all else for this long. What\n# is over sooner goes sooner.\ndrain_voice_seconds = 600\ndrain_seconds = 60\n# Of that the first part goes to telling the others, before the program is told (SIGTERM); 0 leaves the wait out, for\n# clusters before Kubernetes 1.30, which do not know it.\nleave_endpoints_seconds = 10\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
                  *     }
                  */
                 "application/json": components["schemas"]["CatalogIn"];
@@ -4475,6 +4710,897 @@ export interface operations {
                 };
             };
             /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    list_receivers: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Entries at most (default 100)
+                 * @example 100
+                 */
+                limit?: number;
+                /**
+                 * @description Entries to leave out first
+                 * @example 0
+                 */
+                skip?: number;
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of receivers */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverListOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    create_receiver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReceiverIn"];
+            };
+        };
+        responses: {
+            /** @description It is told; with the `secret` that was made for it, where one was */
+            201: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description CONFLICT: there are as many receivers as can be kept */
+            409: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong field */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_receiver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                receiver_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    update_receiver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                receiver_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReceiverIn"];
+            };
+        };
+        responses: {
+            /** @description As it is now; with the `secret` that was made for it, where one was */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id; TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body did not arrive in time */
+            408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: the body is too large */
+            413: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong field */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    delete_receiver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                receiver_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The receiver as it was */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReceiverOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    list_deliveries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Entries at most (default 100)
+                 * @example 100
+                 */
+                limit?: number;
+                /**
+                 * @description Entries to leave out first
+                 * @example 0
+                 */
+                skip?: number;
+                /** @description Only deliveries in this state: pending, delivered, given_up */
+                status?: "pending" | "delivered" | "given_up";
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                receiver_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryListOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    test_receiver: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /** @description As the creation answered it, or the list */
+                receiver_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What came of it */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: there is none of this id */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
                     /** @description Names the request */

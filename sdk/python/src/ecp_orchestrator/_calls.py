@@ -82,6 +82,12 @@ def silence_path(silence_id: str) -> str:
     return f"/silences/{quote(silence_id, safe='')}"
 
 
+def receiver_path(receiver_id: str, rest: str = "") -> str:
+    if not isinstance(receiver_id, str) or not receiver_id:
+        raise ValueError("receiver_id must be a text that is not empty")
+    return f"/receivers/{quote(receiver_id, safe='')}{rest}"
+
+
 def create_silence(silence: Mapping[str, Any], dry_run: Optional[bool] = None) -> Call:
     return Call("POST", "/silences", query={"dry_run": dry_run}, body=silence, repeatable=dry_run is True)
 

@@ -481,6 +481,69 @@ class DeletionOut(TypedDict):
     """
 
 
+class DeliveryOut(TypedDict):
+    """
+    A notice on its way to a receiver.
+    """
+
+    delivery_id: str
+    """
+    Its id: what a webhook gets as `webhook-id`, the same at each try.
+    """
+    event: str
+    """
+    `opened`, `raised`, `lowered`, `repeated` (a silence ended over it), `resolved` or `test`.
+    """
+    alert_id: NotRequired[Optional[str]]
+    """
+    Of which alert; `null` of a test, as are the next four.
+    """
+    tenant_id: NotRequired[Optional[str]]
+    """
+    Whose.
+    """
+    type: NotRequired[Optional[str]]
+    """
+    Its type.
+    """
+    metric: NotRequired[Optional[str]]
+    """
+    Series, `samples`, or `deployment`.
+    """
+    severity: NotRequired[Optional[str]]
+    """
+    Its severity then.
+    """
+    status: str
+    """
+    `pending`, `delivered` or `given_up`.
+    """
+    attempts: int
+    """
+    Tries so far.
+    """
+    created_at: str
+    """
+    When it was recorded.
+    """
+    last_attempt_at: NotRequired[Optional[str]]
+    """
+    When it was last tried.
+    """
+    last_status_code: NotRequired[Optional[int]]
+    """
+    What the receiver answered then, where it did.
+    """
+    last_error: NotRequired[Optional[str]]
+    """
+    Why that failed; `null` where it did not.
+    """
+    next_attempt_at: NotRequired[Optional[str]]
+    """
+    When it is tried next; `null` at its end, and while an earlier one of the same alert waits.
+    """
+
+
 class ErrorBodyOut(TypedDict):
     """
     What went wrong.
@@ -681,6 +744,44 @@ class HeadroomOut(TypedDict):
     shortage: NotRequired[Optional[dict[str, Any]]]
     """
     What the next one would lack, and why nodes are left out; as in `INSUFFICIENT_RESOURCES`.
+    """
+
+
+class HealthOut(TypedDict):
+    """
+    How the process is.
+    """
+
+    status: str
+    """
+    `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
+    other fields name) or `stopping`.
+    """
+    kubernetes: NotRequired[Optional[str]]
+    """
+    For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
+    `unreachable` with the reason. One that does not answer leaves the server ready: reads and
+    demo mode need no cluster.
+    """
+    storage: NotRequired[Optional[str]]
+    """
+    For readiness: why a mode's database can not be written, where that is so; it is tried again until
+    it can.
+    """
+    installation: NotRequired[Optional[str]]
+    """
+    For readiness: the id that this installation marks its objects in the cluster with; what
+    carries another is foreign.
+    """
+    damaged: NotRequired[list[DamagedRowsOut]]
+    """
+    For readiness: stored rows that can not be read and are set aside, by file and table. The log
+    names each with its tenant.
+    """
+    catalog: NotRequired[Optional[str]]
+    """
+    For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
+    not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
     """
 
 
@@ -951,6 +1052,86 @@ class PromiseOut(TypedDict):
     """
 
 
+class ReceiverIn(TypedDict):
+    """
+    A receiver as it is to be. It is told of the alerts for which all that is named of `tenant_id`, `type`,
+    `metric` and `severity` is so; where none is named, of every alert.
+    """
+
+    kind: str
+    """
+    `webhook` or `alertmanager`.
+    """
+    url: str
+    """
+    `http` or `https`: the address of a webhook, the base address of an Alertmanager.
+    """
+    secret: NotRequired[Optional[str]]
+    """
+    What a webhook's messages are signed with: `whsec_` and the base64 of 24 to 64 bytes. Where it is left
+    out, one that the receiver has is kept, else one is made and shown in this answer alone.
+    """
+    tenant_id: NotRequired[Optional[str]]
+    """
+    Alerts of this tenant.
+    """
+    type: NotRequired[Optional[str]]
+    """
+    `resource_usage`, `performance`, `availability` or `deployment_failed`.
+    """
+    metric: NotRequired[Optional[str]]
+    """
+    Series, `samples`, or `deployment`.
+    """
+    severity: NotRequired[Optional[str]]
+    """
+    `warning` or `critical`.
+    """
+    comment: NotRequired[Optional[str]]
+    """
+    What it is for.
+    """
+
+
+class ReceiverOut(AlertFilterOut):
+    """
+    Who is told of alerts.
+    """
+
+    receiver_id: str
+    """
+    Its id.
+    """
+    kind: str
+    """
+    `webhook` or `alertmanager`.
+    """
+    url: str
+    """
+    Where it is told.
+    """
+    secret: NotRequired[Optional[str]]
+    """
+    What a webhook's messages are signed with; in the answer alone to the request that had it made.
+    """
+    comment: NotRequired[Optional[str]]
+    """
+    What it is for.
+    """
+    created_by: str
+    """
+    Who made it.
+    """
+    created_at: str
+    """
+    When.
+    """
+    updated_at: str
+    """
+    When it was last changed.
+    """
+
+
 class RefusalOut(TypedDict):
     """
     What the cluster would refuse.
@@ -986,29 +1167,6 @@ class RefusedTenantOut(TypedDict):
     message: str
     """
     Why.
-    """
-
-
-class ReplicaOut(TypedDict):
-    """
-    A process among those that are one service.
-    """
-
-    id: str
-    """
-    Its id, as `holder` of a lease has it; new with each start.
-    """
-    leases: int
-    """
-    Tenants that it works on.
-    """
-    leads: bool
-    """
-    True of the one that does what is done once in a mode.
-    """
-    view_lag_seconds: float
-    """
-    Seconds since what is in memory was last held against the database.
     """
 
 
@@ -1800,7 +1958,7 @@ class WithoutNodeOut(TypedDict):
 
     node: str
     """
-    The node: the one with the most GPUs, then cores, then memory.
+    The node: the one with the most GPUs of the type, then of any, then cores, then memory.
     """
     more: int
     """
@@ -2048,6 +2206,29 @@ class CreatedTenantOut(TypedDict):
     """
 
 
+class DeliveryListOut(TypedDict):
+    """
+    A page of deliveries.
+    """
+
+    receiver_id: str
+    """
+    To whom.
+    """
+    deliveries: list[DeliveryOut]
+    """
+    Newest first.
+    """
+    total_count: int
+    """
+    Deliveries that the filter matches.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
+    """
+
+
 class DeploymentEntryOut(TypedDict):
     """
     One roll-out of a tenant, or its deletion.
@@ -2159,49 +2340,6 @@ class DeploymentStatusOut(TypedDict):
     Newest last.
     """
     failure: NotRequired[Optional[FailureOut]]
-
-
-class HealthOut(TypedDict):
-    """
-    How the process is.
-    """
-
-    status: str
-    """
-    `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
-    other fields name) or `stopping`.
-    """
-    kubernetes: NotRequired[Optional[str]]
-    """
-    For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
-    `unreachable` with the reason. One that does not answer leaves the server ready: reads and
-    demo mode need no cluster.
-    """
-    storage: NotRequired[Optional[str]]
-    """
-    For readiness: why a mode's database can not be written, where that is so; it is tried again until
-    it can.
-    """
-    installation: NotRequired[Optional[str]]
-    """
-    For readiness: the id that this installation marks its objects in the cluster with; what
-    carries another is foreign.
-    """
-    damaged: NotRequired[list[DamagedRowsOut]]
-    """
-    For readiness: stored rows that can not be read and are set aside, by file and table. The log
-    names each with its tenant.
-    """
-    catalog: NotRequired[Optional[str]]
-    """
-    For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
-    not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
-    """
-    replica: NotRequired[dict[str, ReplicaOut]]
-    """
-    For readiness: this process among those that share a PostgreSQL server, by mode. Absent where it has its
-    databases to itself.
-    """
 
 
 class HourOut(TypedDict):
@@ -2318,6 +2456,25 @@ class QuotaChangeOut(TypedDict):
     difference: ResourceDifferenceOut
     """
     After less before.
+    """
+
+
+class ReceiverListOut(TypedDict):
+    """
+    A page of receivers.
+    """
+
+    receivers: list[ReceiverOut]
+    """
+    Oldest first.
+    """
+    total_count: int
+    """
+    How many there are.
+    """
+    pagination: PaginationOut
+    """
+    Which page this is.
     """
 
 

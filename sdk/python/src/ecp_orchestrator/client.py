@@ -390,6 +390,53 @@ class ECPClient:
         """Ends a silence, and answers it as it was."""
         return self._json(calls.Call("DELETE", calls.silence_path(silence_id)), options)
 
+    def list_receivers(
+        self,
+        *,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.ReceiverList:
+        """Who is told of alerts, oldest first. For admins, as is all about receivers."""
+        return self._json(calls.get("/receivers", skip=skip, limit=limit), options)
+
+    def create_receiver(
+        self, receiver: models.ReceiverRequest, **options: Unpack[RequestOptions]
+    ) -> models.Receiver:
+        """Has a receiver told from now on; a webhook's `secret` is answered where it was made here."""
+        return self._json(calls.Call("POST", "/receivers", body=receiver), options)
+
+    def get_receiver(self, receiver_id: str, **options: Unpack[RequestOptions]) -> models.Receiver:
+        """One receiver."""
+        return self._json(calls.get(calls.receiver_path(receiver_id)), options)
+
+    def update_receiver(
+        self, receiver_id: str, receiver: models.ReceiverRequest, **options: Unpack[RequestOptions]
+    ) -> models.Receiver:
+        """Changes a receiver as a whole; a secret that is left out is kept."""
+        return self._json(calls.Call("PUT", calls.receiver_path(receiver_id), body=receiver), options)
+
+    def delete_receiver(self, receiver_id: str, **options: Unpack[RequestOptions]) -> models.Receiver:
+        """Removes a receiver with what waits for it, and answers it as it was."""
+        return self._json(calls.Call("DELETE", calls.receiver_path(receiver_id)), options)
+
+    def list_deliveries(
+        self,
+        receiver_id: str,
+        *,
+        status: Optional[str] = None,
+        skip: Optional[int] = None,
+        limit: Optional[int] = None,
+        **options: Unpack[RequestOptions],
+    ) -> models.DeliveryList:
+        """What a receiver was told, what waits and what was given up, newest first."""
+        path = calls.receiver_path(receiver_id, "/deliveries")
+        return self._json(calls.get(path, status=status, skip=skip, limit=limit), options)
+
+    def test_receiver(self, receiver_id: str, **options: Unpack[RequestOptions]) -> models.Delivery:
+        """Sends a receiver a test and answers what came of it."""
+        return self._json(calls.Call("POST", calls.receiver_path(receiver_id, "/test")), options)
+
     def list_events(
         self, tenant_id: str, *, limit: Optional[int] = None, **options: Unpack[RequestOptions]
     ) -> models.Events:

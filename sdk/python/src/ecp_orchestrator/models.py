@@ -24,6 +24,8 @@ from ._generated import CostsOut as Costs
 from ._generated import CreatedTenantOut as CreatedTenant
 from ._generated import CreateTenantIn as TenantRequest
 from ._generated import DeletionOut as Deletion
+from ._generated import DeliveryListOut as DeliveryList
+from ._generated import DeliveryOut as Delivery
 from ._generated import DeploymentEntryOut as DeploymentEntry
 from ._generated import DeploymentListOut as DeploymentList
 from ._generated import DeploymentStatusOut as DeploymentStatus
@@ -34,6 +36,9 @@ from ._generated import HealthOut as Health
 from ._generated import MonitoringOut as Monitoring
 from ._generated import OverviewOut as Overview
 from ._generated import PreviewOut as Preview
+from ._generated import ReceiverIn as ReceiverRequest
+from ._generated import ReceiverListOut as ReceiverList
+from ._generated import ReceiverOut as Receiver
 from ._generated import RollbackIn as RollbackRequest
 from ._generated import SilenceIn as SilenceRequest
 from ._generated import SilenceListOut as SilenceList
@@ -71,6 +76,8 @@ __all__ = [
     "Costs",
     "CreatedTenant",
     "Deletion",
+    "Delivery",
+    "DeliveryList",
     "DeploymentEntry",
     "DeploymentFrame",
     "DeploymentList",
@@ -88,6 +95,9 @@ __all__ = [
     "Overview",
     "Preset",
     "Preview",
+    "Receiver",
+    "ReceiverList",
+    "ReceiverRequest",
     "RollbackRequest",
     "Sample",
     "Series",

@@ -10,11 +10,11 @@ mod alerts;
 mod deployments;
 #[path = "../extremes.rs"]
 mod extremes;
-mod leases;
 mod processes;
+#[path = "../receivers.rs"]
+mod receivers;
 #[path = "../revisions.rs"]
 mod revisions;
-mod simulation;
 #[path = "../tenants.rs"]
 mod tenants;
 #[path = "../work.rs"]

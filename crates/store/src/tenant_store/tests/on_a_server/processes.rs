@@ -5,7 +5,7 @@ use ecp_core::alerts::AlertChange;
 use std::time::Duration;
 
 /// Waits until a store has what another wrote.
-pub(super) async fn caught_up(behind: &SqlStore, ahead: &SqlStore) {
+async fn caught_up(behind: &SqlStore, ahead: &SqlStore) {
     let mut revisions = behind.subscribe_revision();
     let wanted = ahead.revision();
     let reached = revisions.wait_for(|revision| *revision >= wanted);

@@ -1,0 +1,44 @@
+//! The validator over every variant whose verdict by an API server is on record.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a failed expectation fails the test")]
+
+mod variants;
+
+use ecp_core::catalog::Catalog;
+use ecp_validate::Options;
+
+/// Variants that are still judged otherwise: file and line, reason.
+const KNOWN: &str = include_str!("variants/known.list");
+
+#[test]
+fn every_variant_is_judged_as_the_server_judged_it() {
+    let catalog = Catalog::embedded();
+    let all = variants::all();
+    assert!(all.len() > 5000, "{}", all.len());
+    let mut wrong = Vec::new();
+    let mut known: Vec<&str> = KNOWN
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    for variant in &all {
+        let report =
+            ecp_validate::validate_manifest(&catalog, &variant.object.to_string(), &Options::default())
+                .expect("it can be read");
+        if report.is_valid() == variant.is_valid {
+            continue;
+        }
+        match known.iter().position(|place| *place == variant.place) {
+            Some(at) => drop(known.remove(at)),
+            None => wrong.push(format!(
+                "{}: the server says {}, ours {:?}: {}",
+                variant.place,
+                if variant.is_valid { "valid" } else { "invalid" },
+                report.errors.iter().map(|finding| finding.code).collect::<Vec<_>>(),
+                variant.change
+            )),
+        }
+    }
+    assert!(wrong.is_empty(), "{} variants are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(known.is_empty(), "judged as the server does by now, take them off the list: {known:?}");
+}
