@@ -227,16 +227,22 @@ impl FromRequestParts<Arc<ApiState>> for Admin {
 
 /// Lets in who may read `/metrics`, which count all tenants: any token that sees all of them, or
 /// everybody where that is allowed.
-pub(crate) struct MetricsReader;
+pub(crate) struct MetricsReader {
+    /// True of who may read about tenants, their costs and the cluster; others learn how the process
+    /// is, and how many tenants there are.
+    pub sees_tenants: bool,
+}
 
 impl FromRequestParts<Arc<ApiState>> for MetricsReader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, ApiError> {
-        if !state.authentication.open_metrics {
-            require_everything(&*access_of(parts, state)?)?;
+        let access = access_of(parts, state);
+        if state.authentication.open_metrics {
+            return Ok(Self { sees_tenants: access.is_ok_and(|access| access.sees_everything()) });
         }
-        Ok(Self)
+        require_everything(&*access?)?;
+        Ok(Self { sees_tenants: true })
     }
 }
 

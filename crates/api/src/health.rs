@@ -1,6 +1,7 @@
 //! Liveness, readiness and figures, for whoever watches the process.
 
 use crate::auth::MetricsReader;
+use crate::error::ApiError;
 use crate::state::{ApiState, ModeServices};
 use crate::telemetry;
 use crate::wire;
@@ -160,8 +161,9 @@ fn catalog_text(status: &CatalogStatus) -> String {
 
 /// Tell what was counted
 ///
-/// In OpenMetrics text, for Prometheus. Needs a token of any role, unless the server listens on
-/// loopback only or asks for no tokens.
+/// In OpenMetrics text, for Prometheus. Needs a token of any role that sees all tenants, unless the server
+/// listens on loopback only or asks for no tokens. Where tokens are required and none is shown on loopback,
+/// what is said of tenants, costs and GPUs is left out.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -169,8 +171,11 @@ fn catalog_text(status: &CatalogStatus) -> String {
     responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
 )]
 pub(crate) async fn get_metrics(
-    _reader: MetricsReader,
+    reader: MetricsReader,
     State(state): State<Arc<ApiState>>,
-) -> ([(HeaderName, &'static str); 1], String) {
-    ([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], state.telemetry.render())
+) -> Result<([(HeaderName, &'static str); 1], String), ApiError> {
+    let turn = state.memory.scrape().await;
+    let asked = state.clone();
+    let text = turn.compute(move || asked.telemetry.exposition(&asked, reader.sees_tenants)).await?;
+    Ok(([(CONTENT_TYPE, telemetry::CONTENT_TYPE)], text))
 }

@@ -19,6 +19,7 @@ mod deployments;
 mod docs;
 pub mod error;
 mod fields;
+mod gpu_headroom;
 mod happenings;
 mod health;
 mod history;

@@ -116,26 +116,39 @@ pub(crate) struct Memory {
     /// Answers that are not taken yet.
     pub answers: Arc<Budget>,
     turns: Turns,
+    scrapes: Turns,
 }
 
 impl Memory {
     /// Budgets in bytes.
     pub fn new(bodies: usize, answers: usize) -> Self {
         let turns = Turns(Arc::new(Semaphore::new(TURNS)));
-        Self { bodies: Budget::new(bodies), answers: Budget::new(answers), turns }
+        let scrapes = Turns(Arc::new(Semaphore::new(1)));
+        Self { bodies: Budget::new(bodies), answers: Budget::new(answers), turns, scrapes }
     }
 
     /// Waits for a turn. Whoever waits holds no more than the body that was charged.
     pub async fn turn(&self) -> Turn {
-        let permit = self.turns.0.clone().acquire_owned().await;
-        Turn { _permit: permit.expect("the semaphore is never closed") }
+        self.turns.take().await
+    }
+
+    /// Waits for a turn to write `/metrics`: one at a time, and never behind work on large bodies.
+    pub async fn scrape(&self) -> Turn {
+        self.scrapes.take().await
     }
 }
 
 #[derive(Debug)]
 struct Turns(Arc<Semaphore>);
 
-/// Leave to work on a large body, until it is dropped.
+impl Turns {
+    async fn take(&self) -> Turn {
+        let permit = self.0.clone().acquire_owned().await;
+        Turn { _permit: permit.expect("the semaphore is never closed") }
+    }
+}
+
+/// Leave to work on something large, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
     _permit: OwnedSemaphorePermit,

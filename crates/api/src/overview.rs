@@ -2,18 +2,16 @@
 
 use crate::auth::Reader;
 use crate::error::ApiError;
+use crate::gpu_headroom::{GpuHeadroom, gpu_headroom};
 use crate::request_context::Api;
-use crate::tenants::live;
 use crate::wire;
 use axum::response::Response;
 use ecp_core::Timestamp;
 use ecp_core::alerts::{Alert, AlertSubject, Severity};
-use ecp_core::metrics::Metric;
 use ecp_core::ports::Capacity;
 use ecp_core::tenant::{Tenant, TenantStatus};
 use http::StatusCode;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -74,7 +72,7 @@ pub struct TotalsOut {
 }
 
 /// GPUs of one device type.
-#[derive(Debug, Default, Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct GpuHeadroomOut {
     /// Device type.
     #[schema(example = "v100")]
@@ -250,25 +248,15 @@ impl AttentionOut {
     }
 }
 
-/// GPUs by device type: those that the cluster has, and those that plans name.
+/// GPUs by device type, to a tenth of one.
 fn gpus(api: &Api, tenants: &[&Arc<Tenant>], capacity: &Capacity) -> Vec<GpuHeadroomOut> {
-    let mut by_type: BTreeMap<&str, GpuHeadroomOut> = BTreeMap::new();
-    for (gpu_type, gpus) in capacity.places.gpus(&api.state.catalog.kubernetes) {
-        let entry = by_type.entry(gpu_type).or_default();
-        (entry.total, entry.requested) = (gpus.total, gpus.requested);
-    }
-    for tenant in tenants.iter().filter(|tenant| tenant.sizing.resources.gpu > 0) {
-        let entry = by_type.entry(&tenant.sizing.gpu_type).or_default();
-        let promised = tenant.sizing.resources.gpu;
-        entry.promised += promised;
-        let busy = live::newest(api.services(), tenant).get(Metric::GpuUsage);
-        let percent = busy.map_or(0.0, |reading| reading.value);
-        entry.used += promised as f64 * percent / 100.0;
-    }
-    let rounded = |(gpu_type, entry): (&str, GpuHeadroomOut)| GpuHeadroomOut {
-        gpu_type: gpu_type.to_owned(),
-        used: (entry.used * 10.0).round() / 10.0,
-        ..entry
+    let by_type = gpu_headroom(&api.state, api.services(), tenants.iter().copied(), capacity);
+    let rounded = |(gpu_type, gpus): (String, GpuHeadroom)| GpuHeadroomOut {
+        gpu_type,
+        total: gpus.total,
+        promised: gpus.promised,
+        requested: gpus.requested,
+        used: (gpus.used * 10.0).round() / 10.0,
     };
     by_type.into_iter().map(rounded).collect()
 }

@@ -6,7 +6,7 @@ use crate::monitoring::Answers;
 use crate::rate_limit::RateLimit;
 use crate::sites::Sites;
 use crate::streams::{StreamOptions, Streams};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{PerTenant, Telemetry};
 use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -93,6 +93,8 @@ pub struct ApiState {
     pub rate_limit: Option<RateLimit>,
     /// Counts what happens.
     pub telemetry: Arc<Telemetry>,
+    /// Of how many tenants `/metrics` has series.
+    pub per_tenant: PerTenant,
     /// What all WebSockets share.
     pub(crate) streams: Streams,
     /// Cancelled when the server stops; WebSockets close then.
@@ -123,6 +125,7 @@ impl ApiState {
             sites: Sites::default(),
             rate_limit: None,
             telemetry,
+            per_tenant: PerTenant::default(),
             streams: Streams::new(StreamOptions::default()),
             stopping: CancellationToken::new(),
             readiness: Readiness::default(),
@@ -147,6 +150,13 @@ impl ApiState {
     #[must_use]
     pub fn with_rate_limit(mut self, rate_limit: Option<RateLimit>) -> Self {
         self.rate_limit = rate_limit;
+        self
+    }
+
+    /// Says of how many tenants `/metrics` has series.
+    #[must_use]
+    pub fn with_per_tenant_metrics(mut self, per_tenant: PerTenant) -> Self {
+        self.per_tenant = per_tenant;
         self
     }
 

@@ -1,18 +1,22 @@
 //! What Prometheus reads at `/metrics`.
 //!
 //! It counts what the API sees; what other parts know (queues, commits, tenants) they register as
-//! functions that are asked at each scrape. Whether `/metrics` is open is [`crate::auth`]'s.
+//! functions that are asked at each scrape. What is said of tenants and of clusters is read from memory
+//! at each scrape ([`fleet`], [`tenants`]). Whether `/metrics` is open, and whom those are for, is [`crate::auth`]'s.
 
 mod callback;
+mod fleet;
 mod requests;
+mod tenants;
 
+use crate::state::ApiState;
 use callback::Callback;
 use ecp_core::Mode;
 use ecp_core::ports::TenantStore;
 use ecp_core::tenant::TenantStatus;
 use http::{Method, StatusCode};
 use parking_lot::Mutex;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
@@ -25,6 +29,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use callback::Observations;
+pub use tenants::{NotPerTenant, PerTenant};
+
+/// Every name begins with it and `_`.
+const PREFIX: &str = "ecp";
 
 /// Media type of the exposition.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -78,7 +86,7 @@ impl Default for Telemetry {
 impl Telemetry {
     /// Registers everything, all at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("ecp");
+        let mut registry = Registry::with_prefix(PREFIX);
         let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "Version of the program", build);
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
@@ -162,11 +170,26 @@ impl Telemetry {
         });
     }
 
-    /// The exposition, in OpenMetrics text.
-    pub fn render(&self) -> String {
+    /// The exposition, in OpenMetrics text: what was counted, what the process says of itself, and
+    /// for readers that see all tenants what is said of those.
+    pub(crate) fn exposition(&self, state: &Arc<ApiState>, sees_tenants: bool) -> String {
+        let mut text = self.render();
+        let mut asked = Registry::with_prefix(PREFIX);
+        asked.register_collector(Box::new(fleet::Server { state: state.clone(), sees_tenants }));
+        if sees_tenants {
+            asked.register_collector(Box::new(fleet::Fleet(state.clone())));
+            asked.register_collector(Box::new(tenants::Tenants(state.clone())));
+        }
+        // Writing into a string does not fail.
+        let _ = encode_registry(&mut text, &asked).and_then(|()| encode_eof(&mut text));
+        text
+    }
+
+    /// What was counted, without the end mark.
+    pub(crate) fn render(&self) -> String {
         let mut text = String::new();
         // Writing into a string does not fail.
-        let _ = encode(&mut text, &self.registry.lock());
+        let _ = encode_registry(&mut text, &self.registry.lock());
         text
     }
 
@@ -308,7 +331,6 @@ mod tests {
             "ecp_websocket_subscribers{stream=\"monitoring\"} 0\n",
             concat!("ecp_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1\n"),
             "ecp_process_start_time_seconds ",
-            "# EOF\n",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

@@ -61,6 +61,7 @@ impl App {
             .with_authentication(authentication(&config, &clock).await?)
             .with_sites(config.sites())
             .with_rate_limit(rate_limit)
+            .with_per_tenant_metrics(config.per_tenant_metrics()?)
             .with_stream_options(StreamOptions {
                 max_sockets: config.limits.max_websockets,
                 ..StreamOptions::default()

@@ -4,13 +4,16 @@
 //! source that it came from.
 
 mod notifications;
+mod sources;
 
+use self::sources::{merge, merge_environment, read_file};
 use ecp_api::sites::{Host, Origin, Sites};
+use ecp_api::telemetry::{NotPerTenant, PerTenant};
 use ecp_metrics::{MetricsUrl, MetricsUrlError, RemoteSettings};
 use ecp_store::{PostgresError, PostgresUrl};
 use serde::Deserialize;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 use toml::{Table, Value};
 
@@ -141,9 +144,11 @@ pub struct Limits {
     pub shutdown_grace_seconds: u64,
 }
 
-/// How the metric store at `metrics_url` is asked.
+/// What `/metrics` says, and how the metric store at `metrics_url` is asked.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Metrics {
+    /// Of how many tenants of a mode `/metrics` has series, as [`PerTenant`] reads it.
+    pub per_tenant: String,
     /// Address of remote write; empty for `metrics_url` with `/api/v1/write`.
     pub write_url: String,
     /// File with its credentials; empty for none.
@@ -325,6 +330,9 @@ impl Config {
         for fault in self.notifications.allowed().err().unwrap_or_default() {
             demand(false, &format!("notifications.allow_private: {fault}"));
         }
+        if let Err(fault) = self.per_tenant_metrics() {
+            demand(false, &format!("metrics.per_tenant: {:?} {fault}", self.metrics.per_tenant));
+        }
         demand(
             self.context.is_empty() || !self.kubeconfig.is_empty(),
             "context: names a context, but no kubeconfig is given; set kubeconfig (ECP_KUBECONFIG, --kubeconfig) too",
@@ -385,6 +393,11 @@ impl Config {
         (!self.database_url.is_empty()).then(|| self.database_url.parse()).transpose()
     }
 
+    /// Of how many tenants `/metrics` has series.
+    pub fn per_tenant_metrics(&self) -> Result<PerTenant, NotPerTenant> {
+        self.metrics.per_tenant.parse()
+    }
+
     /// True where bearer tokens are required.
     pub fn tokens_required(&self) -> bool {
         match self.auth.tokens {
@@ -423,71 +436,6 @@ fn is_base_path(path: &str) -> bool {
     let segment = |segment: &str| !matches!(segment, "" | "." | "..") && segment.chars().all(plain);
     let path = path.strip_suffix('/').unwrap_or(path);
     path.is_empty() || path.strip_prefix('/').is_some_and(|path| path.split('/').all(segment))
-}
-
-fn read_file(path: &Path) -> Result<Table, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        format!(
-            "{}: can not be read ({error}); check the path given by --config or ECP_CONFIG",
-            path.display()
-        )
-    })?;
-    text.parse().map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// Lays `over` on `base`; keys that the defaults do not have are faults, as are other types.
-fn merge(base: &mut Table, over: Table, source: &str, section: &str, faults: &mut Vec<String>) {
-    for (key, value) in over {
-        let path = format!("{section}{key}");
-        match (base.get_mut(&key), value) {
-            (None, _) => faults.push(format!("{source}: {path}: there is no such key; see `ecp config`")),
-            (Some(Value::Table(base)), Value::Table(over)) => {
-                merge(base, over, source, &format!("{path}."), faults);
-            }
-            (Some(Value::Float(base)), Value::Integer(value)) => *base = value as f64,
-            (Some(base), value) if base.same_type(&value) => *base = value,
-            (Some(base), value) => faults.push(format!(
-                "{source}: {path}: must be a {}, is a {}",
-                base.type_str(),
-                value.type_str()
-            )),
-        }
-    }
-}
-
-/// Looks up `ECP_<KEY>` for every key that the defaults have.
-fn merge_environment(
-    base: &mut Table,
-    prefix: &str,
-    environment: &impl Fn(&str) -> Option<String>,
-    faults: &mut Vec<String>,
-) {
-    for (key, value) in base.iter_mut() {
-        let name = format!("{prefix}{}", key.to_uppercase());
-        if let Value::Table(section) = value {
-            merge_environment(section, &format!("{name}__"), environment, faults);
-            continue;
-        }
-        let variable = format!("ECP_{name}");
-        let Some(text) = environment(&variable) else { continue };
-        let parsed = match value {
-            Value::Integer(_) => text.parse().ok().map(Value::Integer),
-            Value::Float(_) => text.parse().ok().map(Value::Float),
-            Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
-            Value::Array(_) => Some(list(&text)),
-            _ => Some(Value::String(text.clone())),
-        };
-        match parsed {
-            Some(parsed) => *value = parsed,
-            None => faults.push(format!("{variable}: must be a {}, is {text:?}", value.type_str())),
-        }
-    }
-}
-
-/// A list as an environment variable writes it: separated by commas.
-fn list(text: &str) -> Value {
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
 }
 
 #[cfg(test)]

@@ -34,18 +34,30 @@ impl fmt::Debug for Callback {
 
 impl Collector for Callback {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let encoder = encoder.encode_descriptor(self.name, self.help, None, self.metric_type)?;
-        let is_counter = matches!(self.metric_type, MetricType::Counter);
-        let mut observations = Observations { encoder, is_counter, result: Ok(()) };
-        (self.observe)(&mut observations);
-        observations.result
+        encode_family(&mut encoder, self.name, self.help, self.metric_type, |observations| {
+            (self.observe)(observations);
+        })
     }
+}
+
+/// Writes a metric with the values that a function tells.
+pub(super) fn encode_family(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    metric_type: MetricType,
+    observe: impl FnOnce(&mut Observations<'_>),
+) -> fmt::Result {
+    let encoder = encoder.encode_descriptor(name, help, None, metric_type)?;
+    let mut observations = Observations { encoder, metric_type, result: Ok(()) };
+    observe(&mut observations);
+    observations.result
 }
 
 /// Takes the values of one metric.
 pub struct Observations<'a> {
     encoder: MetricEncoder<'a>,
-    is_counter: bool,
+    metric_type: MetricType,
     result: fmt::Result,
 }
 
@@ -58,17 +70,20 @@ impl Observations<'_> {
     }
 
     fn encode(&mut self, labels: &[(&str, &str)], value: f64) -> fmt::Result {
-        if labels.is_empty() {
-            return write(&mut self.encoder, self.is_counter, value);
+        if matches!(self.metric_type, MetricType::Info) {
+            // Labels of a family beside none of its own would begin with a comma.
+            return self.encoder.encode_info(&labels);
         }
-        write(&mut self.encoder.encode_family(&labels)?, self.is_counter, value)
+        if labels.is_empty() {
+            return write(&mut self.encoder, self.metric_type, value);
+        }
+        write(&mut self.encoder.encode_family(&labels)?, self.metric_type, value)
     }
 }
 
-fn write(encoder: &mut MetricEncoder<'_>, is_counter: bool, value: f64) -> fmt::Result {
-    if is_counter {
-        encoder.encode_counter::<NoLabelSet, u64, u64>(&(value as u64), None)
-    } else {
-        encoder.encode_gauge(&value)
+fn write(encoder: &mut MetricEncoder<'_>, metric_type: MetricType, value: f64) -> fmt::Result {
+    match metric_type {
+        MetricType::Counter => encoder.encode_counter::<NoLabelSet, u64, u64>(&(value as u64), None),
+        _ => encoder.encode_gauge(&value),
     }
 }

@@ -8,6 +8,8 @@ mod damage;
 mod deployments;
 mod docs;
 mod durability;
+mod exposition;
+mod grafana;
 mod happenings;
 mod history;
 mod hostile;

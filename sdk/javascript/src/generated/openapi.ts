@@ -635,8 +635,9 @@ export interface paths {
         };
         /**
          * Tell what was counted
-         * @description In OpenMetrics text, for Prometheus. Needs a token of any role, unless the server listens on
-         *     loopback only or asks for no tokens.
+         * @description In OpenMetrics text, for Prometheus. Needs a token of any role that sees all tenants, unless the server
+         *     listens on loopback only or asks for no tokens. Where tokens are required and none is shown on loopback,
+         *     what is said of tenants, costs and GPUs is left out.
          */
         get: operations["get_metrics"];
         put?: never;

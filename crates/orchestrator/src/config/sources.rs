@@ -1,0 +1,70 @@
+//! Where values of the configuration come from, and how the sources are laid on each other.
+
+use std::path::Path;
+use toml::{Table, Value};
+
+/// A file's table, or what is wrong with it.
+pub(super) fn read_file(path: &Path) -> Result<Table, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        format!(
+            "{}: can not be read ({error}); check the path given by --config or ECP_CONFIG",
+            path.display()
+        )
+    })?;
+    text.parse().map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Lays `over` on `base`; keys that the defaults do not have are faults, as are other types.
+pub(super) fn merge(base: &mut Table, over: Table, source: &str, section: &str, faults: &mut Vec<String>) {
+    for (key, value) in over {
+        let path = format!("{section}{key}");
+        match (base.get_mut(&key), value) {
+            (None, _) => faults.push(format!("{source}: {path}: there is no such key; see `ecp config`")),
+            (Some(Value::Table(base)), Value::Table(over)) => {
+                merge(base, over, source, &format!("{path}."), faults);
+            }
+            (Some(Value::Float(base)), Value::Integer(value)) => *base = value as f64,
+            (Some(base), value) if base.same_type(&value) => *base = value,
+            (Some(base), value) => faults.push(format!(
+                "{source}: {path}: must be a {}, is a {}",
+                base.type_str(),
+                value.type_str()
+            )),
+        }
+    }
+}
+
+/// Looks up `ECP_<KEY>` for every key that the defaults have.
+pub(super) fn merge_environment(
+    base: &mut Table,
+    prefix: &str,
+    environment: &impl Fn(&str) -> Option<String>,
+    faults: &mut Vec<String>,
+) {
+    for (key, value) in base.iter_mut() {
+        let name = format!("{prefix}{}", key.to_uppercase());
+        if let Value::Table(section) = value {
+            merge_environment(section, &format!("{name}__"), environment, faults);
+            continue;
+        }
+        let variable = format!("ECP_{name}");
+        let Some(text) = environment(&variable) else { continue };
+        let parsed = match value {
+            Value::Integer(_) => text.parse().ok().map(Value::Integer),
+            Value::Float(_) => text.parse().ok().map(Value::Float),
+            Value::Boolean(_) => text.parse().ok().map(Value::Boolean),
+            Value::Array(_) => Some(list(&text)),
+            _ => Some(Value::String(text.clone())),
+        };
+        match parsed {
+            Some(parsed) => *value = parsed,
+            None => faults.push(format!("{variable}: must be a {}, is {text:?}", value.type_str())),
+        }
+    }
+}
+
+/// A list as an environment variable writes it: separated by commas.
+fn list(text: &str) -> Value {
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+}
