@@ -10,16 +10,22 @@ mkdirSync(folder, { recursive: true });
 const PAGES = {
   overview: 'overview',
   tenants: 'tenants',
+  compare: 'compare?a=hanbit-card&b=namsan-shopping',
   tenant: 'tenants/failing-bank',
   charts: 'tenants/hanbit-card?tab=charts&hours=24',
   sizing: 'tenants/global-call-center?tab=sizing',
   manifest: 'tenants/hanbit-card?tab=manifest',
   history: 'tenants/hanbit-card?tab=history',
+  logs: 'tenants/crashing-shop?tab=logs&previous=1',
+  events: 'tenants/crashing-shop?tab=events',
+  rules: 'tenants/hanbit-card?tab=rules',
   edit: 'tenants/hanbit-card?tab=edit',
   'what-if': 'what-if?callbot=50&chatbot=100&response=200&availability=99.9',
   alerts: 'alerts',
+  silences: 'alerts?tab=silences',
   capacity: 'capacity',
-  changes: 'changes',
+  costs: 'capacity?tab=costs',
+  changes: 'changes?group=night',
   check: 'manifest',
 };
 const LOOKS = [
@@ -30,10 +36,16 @@ const LOOKS = [
 const server = await startServer({ demoSpeed: 300 });
 try {
   await createTenant(server, 'failing-bank', { name: '실패한 은행', demo_fault: 'image-not-found' });
+  await createTenant(server, 'crashing-shop', { name: '멈추는 쇼핑몰', demo_fault: 'crash-loop' });
   await createTenant(server, 'slow-shop', { name: '느린 쇼핑몰', sla_target: { response_time: '20ms' } });
   await call(server, 'PUT', '/tenants/hanbit-card', { service_requirements: { chatbot: 30 } });
   await new Promise((resolve) => setTimeout(resolve, 12_000));
   await call(server, 'POST', '/tenants/slow-shop/monitoring', { metrics: { error_rate: 40 } });
+  await call(server, 'POST', '/silences', {
+    tenant_id: 'slow-shop',
+    metric: 'error_rate',
+    comment: '정기 점검',
+  });
   for (const [language, colorScheme] of LOOKS) {
     const browser = await startBrowser({ locale: language === 'ko' ? 'ko-KR' : 'en-US', colorScheme });
     const { page } = await openPage(browser.context);

@@ -201,6 +201,13 @@ test('a token is asked for, kept in the session alone, and its role decides what
       assert.equal(await page.getByRole('link', { name: 'Edit' }).count(), writes ? 1 : 0, role);
       assert.equal(await page.getByRole('link', { name: 'Changes' }).count(), audits ? 1 : 0, role);
       assert.ok(!page.url().includes(token));
+      await page.getByRole('link', { name: 'Alert rules' }).click();
+      await page.getByLabel('CPU: Warning').waitFor();
+      assert.equal(await page.getByLabel('CPU: Warning').isEnabled(), writes, role);
+      assert.equal(await page.getByRole('button', { name: 'New silence…' }).count(), writes ? 1 : 0, role);
+      await page.getByRole('link', { name: 'Overview' }).click();
+      await page.getByText('GPU headroom').waitFor();
+      assert.equal(await page.getByText('Changed in the last day').count(), audits ? 1 : 0, role);
       assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes('ecp_')), false);
       await page.close();
     }
