@@ -23,6 +23,7 @@ const PAGES = {
   'what-if': 'what-if?callbot=50&chatbot=100&response=200&availability=99.9',
   alerts: 'alerts',
   silences: 'alerts?tab=silences',
+  receivers: 'alerts?tab=receivers',
   capacity: 'capacity',
   costs: 'capacity?tab=costs',
   changes: 'changes?group=night',

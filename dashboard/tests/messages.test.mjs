@@ -45,6 +45,8 @@ test('every text is used', () => {
     'silence.hours',
     'silences.state',
     'type',
+    'receiver.kind',
+    'delivery',
     'verdict',
     'figure',
     'changes.when',

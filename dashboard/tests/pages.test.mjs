@@ -34,6 +34,7 @@ const PAGES = [
   'what-if?callbot=20',
   'alerts',
   'alerts?tab=silences',
+  'alerts?tab=receivers',
   'capacity',
   'capacity?tab=costs',
   'changes',
