@@ -31,7 +31,11 @@ export function follow(
         live.streaming = true;
         live.soon();
       },
-      onError: () => (live.streaming = false),
+      // Whether the server is there at all is said by a read.
+      onError: () => {
+        live.streaming = false;
+        live.soon();
+      },
       onClose: (error) => {
         if (subscription !== mine) return;
         live.streaming = false;
