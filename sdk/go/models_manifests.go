@@ -168,6 +168,9 @@ type Health struct {
 	Kubernetes string `json:"kubernetes,omitempty"`
 	// For readiness: whether the tenants of real mode are as the catalog has them, ok, or how many are not.
 	Catalog string `json:"catalog,omitempty"`
+	// For readiness: whether the metric store that samples are kept in answers, ok, or unreachable with the
+	// reason; empty where they are in the data folder.
+	Metrics string `json:"metrics,omitempty"`
 	// For readiness: why a mode's database cannot be written, where that is so.
 	Storage string `json:"storage,omitempty"`
 	// For readiness: the id that this installation marks its objects in the cluster with.

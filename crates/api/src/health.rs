@@ -9,13 +9,16 @@ use axum::extract::State;
 use axum::response::Response;
 use ecp_core::catalog_change::CatalogStatus;
 use ecp_core::damage::Damage;
-use ecp_core::ports::ClusterHealth;
+use ecp_core::ports::{ClusterHealth, MetricHealth};
 use http::header::CONTENT_TYPE;
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
+
+/// What is told of what works.
+const OK: &str = "ok";
 
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +38,11 @@ pub struct HealthOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "real: database or disk is full")]
     storage: Option<String>,
+    /// For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
+    /// reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "ok")]
+    metrics: Option<String>,
     /// For readiness: the id that this installation marks its objects in the cluster with; what
     /// carries another is foreign.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -90,6 +98,7 @@ pub(crate) async fn get_health() -> Response {
         status: "ok",
         kubernetes: None,
         installation: None,
+        metrics: None,
         storage: None,
         damaged: Vec::new(),
         catalog: None,
@@ -130,18 +139,34 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
     };
     let modes = [&state.demo, &state.real].into_iter().flat_map(|mode| mode.tenants.damage());
     let damaged = DamagedRowsOut::count(modes.chain(state.authentication.damage()));
-    let is_degraded = state.readiness.is_ready() && (!damaged.is_empty() || storage.is_some());
+    let metrics = metrics_text([&state.demo, &state.real].map(|services| services.metrics.health()));
+    let is_away = metrics.as_ref().is_some_and(|text| text != OK);
+    let is_degraded = state.readiness.is_ready() && (!damaged.is_empty() || storage.is_some() || is_away);
     let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
     let catalog = Some(catalog_text(&state.real.tenancy.catalog_status()));
     let body = HealthOut {
         status: text,
         kubernetes: Some(kubernetes),
         installation: state.real.cluster.installation().map(|id| id.to_string()),
+        metrics,
         storage,
         damaged,
         catalog,
     };
     wire::json(status, &body)
+}
+
+/// Of both modes, which ask the same store.
+fn metrics_text(modes: [MetricHealth; 2]) -> Option<String> {
+    let mut text = None;
+    for health in modes {
+        match health {
+            MetricHealth::Embedded => {}
+            MetricHealth::Ready => text = text.or_else(|| Some(OK.to_owned())),
+            MetricHealth::Unreachable(reason) => return Some(format!("unreachable: {reason}")),
+        }
+    }
+    text
 }
 
 fn catalog_text(status: &CatalogStatus) -> String {

@@ -120,6 +120,18 @@ pub enum SampleSource {
 }
 
 impl SampleSource {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Collector, Self::Synthetic];
+
+    /// `client`, `collector` or `synthetic`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Collector => "collector",
+            Self::Synthetic => "synthetic",
+        }
+    }
+
     /// True where somebody measured them: they displace what was made up.
     pub fn is_measured(self) -> bool {
         match self {

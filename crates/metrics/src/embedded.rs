@@ -183,7 +183,7 @@ impl MetricStore for EmbeddedMetrics {
     }
 
     fn told_by_clients(&self, key: &TenantKey, metric: Metric) -> Option<i64> {
-        self.inner.registry.get(key)?.state.lock().told_by_clients(metric)
+        self.inner.registry.get(key)?.state.lock().told.at(metric)
     }
 
     async fn has_own_samples(&self, key: &TenantKey) -> Result<bool, MetricError> {

@@ -31,6 +31,11 @@ impl Range {
         (start_ms <= end_ms).then_some(Self { tier, start_ms, end_ms, bucket_ms })
     }
 
+    /// Width of a bucket in milliseconds.
+    pub(crate) fn bucket_ms(&self) -> i64 {
+        self.bucket_ms
+    }
+
     /// Starts of the tier's rows that cover the range.
     pub(crate) fn rows(&self) -> impl Iterator<Item = i64> {
         self.tier.rows(self.start_ms, self.end_ms)
@@ -66,6 +71,17 @@ impl Grid {
                     buckets[index].add(value);
                 }
             }
+        }
+    }
+
+    /// Counts a bucket in that was computed elsewhere; one that is not of the range is left out.
+    pub(crate) fn add_bucket(&mut self, metric: Metric, start_ms: i64, bucket: &Bucket) {
+        let index = (start_ms - self.range.start_ms).div_euclid(self.range.bucket_ms);
+        let column = self.columns.iter_mut().find(|(known, _)| *known == metric);
+        let place =
+            usize::try_from(index).ok().zip(column).and_then(|(index, (_, buckets))| buckets.get_mut(index));
+        if let Some(place) = place {
+            place.merge(bucket);
         }
     }
 

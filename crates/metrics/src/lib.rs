@@ -1,6 +1,6 @@
 //! Samples: taking them in, keeping them small, answering queries, alerting, and making them up.
 //!
-//! [`EmbeddedMetrics`] is the store behind [`ecp_core::ports::MetricStore`]. The rules of alerts are
+//! [`EmbeddedMetrics`] and [`RemoteMetrics`] are the stores behind [`ecp_core::ports::MetricStore`]. The rules of alerts are
 //! core's; HTTP, and who may see what, are the api crate's.
 
 mod alerting;
@@ -9,6 +9,7 @@ mod codec;
 mod embedded;
 mod grid;
 mod head;
+mod newest;
 mod remote;
 mod rollup;
 mod set;
@@ -20,5 +21,8 @@ mod testing;
 
 pub use alerting::AlertEngine;
 pub use embedded::{EmbeddedMetrics, MetricsOptions};
-pub use remote::{MetricsUrl, MetricsUrlError, RemoteSettings};
+pub use remote::{
+    Expressions, MetricsUrl, MetricsUrlError, RemoteMetrics, RemoteSettings, RemoteSettingsError,
+    ScrapedMetrics,
+};
 pub use synthetic::{SyntheticLoad, load_at};

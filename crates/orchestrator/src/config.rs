@@ -9,9 +9,11 @@ mod sources;
 use self::sources::{merge, merge_environment, read_file};
 use ecp_api::sites::{Host, Origin, Sites};
 use ecp_api::telemetry::{NotPerTenant, PerTenant};
-use ecp_metrics::{MetricsUrl, MetricsUrlError, RemoteSettings};
+use ecp_core::metrics::Metric;
+use ecp_metrics::{Expressions, MetricsUrl, MetricsUrlError, RemoteSettings};
 use ecp_store::{PostgresError, PostgresUrl};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -157,6 +159,10 @@ pub struct Metrics {
     pub scope_org_id: String,
     /// Seconds for a question or a write.
     pub timeout_seconds: u64,
+    /// Whether the tenants of real mode are scraped, so that nothing is written.
+    pub read_only: bool,
+    /// What each metric is then, in PromQL; empty where nobody measures it.
+    pub expressions: BTreeMap<Metric, String>,
 }
 
 /// The reconciler.
@@ -360,6 +366,24 @@ impl Config {
             );
         }
         demand(
+            has_store || !metrics.read_only,
+            "metrics.read_only: there is no metric store to read; set metrics_url (ECP_METRICS_URL, --metrics-url) too",
+        );
+        let expressions = self.expressions();
+        demand(
+            !metrics.read_only || !expressions.is_empty(),
+            "metrics.expressions: with metrics.read_only at least one metric needs an expression",
+        );
+        for metric in expressions.of_no_tenant() {
+            demand(
+                false,
+                &format!(
+                    "metrics.expressions.{metric}: names neither $namespace nor $tenant_id, so every tenant would \
+                     have the same values"
+                ),
+            );
+        }
+        demand(
             metrics.scope_org_id.chars().all(|c| c.is_ascii_graphic()),
             "metrics.scope_org_id: must be visible ASCII characters without spaces",
         );
@@ -383,9 +407,20 @@ impl Config {
         }))
     }
 
-    /// True where samples are kept elsewhere, so that every replica reads the same ones.
+    /// What each metric is where tenants are scraped.
+    pub fn expressions(&self) -> Expressions {
+        Expressions::new(self.metrics.expressions.iter().map(|(metric, text)| (*metric, text.clone())))
+    }
+
+    /// True where samples of demo mode are kept in the data folder although there is a metric store: it is only
+    /// read.
+    pub fn keeps_demo_samples(&self) -> bool {
+        self.metrics.read_only && self.metrics.write_url.is_empty()
+    }
+
+    /// True where samples of both modes are elsewhere, so that every replica reads the same ones.
     pub fn samples_are_shared(&self) -> bool {
-        !self.metrics_url.is_empty()
+        !self.metrics_url.is_empty() && !self.keeps_demo_samples()
     }
 
     /// The server that keeps everything but samples, where there is one.
@@ -518,6 +553,25 @@ mod tests {
         let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("four faults");
         assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(!Config::load(&Overrides::default(), nothing).expect("valid").samples_are_shared());
+    }
+
+    #[test]
+    fn a_store_that_is_only_read_has_expressions_that_name_the_tenant() {
+        let good = |name: &str| match name {
+            "ECP_METRICS_URL" => Some("http://prometheus:9090".to_owned()),
+            "ECP_METRICS__READ_ONLY" => Some("true".to_owned()),
+            _ => None,
+        };
+        let config = Config::load(&Overrides::default(), good).expect("the defaults are valid");
+        assert!(!config.expressions().is_empty());
+        assert!(!config.samples_are_shared(), "demo mode keeps its own");
+        let wrong = |name: &str| match name {
+            "ECP_METRICS__READ_ONLY" => Some("true".to_owned()),
+            "ECP_METRICS__EXPRESSIONS__ERROR_RATE" => Some("sum(errors)".to_owned()),
+            _ => None,
+        };
+        let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("two faults");
+        assert_eq!(faults.len(), 2, "{faults:?}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod app;
 pub mod cli;
 pub mod config;
 mod mode;
+mod mode_metrics;
 mod seeds;
 pub mod tls;
 pub mod tokens;

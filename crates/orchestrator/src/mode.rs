@@ -1,6 +1,7 @@
 //! One mode of the server: its database, its samples, its cluster, its controller and their tasks.
 
 use crate::config::{Config, History};
+use crate::mode_metrics::ModeMetrics;
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
@@ -9,10 +10,10 @@ use ecp_cluster::{
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
-use ecp_core::ports::{AlertingStore, Clock, Cluster, MetricStore, NotificationStore, TenantStore};
+use ecp_core::ports::{AlertingStore, Clock, Cluster, NotificationStore, TenantStore};
 use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
-use ecp_metrics::{AlertEngine, EmbeddedMetrics, MetricsOptions, SyntheticLoad};
+use ecp_metrics::{AlertEngine, SyntheticLoad};
 use ecp_notifications::{NotificationSender, ReceiverClient};
 use ecp_store::{Backend, Database, MIGRATIONS, PostgresDatabase, SqlStore};
 use std::sync::Arc;
@@ -70,7 +71,7 @@ pub(crate) struct ModeRuntime {
     tenants: Arc<SqlStore>,
     store: Arc<dyn TenantStore>,
     alerting: Arc<dyn AlertingStore>,
-    metrics: EmbeddedMetrics,
+    metrics: ModeMetrics,
     cluster: Arc<dyn Cluster>,
     /// Cuts calls to the cluster short.
     calls: CancellationToken,
@@ -93,9 +94,6 @@ impl ModeRuntime {
         catalog: &Arc<Catalog>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        if config.samples_are_shared() {
-            anyhow::bail!("metrics_url: this build keeps samples in its data folder alone; leave it empty");
-        }
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let backend = backend(mode, config, &database).await?;
@@ -105,14 +103,7 @@ impl ModeRuntime {
         tenants.free_receivers().await?;
         let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
-        let options = MetricsOptions { retention: config.retention, ..MetricsOptions::default() };
-        let existing = store.clone();
-        let metrics = EmbeddedMetrics::open(
-            database.clone(),
-            clock.clone(),
-            options,
-            Arc::new(move |key| existing.exists(key)),
-        )?;
+        let metrics = ModeMetrics::open(mode, config, &database, &store, clock).await?;
         if mode.is_demo() && config.demo.seed {
             crate::seeds::plant(&*store, catalog, &**clock).await?;
         }
@@ -128,9 +119,9 @@ impl ModeRuntime {
         metrics.forget_all_but(|key| store.exists(key) || store.is_damaged(&key.id)).await?;
         let alerting: Arc<dyn AlertingStore> = tenants.clone();
         let alerts = Arc::new(AlertEngine::new(store.clone(), alerting.clone(), clock.clone()));
-        alerts.restore(&metrics).await?;
+        let shared_metrics = metrics.store();
+        alerts.restore(&*shared_metrics).await?;
         metrics.observe(alerts.clone());
-        let shared_metrics: Arc<dyn MetricStore> = Arc::new(metrics.clone());
         let notifications = NotificationSender::new(
             mode,
             tenants.clone(),
@@ -233,7 +224,7 @@ impl ModeRuntime {
             self.store.clone(),
             (self.alerting.clone(), self.alerts.clone()),
             (self.tenants.clone() as Arc<dyn NotificationStore>, Arc::new(self.notifications.clone())),
-            Arc::new(self.metrics.clone()),
+            self.metrics.store(),
             self.cluster.clone(),
         )
     }
@@ -290,8 +281,11 @@ impl ModeRuntime {
             let (watching, cancel) = (cluster.clone(), stop.clone());
             tasks.spawn(async move { watching.run(cancel).await });
             let (catalog, store) = (self.catalog.clone(), self.store.clone());
-            let (metrics, cancel): (Arc<dyn MetricStore>, _) = (Arc::new(self.metrics.clone()), stop.clone());
-            tasks.spawn(async move { cluster.collect_usage(catalog, store, metrics, cancel).await });
+            let (metrics, cancel) = (self.metrics.store(), stop.clone());
+            // Who scrapes the tenants has what would be collected.
+            if metrics.capabilities().writable {
+                tasks.spawn(async move { cluster.collect_usage(catalog, store, metrics, cancel).await });
+            }
         }
         if let Some(load) = self.load.clone() {
             let cancel = stop.clone();

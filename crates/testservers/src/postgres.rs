@@ -3,6 +3,7 @@
 //! Its programs are looked for on PATH, then where Debian keeps them, then in the user's cache; where there
 //! are none, those of the package `pgserver` are fetched there with pip, without root.
 
+use crate::process::{cache, ending_with_us, read};
 use std::fs::{self, File};
 use std::io;
 use std::net::TcpListener;
@@ -150,7 +151,7 @@ fn programs() -> io::Result<PathBuf> {
     if let Some(found) = found() {
         return Ok(found);
     }
-    let cache = cache()?;
+    let cache = cache("postgres")?;
     fs::create_dir_all(&cache)?;
     let lock = File::create(cache.join("lock"))?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
@@ -186,13 +187,6 @@ fn found() -> Option<PathBuf> {
     on_path.chain(folders).find(complete)
 }
 
-fn cache() -> io::Result<PathBuf> {
-    let base = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
-    Ok(base.ok_or_else(|| io::Error::other("neither XDG_CACHE_HOME nor HOME is set"))?.join("ecp/postgres"))
-}
-
 /// A program of the server, as a user that it accepts.
 fn program(programs: &Path, name: &str, folder: &Path) -> Command {
     let mut command = Command::new(programs.join(name));
@@ -201,18 +195,6 @@ fn program(programs: &Path, name: &str, folder: &Path) -> Command {
         command.uid(NOBODY).gid(NOBODY);
     }
     command
-}
-
-/// The server goes when the tests do, however they end.
-#[allow(unsafe_code, reason = "the one call between fork and exec that asks the kernel for it")]
-fn ending_with_us(command: &mut Command) -> &mut Command {
-    // SAFETY: prctl alone is called, which is async-signal-safe and takes no memory.
-    unsafe {
-        command.pre_exec(|| {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::QUIT))?;
-            Ok(())
-        })
-    }
 }
 
 fn give_away(folder: &Path) -> io::Result<()> {
@@ -237,8 +219,4 @@ fn answers(programs: &Path, folder: &Path, port: u16, server: &mut Child) -> boo
         std::thread::sleep(Duration::from_millis(20));
     }
     false
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
 }

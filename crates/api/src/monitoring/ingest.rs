@@ -17,6 +17,7 @@ use crate::wire;
 use axum::response::Response;
 use ecp_core::Timestamp;
 use ecp_core::metrics::{LARGEST_VALUE, Metric, Retention, Sample, SampleSource, to_millis};
+use ecp_core::ports::MetricError;
 use ecp_core::text::Message;
 use http::StatusCode;
 use serde::Serialize;
@@ -149,6 +150,7 @@ pub struct AcceptedOut<'a> {
     request_body = SendMetricsIn,
     responses(
         (status = 201, description = "On disk", body = AcceptedOut),
+        (status = 409, description = "CONFLICT: the metric store refused the samples, or is only read", body = ErrorOut),
         (status = 422, description = "VALIDATION_FAILED, with every wrong field; nothing is stored", body = ErrorOut),
         (status = 503, description = "MONITORING_UNAVAILABLE", body = ErrorOut),
     ),
@@ -160,6 +162,9 @@ pub(crate) async fn send_metrics(
 ) -> Result<Response, ApiError> {
     let tenant = api.find_tenant(&tenant_id)?;
     let metrics = &api.services().metrics;
+    if !metrics.capabilities().writable {
+        return Err(MetricError::ReadOnly.into());
+    }
     let window = Window::new(api.state.clock.now(), metrics.retention());
     let samples = match fast::read(&body.bytes, window, BATCH_SAMPLES) {
         Some(samples) => samples,

@@ -118,8 +118,9 @@ pub trait MetricStore: Send + Sync {
 }
 
 /// Sees every accepted batch, in order of acceptance for each tenant, before it is acknowledged: after it is
-/// on disk where the store is this process' own, as it passes where it is not. Must be quick: it runs on the
-/// path of the request.
+/// on disk where the store is this process' own, as it passes where it is not. Of a shared store it also sees,
+/// some seconds later, what is newest of what passed other processes. Must be quick: it runs on the path of the
+/// request.
 #[async_trait]
 pub trait SampleObserver: Send + Sync {
     /// A batch passed.

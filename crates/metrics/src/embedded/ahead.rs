@@ -28,7 +28,7 @@ impl Inner {
         loop {
             let now_ms = self.now_ms();
             self.show_due(now_ms);
-            let next = self.ahead.lock().iter().filter_map(|slot| slot.state.lock().next_due()).min();
+            let next = self.ahead.lock().iter().filter_map(|slot| slot.state.lock().ahead.next_due()).min();
             let changed = self.ahead_changed.notified();
             let waiting = async {
                 match next {
@@ -50,16 +50,16 @@ impl Inner {
         let slots = self.ahead.lock().clone();
         for slot in slots {
             let mut state = slot.state.lock();
-            let due = state.take_due(&[], now_ms).into_owned();
+            let due = state.ahead.take_due(&[], now_ms).into_owned();
             // Nobody asks whether it was a client or our collector that was ahead.
             let source = if state.own { SampleSource::Client } else { SampleSource::Synthetic };
             drop(state);
             if !due.is_empty() {
-                slot.offer_newest(&due, now_ms);
+                slot.newest.offer(&due, now_ms);
                 let observers = self.observers.read();
                 observers.iter().for_each(|seen| seen.samples_stored(&slot.tenant, source, &due));
             }
         }
-        self.ahead.lock().retain(|slot| slot.state.lock().next_due().is_some());
+        self.ahead.lock().retain(|slot| slot.state.lock().ahead.next_due().is_some());
     }
 }

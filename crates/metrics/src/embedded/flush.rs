@@ -139,7 +139,7 @@ impl Inner {
         let planning = tokio::task::spawn_blocking(move || {
             let plan = |(slot, key, flushing, known): (Arc<Slot>, i64, Arc<Flushing>, KnownRows)| {
                 let rows = rows_of(key, &known, &flushing.samples, &retention, now_ms);
-                let newest = raw::encode(&slot.newest());
+                let newest = raw::encode(&slot.newest_samples());
                 Plan { slot, key, flushing, newest, rows }
             };
             known.into_iter().map(plan).collect::<Vec<Plan>>()

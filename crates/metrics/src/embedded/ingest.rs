@@ -263,23 +263,23 @@ impl Inner {
                     if *fresh {
                         self.forget_cached(state.key);
                         state.restart(Some(*key), *own);
-                        slot.forget_newest();
+                        slot.newest.forget();
                     }
                     crate::head::add(&mut state.head, samples);
-                    state.note_source(*source, samples);
+                    state.told.note(*source, samples);
                     state.head_log_id = *log_id;
                     state.note_change();
                     if !mem::replace(&mut state.listed, true) {
                         unflushed.push(slot.clone());
                     }
-                    let due = state.take_due(samples, now_ms);
-                    let is_ahead = state.next_due().is_some();
+                    let due = state.ahead.take_due(samples, now_ms);
+                    let is_ahead = state.ahead.next_due().is_some();
                     drop(state);
                     if is_ahead {
                         self.note_ahead(slot);
                     }
                     if !due.is_empty() {
-                        slot.offer_newest(&due, now_ms);
+                        slot.newest.offer(&due, now_ms);
                         for observer in observers.iter() {
                             observer.samples_stored(&slot.tenant, *source, &due);
                         }
@@ -289,7 +289,7 @@ impl Inner {
                     let mut state = slot.state.lock();
                     self.forget_cached(state.key);
                     state.restart(None, false);
-                    slot.forget_newest();
+                    slot.newest.forget();
                 }
                 _ => {}
             }

@@ -98,8 +98,8 @@ fn load(connection: &rusqlite::Connection, damage: &DamageLog, now_ms: i64) -> r
             None
         });
         if let Some(newest) = newest {
-            let due = slot.state.lock().take_due(&newest, now_ms).into_owned();
-            slot.offer_newest(&due, now_ms);
+            let due = slot.state.lock().ahead.take_due(&newest, now_ms).into_owned();
+            slot.newest.offer(&due, now_ms);
         }
         // Ids of log rows never go back, even where the log is empty.
         loaded.log_id = loaded.log_id.max(row.flushed_log_id);
@@ -121,17 +121,17 @@ fn load(connection: &rusqlite::Connection, damage: &DamageLog, now_ms: i64) -> r
                 continue;
             }
             head::add(&mut state.head, &samples);
-            state.note_source(source, &samples);
+            state.told.note(source, &samples);
             state.head_log_id = log_id;
             if !mem::replace(&mut state.listed, true) {
                 loaded.unflushed.push(slot.clone());
             }
-            let due = state.take_due(&samples, now_ms);
+            let due = state.ahead.take_due(&samples, now_ms);
             drop(state);
-            slot.offer_newest(&due, now_ms);
+            slot.newest.offer(&due, now_ms);
         }
     })?;
-    let is_ahead = |slot: &Arc<Slot>| slot.state.lock().next_due().is_some();
+    let is_ahead = |slot: &Arc<Slot>| slot.state.lock().ahead.next_due().is_some();
     loaded.ahead = by_key.into_values().filter(is_ahead).collect();
     Ok(loaded)
 }

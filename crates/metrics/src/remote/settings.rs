@@ -64,6 +64,10 @@ impl MetricsUrl {
     pub fn write_url(&self) -> Self {
         Self(self.below(WRITE_PATH))
     }
+
+    pub(crate) fn url(&self) -> &Url {
+        &self.0
+    }
 }
 
 impl fmt::Display for MetricsUrl {

@@ -566,7 +566,7 @@ async fn a_flood_from_a_clock_that_is_ahead_is_kept_by_the_second() {
     let samples: Vec<Sample> = (1..=10_000).map(|index| cpu(NOW_MS + index * 30, 1.0)).collect();
     bench.metrics().append(&id, SampleSource::Client, &samples).await.expect("appends");
     let slot = bench.metrics().inner.registry.get(&id).expect("it is there");
-    assert!(slot.newest().len() <= 301, "{}", slot.newest().len());
+    assert!(slot.newest_samples().len() <= 301, "{}", slot.newest_samples().len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
