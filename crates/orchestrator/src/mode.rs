@@ -103,7 +103,7 @@ impl ModeRuntime {
         tenants.free_receivers().await?;
         let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
-        let metrics = ModeMetrics::open(mode, config, &database, &store, clock).await?;
+        let metrics = ModeMetrics::open(mode, config, &database, &tenants, clock).await?;
         if mode.is_demo() && config.demo.seed {
             crate::seeds::plant(&*store, catalog, &**clock).await?;
         }

@@ -3,9 +3,10 @@
 use crate::config::Config;
 use ecp_core::Mode;
 use ecp_core::ids::TenantKey;
-use ecp_core::ports::{Clock, MetricStore, SampleObserver, TenantStore};
+use ecp_core::ledger::ObjectLedger as _;
+use ecp_core::ports::{Clock, MetricStore, SampleObserver, TenantStore as _};
 use ecp_metrics::{EmbeddedMetrics, MetricsOptions, RemoteMetrics, ScrapedMetrics};
-use ecp_store::Database;
+use ecp_store::{Database, SqlStore};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -26,10 +27,10 @@ impl ModeMetrics {
         mode: Mode,
         config: &Config,
         file: &Database,
-        store: &Arc<dyn TenantStore>,
+        tenants: &Arc<SqlStore>,
         clock: &Arc<dyn Clock>,
     ) -> anyhow::Result<Self> {
-        let existing = store.clone();
+        let existing = tenants.clone();
         let exists = Arc::new(move |key: &TenantKey| existing.exists(key));
         let elsewhere = !(mode.is_demo() && config.keeps_demo_samples());
         let Some(settings) = config.metric_store()?.filter(|_| elsewhere) else {
@@ -39,10 +40,10 @@ impl ModeMetrics {
         crate::tls::install_crypto_provider();
         if config.metrics.read_only && !mode.is_demo() {
             let (expressions, kept) = (config.expressions(), config.retention);
-            let metrics = ScrapedMetrics::new(settings, expressions, kept, clock.clone(), store.clone())?;
+            let metrics = ScrapedMetrics::new(settings, expressions, kept, clock.clone(), tenants.clone())?;
             return Ok(Self::Scraped(metrics));
         }
-        let installation = store.installation().await?;
+        let installation = tenants.installation().await?;
         let owner = (mode, &installation);
         Ok(Self::Remote(RemoteMetrics::new(settings, owner, config.retention, clock.clone(), exists)?))
     }

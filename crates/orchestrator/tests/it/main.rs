@@ -16,7 +16,6 @@ mod hostile;
 mod incarnations;
 mod limits;
 mod manifests;
-mod metric_store;
 mod monitoring;
 mod overview;
 mod postgres;

@@ -2029,6 +2029,12 @@ export interface components {
              */
             kubernetes?: string | null;
             /**
+             * @description For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
+             *     reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+             * @example ok
+             */
+            metrics?: string | null;
+            /**
              * @description `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
              *     other fields name) or `stopping`.
              * @example ok
@@ -8175,6 +8181,17 @@ export interface operations {
             };
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description CONFLICT: the metric store refused the samples, or is only read */
+            409: {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;

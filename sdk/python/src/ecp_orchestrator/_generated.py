@@ -768,6 +768,11 @@ class HealthOut(TypedDict):
     For readiness: why a mode's database can not be written, where that is so; it is tried again until
     it can.
     """
+    metrics: NotRequired[Optional[str]]
+    """
+    For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
+    reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+    """
     installation: NotRequired[Optional[str]]
     """
     For readiness: the id that this installation marks its objects in the cluster with; what
