@@ -137,6 +137,52 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	"get_overview": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
 		return c.GetOverviewContext(ctx)
 	}),
+	"get_alert_rules": with(func(ctx context.Context, c *Client, in tenantArguments) (any, error) {
+		return c.GetAlertRulesContext(ctx, in.TenantID)
+	}),
+	"set_alert_rules": with(func(ctx context.Context, c *Client, in struct {
+		tenantArguments
+		Body AlertRulesRequest `json:"body"`
+	}) (any, error) {
+		return c.SetAlertRulesContext(ctx, in.TenantID, &in.Body)
+	}),
+	"list_silences": with(func(ctx context.Context, c *Client, in struct {
+		Status string `json:"status"`
+	}) (any, error) {
+		return c.ListSilencesContext(ctx, &SilenceFilter{Status: in.Status})
+	}),
+	"create_silence": with(func(ctx context.Context, c *Client, in struct {
+		Body SilenceRequest `json:"body"`
+		Dry  bool           `json:"dry_run"`
+	}) (any, error) {
+		if in.Dry {
+			return c.PreviewCreateSilence(ctx, &in.Body)
+		}
+		return c.CreateSilenceContext(ctx, &in.Body)
+	}),
+	"delete_silence": with(func(ctx context.Context, c *Client, in struct {
+		SilenceID string `json:"silence_id"`
+	}) (any, error) {
+		return c.DeleteSilenceContext(ctx, in.SilenceID)
+	}),
+	"list_events": with(func(ctx context.Context, c *Client, in struct {
+		tenantArguments
+		Limit int `json:"limit"`
+	}) (any, error) {
+		return c.ListEventsContext(ctx, in.TenantID, &EventFilter{Limit: in.Limit})
+	}),
+	"read_logs": with(func(ctx context.Context, c *Client, in struct {
+		tenantArguments
+		Service string `json:"service"`
+		Tail    *int   `json:"tail"`
+	}) (any, error) {
+		return c.ReadLogsContext(ctx, in.TenantID, &LogsQuery{Service: in.Service, Tail: in.Tail})
+	}),
+	"get_costs": with(func(ctx context.Context, c *Client, in struct {
+		Month string `json:"month"`
+	}) (any, error) {
+		return c.GetCostsContext(ctx, &CostsQuery{Month: in.Month})
+	}),
 	"get_capacity": with(func(ctx context.Context, c *Client, in struct {
 		Body CalculateResourcesRequest `json:"body"`
 	}) (any, error) {

@@ -1,5 +1,6 @@
 //! The scenarios and cases of `sdk/conformance`, run by the command line.
 
+use crate::calls::command_of;
 use crate::harness::{Ran, Server, finish, lines_of, program};
 use crate::matching::mismatch;
 use serde_json::{Map, Value, json};
@@ -286,6 +287,12 @@ fn answer_of(call: &str, ran: &Ran, at: &str) -> Value {
     if matches!(call, "get_manifest" | "get_metrics") {
         return Value::String(ran.out.clone());
     }
+    if call == "read_logs" {
+        let line = |frame: &str| -> Value { serde_json::from_str(frame).expect("a line of JSON") };
+        let lines =
+            ran.out.lines().map(|frame| line(frame)["line"].as_str().expect("text").to_owned() + "\n");
+        return Value::String(lines.collect());
+    }
     let answer: Value = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{at}: {ran:?}"));
     match call {
         "iterate_tenants" => answer["tenants"].clone(),
@@ -294,170 +301,4 @@ fn answer_of(call: &str, ran: &Ran, at: &str) -> Value {
         "iterate_deployments" => answer["deployments"].clone(),
         _ => answer,
     }
-}
-
-/// The command line and the standard input of a call.
-fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String) {
-    let mut left = args.clone();
-    let mut take = |name: &str| {
-        left.remove(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
-    };
-    let body = take("body").unwrap_or_default();
-    let tenant = take("tenant_id").unwrap_or_default();
-    let mut input = String::new();
-    let mut words: Vec<String> = Vec::new();
-    let mut say = |text: &str| words.extend(text.split(' ').map(str::to_owned));
-    let mut flags: Vec<(&str, &str)> = Vec::new();
-    match call {
-        "list_tenants" | "iterate_tenants" => {
-            say("tenants list");
-            flags.extend([
-                ("preset", "--preset"),
-                ("status", "--status"),
-                ("q", "--search"),
-                ("sort", "--sort-by"),
-                ("skip", "--skip"),
-                ("limit", "--limit"),
-            ]);
-            if take("expand").is_some() {
-                say("--wide");
-            }
-        }
-        "create_tenant" => {
-            say("tenants create -f -");
-            flags.push(("idempotency_key", "--idempotency-key"));
-        }
-        "get_tenant" => say(&format!("tenants get {tenant}")),
-        "update_tenant" => say(&format!("tenants update {tenant} -f -")),
-        "delete_tenant" => say(&format!("tenants delete {tenant}")),
-        "calculate_resources" => say("size -f - --remote"),
-        "list_all_alerts" => {
-            say("alerts");
-            flags.extend([
-                ("severity", "--severity"),
-                ("type", "--type"),
-                ("status", "--status"),
-                ("skip", "--skip"),
-                ("limit", "--limit"),
-            ]);
-        }
-        "get_overview" => say("overview"),
-        "get_capacity" => say("capacity -f -"),
-        "validate_manifest" => say("validate -f - --remote"),
-        "get_manifest" => {
-            say(&format!("manifest {tenant}"));
-            flags.extend([("format", "--format"), ("namespace", "--namespace")]);
-        }
-        "list_deployments" | "iterate_deployments" => {
-            say(&format!("tenants history {tenant}"));
-            flags.extend([("skip", "--skip"), ("limit", "--limit")]);
-        }
-        "roll_back_tenant" => say(&format!("tenants rollback {tenant}")),
-        "get_catalog_diff" => say("catalog diff"),
-        "roll_out_catalog" => say("catalog rollout"),
-        "get_deployment_status" => {
-            say(&format!("status {tenant}"));
-            flags.push(("deployment_id", "--deployment"));
-        }
-        "wait_until_running" => {
-            say(&format!("status {tenant} --wait"));
-            flags.push(("deployment_id", "--deployment"));
-        }
-        "get_monitoring" => {
-            say(&format!("metrics get {tenant}"));
-            flags.extend([
-                ("metric_type", "--metric-type"),
-                ("hours", "--hours"),
-                ("interval", "--interval"),
-            ]);
-        }
-        "send_metrics" => say(&format!("metrics send {tenant} -f -")),
-        "list_alerts" | "iterate_alerts" => {
-            say(&format!("alerts {tenant}"));
-            flags.extend([("status", "--status"), ("skip", "--skip"), ("limit", "--limit")]);
-        }
-        "list_audit_entries" | "iterate_audit_entries" => {
-            say("audit");
-            flags.extend([
-                ("actor", "--actor"),
-                ("action", "--action"),
-                ("outcome", "--outcome"),
-                ("request_id", "--request-id"),
-                ("since", "--since"),
-                ("until", "--until"),
-                ("skip", "--skip"),
-                ("limit", "--limit"),
-            ]);
-            if !tenant.is_empty() {
-                say(&format!("--tenant {tenant}"));
-            }
-        }
-        "get_health" => say("server health"),
-        "get_readiness" => say("server ready"),
-        "get_metrics" => say("server metrics"),
-        "get_system_metrics" => say("cluster"),
-        "watch_alerts" => {
-            say(&format!("alerts {tenant} --follow"));
-            flags.push(("since", "--since"));
-        }
-        "watch_monitoring" => say(&format!("metrics watch {tenant}")),
-        "watch_deployment" => {
-            say("status --watch");
-            flags.push(("deployment_id", "--deployment"));
-        }
-        unknown => panic!("unknown call {unknown}"),
-    }
-    for (name, flag) in flags {
-        if let Some(value) = take(name) {
-            words.extend([flag.to_owned(), value]);
-        }
-    }
-    if call.starts_with("iterate_") {
-        words.push("--all".to_owned());
-    }
-    match call {
-        "validate_manifest" => {
-            let body: Value = serde_json::from_str(&body).expect("a body");
-            input = body["manifest_content"].as_str().expect("a manifest").to_owned();
-            if let Some(tenant) = body["tenant_id"].as_str() {
-                words.extend(["--tenant".to_owned(), tenant.to_owned()]);
-            }
-        }
-        "roll_back_tenant" => {
-            let body: Value = serde_json::from_str(&body).expect("a body");
-            if let Some(id) = body["deployment_id"].as_str() {
-                words.extend(["--to".to_owned(), id.to_owned()]);
-            }
-        }
-        "roll_out_catalog" => {
-            let body: Value = serde_json::from_str(&body).expect("a body");
-            let tenants = body["tenants"].as_array().into_iter().flatten();
-            words.extend(tenants.map(|tenant| tenant.as_str().expect("an id").to_owned()));
-        }
-        _ => input.push_str(&body),
-    }
-    for (name, flag) in [("dry_run", "--dry-run"), ("force", "--force"), ("include_ingress", "--ingress")] {
-        if take(name).as_deref() == Some("true") {
-            words.push(flag.to_owned());
-        }
-    }
-    if take("include_monitoring").as_deref() == Some("false") {
-        words.push("--no-monitoring".to_owned());
-    }
-    if let Some(rollback) = take("rollback") {
-        words.push(format!("--rollback={rollback}"));
-    }
-    if let Some(tag) = take("if_match") {
-        words.extend(["--if-generation".to_owned(), tag.trim_matches('"').to_owned()]);
-    }
-    if let Some(metrics) = take("metrics") {
-        let metrics: Vec<String> = serde_json::from_str(&metrics).expect("names");
-        words.extend(["--metric-type".to_owned(), metrics.join(",")]);
-    }
-    if let Some(interval) = take("interval") {
-        let seconds = interval.parse::<f64>().expect("milliseconds") / 1000.0;
-        words.extend(["--every".to_owned(), seconds.to_string()]);
-    }
-    assert!(left.is_empty(), "{call}: unknown arguments {left:?}");
-    (words, input)
 }

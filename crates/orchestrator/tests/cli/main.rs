@@ -2,6 +2,7 @@
 
 mod alerting;
 mod applying;
+mod calls;
 mod conformance;
 mod daily;
 mod documentation;
