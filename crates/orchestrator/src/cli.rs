@@ -55,6 +55,7 @@ mod usage;
 mod validate;
 mod version;
 mod wait;
+mod warnings;
 mod watch;
 
 use crate::config::DEFAULTS;

@@ -30,7 +30,7 @@ impl Capacity {
             body.remove(name);
         }
         self.demand.write_to(&mut body);
-        require_something(&body, "what is wanted, such as -s callbot=50")?;
+        require_something(&body, say_text!("cli.a_demand"))?;
         let connection = client.options.connect()?;
         let call = Call::post("/api/v1/capacity", Value::Object(body)).repeatable(true);
         let answer = connection.json(&call).await?;

@@ -3,6 +3,7 @@
 use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
+use super::language::say_text;
 use super::output::{entries, text_of};
 use super::table::{Cell, Table};
 use anyhow::Context as _;
@@ -77,10 +78,7 @@ async fn of_folder(client: &Client, folder: &Path, file: Option<&Path>) -> Resul
     let mode = if client.options.is_demo()? { Mode::Demo } else { Mode::Real };
     let path = folder.join(format!("{}.db", mode.as_str()));
     if !path.exists() {
-        return Err(Failure::Input(format!(
-            "{} does not exist; name the data folder of a server with --data-dir, and --demo for demo mode",
-            path.display()
-        )));
+        return Err(Failure::Input(say_text!("cli.no_data_folder", path = path.display())));
     }
     let copies = tempfile::tempdir().context("a temporary folder can not be made")?;
     let copy = copies.path().join("copy.db");
@@ -97,12 +95,13 @@ fn differences(answer: &Value) -> String {
     let unchanged = text_of(&answer["unchanged"]);
     let rollout = &answer["rollout"];
     let state = if rollout.is_object() {
-        format!("\nroll-out: {}, {}", text_of(&rollout["mode"]), text_of(&rollout["state"]))
+        let (mode, state) = (text_of(&rollout["mode"]), text_of(&rollout["state"]));
+        format!("\n{}", say_text!("cli.catalog_rollout", mode = mode, state = state))
     } else {
         String::new()
     };
     if tenants.is_empty() {
-        return format!("nothing would change ({unchanged} tenants){state}");
+        return format!("{}{state}", say_text!("cli.catalog_same", count = unchanged));
     }
     let mut table = Table::new(["TENANT", "STATUS", "REVISION", "OBJECT", "CHANGE", "FIELDS"]);
     for tenant in tenants {
@@ -125,18 +124,19 @@ fn differences(answer: &Value) -> String {
         .flat_map(|tenant| tenant["changed_keys"].as_array().into_iter().flatten().map(text_of))
         .collect();
     let keys = match keys.len() {
-        0 => "no key of the catalog differs: this release renders otherwise".to_owned(),
-        _ => format!("keys that differ: {}", keys.into_iter().collect::<Vec<_>>().join(", ")),
+        0 => say_text!("cli.catalog_no_keys"),
+        _ => say_text!("cli.catalog_keys", keys = keys.into_iter().collect::<Vec<_>>().join(", ")),
     };
     let refused = tenants.iter().filter(|tenant| tenant["in_place"] == false);
     let refused: String = refused.map(|tenant| format!("\n{}", text_of(&tenant["reason"]))).collect();
     let count = tenants.len();
-    format!("{table}\n\n{count} tenants would change, {unchanged} would not; {keys}{state}{refused}")
+    let differs = say_text!("cli.catalog_differs", count = count, unchanged = unchanged, keys = keys);
+    format!("{table}\n\n{differs}{state}{refused}")
 }
 
 fn started(answer: &Value) -> String {
     if answer["all"] == true {
-        return "all tenants are taken, a few at a time; `ecp catalog diff` shows how it stands".to_owned();
+        return say_text!("cli.catalog_all");
     }
     let mut table = Table::new(["TENANT", "RESULT", "DEPLOYMENT OR REASON"]);
     for tenant in entries(answer, "started") {

@@ -1,5 +1,6 @@
 //! What a dry run says would change, value by value, as `ecp diff`, `ecp edit` and `--dry-run` show it.
 
+use super::language::say_text;
 use super::output::{entries, pairs_of, text_of};
 use super::table::status_style;
 use super::tenants::warnings;
@@ -36,7 +37,7 @@ pub(super) fn text(preview: &Value) -> String {
         }
         let told = |field: &Value| values.iter().any(|change| change["field"] == *field);
         for field in entries(object, "fields").iter().filter(|field| !told(field)) {
-            lines.push(format!("  {}: changes, and is secret", text_of(field)));
+            lines.push(format!("  {}", say_text!("cli.change_secret", field = text_of(field))));
         }
     }
     let (quota, cost) = (pairs_of(&preview["quota"]["difference"]), &preview["cost"]);

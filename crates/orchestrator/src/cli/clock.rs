@@ -1,5 +1,6 @@
 //! Times as people say and read them: local time, ages, and "12 hours ago" as `12h`.
 
+use super::language::say_text;
 use ecp_core::Timestamp;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, civil};
@@ -50,9 +51,8 @@ pub(super) fn local_and_age(text: &str) -> String {
 
 /// A time as people give it: `12h` ago, a local day or time, or RFC 3339; answered as RFC 3339.
 pub(super) fn parse_moment(text: &str) -> Result<String, String> {
-    moment(text, Timestamp::now(), &TimeZone::system()).map(|moment| moment.to_string()).ok_or_else(|| {
-        "give a time such as 12h (ago), 7d, 2026-11-26, 2026-11-26T18:00 or RFC 3339".to_owned()
-    })
+    let moment = moment(text, Timestamp::now(), &TimeZone::system());
+    moment.map(|moment| moment.to_string()).ok_or_else(|| say_text!("cli.want_moment"))
 }
 
 fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
@@ -70,7 +70,7 @@ fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
 
 /// A length of time with its unit: `90s`, `30m`, `12h`, `7d`, also one after another (`1h30m`).
 pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || format!("{text:?}: give a length of time such as 30m, 12h or 7d");
+    let wrong = || say_text!("cli.want_duration");
     let mut total = SignedDuration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {

@@ -4,6 +4,7 @@ use super::contexts::{Context, Contexts};
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT};
 use super::language::say_text;
 use super::output::{Color, FormatFlag, Output, parse_format};
+use super::warnings;
 use clap::Args;
 use ecp_core::text::Language;
 use reqwest::{Method, Response, Url};
@@ -57,17 +58,17 @@ fn parse_language(text: &str) -> Result<Language, String> {
     match text {
         "en" => Ok(Language::En),
         "ko" => Ok(Language::Ko),
-        _ => Err("choose en or ko".to_owned()),
+        _ => Err(say_text!("cli.want_language")),
     }
 }
 
 /// Seconds, with decimals.
 pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "give seconds, such as 30 or 0.5".to_owned())?;
+    let seconds: f64 = text.parse().map_err(|_| say_text!("cli.want_seconds"))?;
     Duration::try_from_secs_f64(seconds)
         .ok()
         .filter(|time| !time.is_zero())
-        .ok_or_else(|| "give more than 0 seconds".to_owned())
+        .ok_or_else(|| say_text!("cli.want_more_seconds"))
 }
 
 impl ClientOptions {
@@ -143,11 +144,16 @@ impl ClientOptions {
     pub(super) fn connect_to(&self, context: Context) -> Result<Connection, Failure> {
         let server = context.server.clone();
         let wrong = |reason: String| {
-            Failure::Input(format!("--server {server:?}: {reason}; give an address such as {DEFAULT_SERVER}"))
+            Failure::Input(say_text!(
+                "cli.wrong_server",
+                server = &server,
+                reason = reason,
+                example = DEFAULT_SERVER
+            ))
         };
         let base = Url::parse(&server).map_err(|error| wrong(error.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") {
-            return Err(wrong(format!("{:?} is neither http nor https", base.scheme())));
+            return Err(wrong(say_text!("cli.wrong_scheme", scheme = base.scheme())));
         }
         let base = base.as_str().trim_end_matches('/');
         let base = base.strip_suffix("/api/v1").unwrap_or(base).to_owned();
@@ -243,27 +249,6 @@ pub(super) struct Answer {
     warnings: Vec<String>,
 }
 
-/// Texts of the `Warning` headers of an answer.
-fn warnings_of(response: &Response) -> Vec<String> {
-    let warnings = response.headers().get_all("warning").iter();
-    warnings.filter_map(|value| Some(warning_text(value.to_str().ok()?))).collect()
-}
-
-/// The quoted text of a `Warning` header (`299 - "text"`, RFC 7234); the whole where it has another form.
-fn warning_text(header: &str) -> String {
-    let Some((_, quoted)) = header.split_once('"') else { return header.to_owned() };
-    let mut characters = quoted.chars();
-    let mut text = String::with_capacity(quoted.len());
-    while let Some(character) = characters.next().filter(|character| *character != '"') {
-        if character == '\\' {
-            text.extend(characters.next());
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
 /// Path of a tenant, or of something below it.
 pub(super) fn tenant_path(id: &str, below: &str) -> String {
     format!("/api/v1/tenants/{}{below}", escaped(id))
@@ -336,7 +321,8 @@ impl Connection {
         let text = self.text(call).await?;
         serde_json::from_str(&text).ok().filter(Value::is_object).ok_or_else(|| {
             let start: String = text.chars().take(80).collect();
-            let what = format!("{} {}: the answer is no JSON object: {start:?}", call.method, call.path);
+            let what = format!("{} {}", call.method, call.path);
+            let what = say_text!("cli.no_json_object", call = what, start = start);
             CallFailure::own(INVALID_RESPONSE, 200, what)
         })
     }
@@ -359,7 +345,7 @@ impl Connection {
         loop {
             let mut list = self.json(&call(all.len()).query("limit", Some(page))).await?;
             let Some(found) = list[entries].as_array_mut().map(std::mem::take) else {
-                let what = format!("a page has no {entries:?}");
+                let what = say_text!("cli.no_page", entries = entries);
                 return Err(CallFailure::own(INVALID_RESPONSE, 200, what));
             };
             let over = found.is_empty() || list["pagination"]["has_more"] != true;
@@ -385,7 +371,7 @@ impl Connection {
             begun.unwrap_or_else(|_| Err(self.too_late()))
         };
         let mut response = self.attempts(call, begin).await?;
-        warnings_of(&response).iter().for_each(|warning| self.output.warn(warning));
+        warnings::of(&response).iter().for_each(|warning| self.output.warn(warning));
         let mut rest = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(call, &error))? {
             rest.extend_from_slice(&chunk);
@@ -399,7 +385,7 @@ impl Connection {
     /// Sends a call once, whatever it is.
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, CallFailure> {
         let response = self.send(call, Some(self.timeout)).await?;
-        let warnings = warnings_of(&response);
+        let warnings = warnings::of(&response);
         let text = response.text().await.map_err(|error| self.no_answer(call, &error))?;
         Ok(Answer { text, warnings })
     }
@@ -480,17 +466,5 @@ impl Connection {
             Language::Ko => "ko",
             Language::En => "en",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_warning_is_read_as_it_was_meant() {
-        assert_eq!(warning_text(r#"299 - "unknown field: foo""#), "unknown field: foo");
-        assert_eq!(warning_text(r#"299 ecp "a \"b\" c" "Wed, 21 Oct""#), r#"a "b" c"#);
-        assert_eq!(warning_text("no quotes"), "no quotes");
     }
 }

@@ -32,10 +32,10 @@ pub(super) enum Failure {
     },
     /// A manifest is at fault; what is wrong has been printed.
     Manifest(ManifestFault),
-    /// Somebody stopped waiting for a roll-out, which goes on.
+    /// Somebody stopped waiting; what was waited for goes on.
     StoppedWaiting {
-        /// Which.
-        deployment_id: String,
+        /// The roll-out or deletion, where it was one.
+        deployment_id: Option<String>,
     },
     /// A file has members that nothing reads, and that was to be an error.
     Unread(String),
@@ -253,14 +253,20 @@ impl fmt::Display for Failure {
                 Ok(())
             }
             Self::Deployment { code, subject, reason } => write!(f, "{subject}: {reason} ({code})"),
-            Self::Manifest(_) => write!(f, "the manifest is at fault"),
-            Self::Differs => write!(f, "there are differences"),
+            Self::Manifest(_) => write!(f, "{}", say_text!("cli.manifest_at_fault")),
+            Self::Differs => write!(f, "{}", say_text!("cli.differs")),
             Self::InDiff(failure) => failure.fmt(f),
-            Self::StoppedWaiting { deployment_id } => {
-                write!(f, "{}", say_text!("cli.stopped_waiting", id = deployment_id))
+            Self::StoppedWaiting { deployment_id: None } => {
+                write!(f, "{}", say_text!("cli.stopped_waiting"))
+            }
+            Self::StoppedWaiting { deployment_id: Some(id) } if id.starts_with("del-") => {
+                write!(f, "{}", say_text!("cli.stopped_waiting_deletion", id = id))
+            }
+            Self::StoppedWaiting { deployment_id: Some(id) } => {
+                write!(f, "{}", say_text!("cli.stopped_waiting_rollout", id = id))
             }
             Self::Input(text) | Self::Unread(text) => write!(f, "{text}"),
-            Self::OutputClosed => write!(f, "the output is closed"),
+            Self::OutputClosed => write!(f, "{}", say_text!("cli.output_closed")),
             Self::Other(error) => write!(f, "{error:#}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Client;
 use super::candidates;
+use super::clock::parse_moment;
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::language::say_text;
@@ -11,6 +12,7 @@ use super::rollout;
 use super::table::{Cell, Table};
 use super::tenants::detail;
 use clap::Args;
+use ecp_core::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -20,6 +22,9 @@ pub(super) struct History {
     /// The tenant's id.
     #[arg(add = candidates::tenants())]
     tenant_id: String,
+    /// Not before this time: 12h (ago), 2026-11-26, 2026-11-26T18:00, or RFC 3339.
+    #[arg(long, value_name = "TIME", value_parser = parse_moment, conflicts_with_all = ["skip", "limit"])]
+    since: Option<String>,
     /// Which part of the list.
     #[command(flatten)]
     page: Page,
@@ -53,7 +58,13 @@ impl History {
         let connection = client.options.connect()?;
         let path = tenant_path(&self.tenant_id, "/deployments");
         let call = |skip: Option<usize>| Call::get(path.clone()).query("skip", skip);
-        let mut list = self.page.read(&connection, "deployments", call).await?;
+        let since = self.since.as_deref().and_then(|since| since.parse::<Timestamp>().ok());
+        let page = if since.is_some() { Page { all: true, ..self.page } } else { self.page };
+        let mut list = page.read(&connection, "deployments", call).await?;
+        if let (Some(since), Some(deployments)) = (since, list["deployments"].as_array_mut()) {
+            let created = |entry: &Value| text_of(&entry["created_at"]).parse::<Timestamp>().ok();
+            deployments.retain(|entry| created(entry).is_none_or(|at| at >= since));
+        }
         self.sorting.sort(&mut list, "deployments");
         client.output.value(&list, |list| table(list, &connection.place()))
     }

@@ -15,7 +15,7 @@ const MAX_INPUT_BYTES: u64 = 16 << 20;
 /// Reads a file; `-` is standard input.
 pub(super) fn read_text(path: &Path) -> Result<String, Failure> {
     let (name, text) = if path == Path::new("-") {
-        ("standard input".to_owned(), read_limited(std::io::stdin().lock()))
+        (say_text!("cli.standard_input"), read_limited(std::io::stdin().lock()))
     } else {
         let name = path.display().to_string();
         (name, std::fs::File::open(path).and_then(read_limited))
@@ -27,7 +27,7 @@ fn read_limited(reader: impl Read) -> std::io::Result<String> {
     let mut text = String::new();
     reader.take(MAX_INPUT_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_INPUT_BYTES {
-        return Err(std::io::Error::other(format!("it is larger than {} MiB", MAX_INPUT_BYTES >> 20)));
+        return Err(std::io::Error::other(say_text!("cli.too_large", mebibytes = MAX_INPUT_BYTES >> 20)));
     }
     Ok(text)
 }
@@ -35,12 +35,13 @@ fn read_limited(reader: impl Read) -> std::io::Result<String> {
 /// Reads a file that holds one object as YAML or JSON.
 pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     let text = read_text(path)?;
-    let name = if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() };
+    let name =
+        if path == Path::new("-") { say_text!("cli.standard_input") } else { path.display().to_string() };
     let value: Value = serde_saphyr::from_str(&text)
         .map_err(|error| Failure::Input(say_text!("cli.not_yaml", name = &name, error = error)))?;
     match value {
         Value::Object(object) => Ok(object),
-        _ => Err(Failure::Input(format!("{name}: must hold one object, such as {{\"tenant_id\": …}}"))),
+        _ => Err(Failure::Input(say_text!("cli.want_object", name = name))),
     }
 }
 
@@ -114,13 +115,13 @@ pub(super) struct DemandFlags {
 }
 
 fn parse_named(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("give a service and its value, such as callbot=15%")?;
+    let (name, value) = text.split_once('=').ok_or_else(|| say_text!("cli.want_share"))?;
     Ok((name.to_owned(), value.to_owned()))
 }
 
 fn parse_service(text: &str) -> Result<(String, u64), String> {
-    let (name, units) = text.split_once('=').ok_or("give a service and its units, such as callbot=50")?;
-    let units = units.parse().map_err(|_| format!("{units:?} is no whole number"))?;
+    let (name, units) = text.split_once('=').ok_or_else(|| say_text!("cli.want_units"))?;
+    let units = units.parse().map_err(|_| say_text!("cli.want_whole_number", value = units))?;
     Ok((name.to_owned(), units))
 }
 
@@ -219,15 +220,15 @@ fn merge(body: &mut Map<String, Value>, name: &str, members: impl Iterator<Item 
 
 /// A value as flags give it: a number where it is one.
 pub(super) fn parse_measurement(text: &str) -> Result<(String, f64), String> {
-    let (name, value) = text.split_once('=').ok_or("give a metric and its value, such as cpu=65.5")?;
-    let value: f64 = value.parse().map_err(|_| format!("{value:?} is no number"))?;
+    let (name, value) = text.split_once('=').ok_or_else(|| say_text!("cli.want_measurement"))?;
+    let value: f64 = value.parse().map_err(|_| say_text!("cli.want_number", value = value))?;
     Ok((name.to_owned(), value))
 }
 
 /// Fails unless a flag or a file says something.
-pub(super) fn require_something(body: &Map<String, Value>, what: &str) -> Result<(), Failure> {
+pub(super) fn require_something(body: &Map<String, Value>, what: String) -> Result<(), Failure> {
     if body.is_empty() {
-        return Err(Failure::Input(format!("nothing was given; name {what}, or a file with -f")));
+        return Err(Failure::Input(say_text!("cli.want_something", what = what)));
     }
     Ok(())
 }

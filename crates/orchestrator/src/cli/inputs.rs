@@ -51,7 +51,7 @@ impl Input {
         let bytes = bytes.map_err(|error| self.cannot_be_read(&error))?;
         ecp_validate::decode(&bytes)
             .map(std::borrow::Cow::into_owned)
-            .map_err(|_| format!("{}: is neither UTF-8 nor UTF-16 with a byte order mark", self.name))
+            .map_err(|_| say_text!("cli.no_text", name = &self.name))
     }
 }
 

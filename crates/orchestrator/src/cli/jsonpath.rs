@@ -1,5 +1,6 @@
 //! Templates of `-o jsonpath=…` in the way of kubectl: paths in braces, text around them, `range` and `end`.
 
+use super::language::say_text;
 use jsonpath_rust::JsonPath;
 use serde_json::Value;
 
@@ -31,14 +32,13 @@ impl Template {
             if start > 0 {
                 parts.push(Part::Text(rest[..start].to_owned()));
             }
-            let length = end_of(&rest[start..]).ok_or_else(|| format!("{text:?}: a brace is not closed"))?;
+            let length = end_of(&rest[start..]).ok_or_else(|| say_text!("cli.brace_open", text = text))?;
             let inner = rest[start + 1..start + length].trim();
             rest = &rest[start + length + 1..];
             if let Some(path) = inner.strip_prefix("range ") {
                 open.push((checked(path.trim())?, std::mem::take(&mut parts)));
             } else if inner == "end" {
-                let (path, before) =
-                    open.pop().ok_or_else(|| format!("{text:?}: {{end}} without {{range}}"))?;
+                let (path, before) = open.pop().ok_or_else(|| say_text!("cli.end_alone", text = text))?;
                 let body = std::mem::replace(&mut parts, before);
                 parts.push(Part::Range(path, body));
             } else if let Some(literal) = inner.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')) {
@@ -52,7 +52,7 @@ impl Template {
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_owned()));
         }
-        if open.is_empty() { Ok(Self(parts)) } else { Err(format!("{text:?}: {{range}} without {{end}}")) }
+        if open.is_empty() { Ok(Self(parts)) } else { Err(say_text!("cli.range_alone", text = text)) }
     }
 
     /// Fills it from a value.
@@ -91,7 +91,7 @@ fn checked(path: &str) -> Result<String, String> {
     let path = if below == "." { "$".to_owned() } else { format!("${below}") };
     match Value::Null.query(&path) {
         Ok(_) => Ok(path),
-        Err(error) => Err(format!("{path}: {error}; write a path such as {{.tenants[*].tenant_id}}")),
+        Err(error) => Err(say_text!("cli.wrong_path", path = path, error = error)),
     }
 }
 

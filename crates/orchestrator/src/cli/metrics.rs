@@ -7,6 +7,7 @@ use super::clock::{local, parse_duration};
 use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::input::{parse_measurement, read_object};
+use super::language::say_text;
 use super::output::{Format, View, terminal_width, text_of};
 use super::stream::Stream;
 use super::table::{Cell, Table};
@@ -115,7 +116,9 @@ impl Command {
             Self::Send(send) => {
                 let path = tenant_path(&send.tenant_id, "/monitoring");
                 let answer = connection.json(&Call::post(path, send.body()?)).await?;
-                client.output.value(&answer, |answer| format!("{} stored", text_of(&answer["accepted"])))
+                client.output.value(&answer, |answer| {
+                    say_text!("cli.rows_stored", count = text_of(&answer["accepted"]))
+                })
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::jsonpath::Template;
-use super::language::told;
+use super::language::{say_text, told};
 use super::table::Table;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
@@ -76,7 +76,8 @@ pub(super) fn parse_format(text: &str) -> Result<FormatFlag, String> {
     let known = Format::NAMES.iter().find(|(name, _, _)| *name == text);
     known.map(|(_, format, _)| FormatFlag(*format, None)).ok_or_else(|| {
         let names: Vec<_> = Format::NAMES.iter().map(|(name, _, _)| *name).collect();
-        format!("choose one of {}…", names.join(", ").replace("jsonpath=", "jsonpath=TEMPLATE"))
+        let formats = names.join(", ").replace("jsonpath=", "jsonpath=TEMPLATE");
+        say_text!("cli.want_format", formats = formats)
     })
 }
 

@@ -203,7 +203,7 @@ impl Client {
             never = bar.keep_naming(self, connection, subject, deployment_id) => match never {},
             Ok(()) = tokio::signal::ctrl_c() => {
                 drop(bar);
-                return Err(Failure::StoppedWaiting { deployment_id: deployment_id.to_owned() });
+                return Err(Failure::StoppedWaiting { deployment_id: Some(deployment_id.to_owned()) });
             }
         };
         drop(bar);

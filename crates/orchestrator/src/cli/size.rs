@@ -4,6 +4,7 @@ use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
 use super::input::{DemandFlags, read_object, require_something};
+use super::language::say_text;
 use super::output::{entries, pairs_of, text_of};
 use super::table::Table;
 use super::tenants::{named_lines, warnings};
@@ -48,7 +49,7 @@ impl Size {
         if self.verify {
             body.insert("verify".to_owned(), Value::Bool(true));
         }
-        require_something(&body, "what is wanted, such as -s callbot=50")?;
+        require_something(&body, say_text!("cli.a_demand"))?;
         let body = Value::Object(body);
         if self.remote {
             let call = Call::post("/api/v1/tenants/calculate-resources", body).repeatable(true);

@@ -141,7 +141,8 @@ impl Client {
             return None;
         }
         let Some(seq) = seq else {
-            let what = format!("a frame is not what the API promises: {text:.80}");
+            let start: String = text.chars().take(80).collect();
+            let what = say_text!("cli.no_frame", text = start);
             self.output.complain_of_stream(&CallFailure::own(super::failure::INVALID_RESPONSE, 0, what));
             return None;
         };
@@ -217,7 +218,11 @@ async fn connect(connection: &Connection, stream: &Stream) -> Result<Socket, Cal
         }
         Ok(Err(error)) => return Err(broken(format!("{url}: {error}"))),
         Err(_) => {
-            return Err(broken(format!("{url}: no answer within {} s", connection.timeout.as_secs_f64())));
+            return Err(broken(say_text!(
+                "cli.no_answer",
+                server = url,
+                seconds = connection.timeout.as_secs_f64()
+            )));
         }
     };
     if let Some(hello) = &stream.hello {
@@ -231,7 +236,7 @@ async fn connect(connection: &Connection, stream: &Stream) -> Result<Socket, Cal
 async fn refusal(connection: &Connection, call: &Call, status: u16) -> CallFailure {
     match connection.once(call).await {
         Err(failure) if failure.status == status => failure,
-        _ => CallFailure::own(CONNECTION_ERROR, status, format!("the WebSocket was refused with {status}")),
+        _ => CallFailure::own(CONNECTION_ERROR, status, say_text!("cli.socket_refused", status = status)),
     }
 }
 

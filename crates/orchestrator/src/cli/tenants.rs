@@ -250,7 +250,7 @@ impl Create {
         if let Some(id) = &self.tenant_id {
             body.insert("tenant_id".to_owned(), json!(id));
         }
-        require_something(&body, "a tenant id and what it wants")?;
+        require_something(&body, say_text!("cli.a_tenant"))?;
         let connection = client.options.connect()?;
         let call = |dry_run: bool| {
             Call::post("/api/v1/tenants/", Value::Object(body.clone()))
@@ -296,7 +296,7 @@ impl Create {
 impl Update {
     async fn run(self, client: &Client) -> Result<(), Failure> {
         let body = self.tenant.body(self.file.as_deref())?;
-        require_something(&body, "what changes")?;
+        require_something(&body, say_text!("cli.a_change"))?;
         let connection = client.options.connect()?;
         let call = |dry_run: bool| {
             Call::put(tenant_path(&self.tenant_id, ""), Value::Object(body.clone()))

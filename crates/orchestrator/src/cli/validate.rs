@@ -13,6 +13,7 @@ use super::connection::Call;
 use super::failure::{Failure, ManifestFault};
 use super::input::read_text;
 use super::inputs::{self, Input};
+use super::language::say_text;
 use super::output::{Format, entries};
 use super::size::catalog;
 use clap::Args;
@@ -98,16 +99,13 @@ impl Validate {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         let paths: Vec<&Path> = self.files.iter().chain(&self.paths).map(PathBuf::as_path).collect();
         if paths.is_empty() {
-            return Err(Failure::Input(
-                "name what is to be validated: -f FILE, a folder, a pattern, or -f - for standard input"
-                    .into(),
-            ));
+            return Err(Failure::Input(say_text!("cli.want_manifest")));
         }
         let is_one = matches!(paths.as_slice(), [path] if !path.is_dir() && !inputs::is_pattern(path));
         let language = client.options.language();
         let verdicts = if self.remote {
             if !is_one {
-                return Err(Failure::Input("--remote takes one file".into()));
+                return Err(Failure::Input(say_text!("cli.want_one_file")));
             }
             vec![self.ask(client, paths[0]).await?]
         } else {
@@ -144,7 +142,8 @@ impl Validate {
         };
         let release = Release::parse(&self.kubernetes_version).ok_or_else(|| {
             let known = Release::ALL.map(Release::as_str).join(", ");
-            Failure::Input(format!("--kubernetes-version {:?}: known are {known}", self.kubernetes_version))
+            let (flag, value) = ("--kubernetes-version", &self.kubernetes_version);
+            Failure::Input(say_text!("cli.not_known", flag = flag, value = value, known = known))
         })?;
         let default = if tenant.is_some() { Profile::Tenant } else { Profile::Validity };
         let policy =

@@ -57,9 +57,20 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl Wait {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        let bar = client.output.is_lively().then(ProgressBar::new_spinner);
+        let waited = tokio::select! {
+            waited = self.until_there(client, bar.as_ref()) => waited,
+            Ok(()) = tokio::signal::ctrl_c() => Err(Failure::StoppedWaiting { deployment_id: None }),
+        };
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        waited
+    }
+
+    async fn until_there(&self, client: &Client, bar: Option<&ProgressBar>) -> Result<(), Failure> {
         let connection = client.options.connect()?;
         let until = Instant::now() + self.wait_timeout;
-        let bar = client.output.is_lively().then(ProgressBar::new_spinner);
         let mut done = Vec::new();
         for tenant_id in &self.tenant_ids {
             loop {
@@ -67,7 +78,7 @@ impl Wait {
                     Look::There => break,
                     Look::NotYet(seen) => seen,
                 };
-                if let Some(bar) = &bar {
+                if let Some(bar) = bar {
                     bar.set_message(format!("{tenant_id}: {seen}"));
                     bar.tick();
                 }
@@ -81,7 +92,7 @@ impl Wait {
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            if let Some(bar) = &bar {
+            if let Some(bar) = bar {
                 bar.set_message("");
             }
             client.say(&format!("{tenant_id}: {}", self.condition.as_str()))?;

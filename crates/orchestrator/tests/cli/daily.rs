@@ -64,6 +64,38 @@ fn waiting_ends_when_it_is_so_or_can_not_become_so() {
     assert_eq!(server.run(["wait", "soon", "--for", "running"]).code, 4);
 }
 
+/// Starts a command, presses Ctrl-C after its first line, and answers with its exit code and what it said.
+fn stopped_after_a_line(server: &Server, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = server
+        .command()
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+    let (lines, said) = (lines_of(out), lines_of(err));
+    lines.recv_timeout(Duration::from_secs(60)).expect("a line");
+    let pid = child.id().to_string();
+    let sent = std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill runs");
+    assert!(sent.success());
+    let code = child.wait().expect("it ends").code();
+    (code, said.iter().collect::<Vec<_>>().join("\n"))
+}
+
+#[test]
+fn who_stops_waiting_is_told_that_it_goes_on() {
+    let server = Server::start();
+    let stuck = ["--name", "a", "-s", "chatbot=1", "--demo-fault", "unschedulable"];
+    server.run(["tenants", "create", "stuck"].iter().chain(&stuck)).done();
+    let (code, said) = stopped_after_a_line(&server, &["status", "stuck", "--watch"]);
+    assert!(code == Some(130) && said.contains("the roll-out goes on, see: ecp status"), "{code:?} {said}");
+    server.run(["wait", "stuck", "--for", "failed"]).done();
+    let wait = ["wait", "stuck", "hanbit-card", "--for", "failed"];
+    let (code, said) = stopped_after_a_line(&server, &wait);
+    assert!(code == Some(130) && said.contains("stopped waiting; nothing was changed"), "{code:?} {said}");
+}
+
 #[test]
 fn a_tenant_that_is_nearly_named_is_suggested() {
     let server = Server::start();
@@ -112,6 +144,11 @@ fn a_list_is_ordered_by_any_of_its_fields() {
     };
     assert_eq!(list("metric"), "cpu memory\n");
     assert_eq!(list("-metric"), "memory cpu\n");
+    let since = |time: &str| {
+        let arguments = ["tenants", "history", "hanbit-card", "--since", time, "-o", "name"];
+        server.run(arguments).done().lines().count()
+    };
+    assert_eq!((since("2020-01-01"), since("2100-01-01")), (1, 0));
 }
 
 #[test]

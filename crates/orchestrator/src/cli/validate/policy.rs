@@ -2,6 +2,7 @@
 
 use crate::cli::failure::Failure;
 use crate::cli::input::read_text;
+use crate::cli::language::say_text;
 use ecp_core::text::Language;
 use ecp_validate::{Policy, PolicyFault, Profile};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ pub(super) fn chosen(
 fn parse_profile(name: &str) -> Result<Profile, Failure> {
     Profile::parse(name).ok_or_else(|| {
         let known = Profile::ALL.map(Profile::as_str).join(", ");
-        Failure::Input(format!("--profile {name:?}: known are {known}"))
+        Failure::Input(say_text!("cli.not_known", flag = "--profile", value = name, known = known))
     })
 }
 
@@ -52,7 +53,7 @@ fn told(fault: &PolicyFault, language: Language) -> String {
         PolicyFault::Unreadable(unreadable) => unreadable.message.render(language),
         PolicyFault::Unknown(unknown) => unknown.to_string(),
         PolicyFault::Shape(field) => {
-            format!("{field}: write error or warning for each code, such as image.floating: error")
+            say_text!("cli.policy_shape", field = field)
         }
     }
 }
