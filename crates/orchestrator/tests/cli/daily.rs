@@ -85,11 +85,14 @@ fn stopped_after_a_line(server: &Server, arguments: &[&str]) -> (Option<i32>, St
 
 #[test]
 fn who_stops_waiting_is_told_that_it_goes_on() {
+    let slow = Server::at_speed("1");
+    slow.run(["tenants", "create", "slow", "--name", "a", "-s", "chatbot=1"]).done();
+    let (code, said) = stopped_after_a_line(&slow, &["status", "slow", "--watch"]);
+    assert!(code == Some(130) && said.contains("the roll-out goes on, see: ecp status"), "{code:?} {said}");
+    drop(slow);
     let server = Server::start();
     let stuck = ["--name", "a", "-s", "chatbot=1", "--demo-fault", "unschedulable"];
     server.run(["tenants", "create", "stuck"].iter().chain(&stuck)).done();
-    let (code, said) = stopped_after_a_line(&server, &["status", "stuck", "--watch"]);
-    assert!(code == Some(130) && said.contains("the roll-out goes on, see: ecp status"), "{code:?} {said}");
     server.run(["wait", "stuck", "--for", "failed"]).done();
     let wait = ["wait", "stuck", "hanbit-card", "--for", "failed"];
     let (code, said) = stopped_after_a_line(&server, &wait);

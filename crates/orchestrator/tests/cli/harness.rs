@@ -26,9 +26,14 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
+        Self::at_speed("2000")
+    }
+
+    /// One whose simulated cluster lives so many times faster than life.
+    pub fn at_speed(speed: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let mut child = program()
-            .args(["serve", "--listen", "127.0.0.1:0", "--demo-speed", "2000", "--data-dir"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--demo-speed", speed, "--data-dir"])
             .arg(folder.path())
             .stderr(Stdio::piped())
             .spawn()
