@@ -1,5 +1,8 @@
 //! On real servers: the same answers as the embedded store, and what happens without the store.
 
+mod faults;
+mod scraped;
+
 use super::*;
 use crate::testing::World;
 use ecp_core::metrics::Interval;
