@@ -105,4 +105,5 @@ stories! {
     costs_of_last_month_to_the_cent: "last-months-costs",
     a_threshold_for_one_tenant_alone: "one-threshold",
     a_page_by_alertmanager_and_by_a_webhook_that_fails_twice: "page",
+    silence_for_an_hour: "silence",
 }

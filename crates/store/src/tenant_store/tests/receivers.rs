@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const LEASE: Duration = Duration::from_secs(60);
 
-fn receiver(kind: ReceiverKind, filter: AlertFilter) -> Receiver {
+pub(super) fn receiver(kind: ReceiverKind, filter: AlertFilter) -> Receiver {
     Receiver {
         id: ReceiverId::generate(),
         kind,

@@ -2,6 +2,9 @@
 
 use super::*;
 use ecp_core::alerts::AlertChange;
+use ecp_core::alerts::filter::AlertFilter;
+use ecp_core::alerts::receiver::ReceiverKind;
+use ecp_core::ports::NotificationStore;
 use std::time::Duration;
 
 /// Waits until a store has what another wrote.
@@ -60,6 +63,33 @@ async fn what_one_writes_the_other_has_and_what_watches_there_is_told() {
     assert!(again.generation > 3, "its generations go on");
     caught_up(&world.store, &other).await;
     assert_eq!(world.store.tenant(&id), Some(again));
+}
+
+#[tokio::test]
+async fn a_receiver_is_known_to_both_and_told_by_one_at_a_time() {
+    let world = World::new();
+    world.create("acme").await;
+    let other = SqlStore::open(world.place.open(), world.clock.clone()).unwrap();
+    let receiver = super::receivers::receiver(ReceiverKind::Webhook, AlertFilter::default());
+    world.store.add_receiver(receiver.clone(), None).await.unwrap();
+    caught_up(&other, &world.store).await;
+    assert_eq!(other.receivers(), world.store.receivers());
+    let mut outbox = other.subscribe_outbox();
+    outbox.borrow_and_update();
+    let opened = vec![(AlertChange::Opened, super::alerts::alert("acme", "a1"))];
+    world.store.record_alerts(opened).await.unwrap();
+    caught_up(&other, &world.store).await;
+    assert!(outbox.has_changed().unwrap(), "whoever sends there looks");
+    assert_eq!(other.waiting().await.unwrap()[0].deliveries, 1);
+    let lease = Duration::from_secs(60);
+    let turns = futures_util::future::join(
+        world.store.begin_turn(&receiver.id, "a", lease, 10),
+        other.begin_turn(&receiver.id, "b", lease, 10),
+    );
+    let (here, there) = turns.await;
+    let turns = [here.unwrap(), there.unwrap()];
+    let told = turns.iter().flatten().map(|turn| turn.deliveries.len()).collect::<Vec<_>>();
+    assert_eq!(told, [1], "one has the turn, and all that is due");
 }
 
 #[tokio::test]
