@@ -39,6 +39,21 @@ bench: toolchain ## Measure the release build against a bare baseline (ARGS="--s
 accuracy: toolchain ## Hold the sizing to a simulation of what is rendered and write docs/ACCURACY.md (ARGS="--tenants 5000")
 	$(CARGO) run --release --locked --quiet -p ecp-bench --bin ecp-accuracy -- $(ARGS)
 
+.PHONY: bench-validate
+FILES ?= 1000
+bench-validate: build ## Time ecp validate beside kubeconform, built from its Go module (FILES=1000)
+	bench/validate/run target/release/ecp $(FILES)
+
+.PHONY: fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?= manifest definition reader quantity
+fuzz: toolchain ## Run every fuzz target for a minute each (FUZZ_SECONDS=3600); needs nightly Rust and cargo-fuzz
+	@cargo +nightly --version >/dev/null 2>&1 || { echo "Nightly Rust is missing: rustup toolchain install nightly"; exit 1; }
+	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz"; exit 1; }
+	@for target in $(FUZZ_TARGETS); do mkdir -p fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=2048 \
+	  || exit 1; done
+
 .PHONY: format
 format: toolchain ## Format the code
 	$(CARGO) fmt --all

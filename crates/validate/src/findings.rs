@@ -1,6 +1,7 @@
 //! Collects what the checks find, with positions, and keeps it bounded.
 
-use super::policy::{Policy, Severity};
+use super::own_rules::OwnRule;
+use super::policy::{Policy, Severity, is_ignored};
 use super::tree::Node;
 use super::{Finding, Position};
 use ecp_core::text::{Language, Message};
@@ -77,6 +78,11 @@ impl Findings {
         self.policy.is_active()
     }
 
+    /// Errors so far.
+    pub fn count(&self) -> usize {
+        self.errors.len() + self.more_errors
+    }
+
     /// Adds what the policy says to a place, where it asks that.
     pub fn policy<'t>(&mut self, place: impl Into<Place<'t>>, message: impl FnOnce() -> Message) {
         if !self.policy.is_active() {
@@ -90,6 +96,29 @@ impl Findings {
             Some(Severity::Warning) => {
                 add(&mut self.warnings, &mut self.more_warnings, place, true, || message);
             }
+        }
+    }
+
+    /// Rules that the policy brings itself.
+    pub fn own_rules(&self) -> &[OwnRule] {
+        self.policy.own()
+    }
+
+    /// Adds what a rule of the policy's own says, unless it is switched off there.
+    pub fn own<'t>(
+        &mut self,
+        name: &str,
+        severity: Severity,
+        place: impl Into<Place<'t>>,
+        message: impl FnOnce() -> Message,
+    ) {
+        let place = place.into();
+        if is_ignored(name, place.node()) {
+            return;
+        }
+        match severity {
+            Severity::Error => add(&mut self.errors, &mut self.more_errors, place, true, message),
+            Severity::Warning => add(&mut self.warnings, &mut self.more_warnings, place, true, message),
         }
     }
 

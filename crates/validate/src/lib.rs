@@ -8,6 +8,7 @@
 mod amount;
 mod block;
 mod build;
+mod cel;
 mod findings;
 mod flow;
 mod format;
@@ -16,6 +17,7 @@ mod identity;
 mod kinds;
 mod monitoring;
 mod objects;
+mod own_rules;
 mod plan;
 mod pods;
 mod policy;
@@ -188,6 +190,7 @@ pub fn validate_manifest(
     if findings.asks_policy() {
         privilege::check(&objects, &workloads, &mut findings);
         house::check(&objects, &workloads, gpu_resource, &mut findings);
+        own_rules::check(&objects, &mut findings);
         let mut effort = Effort::new();
         let mut reported = references::Reported::new();
         references::check(&objects, &workloads, &mut effort, &mut reported, &mut findings);

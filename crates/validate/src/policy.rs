@@ -4,6 +4,7 @@
 //! one object by an annotation `ignore.ecp.ai/<code>` whose value is the reason.
 
 use super::Unreadable;
+use super::own_rules::{self, OwnRule};
 use super::tree::Node;
 use super::yaml::{self, Readers};
 use std::collections::BTreeMap;
@@ -116,6 +117,7 @@ pub static POLICY_RULES: &[PolicyRule] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
     rules: BTreeMap<&'static str, Severity>,
+    own: Vec<OwnRule>,
 }
 
 /// A code, profile or severity that does not exist, with the nearest that does.
@@ -135,7 +137,7 @@ impl fmt::Display for UnknownName {
 }
 
 /// What a policy's file can say.
-const FIELDS: [&str; 3] = ["profile", "off", "severity"];
+const FIELDS: [&str; 4] = ["profile", "off", "severity", "rules"];
 
 /// Why a policy's file can not be used.
 #[derive(Debug)]
@@ -146,6 +148,20 @@ pub enum PolicyFault {
     Unknown(UnknownName),
     /// A field has a value that it can not have.
     Shape(&'static str),
+    /// A rule of its own does not compile.
+    Expression {
+        /// The rule.
+        name: String,
+        /// Why not.
+        fault: String,
+    },
+}
+
+impl PolicyFault {
+    /// A name that does not exist, with the nearest that does.
+    pub(super) fn unknown(name: &str, nearest: Option<&'static str>) -> Self {
+        Self::Unknown(UnknownName { name: name.to_owned(), nearest })
+    }
 }
 
 impl Policy {
@@ -158,12 +174,12 @@ impl Policy {
         };
         let included =
             POLICY_RULES.iter().filter(|rule| profile != Profile::Validity && rule.from <= profile);
-        Self { rules: included.map(|rule| (rule.code, severity(rule))).collect() }
+        Self { rules: included.map(|rule| (rule.code, severity(rule))).collect(), own: Vec::new() }
     }
 
     /// True where something is asked.
     pub fn is_active(&self) -> bool {
-        !self.rules.is_empty()
+        !self.rules.is_empty() || !self.own.is_empty()
     }
 
     /// Switches a rule off.
@@ -176,7 +192,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Reads a file: `profile`, `off` (codes), `severity` (`error` or `warning` by code). A profile that is
+    /// Reads a file: `profile`, `off` (codes), `severity` (`error` or `warning` by code), `rules` of its own. A profile that is
     /// asked wins over the file's, and that over the one `otherwise`.
     ///
     /// # Errors
@@ -199,6 +215,7 @@ impl Policy {
                 })?;
                 policy = Self::of(asked.unwrap_or(profile));
             }
+            policy.own.extend(own_rules::read(root)?);
             for code in root.list_at("off") {
                 policy.switch_off(code.text()).map_err(PolicyFault::Unknown)?;
             }
@@ -218,13 +235,22 @@ impl Policy {
     /// How much a rule counts at a place; absent where it is not asked there.
     pub(super) fn severity(&self, code: &str, place: Option<Node<'_>>) -> Option<Severity> {
         let severity = *self.rules.get(code)?;
-        let annotations = place.and_then(|node| node.document().at(&["metadata", "annotations"]));
-        let is_off = |annotation: Node<'_>| {
-            annotation.key().strip_prefix(IGNORE_PREFIX) == Some(code) && !annotation.text().trim().is_empty()
-        };
-        let off = annotations.into_iter().flat_map(Node::children).any(is_off);
-        (!off).then_some(severity)
+        (!is_ignored(code, place)).then_some(severity)
     }
+
+    /// Rules of the file itself.
+    pub(super) fn own(&self) -> &[OwnRule] {
+        &self.own
+    }
+}
+
+/// An annotation of the object switches the rule off, with a reason.
+pub(super) fn is_ignored(code: &str, place: Option<Node<'_>>) -> bool {
+    let annotations = place.and_then(|node| node.document().at(&["metadata", "annotations"]));
+    let is_off = |annotation: Node<'_>| {
+        annotation.key().strip_prefix(IGNORE_PREFIX) == Some(code) && !annotation.text().trim().is_empty()
+    };
+    annotations.into_iter().flat_map(Node::children).any(is_off)
 }
 
 fn known(code: &str) -> Result<&'static PolicyRule, UnknownName> {

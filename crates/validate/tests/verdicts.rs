@@ -42,3 +42,26 @@ fn every_variant_is_judged_as_the_server_judged_it() {
     assert!(wrong.is_empty(), "{} variants are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
     assert!(known.is_empty(), "judged as the server does by now, take them off the list: {known:?}");
 }
+
+/// Custom resources beside their definition, each with the server's verdict once the definition was there.
+#[test]
+fn every_custom_resource_is_judged_as_the_server_judged_it() {
+    let catalog = Catalog::embedded();
+    let definition = include_str!("custom/definition.yaml");
+    let mut wrong = Vec::new();
+    for line in include_str!("custom/resources.txt").lines() {
+        let (verdict, fields) = line.split_once(' ').expect("a verdict and fields");
+        let fields = fields.strip_prefix('{').expect("a mapping");
+        let object = format!(
+            "{{\"apiVersion\": \"example.org/v1\", \"kind\": \"Gadget\", \"metadata\": {{\"name\": \"g\"}}, {fields}"
+        );
+        let text = format!("{definition}\n---\n{object}\n");
+        let report =
+            ecp_validate::validate_manifest(&catalog, &text, &Options::default()).expect("it can be read");
+        if report.is_valid() != (verdict == "valid") {
+            let codes: Vec<_> = report.errors.iter().map(|finding| finding.code).collect();
+            wrong.push(format!("the server says {verdict}, ours {codes:?}: {line}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}

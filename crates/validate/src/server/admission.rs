@@ -1,12 +1,16 @@
-//! Webhooks, admission policies, API services, signing requests, flow control.
+//! Webhooks, admission policies, API services, signing requests.
 
 use super::super::format;
 use super::super::objects::Object;
 use super::super::tree::{Kind, Node};
 use super::Rules;
-use crate::findings::Place;
+use crate::cel::{self, BOOL, TEXT, Type};
 use ecp_core::text::Message;
 use std::collections::HashSet;
+use std::rc::Rc;
+
+/// Names that an expression sees, with their types.
+type Names = Vec<(&'static str, Type<'static>)>;
 
 /// Checks an object of these groups.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
@@ -16,7 +20,8 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => check_webhooks(rules, root),
         "ValidatingAdmissionPolicy" => {
             if let Some(spec) = spec {
-                check_policy(rules, spec, "validations");
+                let names = check_policy(rules, spec, "validations");
+                check_validations(rules, spec, &names);
                 if !spec.filled("validations") && !spec.filled("auditAnnotations") {
                     rules.findings.error(spec, || {
                         Message::new("validate.rule.one_of")
@@ -28,7 +33,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         }
         "MutatingAdmissionPolicy" => {
             if let Some(spec) = spec {
-                check_policy(rules, spec, "mutations");
+                let names = check_policy(rules, spec, "mutations");
                 rules.required(spec, "mutations");
                 let operations = spec
                     .get("matchConstraints")
@@ -39,7 +44,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                     rules.words(Some(operation), &["*", "CONNECT", "CREATE", "UPDATE"]);
                 }
                 for mutation in spec.list_at("mutations") {
-                    check_mutation(rules, mutation);
+                    check_mutation(rules, mutation, &names);
                 }
             }
         }
@@ -110,13 +115,13 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 "validate.schema.controller",
             );
         }
-        "FlowSchema" | "PriorityLevelConfiguration" => check_flow(rules, object),
+
         _ => {}
     }
 }
 
 /// Each type of mutation with the expression that is its own.
-fn check_mutation(rules: &mut Rules<'_>, mutation: Node<'_>) {
+fn check_mutation(rules: &mut Rules<'_>, mutation: Node<'_>, names: &Names) {
     let (own, other) = match mutation.str_at("patchType") {
         "JSONPatch" => ("jsonPatch", "applyConfiguration"),
         "ApplyConfiguration" => ("applyConfiguration", "jsonPatch"),
@@ -128,6 +133,20 @@ fn check_mutation(rules: &mut Rules<'_>, mutation: Node<'_>) {
     rules.forbidden(mutation, other, &when);
     if let Some(patch) = mutation.get(own) {
         rules.required(patch, "expression");
+        let wanted =
+            if own == "jsonPatch" { Type::List(Rc::new(Type::Plain('J'))) } else { Type::Plain('o') };
+        rules.expression(patch.get("expression"), names, &[wanted], true);
+    }
+}
+
+/// Validations, their texts, and what they note in the audit trail.
+fn check_validations(rules: &mut Rules<'_>, spec: Node<'_>, names: &Names) {
+    for validation in spec.list_at("validations") {
+        rules.expression(validation.get("expression"), names, &[BOOL], false);
+        rules.expression(validation.get("messageExpression"), names, &[TEXT], false);
+    }
+    for annotation in spec.list_at("auditAnnotations") {
+        rules.expression(annotation.get("valueExpression"), names, &[TEXT, Type::Plain('n')], false);
     }
 }
 
@@ -168,7 +187,7 @@ fn check_webhooks(rules: &mut Rules<'_>, root: Node<'_>) {
                 rules.selector(selector);
             }
         }
-        check_conditions(rules, webhook);
+        check_conditions(rules, webhook, &cel::admission_names(false));
     }
 }
 
@@ -262,11 +281,12 @@ fn check_match(rules: &mut Rules<'_>, resources: Node<'_>) {
     }
 }
 
-fn check_conditions(rules: &mut Rules<'_>, node: Node<'_>) {
+fn check_conditions(rules: &mut Rules<'_>, node: Node<'_>, names: &Names) {
     rules.at_most(node.get("matchConditions"), 64);
     for condition in node.list_at("matchConditions") {
         rules.required(condition, "name");
         rules.required(condition, "expression");
+        rules.expression(condition.get("expression"), names, &[BOOL], false);
         rules.holds(
             condition.get("name"),
             |text| text.is_empty() || format::is_qualified_name(text),
@@ -275,7 +295,8 @@ fn check_conditions(rules: &mut Rules<'_>, node: Node<'_>) {
     }
 }
 
-fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
+/// Checks what both kinds of policies have, and gives the names that their expressions see.
+fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) -> Names {
     match spec.get("matchConstraints") {
         None => rules.required(spec, "matchConstraints"),
         Some(constraints) => {
@@ -285,7 +306,8 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
             check_match(rules, constraints);
         }
     }
-    check_conditions(rules, spec);
+    let mut names = cel::admission_names(spec.has("paramKind"));
+    check_conditions(rules, spec, &names);
     for item in spec.list_at(list) {
         rules.words(item.get("reason"), &["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"]);
         let message = item.get("message").filter(|message| !message.is_empty());
@@ -295,9 +317,7 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
             }
             rules.form(Some(message), |text| !text.trim().contains(['\n', '\r']), "replicas must be below 5");
         }
-        if item.get("expression").is_some_and(|expression| expression.text().trim().is_empty()) {
-            rules.required(item, "expression");
-        }
+        rules.form(item.get("expression"), |text| !text.trim().is_empty(), "object.spec.replicas <= 5");
     }
     let mut keys = HashSet::new();
     for annotation in spec.list_at("auditAnnotations") {
@@ -308,7 +328,16 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
             "high-replica-count",
         );
     }
+    let mut variables: Vec<(String, Type<'static>)> = Vec::new();
     for variable in spec.list_at("variables") {
+        let before = cel::fields(variables.iter().map(|(name, of)| (name.as_str(), of.clone())).collect());
+        names.retain(|(name, _)| *name != "variables");
+        names.push(("variables", before));
+        let text = variable.get("expression");
+        rules.expression(text, &names, &[], list == "mutations");
+        let expression = text.and_then(|text| cel::parse(text.text()).ok().flatten());
+        let of = expression.and_then(|expression| expression.type_of(&names, list == "mutations").ok());
+        variables.push((variable.str_at("name").to_owned(), of.unwrap_or(Type::Dyn)));
         let is_name = |text: &str| {
             let begins =
                 text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
@@ -340,6 +369,12 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) {
             "ReplicaLimit",
         );
     }
+    names.retain(|(name, _)| *name != "variables");
+    if !variables.is_empty() {
+        let all = variables.iter().map(|(name, of)| (name.as_str(), of.clone())).collect();
+        names.push(("variables", cel::fields(all)));
+    }
+    names
 }
 
 /// Words that CEL keeps for itself.
@@ -366,164 +401,3 @@ const RESERVED: [&str; 21] = [
     "void",
     "while",
 ];
-
-/// What a flow can be told by.
-const VERBS: [&str; 10] =
-    ["*", "get", "list", "create", "update", "delete", "patch", "watch", "proxy", "deletecollection"];
-
-/// `*` stands alone in its list.
-fn all_alone(rules: &mut Rules<'_>, node: Node<'_>, field: &str) {
-    let several = node.list_at(field).nth(1).is_some();
-    if let Some(all) = node.list_at(field).find(|item| item.text() == "*").filter(|_| several) {
-        rules.bad(all, "validate.admission.all_and_more");
-    }
-}
-
-/// Who a flow is of: one field, that of its kind.
-fn check_subject(rules: &mut Rules<'_>, subject: Node<'_>) {
-    const FIELDS: [(&str, &str); 3] =
-        [("User", "user"), ("Group", "group"), ("ServiceAccount", "serviceAccount")];
-    let kind = subject.str_at("kind");
-    if !FIELDS.iter().any(|(known, _)| *known == kind) {
-        return rules.words(subject.get("kind"), &["User", "Group", "ServiceAccount"]);
-    }
-    for (known, field) in FIELDS {
-        if known == kind {
-            rules.required(subject, field);
-        } else {
-            rules.forbidden(subject, field, &format!("kind: {kind}"));
-        }
-    }
-    if let Some(account) = subject.get("serviceAccount") {
-        rules.holds(
-            account.get("name").filter(|name| !name.is_empty()),
-            |text| text == "*" || format::is_dns_subdomain(text),
-            "validate.schema.subdomain",
-        );
-        rules.holds(
-            account.get("namespace").filter(|name| !name.is_empty()),
-            ecp_core::ids::is_dns_1123_label,
-            "validate.schema.label",
-        );
-    }
-}
-
-/// Bits of randomness that a hand of queues takes; the server has sixty.
-fn hand_bits(queues: i64, hand: i64) -> f64 {
-    (0..hand.clamp(0, 64)).map(|drawn| ((queues - drawn).max(1) as f64).log2()).sum()
-}
-
-fn check_flow(rules: &mut Rules<'_>, object: &Object<'_>) {
-    let Some(spec) = object.spec() else { return };
-    if object.is("FlowSchema") {
-        if spec.int_at("matchingPrecedence") == Some(1) && object.name != "exempt" {
-            rules.form(spec.get("matchingPrecedence"), |_| false, "1000");
-        }
-        for rule in spec.list_at("rules") {
-            if !rule.filled("subjects") {
-                rules.required(rule, "subjects");
-            }
-            if !rule.filled("resourceRules") && !rule.filled("nonResourceRules") {
-                rules.findings.error(rule, || {
-                    Message::new("validate.rule.one_of")
-                        .with("fields", "resourceRules, nonResourceRules")
-                        .with("count", 0)
-                });
-            }
-            for subject in rule.list_at("subjects") {
-                check_subject(rules, subject);
-            }
-            for resource in rule.list_at("nonResourceRules") {
-                for field in ["verbs", "nonResourceURLs"] {
-                    if !resource.filled(field) {
-                        rules.required(resource, field);
-                    }
-                    all_alone(rules, resource, field);
-                }
-                for verb in resource.list_at("verbs") {
-                    rules.words(Some(verb), &VERBS);
-                }
-                for url in resource.list_at("nonResourceURLs").filter(|url| url.text() != "*") {
-                    let star = url.text().find('*');
-                    let is_path = |text: &str| {
-                        text.starts_with('/')
-                            && !text.contains("//")
-                            && !text.contains(' ')
-                            && star.is_none_or(|at| at + 1 == text.len() && text.ends_with("/*"))
-                    };
-                    rules.form(Some(url), is_path, "/healthz/*");
-                }
-            }
-            for resource in rule.list_at("resourceRules") {
-                for field in ["verbs", "apiGroups", "resources"] {
-                    if resource.get(field).is_some_and(Node::is_empty) {
-                        rules.required(resource, field);
-                    }
-                }
-                for verb in resource.list_at("verbs") {
-                    rules.words(Some(verb), &VERBS);
-                }
-                for field in ["verbs", "apiGroups", "resources", "namespaces"] {
-                    all_alone(rules, resource, field);
-                }
-                for namespace in resource.list_at("namespaces") {
-                    let well = |text: &str| text == "*" || ecp_core::ids::is_dns_1123_label(text);
-                    rules.holds(Some(namespace), well, "validate.schema.label");
-                }
-                if !resource.flag_at("clusterScope") && !resource.filled("namespaces") {
-                    rules.findings.error(Place::Missing(resource, "namespaces"), || {
-                        Message::new("validate.rule.required")
-                            .with("field", "namespaces")
-                            .with("when", "clusterScope ≠ true")
-                    });
-                }
-            }
-        }
-        return;
-    }
-    if spec.str_at("type") == "Exempt" && object.name != "exempt" {
-        rules.words(spec.get("type"), &["Limited"]);
-    }
-    match spec.str_at("type") {
-        "Exempt" if spec.has("limited") => rules.forbidden(spec, "limited", "type: Exempt"),
-        "Limited" => {
-            if spec.has("exempt") {
-                rules.forbidden(spec, "exempt", "type: Limited");
-            }
-            rules.required_where(spec, "limited", "type: Limited");
-            if let Some(limited) = spec.get("limited") {
-                rules.required(limited, "limitResponse");
-            }
-            let queuing = spec.at(&["limited", "limitResponse", "queuing"]);
-            if let Some(queuing) = queuing {
-                check_queues(rules, queuing);
-            }
-            if let Some(response) = spec.at(&["limited", "limitResponse"]) {
-                match response.str_at("type") {
-                    "Reject" => rules.forbidden(response, "queuing", "type: Reject"),
-                    "Queue" if !response.has("queuing") => {
-                        rules.required_where(response, "queuing", "type: Queue");
-                    }
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Queues and the hand that a flow draws of them; 64 and 8 are filled in.
-fn check_queues(rules: &mut Rules<'_>, queuing: Node<'_>) {
-    let number = |field: &str, default: i64| queuing.int_at(field).filter(|n| *n != 0).unwrap_or(default);
-    let (queues, hand) = (number("queues", 64), number("handSize", 8));
-    let place = queuing.get("handSize").or(queuing.get("queues")).unwrap_or(queuing);
-    if hand > queues || hand_bits(queues, hand).ceil() > 60.0 {
-        rules.findings.error(place, || {
-            Message::new("validate.rule.above")
-                .with("field", "handSize")
-                .with("value", hand)
-                .with("other", "queues")
-                .with("limit", queues)
-        });
-    }
-}

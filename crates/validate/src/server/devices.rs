@@ -4,6 +4,7 @@ use super::super::format;
 use super::super::objects::Object;
 use super::super::tree::Node;
 use super::Rules;
+use crate::cel::{self, BOOL, Type};
 use crate::findings::Place;
 use ecp_core::text::Message;
 use std::collections::HashSet;
@@ -178,6 +179,8 @@ fn check_selectors(rules: &mut Rules<'_>, node: Node<'_>) {
     rules.at_most(node.get("selectors"), 32);
     for selector in node.list_at("selectors") {
         rules.required(selector, "cel");
+        let text = selector.at(&["cel", "expression"]);
+        rules.expression(text, &cel::device_names(), &[BOOL, Type::Dyn], false);
     }
 }
 

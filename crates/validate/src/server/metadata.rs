@@ -59,7 +59,9 @@ pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         // A definition is held to the syntax alone.
         let standard = standard || object.is("CustomResourceDefinition");
         if matches!(finalizer.kind(), Kind::Text | Kind::Null)
-            && !(format::is_qualified_name(finalizer.text()) && (standard || finalizer.text().contains('/')))
+            && !(finalizer.kind() == Kind::Text
+                && format::is_qualified_name(finalizer.text())
+                && (standard || finalizer.text().contains('/')))
         {
             rules.bad(finalizer, "validate.metadata.finalizer");
         }

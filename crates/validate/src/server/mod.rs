@@ -7,8 +7,10 @@ mod admission;
 mod autoscaling;
 mod config;
 mod containers;
+mod custom;
 mod definitions;
 mod devices;
+mod flow_control;
 mod limits;
 mod metadata;
 mod network;
@@ -19,13 +21,15 @@ mod reviews;
 mod scheduling;
 mod service;
 mod storage;
+mod structural;
 mod volumes;
 mod workload;
 
-pub(super) use definitions::check_custom_object;
+pub(super) use custom::check as check_custom_object;
 pub(super) use metadata::check as check_metadata;
 
 use super::amount::{self, Milli};
+use super::cel::{self, Type};
 use super::findings::{Findings, Place};
 use super::format::shortened;
 use super::kinds::Release;
@@ -90,9 +94,8 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
         | "MutatingAdmissionPolicy"
         | "MutatingAdmissionPolicyBinding"
         | "APIService"
-        | "CertificateSigningRequest"
-        | "FlowSchema"
-        | "PriorityLevelConfiguration" => admission::check(rules, object),
+        | "CertificateSigningRequest" => admission::check(rules, object),
+        "FlowSchema" | "PriorityLevelConfiguration" => flow_control::check(rules, object),
         "SubjectAccessReview"
         | "SelfSubjectAccessReview"
         | "LocalSubjectAccessReview"
@@ -117,12 +120,14 @@ pub(super) struct Rules<'f> {
     pub findings: &'f mut Findings,
     pub release: Release,
     limits: limits::Limits,
+    /// Within a part of `allOf` and the like, where unknown fields are somebody else's.
+    in_part: bool,
 }
 
 impl<'f> Rules<'f> {
     /// Rules of a release that report there.
     pub fn new(findings: &'f mut Findings, release: Release) -> Self {
-        Self { findings, release, limits: limits::Limits::default() }
+        Self { findings, release, limits: limits::Limits::default(), in_part: false }
     }
 }
 
@@ -271,6 +276,22 @@ impl Rules<'_> {
                     .with("value", shortened(node.text()))
                     .with("example", example)
             });
+        }
+    }
+
+    /// An expression that compiles into one of these types; anything where there is none.
+    pub fn expression(
+        &mut self,
+        node: Option<Node<'_>>,
+        names: &[(&str, Type<'_>)],
+        wanted: &[Type<'_>],
+        mutates: bool,
+    ) {
+        if let Some(node) = node.filter(|node| node.kind() == Kind::Text && !node.text().trim().is_empty())
+            && let Some(fault) = cel::fault(node.text(), names, wanted, mutates)
+        {
+            self.findings
+                .error(node, || Message::new("validate.expression").with("fault", shortened(&fault)));
         }
     }
 

@@ -48,6 +48,8 @@ fn check_selector(rules: &mut Rules<'_>, selector: Node<'_>, of_labels: bool) {
             _ => {}
         }
         if of_labels {
+            let key = requirement.get("key").filter(|key| !key.is_empty());
+            rules.holds(key, super::super::format::is_qualified_name, "validate.schema.key");
             for value in requirement.list_at("values") {
                 rules.holds(Some(value), super::super::format::is_label_value, "validate.schema.label_value");
             }

@@ -91,6 +91,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.length(driver.get("nodeID"), 256);
                 let mut keys = HashSet::new();
                 for key in driver.list_at("topologyKeys") {
+                    if key.kind() == Kind::Null {
+                        rules.bad(key, "validate.schema.empty_text");
+                    }
                     rules.holds(Some(key), format::is_qualified_name, "validate.schema.key");
                     rules.unique(Some(key), &mut keys);
                 }

@@ -52,8 +52,10 @@ fn told(fault: &PolicyFault, language: Language) -> String {
     match fault {
         PolicyFault::Unreadable(unreadable) => unreadable.message.render(language),
         PolicyFault::Unknown(unknown) => unknown.to_string(),
-        PolicyFault::Shape(field) => {
-            say_text!("cli.policy_shape", field = field)
+        PolicyFault::Shape("rules") => say_text!("cli.policy_rules"),
+        PolicyFault::Shape(field) => say_text!("cli.policy_shape", field = field),
+        PolicyFault::Expression { name, fault } => {
+            say_text!("cli.policy_expression", name = name, fault = fault)
         }
     }
 }

@@ -1,0 +1,170 @@
+//! Flow control: whose requests wait for whom.
+
+use super::super::format;
+use super::super::objects::Object;
+use super::super::tree::Node;
+use super::Rules;
+use crate::findings::Place;
+use ecp_core::text::Message;
+
+/// What a flow can be told by.
+const VERBS: [&str; 10] =
+    ["*", "get", "list", "create", "update", "delete", "patch", "watch", "proxy", "deletecollection"];
+
+/// `*` stands alone in its list.
+fn all_alone(rules: &mut Rules<'_>, node: Node<'_>, field: &str) {
+    let several = node.list_at(field).nth(1).is_some();
+    if let Some(all) = node.list_at(field).find(|item| item.text() == "*").filter(|_| several) {
+        rules.bad(all, "validate.admission.all_and_more");
+    }
+}
+
+/// Who a flow is of: one field, that of its kind.
+fn check_subject(rules: &mut Rules<'_>, subject: Node<'_>) {
+    const FIELDS: [(&str, &str); 3] =
+        [("User", "user"), ("Group", "group"), ("ServiceAccount", "serviceAccount")];
+    let kind = subject.str_at("kind");
+    if !FIELDS.iter().any(|(known, _)| *known == kind) {
+        return rules.words(subject.get("kind"), &["User", "Group", "ServiceAccount"]);
+    }
+    for (known, field) in FIELDS {
+        if known == kind {
+            rules.required(subject, field);
+        } else {
+            rules.forbidden(subject, field, &format!("kind: {kind}"));
+        }
+    }
+    if let Some(account) = subject.get("serviceAccount") {
+        rules.holds(
+            account.get("name").filter(|name| !name.is_empty()),
+            |text| text == "*" || format::is_dns_subdomain(text),
+            "validate.schema.subdomain",
+        );
+        rules.holds(
+            account.get("namespace").filter(|name| !name.is_empty()),
+            ecp_core::ids::is_dns_1123_label,
+            "validate.schema.label",
+        );
+    }
+}
+
+/// Bits of randomness that a hand of queues takes; the server has sixty.
+fn hand_bits(queues: i64, hand: i64) -> f64 {
+    (0..hand.clamp(0, 64)).map(|drawn| ((queues - drawn).max(1) as f64).log2()).sum()
+}
+
+/// Checks an object of the group.
+pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
+    let Some(spec) = object.spec() else { return };
+    if object.is("FlowSchema") {
+        if spec.int_at("matchingPrecedence") == Some(1) && object.name != "exempt" {
+            rules.form(spec.get("matchingPrecedence"), |_| false, "1000");
+        }
+        for rule in spec.list_at("rules") {
+            if !rule.filled("subjects") {
+                rules.required(rule, "subjects");
+            }
+            if !rule.filled("resourceRules") && !rule.filled("nonResourceRules") {
+                rules.findings.error(rule, || {
+                    Message::new("validate.rule.one_of")
+                        .with("fields", "resourceRules, nonResourceRules")
+                        .with("count", 0)
+                });
+            }
+            for subject in rule.list_at("subjects") {
+                check_subject(rules, subject);
+            }
+            for resource in rule.list_at("nonResourceRules") {
+                for field in ["verbs", "nonResourceURLs"] {
+                    if !resource.filled(field) {
+                        rules.required(resource, field);
+                    }
+                    all_alone(rules, resource, field);
+                }
+                for verb in resource.list_at("verbs") {
+                    rules.words(Some(verb), &VERBS);
+                }
+                for url in resource.list_at("nonResourceURLs").filter(|url| url.text() != "*") {
+                    let star = url.text().find('*');
+                    let is_path = |text: &str| {
+                        text.starts_with('/')
+                            && !text.contains("//")
+                            && !text.contains(' ')
+                            && star.is_none_or(|at| at + 1 == text.len() && text.ends_with("/*"))
+                    };
+                    rules.form(Some(url), is_path, "/healthz/*");
+                }
+            }
+            for resource in rule.list_at("resourceRules") {
+                for field in ["verbs", "apiGroups", "resources"] {
+                    if resource.get(field).is_some_and(Node::is_empty) {
+                        rules.required(resource, field);
+                    }
+                }
+                for verb in resource.list_at("verbs") {
+                    rules.words(Some(verb), &VERBS);
+                }
+                for field in ["verbs", "apiGroups", "resources", "namespaces"] {
+                    all_alone(rules, resource, field);
+                }
+                for namespace in resource.list_at("namespaces") {
+                    let well = |text: &str| text == "*" || ecp_core::ids::is_dns_1123_label(text);
+                    rules.holds(Some(namespace), well, "validate.schema.label");
+                }
+                if !resource.flag_at("clusterScope") && !resource.filled("namespaces") {
+                    rules.findings.error(Place::Missing(resource, "namespaces"), || {
+                        Message::new("validate.rule.required")
+                            .with("field", "namespaces")
+                            .with("when", "clusterScope ≠ true")
+                    });
+                }
+            }
+        }
+        return;
+    }
+    if spec.str_at("type") == "Exempt" && object.name != "exempt" {
+        rules.words(spec.get("type"), &["Limited"]);
+    }
+    match spec.str_at("type") {
+        "Exempt" if spec.has("limited") => rules.forbidden(spec, "limited", "type: Exempt"),
+        "Limited" => {
+            if spec.has("exempt") {
+                rules.forbidden(spec, "exempt", "type: Limited");
+            }
+            rules.required_where(spec, "limited", "type: Limited");
+            if let Some(limited) = spec.get("limited") {
+                rules.required(limited, "limitResponse");
+            }
+            let queuing = spec.at(&["limited", "limitResponse", "queuing"]);
+            if let Some(queuing) = queuing {
+                check_queues(rules, queuing);
+            }
+            if let Some(response) = spec.at(&["limited", "limitResponse"]) {
+                match response.str_at("type") {
+                    "Reject" => rules.forbidden(response, "queuing", "type: Reject"),
+                    "Queue" if !response.has("queuing") => {
+                        rules.required_where(response, "queuing", "type: Queue");
+                    }
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Queues and the hand that a flow draws of them; 64 and 8 are filled in.
+fn check_queues(rules: &mut Rules<'_>, queuing: Node<'_>) {
+    let number = |field: &str, default: i64| queuing.int_at(field).filter(|n| *n != 0).unwrap_or(default);
+    let (queues, hand) = (number("queues", 64), number("handSize", 8));
+    let place = queuing.get("handSize").or(queuing.get("queues")).unwrap_or(queuing);
+    if hand > queues || hand_bits(queues, hand).ceil() > 60.0 {
+        rules.findings.error(place, || {
+            Message::new("validate.rule.above")
+                .with("field", "handSize")
+                .with("value", hand)
+                .with("other", "queues")
+                .with("limit", queues)
+        });
+    }
+}
