@@ -90,7 +90,7 @@ fn what_is_short_is_named() {
     let body = body(&error);
     assert_eq!(
         body["error"]["details"]["short"],
-        json!([{"resource": "gpu", "requested": "3", "available": "1", "missing": "2"}])
+        json!([{"resource": "gpu", "counted": "requests", "requested": "3", "available": "1", "missing": "2"}])
     );
     let tainted = json!({"reason": "taint", "detail": "db=yes:NoSchedule", "count": 2, "nodes": ["a", "b"]});
     assert_eq!(body["error"]["details"]["nodes_left_out"], json!([tainted]));
