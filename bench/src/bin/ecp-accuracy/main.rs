@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long, default_value_t = 11)]
     seed: u64,
     /// Events of each simulation of the census.
-    #[arg(long, default_value_t = 60_000)]
+    #[arg(long, default_value_t = 30_000)]
     events: u64,
     /// Another catalog than the one that the program carries.
     #[arg(long)]

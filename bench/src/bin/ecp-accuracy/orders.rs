@@ -9,8 +9,14 @@ use ecp_core::sizing::{Demand, ServiceReport, Sizing, SizingOptions, report};
 use ecp_core::tenancy::planned_tenant;
 use ecp_core::tenant::{Availability, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
 
-/// Times as many events as the first run has a run that is to confirm a broken promise.
-const CONFIRMATION: u64 = 10;
+/// Runs that are to confirm a broken promise, each longer and with a seed of its own, and how many standard
+/// errors of their mean it is worse by: a queue that is nearly full stays as it is for many minutes, so that the
+/// calls of one run say little of each other's chance.
+const CONFIRMATIONS: u64 = 16;
+const TIMES_AS_LONG: u64 = 5;
+const ERRORS: f64 = 3.5;
+/// By how much a promise may be better than what happens.
+const TOLERANCE: f64 = 0.05;
 
 /// An order, sized and rendered.
 pub struct Order {
@@ -52,26 +58,31 @@ impl Order {
         verify(catalog, &self.demand, &self.sizing, &self.objects, options)
     }
 
-    /// Promises without a warning that a run breaks and so does a longer one with another seed: among
-    /// thousands of runs some differ by chance.
+    /// Promises without a warning that a run breaks and so does the mean of several longer ones.
     pub fn broken(&self, catalog: &Catalog, first: &Verification, options: &Options) -> Vec<Promise> {
         if first.broken().next().is_none() {
             return Vec::new();
         }
-        let longer = Options {
-            seed: options.seed.wrapping_add(1),
-            seconds: options.seconds * CONFIRMATION as f64,
-            most_events: options.most_events * CONFIRMATION,
-            ..*options
-        };
-        let second = self.verify(catalog, &longer);
-        let again = |promise: &&Promise| {
-            let same = |other: &Promise| {
+        let again: Vec<Verification> = (1..=CONFIRMATIONS)
+            .map(|run| Options {
+                seed: options.seed.wrapping_add(run.wrapping_mul(0x9e37_79b9)),
+                seconds: options.seconds * TIMES_AS_LONG as f64,
+                most_events: options.most_events * TIMES_AS_LONG,
+                ..*options
+            })
+            .map(|longer| self.verify(catalog, &longer))
+            .collect();
+        let confirmed = |promise: &Promise| {
+            let same = |other: &&Promise| {
                 (other.service, other.stage, other.figure) == (promise.service, promise.stage, promise.figure)
             };
-            second.broken().any(same)
+            let seen = again.iter().filter_map(|run| run.promises.iter().find(same));
+            let seen: Vec<f64> = seen.map(|promise| promise.simulated).collect();
+            let (mean, error) = mean_and_error(&seen)?;
+            let is_broken = mean > promise.promised * (1.0 + TOLERANCE) + ERRORS * error;
+            is_broken.then(|| Promise { simulated: mean, ..promise.clone() })
         };
-        first.broken().filter(again).cloned().collect()
+        first.broken().filter_map(confirmed).collect()
     }
 
     /// The order in the words of the command line.
@@ -81,6 +92,14 @@ impl Order {
         let plan = self.demand.preset.map(|preset| format!("{preset}: ")).unwrap_or_default();
         format!("{plan}{}", units.join(" "))
     }
+}
+
+/// Mean of independent figures and its standard error; none of fewer than two.
+fn mean_and_error(figures: &[f64]) -> Option<(f64, f64)> {
+    let count = figures.len() as f64;
+    let mean = figures.iter().sum::<f64>() / count;
+    let squares: f64 = figures.iter().map(|figure| (figure - mean).powi(2)).sum();
+    (figures.len() > 1).then(|| (mean, (squares / (count - 1.0) / count).sqrt()))
 }
 
 /// The grid: each service alone over three orders of magnitude, mixtures, the reference's examples, and the

@@ -24,8 +24,8 @@ pub fn page(catalog: &Catalog, seed: u64, grid: &[Row], census: &Census, pairs: 
          Written by `make accuracy` (seed {seed}): {tenants} random tenants and a grid of {orders} orders are sized \
          without a plan being named, rendered, and the objects simulated for an hour, every second tenant in its busiest \
          one. {verdict}\n\n\
-         A promise counts as broken where two runs, the second ten times as long and with another seed, are worse than \
-         it by more than 5 % and three standard deviations. Of the {tenants} tenants {warned} got a warning: no plan \
+         A promise counts as broken where a run is worse than it by more than 5 % and what chance explains, and so is \
+         the mean of sixteen runs of their own seeds, each five times as long, by 5 % and 3.5 standard errors. Of the {tenants} tenants {warned} got a warning: no plan \
          keeps what they ask for, and the answer says so. The shares below are of the others.\n\n\
          ## Before and after\n\n\
          Before is the first model, which computed a tenant as one pool and dealt that out by weight.\n\n{table}\n\
