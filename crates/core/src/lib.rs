@@ -6,6 +6,7 @@
 pub mod access;
 pub mod alerts;
 pub mod audit;
+pub mod calibration;
 pub mod catalog;
 pub mod catalog_change;
 pub mod costs;

@@ -7,6 +7,7 @@ mod alert_rules;
 mod alerts;
 mod apply;
 mod audit;
+mod calibrate;
 mod candidates;
 mod capacity;
 mod catalog;
@@ -157,6 +158,8 @@ enum Command {
     /// Prints the embedded catalog, to be changed and given back with `catalog = "FILE"`; says what a
     /// changed one would change, and rolls it out.
     Catalog(OptionalGroup<catalog::Command>),
+    /// Makes a device's entry of the catalog from a load test: what it does at most, and how fast.
+    Calibrate(calibrate::Calibrate),
     /// Prints the OpenAPI document of the API.
     Openapi,
     /// Prints the completions of a shell.
@@ -244,6 +247,7 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Tokens(command) => plain(tokens::run(command).and_then(|text| output::print(&text))),
+        Command::Calibrate(calibrate) => plain(calibrate.run().and_then(|text| output::print(&text))),
         Command::Migrate(migrate) => plain(migrate.run().and_then(|text| output::print(&text))),
         Command::Completions(completions) => plain(completions.run()),
         Command::Man(man) => plain(man.run()),

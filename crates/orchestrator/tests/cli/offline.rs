@@ -200,3 +200,30 @@ fn findings_are_written_for_code_scanning_for_junit_and_for_github() {
     let elsewhere = finish(&mut offline(&["capacity", "-s", "chatbot=1", "-o", "sarif"]), "");
     assert_ne!(elsewhere.code, 0);
 }
+
+#[test]
+fn a_load_test_becomes_a_device_of_the_catalog_and_says_what_was_measured() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("h100.csv");
+    // 800 queries a second at most, 80 ms on an idle device.
+    let steps = [(4.0, 100.0), (16.0, 320.0), (40.0, 266.7)];
+    let mut text = "stage,concurrency,latency_ms,throughput_per_second\n".to_owned();
+    for used in [0.1, 0.3, 0.5, 0.7, 0.9] {
+        let (throughput, latency) = (800.0 * used, 80.0 / (1.0 - used));
+        text += &format!("nlp,{},{latency},{throughput}\n", throughput * latency / 1000.0);
+    }
+    std::fs::write(&file, &text).expect("writes");
+    let path = file.display().to_string();
+    let entry =
+        finish(&mut offline(&["calibrate", &path, "--device", "h100", "--measured-on", "2026-11-20"]), "")
+            .done();
+    assert!(entry.contains("name = \"h100\"") && entry.contains("nlp_queries_per_second = 800.0"), "{entry}");
+    assert!(entry.contains("# measured: h100.csv, 2026-11-20, 5 measurements; capacity 800.0"), "{entry}");
+    assert!(entry.contains("# assumed: as l40s's, not measured."), "{entry}");
+    let lines = steps.map(|(concurrency, latency)| format!("nlp,{concurrency},{latency},1\n")).concat();
+    std::fs::write(&file, format!("stage,concurrency,latency_ms,throughput_per_second\n{lines}"))
+        .expect("writes");
+    let refused = finish(&mut offline(&["calibrate", &path, "--device", "h100"]), "");
+    let says = refused.err.contains("line 2: 4 requests of 100 ms are 40.0 a second");
+    assert!(refused.code != 0 && says, "{refused:?}");
+}

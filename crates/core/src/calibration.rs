@@ -1,0 +1,377 @@
+//! From an operator's load test of a device to the catalog's figures of it.
+//!
+//! A device that works on all of its requests at once answers in `R = S / (1 - X / C)` at a throughput `X`,
+//! where `S` is its time on an idle device and `C` what it can do at most. So `X = C - C S / R`: a straight line
+//! over `1 / R`, whose intercept and slope are fitted by least squares. The spread is a jackknife's: how far the
+//! fits lie apart that leave out one measurement each.
+
+use crate::catalog::Device;
+use std::fmt;
+
+/// Fewest measurements that a line and its spread are fitted to.
+pub const FEWEST: usize = 4;
+/// Deviations that a spread stands for: 95 of 100 fits are within them.
+const DEVIATIONS: f64 = 1.96;
+/// By how much throughput may differ from concurrency over latency (Little's law), for either to be believed.
+const LITTLE: f64 = 0.25;
+
+/// What the requests of a load test are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Figure {
+    /// Utterances that the cache has; throughput is seconds of speech a second, which are channels.
+    TtsCached,
+    /// Utterances that it has not; throughput as there.
+    TtsUncached,
+    /// Nlp queries; throughput is queries a second.
+    Nlp,
+    /// Aicm searches; throughput is searches a second.
+    Aicm,
+}
+
+impl Figure {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::TtsUncached, Self::TtsCached, Self::Nlp, Self::Aicm];
+
+    /// The spelling of the column `stage`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TtsCached => "tts_cached",
+            Self::TtsUncached => "tts_uncached",
+            Self::Nlp => "nlp",
+            Self::Aicm => "aicm",
+        }
+    }
+
+    /// The device's key in the catalog.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::TtsCached => "tts_channels_cached",
+            Self::TtsUncached => "tts_channels_uncached",
+            Self::Nlp => "nlp_queries_per_second",
+            Self::Aicm => "aicm_searches_per_second",
+        }
+    }
+
+    fn of(self, device: &Device) -> f64 {
+        match self {
+            Self::TtsCached => device.tts_channels_cached,
+            Self::TtsUncached => device.tts_channels_uncached,
+            Self::Nlp => device.nlp_queries_per_second,
+            Self::Aicm => device.aicm_searches_per_second,
+        }
+    }
+}
+
+/// One step of a load test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Measurement {
+    /// What was asked.
+    pub figure: Figure,
+    /// Requests that were on at once.
+    pub concurrency: f64,
+    /// Mean response time in milliseconds.
+    pub latency_ms: f64,
+    /// What the device did in a second.
+    pub throughput: f64,
+}
+
+/// A figure and how far it may be off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The figure.
+    pub value: f64,
+    /// Half the width of the range that 95 of 100 such fits are in.
+    pub spread: f64,
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} ± {:.1}", self.value, self.spread)
+    }
+}
+
+/// What a load test says of a device and one kind of request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fit {
+    /// Which kind.
+    pub figure: Figure,
+    /// Milliseconds on an idle device.
+    pub service_time_ms: Estimate,
+    /// What it does in a second at most.
+    pub capacity: Estimate,
+    /// Measurements that it comes from.
+    pub measurements: usize,
+}
+
+/// Why a load test is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CalibrationError {
+    /// The first line is not the header.
+    #[error("line 1: is {0:?}; write stage,concurrency,latency_ms,throughput_per_second")]
+    Header(String),
+    /// A line can not be read.
+    #[error("line {line}: {column} is {given:?}; give {wanted}")]
+    Line {
+        /// Counted from 1.
+        line: usize,
+        /// Which column.
+        column: &'static str,
+        /// What stands there.
+        given: String,
+        /// What is needed.
+        wanted: &'static str,
+    },
+    /// Throughput, concurrency and latency contradict each other.
+    #[error(
+        "line {line}: {concurrency} requests of {latency_ms} ms are {expected:.1} a second, not {throughput}; \
+         measure the throughput of a load that stays the same, or mend the units"
+    )]
+    Contradiction {
+        /// Counted from 1.
+        line: usize,
+        /// As given.
+        concurrency: String,
+        /// As given.
+        latency_ms: String,
+        /// As given.
+        throughput: String,
+        /// What the two others give.
+        expected: String,
+    },
+    /// There are too few measurements of a stage.
+    #[error("{stage} has {given} measurements; measure at {FEWEST} or more concurrencies, from idle to full")]
+    TooFew {
+        /// Which stage.
+        stage: &'static str,
+        /// How many.
+        given: usize,
+    },
+    /// The measurements are no queue's.
+    #[error(
+        "{stage}: the latency does not grow with the throughput; measure from one request to a full device"
+    )]
+    NoQueue {
+        /// Which stage.
+        stage: &'static str,
+    },
+}
+
+/// Reads a load test: CSV with the columns `stage`, `concurrency`, `latency_ms` and `throughput_per_second`,
+/// in that order; lines that are empty or begin with `#` are left out.
+///
+/// # Errors
+/// The first line that can not be used, and how to mend it.
+pub fn read(text: &str) -> Result<Vec<Measurement>, CalibrationError> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut lines = (1..).zip(text.lines()).filter(|(_, line)| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with('#')
+    });
+    let header = lines.next().map_or("", |(_, line)| line.trim());
+    if header != "stage,concurrency,latency_ms,throughput_per_second" {
+        return Err(CalibrationError::Header(header.to_owned()));
+    }
+    lines.map(|(line, text)| measurement(line, text)).collect()
+}
+
+fn measurement(line: usize, text: &str) -> Result<Measurement, CalibrationError> {
+    let cells: Vec<&str> = text.split(',').map(str::trim).collect();
+    let [stage, concurrency, latency_ms, throughput] = cells[..] else {
+        let wanted = "four columns: stage,concurrency,latency_ms,throughput_per_second";
+        return Err(CalibrationError::Line { line, column: "the line", given: text.to_owned(), wanted });
+    };
+    let figure = Figure::ALL.into_iter().find(|figure| figure.as_str() == stage);
+    let figure = figure.ok_or_else(|| CalibrationError::Line {
+        line,
+        column: "stage",
+        given: stage.to_owned(),
+        wanted: "tts_uncached, tts_cached, nlp or aicm",
+    })?;
+    let number = |column: &'static str, given: &str| {
+        let read = given.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
+        let wanted = "a number over 0";
+        read.ok_or_else(|| CalibrationError::Line { line, column, given: given.to_owned(), wanted })
+    };
+    let read = Measurement {
+        figure,
+        concurrency: number("concurrency", concurrency)?,
+        latency_ms: number("latency_ms", latency_ms)?,
+        throughput: number("throughput_per_second", throughput)?,
+    };
+    // Channels are seconds of speech, not requests: what an utterance takes says nothing of its length.
+    let counts_requests = matches!(figure, Figure::Nlp | Figure::Aicm);
+    let expected = read.concurrency / read.latency_ms * 1000.0;
+    if counts_requests && (read.throughput / expected - 1.0).abs() > LITTLE {
+        return Err(CalibrationError::Contradiction {
+            line,
+            concurrency: concurrency.to_owned(),
+            latency_ms: latency_ms.to_owned(),
+            throughput: throughput.to_owned(),
+            expected: format!("{expected:.1}"),
+        });
+    }
+    Ok(read)
+}
+
+/// Fits every kind of request that was measured, in the catalog's order.
+///
+/// # Errors
+/// A kind with too few measurements, or whose measurements are no queue's.
+pub fn fit(measurements: &[Measurement]) -> Result<Vec<Fit>, CalibrationError> {
+    let of = |figure: Figure| -> Vec<Measurement> {
+        measurements.iter().copied().filter(|measurement| measurement.figure == figure).collect()
+    };
+    let measured = Figure::ALL.into_iter().map(|figure| (figure, of(figure)));
+    measured.filter(|(_, of)| !of.is_empty()).map(|(figure, of)| fit_of(figure, &of)).collect()
+}
+
+fn fit_of(figure: Figure, measurements: &[Measurement]) -> Result<Fit, CalibrationError> {
+    let stage = figure.as_str();
+    let count = measurements.len();
+    if count < FEWEST {
+        return Err(CalibrationError::TooFew { stage, given: count });
+    }
+    let no_queue = || CalibrationError::NoQueue { stage };
+    let all = line(measurements.iter()).ok_or_else(no_queue)?;
+    let without = |left_out: usize| {
+        let others = measurements.iter().enumerate().filter(|(index, _)| *index != left_out);
+        line(others.map(|(_, measurement)| measurement))
+    };
+    let each: Vec<(f64, f64)> = (0..count).map(without).collect::<Option<_>>().ok_or_else(no_queue)?;
+    let estimate = |value: f64, pick: fn(&(f64, f64)) -> f64| {
+        let mean = each.iter().map(pick).sum::<f64>() / count as f64;
+        let squares: f64 = each.iter().map(|one| (pick(one) - mean).powi(2)).sum();
+        Estimate { value, spread: DEVIATIONS * (squares * (count - 1) as f64 / count as f64).sqrt() }
+    };
+    Ok(Fit {
+        figure,
+        service_time_ms: estimate(all.0, |fit| fit.0),
+        capacity: estimate(all.1, |fit| fit.1),
+        measurements: count,
+    })
+}
+
+/// Service time in milliseconds and capacity of the straight line; none where it does not fall.
+fn line<'m>(measurements: impl Iterator<Item = &'m Measurement>) -> Option<(f64, f64)> {
+    let points: Vec<(f64, f64)> =
+        measurements.map(|measurement| (1.0 / measurement.latency_ms, measurement.throughput)).collect();
+    let count = points.len() as f64;
+    let mean_x = points.iter().map(|(x, _)| x).sum::<f64>() / count;
+    let mean_y = points.iter().map(|(_, y)| y).sum::<f64>() / count;
+    let covariance: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
+    let slope = covariance / variance;
+    let capacity = mean_y - slope * mean_x;
+    let is_queue = slope.is_finite() && slope < 0.0 && capacity > 0.0;
+    is_queue.then(|| (-slope / capacity, capacity))
+}
+
+/// The catalog's entry of a device, with what the figures come from beside each. What was not measured is the
+/// other device's, and says so.
+pub fn entry(name: &str, like: &Device, fits: &[Fit], source: &str, date: &str) -> String {
+    let mut text = format!("[[devices]]\nname = {name:?}\nmemory_gb = {}\n", like.memory_gb);
+    for figure in Figure::ALL {
+        match fits.iter().find(|fit| fit.figure == figure) {
+            Some(fit) => {
+                text.push_str(&format!(
+                    "# measured: {source}, {date}, {} measurements; capacity {}, service time {} ms.\n{} = {:.1}\n",
+                    fit.measurements,
+                    fit.capacity,
+                    fit.service_time_ms,
+                    figure.key(),
+                    fit.capacity.value
+                ));
+            }
+            None => {
+                let value = figure.of(like);
+                text.push_str(&format!(
+                    "# assumed: as {}'s, not measured.\n{} = {value:?}\n",
+                    like.name,
+                    figure.key()
+                ));
+            }
+        }
+    }
+    text.push_str(&format!(
+        "# assumed: as {}'s; write what yours takes and costs.\npower_watts = {:?}\nlist_price_usd_per_hour = {:?}\n\
+         up_to_count = {}\n",
+        like.name, like.power_watts, like.list_price_usd_per_hour, like.up_to_count
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    /// A load test of a device as the model says, each latency off by a few percent.
+    fn load_test(stage: &str, service_time_ms: f64, capacity: f64, noise: f64) -> String {
+        let mut text = "stage,concurrency,latency_ms,throughput_per_second\n".to_owned();
+        for (step, used) in [0.05, 0.2, 0.4, 0.6, 0.75, 0.9].into_iter().enumerate() {
+            let off = 1.0 + noise * if step % 2 == 0 { 1.0 } else { -1.0 };
+            let (throughput, latency) = (capacity * used, service_time_ms / (1.0 - used) * off);
+            text.push_str(&format!("{stage},{},{latency},{throughput}\n", throughput * latency / 1000.0));
+        }
+        text
+    }
+
+    #[test]
+    fn what_a_device_was_simulated_with_is_fitted() {
+        let exact = fit(&read(&load_test("nlp", 90.0, 620.0, 0.0)).expect("reads")).expect("fits");
+        assert!(
+            (exact[0].capacity.value - 620.0).abs() < 1e-6 && exact[0].capacity.spread < 1e-6,
+            "{exact:?}"
+        );
+        assert!((exact[0].service_time_ms.value - 90.0).abs() < 1e-6);
+        let noisy = fit(&read(&load_test("nlp", 90.0, 620.0, 0.03)).expect("reads")).expect("fits");
+        let Estimate { value, spread } = noisy[0].capacity;
+        assert!(spread > 1.0 && (value - 620.0).abs() < spread, "{noisy:?}");
+    }
+
+    #[test]
+    fn what_can_not_be_used_says_where_and_how_to_mend_it() {
+        let header = "stage,concurrency,latency_ms,throughput_per_second\n";
+        for (text, error) in [
+            ("", "line 1: is \"\"; write stage,"),
+            ("a,b\n", "line 1: is \"a,b\""),
+            (&*format!("{header}nlp,1,20\n"), "line 2: the line is \"nlp,1,20\"; give four columns"),
+            (&*format!("{header}# idle\n\ntts,1,20,50\n"), "line 4: stage is \"tts\"; give tts_uncached"),
+            (&*format!("{header}nlp,1,0,50\n"), "line 2: latency_ms is \"0\"; give a number over 0"),
+            (&*format!("{header}nlp,1,20,NaN\n"), "throughput_per_second is \"NaN\""),
+            (&*format!("{header}nlp,10,20,50\n"), "10 requests of 20 ms are 500.0 a second, not 50"),
+        ] {
+            let said = read(text).expect_err(text).to_string();
+            assert!(said.contains(error), "{said}");
+        }
+        let few = read(&format!("{header}nlp,1,20,50\nnlp,2,20,100\n")).expect("reads");
+        assert_eq!(fit(&few), Err(CalibrationError::TooFew { stage: "nlp", given: 2 }));
+        let flat: String = (1..6).map(|step| format!("nlp,{step},20,{}\n", step * 50)).collect();
+        let flat = read(&format!("{header}{flat}")).expect("reads");
+        assert_eq!(fit(&flat), Err(CalibrationError::NoQueue { stage: "nlp" }));
+    }
+
+    #[test]
+    fn the_entry_goes_into_a_catalog_and_says_what_was_measured() {
+        let catalog = Catalog::embedded();
+        let like = catalog.device("l40s");
+        let fits = fit(&read(&load_test("nlp", 90.0, 777.0, 0.0)).expect("reads")).expect("fits");
+        let entry = entry("h100", like, &fits, "load.csv", "2026-11-27");
+        assert!(
+            entry.contains("# measured: load.csv, 2026-11-27, 6 measurements; capacity 777.0 ± 0.0"),
+            "{entry}"
+        );
+        assert!(
+            entry.contains("# assumed: as l40s's, not measured.\naicm_searches_per_second = 400.0"),
+            "{entry}"
+        );
+        let bounded = crate::catalog::EMBEDDED.replacen("up_to_count = 0\n", "up_to_count = 20\n", 1);
+        let text = bounded.replacen(
+            "# Services (product line).",
+            &format!("{entry}\n# Services (product line)."),
+            1,
+        );
+        let catalog = Catalog::parse(&text).expect("a catalog with the device");
+        assert_eq!(catalog.device("h100").nlp_queries_per_second, 777.0);
+    }
+}
