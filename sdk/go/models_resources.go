@@ -28,6 +28,9 @@ type Calculation struct {
 	EstimatedCost string `json:"estimated_cost"`
 	// What it costs the operator.
 	OperatorCost string `json:"operator_cost"`
+	// What is left of the cost when the operator's is paid, in whole US dollars a month; below 0 where the list price
+	// does not cover it.
+	MarginUSD int64 `json:"margin_usd"`
 	// Smaller plans that nearly do, dearest first.
 	Alternatives []Alternative `json:"alternatives"`
 	// Where the model expects the plan not to carry the load or the SLA; empty where it does.
@@ -122,6 +125,20 @@ type Alternative struct {
 	Cost string `json:"cost"`
 	// What it costs in performance.
 	PerformanceImpact string `json:"performance_impact"`
+	// What of the SLA it misses, and by how much; empty where it keeps it.
+	Misses []SLAMiss `json:"misses,omitempty"`
+}
+
+// SLAMiss is a figure of the SLA that a plan misses.
+type SLAMiss struct {
+	// response_time_ms in milliseconds, blocking as a share of what is spoken.
+	Figure string `json:"figure"`
+	// What is expected.
+	Expected float64 `json:"expected"`
+	// What was promised.
+	Target float64 `json:"target"`
+	// By how much it is missed.
+	Over float64 `json:"over"`
 }
 
 // Resources is what a plan holds.

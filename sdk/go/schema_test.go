@@ -15,7 +15,7 @@ import (
 
 // The struct of each schema. MetricsIn is a map in Go; its names are checked apart.
 var models = map[string]any{
-	"AcceptedOut": Accepted{}, "AlertListOut": AlertList{}, "AllAlertsOut": AllAlerts{}, "AlertOut": Alert{}, "AlternativeOut": Alternative{},
+	"AcceptedOut": Accepted{}, "AlertListOut": AlertList{}, "AllAlertsOut": AllAlerts{}, "AlertOut": Alert{}, "AlternativeOut": Alternative{}, "SlaMissOut": SLAMiss{},
 	"AuditEntryOut": AuditEntry{}, "AuditListOut": AuditList{}, "CalculateResourcesIn": CalculateResourcesRequest{},
 	"CalculationOut": Calculation{}, "ComputeOut": Compute{}, "ContainerResourcesOut": ContainerResources{},
 	"CostChangeOut": CostChange{}, "CreateTenantIn": TenantRequest{}, "CreatedTenantOut": CreatedTenant{},

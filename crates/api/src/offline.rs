@@ -15,7 +15,7 @@ use ecp_core::catalog_change;
 use ecp_core::ids::is_dns_1123_label;
 use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
 use ecp_core::ports::TenantStore;
-use ecp_core::sizing::calculate;
+use ecp_core::sizing::{calculate, explain};
 use ecp_core::tenancy::planned_tenant;
 use ecp_core::tenant::TenantSecrets;
 use ecp_core::text::{Language, Message};
@@ -49,7 +49,7 @@ pub fn size(catalog: &Catalog, body: &Value, language: Language) -> Result<Answe
     };
     let out = CalculationOut::new(catalog, &demand, &calculation, language);
     let value = to_value(&out.verified(verification));
-    Ok(Answer { value: (value, calculation.explanation), unknown })
+    Ok(Answer { value: (value, explain(catalog, &demand)), unknown })
 }
 
 /// What a catalog would change of the tenants of a store, as `compare_catalog` answers.

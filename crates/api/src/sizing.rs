@@ -11,7 +11,7 @@ use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
 use ecp_core::catalog::Catalog;
 use ecp_core::quantity::Resources;
-use ecp_core::sizing::{Alternative, Calculation, Demand, calculate};
+use ecp_core::sizing::{Alternative, Calculation, Demand, SlaMiss, calculate, explain};
 use ecp_core::text::{Language, Message};
 use http::StatusCode;
 use serde::Serialize;
@@ -57,6 +57,10 @@ pub struct CalculationOut<'a> {
     /// What it costs the operator.
     #[schema(example = "$980/month")]
     operator_cost: String,
+    /// What is left of the cost when the operator's is paid, in whole US dollars a month; below 0 where the list
+    /// price does not cover it.
+    #[schema(example = -530)]
+    margin_usd: i64,
     /// Smaller plans that nearly do, dearest first.
     alternatives: Vec<AlternativeOut>,
     /// Services that run, those that others bring included, and what each can expect of its pods.
@@ -83,6 +87,7 @@ impl<'a> CalculationOut<'a> {
             gpu_type: &sizing.gpu_type,
             estimated_cost: wire::cost_text(sizing.list_price_usd),
             operator_cost: wire::cost_text(sizing.operator_cost_usd),
+            margin_usd: sizing.margin_usd(),
             alternatives: calculation
                 .alternatives
                 .iter()
@@ -117,6 +122,32 @@ pub struct AlternativeOut {
     cost: String,
     /// What it costs in performance.
     performance_impact: String,
+    /// What of the SLA it misses, and by how much; absent where it keeps it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    misses: Vec<SlaMissOut>,
+}
+
+/// A figure of the SLA that a plan misses.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SlaMissOut {
+    /// `response_time_ms` in milliseconds, `blocking` as a share of what is spoken.
+    #[schema(example = "response_time_ms")]
+    figure: String,
+    /// What is expected.
+    #[schema(example = 167.2)]
+    expected: f64,
+    /// What was promised.
+    #[schema(example = 150.0)]
+    target: f64,
+    /// By how much it is missed.
+    #[schema(example = 17.2)]
+    over: f64,
+}
+
+impl From<&SlaMiss> for SlaMissOut {
+    fn from(miss: &SlaMiss) -> Self {
+        Self { figure: miss.figure.clone(), expected: miss.expected, target: miss.target, over: miss.over() }
+    }
 }
 
 impl AlternativeOut {
@@ -126,6 +157,7 @@ impl AlternativeOut {
             resources: (&alternative.resources).into(),
             cost: wire::cost_text(alternative.list_price_usd),
             performance_impact: alternative.performance_impact.render(language),
+            misses: alternative.misses.iter().map(SlaMissOut::from).collect(),
         }
     }
 }
@@ -182,6 +214,6 @@ pub(crate) async fn calculate_resources(Reader(api): Reader, body: RawBody) -> R
     };
     let out = CalculationOut::new(&api.state.catalog, &demand, &calculation, api.language());
     let response = wire::json(StatusCode::OK, &out.verified(verification));
-    api.context.debug_note("explanation", || calculation.explanation);
+    api.context.debug_note("explanation", || explain(&api.state.catalog, &demand));
     Ok(response)
 }

@@ -84,6 +84,14 @@ pub struct Sizing {
     pub places: Places,
 }
 
+impl Sizing {
+    /// What is left of the list price in whole US dollars a month when the operator's cost is paid.
+    pub fn margin_usd(&self) -> i64 {
+        let dollars = |amount: u64| i64::try_from(amount).unwrap_or(i64::MAX);
+        dollars(self.list_price_usd).saturating_sub(dollars(self.operator_cost_usd))
+    }
+}
+
 /// How one service of the tenant runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServicePlan {
@@ -145,18 +153,36 @@ pub struct Alternative {
     pub list_price_usd: u64,
     /// What it costs in performance.
     pub performance_impact: Message,
+    /// What of the SLA it misses, and by how much.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misses: Vec<SlaMiss>,
 }
 
-/// A calculation with its alternatives and its reasons.
+/// A figure of the SLA that is missed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SlaMiss {
+    /// `response_time_ms` in milliseconds, `blocking` as a share.
+    pub figure: String,
+    /// What is expected.
+    pub expected: f64,
+    /// What was promised.
+    pub target: f64,
+}
+
+impl SlaMiss {
+    /// By how much it is missed.
+    pub fn over(&self) -> f64 {
+        self.expected - self.target
+    }
+}
+
+/// A calculation with its alternatives; [`explain`] gives the reasons.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Calculation {
     /// The recommended plan.
     pub sizing: Sizing,
     /// Smaller plans that nearly do, dearest first.
     pub alternatives: Vec<Alternative>,
-    /// Every number with its formula, inputs and source, and which stage is the bottleneck;
-    /// printed under `debug` when the caller asks.
-    pub explanation: serde_json::Value,
 }
 
 /// Sizes a tenant: the plan named, or the one that the calculator chooses. A named plan is honoured as
@@ -166,13 +192,19 @@ pub fn size(catalog: &Catalog, demand: &Demand) -> Sizing {
     Model::new(catalog, demand).sizing()
 }
 
-/// Sizes a demand with alternatives and an explanation, for the calculator call.
+/// Sizes a demand with alternatives, for the calculator call.
 pub fn calculate(catalog: &Catalog, demand: &Demand) -> Calculation {
     let model = Model::new(catalog, demand);
-    let sizing = model.sizing();
     let alternatives = capacity::alternatives(catalog, &model.work, demand, &model.fit);
-    let explanation = explain::explanation(&model, &sizing, &alternatives);
-    Calculation { sizing, alternatives, explanation }
+    Calculation { sizing: model.sizing(), alternatives }
+}
+
+/// Every number of a calculation with its formula, inputs and source, which stage is the bottleneck, and what
+/// would be otherwise; some twenty times the work of the calculation itself.
+pub fn explain(catalog: &Catalog, demand: &Demand) -> serde_json::Value {
+    let model = Model::new(catalog, demand);
+    let alternatives = capacity::alternatives(catalog, &model.work, demand, &model.fit);
+    explain::explanation(&model, &model.sizing(), &alternatives)
 }
 
 /// Estimated time to delete a tenant.
@@ -240,6 +272,13 @@ impl<'a> Model<'a> {
             None => chosen.clone(),
         };
         Self { catalog, demand, work, chosen, fit }
+    }
+
+    /// Devices that may be lost.
+    fn lost_devices(&self) -> u64 {
+        let Self { catalog, demand, work, fit, .. } = self;
+        let replicas = catalog.plan(fit.preset).replicas;
+        needs::Frame { catalog, demand, work, replicas, gpus: fit.resources.gpu }.lost_devices()
     }
 
     /// Services that load a model onto a GPU.

@@ -7,10 +7,11 @@ use super::demand::Work;
 use super::needs::{Frame, Needs};
 use super::places;
 use super::queueing::response_time_ms;
-use super::{Alternative, Demand, availability, cost};
+use super::report::lines_of_pod;
+use super::{Alternative, Demand, SlaMiss, availability, cost, split};
 use crate::catalog::{Catalog, Device};
 use crate::quantity::Resources;
-use crate::tenant::Preset;
+use crate::tenant::{Preset, Service};
 use crate::text::Message;
 
 /// A plan, grown or not, with the work on it.
@@ -223,8 +224,26 @@ pub(super) fn alternatives(catalog: &Catalog, work: &Work, demand: &Demand, fit:
                 list_price_usd: cost::list_price(catalog, demand, &smaller),
                 performance_impact: Message::new("sizing.response_time_increase")
                     .with("percent", increase.round().max(0.0)),
+                misses: misses(catalog, work, demand, &smaller),
             });
         }
     }
     alternatives
+}
+
+/// What of the SLA a plan misses that carries the work.
+fn misses(catalog: &Catalog, work: &Work, demand: &Demand, fit: &Fit) -> Vec<SlaMiss> {
+    let mut misses = Vec::new();
+    let mut note = |figure: &str, expected: f64, target: f64| {
+        if expected > target {
+            misses.push(SlaMiss { figure: figure.to_owned(), expected, target });
+        }
+    };
+    note("response_time_ms", fit.response_time_ms, f64::from(demand.response_time_ms()));
+    let services = split::services(catalog, work, fit);
+    if let Some(plan) = services.iter().find(|plan| plan.service == Service::Stt) {
+        let lost = work.turns_on_pod(f64::from(plan.replicas)).blocking(lines_of_pod(catalog, plan));
+        note("blocking", lost, work.blocking);
+    }
+    misses
 }

@@ -45,6 +45,23 @@ pub(super) struct Need {
     pub stt_lines: u64,
 }
 
+/// What one service adds to the sums, for the explanation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Term {
+    /// Which service.
+    pub service: Service,
+    /// Its pods.
+    pub pods: u32,
+    /// Those that carry the work when what is to be survived is gone.
+    pub carrying: f64,
+    /// Thousandths of a core that the work takes.
+    pub cpu: f64,
+    /// The same with the lines of speech recognition that keep the blocking in every pod.
+    pub good_cpu: f64,
+    /// MiB.
+    pub memory: f64,
+}
+
 /// What all services' pods need, in listing order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Needs {
@@ -54,6 +71,10 @@ pub(super) struct Needs {
     pub cpu: Levels,
     /// The same in MiB.
     pub memory: Levels,
+    /// What the sums are sums of, and what feeds the GPUs beyond that: CPU and memory.
+    pub terms: Vec<Term>,
+    /// See [`Self::terms`].
+    pub feed: (f64, f64),
     /// GPUs that are in pods.
     pub gpus: u64,
     /// GPUs that carry the load when what is to be survived is gone.
@@ -141,7 +162,9 @@ impl Frame<'_> {
             services.push(need);
             services.sort_by_key(|need| need.service);
         }
-        Needs { services, cpu: sums.cpu, memory: sums.memory, gpus, surviving_gpus, oversized, unsurvivable }
+        let Sums { cpu, memory, mut terms, feed, .. } = sums;
+        terms.sort_by_key(|term| term.service);
+        Needs { services, cpu, memory, terms, feed, gpus, surviving_gpus, oversized, unsurvivable }
     }
 
     /// Pods that the plan has room for beside those of other services.
@@ -188,7 +211,7 @@ impl Frame<'_> {
         let pods = pods.saturating_add(lost);
         let per_pod = |work: f64| work / carrying;
         let line_work = stt_lines as f64 * per_line;
-        sums.add(pods, carrying, cpu, good.max(cpu), memory);
+        sums.add(Term { service, pods, carrying, cpu, good_cpu: good.max(cpu), memory });
         let cpu_of_pod = per_pod(cpu);
         let need = Need {
             service,
@@ -212,7 +235,7 @@ impl Frame<'_> {
         let fed_memory = gpu.saturating_mul(feed.memory_mib_per_gpu) as f64;
         let levels = |work: f64, fed: f64| Levels { least: work, fed: work.max(fed), good: work.max(fed) };
         let (cpu_of_pod, memory_of_pod) = (cpu / carrying, memory / carrying);
-        sums.add(pods, carrying, cpu, cpu, memory);
+        sums.add(Term { service, pods, carrying, cpu, good_cpu: cpu, memory });
         sums.feed(pods, self.gpus);
         Need {
             service,
@@ -243,14 +266,19 @@ struct Sums<'a> {
     catalog: &'a Catalog,
     cpu: Levels,
     memory: Levels,
+    terms: Vec<Term>,
+    feed: (f64, f64),
 }
 
 impl<'a> Sums<'a> {
     fn new(catalog: &'a Catalog) -> Self {
-        Self { catalog, cpu: Levels::default(), memory: Levels::default() }
+        let (cpu, memory) = (Levels::default(), Levels::default());
+        Self { catalog, cpu, memory, terms: Vec::new(), feed: (0.0, 0.0) }
     }
 
-    fn add(&mut self, pods: u32, carrying: f64, cpu: f64, good_cpu: f64, memory: f64) {
+    fn add(&mut self, term: Term) {
+        let Term { pods, carrying, cpu, good_cpu, memory, .. } = term;
+        self.terms.push(term);
         let spare = f64::from(pods) / carrying;
         let (own_cpu, own_memory) = self.own();
         let of_pods = f64::from(pods) * own_cpu;
@@ -270,6 +298,7 @@ impl<'a> Sums<'a> {
             |feed: u64, own: f64| (gpus.saturating_mul(feed) as f64 - f64::from(pods) * own).max(0.0);
         let (cpu, memory) =
             (beyond(feed.cpu_millicores_per_gpu, own.0), beyond(feed.memory_mib_per_gpu, own.1));
+        self.feed = (cpu, memory);
         self.cpu.fed += cpu;
         self.cpu.good += cpu;
         self.memory.fed += memory;

@@ -76,7 +76,8 @@ impl Turns {
         Self::of(mean, variance)
     }
 
-    fn of(mean: f64, variance: f64) -> Self {
+    /// A load of a mean and a variance, in erlangs.
+    pub fn of(mean: f64, variance: f64) -> Self {
         if mean <= 0.0 {
             return Self { points: Vec::new(), mean: 0.0, variance: 0.0 };
         }
@@ -97,6 +98,11 @@ impl Turns {
         let sum: f64 = points.iter().map(|(_, weight)| weight).sum();
         points.iter_mut().for_each(|(_, weight)| *weight /= sum);
         Self { points, mean, variance: mean + variance }
+    }
+
+    /// Mean erlangs, and the variance of what the calls on the pod offer.
+    pub fn moments(&self) -> (f64, f64) {
+        (self.mean, self.variance - self.mean)
     }
 
     /// Share of the turns that find all of a pod's lines busy.

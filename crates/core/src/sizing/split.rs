@@ -11,8 +11,25 @@ use super::needs::{Levels, Need, weight};
 use super::{ContainerResources, ServicePlan};
 use crate::catalog::Catalog;
 
-/// The services of a tenant, in listing order.
-pub(super) fn services(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<ServicePlan> {
+/// What one service's pods get of a resource, each: what it asks of the scheduler, what it needs level by level
+/// on top of that, and of the rest by weight.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Dealt {
+    pub asked: u64,
+    pub least: u64,
+    pub fed: u64,
+    pub good: u64,
+    pub rest: u64,
+}
+
+impl Dealt {
+    pub fn sum(&self) -> u64 {
+        self.asked + self.least + self.fed + self.good + self.rest
+    }
+}
+
+/// CPU and memory of each service's pods, in listing order.
+pub(super) fn dealt(catalog: &Catalog, fit: &Fit) -> Vec<(Dealt, Dealt)> {
     let needs = &fit.needs.services;
     let (asked, steps, node) = (&catalog.requests, &catalog.limits, &catalog.nodes);
     let parts = |level: fn(&Need) -> Levels, memory: bool| -> Vec<Part> {
@@ -26,12 +43,15 @@ pub(super) fn services(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<Service
         Deal { step: steps.cpu_step_millicores, request: asked.cpu_millicores, most: node.cpu_millicores };
     let memory = Deal { step: steps.memory_step_mib, request: asked.memory_mib, most: node.memory_mib };
     let cpu = cpu.deal(fit.resources.cpu_millicores, &parts(|need| need.cpu, false));
-    let memory = memory.deal(fit.resources.memory_mib, &parts(|need| need.memory, true));
-    let amounts = cpu.into_iter().zip(memory);
-    needs
-        .iter()
-        .zip(amounts)
-        .map(|(need, (cpu_millicores, memory_mib))| {
+    cpu.into_iter().zip(memory.deal(fit.resources.memory_mib, &parts(|need| need.memory, true))).collect()
+}
+
+/// The services of a tenant, in listing order.
+pub(super) fn services(catalog: &Catalog, work: &Work, fit: &Fit) -> Vec<ServicePlan> {
+    let asked = &catalog.requests;
+    (fit.needs.services.iter().zip(dealt(catalog, fit)))
+        .map(|(need, (cpu, memory))| {
+            let (cpu_millicores, memory_mib) = (cpu.sum(), memory.sum());
             let limits = ContainerResources { cpu_millicores, memory_mib, gpu: need.gpu };
             let requests = ContainerResources {
                 cpu_millicores: asked.cpu_millicores.min(cpu_millicores),
@@ -61,16 +81,30 @@ struct Deal {
 
 impl Deal {
     /// What each pod of each part gets of an envelope.
-    fn deal(&self, envelope: u64, parts: &[Part]) -> Vec<u64> {
+    fn deal(&self, envelope: u64, parts: &[Part]) -> Vec<Dealt> {
         let mut each = vec![self.request; parts.len()];
-        let levels: [fn(&Levels) -> f64; 3] =
-            [|levels| levels.least, |levels| levels.fed, |levels| levels.good];
-        for level in levels {
+        let mut dealt = vec![Dealt { asked: self.request, ..Dealt::default() }; parts.len()];
+        let mut note = |each: &[u64], before: &[u64], amount: fn(&mut Dealt) -> &mut u64| {
+            for (dealt, (has, had)) in dealt.iter_mut().zip(each.iter().zip(before)) {
+                *amount(dealt) = has.saturating_sub(*had);
+            }
+        };
+        type Level = (fn(&Levels) -> f64, fn(&mut Dealt) -> &mut u64);
+        let levels: [Level; 3] = [
+            (|levels| levels.least, |dealt| &mut dealt.least),
+            (|levels| levels.fed, |dealt| &mut dealt.fed),
+            (|levels| levels.good, |dealt| &mut dealt.good),
+        ];
+        for (level, amount) in levels {
+            let before = each.clone();
             let wanted = |part: &Part| self.rounded_up(level(&part.levels)).min(self.most.max(self.request));
             self.raise(envelope, parts, &mut each, wanted);
+            note(&each, &before, amount);
         }
+        let before = each.clone();
         self.rest(envelope, parts, &mut each);
-        each
+        note(&each, &before, |dealt| &mut dealt.rest);
+        dealt
     }
 
     /// Gives every part what it wants, or all of them the same share of it.

@@ -29,7 +29,7 @@ macro_rules! say_text {
 pub(super) use say_text;
 
 /// Labels of details, by their English text.
-const LABELS: [(&str, &str); 24] = [
+const LABELS: [(&str, &str); 25] = [
     ("Tenant", "테넌트"),
     ("Status", "상태"),
     ("Plan", "플랜"),
@@ -40,6 +40,7 @@ const LABELS: [(&str, &str); 24] = [
     ("GPU type", "GPU 종류"),
     ("Cost", "비용"),
     ("Operator", "운영 원가"),
+    ("Margin", "마진"),
     ("Generation", "세대"),
     ("Deployment", "배포"),
     ("Created", "생성"),

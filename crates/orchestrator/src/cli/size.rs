@@ -82,6 +82,7 @@ fn table(answer: &Value) -> String {
         ("GPU type", text_of(&answer["gpu_type"])),
         ("Cost", text_of(&answer["estimated_cost"])),
         ("Operator", text_of(&answer["operator_cost"])),
+        ("Margin", margin(answer)),
     ]);
     let mut alternatives = Table::new(["ALTERNATIVE", "RESOURCES", "COST", "BUT"]);
     for plan in entries(answer, "alternatives") {
@@ -89,7 +90,7 @@ fn table(answer: &Value) -> String {
             text_of(&plan["preset"]),
             pairs_of(&plan["resources"]),
             text_of(&plan["cost"]),
-            text_of(&plan["performance_impact"]),
+            text_of(&plan["performance_impact"]) + &misses(plan),
         ]);
     }
     let alternatives = match entries(answer, "alternatives") {
@@ -97,6 +98,22 @@ fn table(answer: &Value) -> String {
         _ => format!("\n\n{alternatives}"),
     };
     text + &alternatives + &services(answer) + &warnings(answer) + &verification(answer)
+}
+
+/// What is left of the price when the operator's cost is paid.
+fn margin(answer: &Value) -> String {
+    answer["margin_usd"].as_i64().map_or_else(String::new, |margin| {
+        let sign = if margin < 0 { "-" } else { "" };
+        format!("{sign}${}/month", margin.unsigned_abs())
+    })
+}
+
+/// By how much an alternative misses the SLA.
+fn misses(plan: &Value) -> String {
+    let miss = |miss: &Value| {
+        format!("; {} +{} ({})", text_of(&miss["figure"]), shown(miss, "over"), shown(miss, "target"))
+    };
+    entries(plan, "misses").iter().map(miss).collect()
 }
 
 /// Where each service's stages run and what they can expect, and what the order itself implies.

@@ -1070,6 +1070,8 @@ export interface components {
         AlternativeOut: {
             /** @description What the tenant pays. */
             cost: string;
+            /** @description What of the SLA it misses, and by how much; absent where it keeps it. */
+            misses?: components["schemas"]["SlaMissOut"][];
             /** @description What it costs in performance. */
             performance_impact: string;
             /**
@@ -1257,6 +1259,13 @@ export interface components {
              * @example v100
              */
             gpu_type: string;
+            /**
+             * Format: int64
+             * @description What is left of the cost when the operator's is paid, in whole US dollars a month; below 0 where the list
+             *     price does not cover it.
+             * @example -530
+             */
+            margin_usd: number;
             /**
              * @description What it costs the operator.
              * @example $980/month
@@ -2908,6 +2917,32 @@ export interface components {
              * @example node
              */
             survives: string;
+        };
+        /** @description A figure of the SLA that a plan misses. */
+        SlaMissOut: {
+            /**
+             * Format: double
+             * @description What is expected.
+             * @example 167.2
+             */
+            expected: number;
+            /**
+             * @description `response_time_ms` in milliseconds, `blocking` as a share of what is spoken.
+             * @example response_time_ms
+             */
+            figure: string;
+            /**
+             * Format: double
+             * @description By how much it is missed.
+             * @example 17.2
+             */
+            over: number;
+            /**
+             * Format: double
+             * @description What was promised.
+             * @example 150
+             */
+            target: number;
         };
         /** @description What is to be promised. */
         SlaTargetIn: {

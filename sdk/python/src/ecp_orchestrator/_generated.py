@@ -1517,6 +1517,29 @@ class SizingOptionsOut(TypedDict):
     """
 
 
+class SlaMissOut(TypedDict):
+    """
+    A figure of the SLA that a plan misses.
+    """
+
+    figure: str
+    """
+    `response_time_ms` in milliseconds, `blocking` as a share of what is spoken.
+    """
+    expected: float
+    """
+    What is expected.
+    """
+    target: float
+    """
+    What was promised.
+    """
+    over: float
+    """
+    By how much it is missed.
+    """
+
+
 class SlaTargetIn(TypedDict):
     """
     What is to be promised.
@@ -2041,6 +2064,10 @@ class AlternativeOut(TypedDict):
     performance_impact: str
     """
     What it costs in performance.
+    """
+    misses: NotRequired[list[SlaMissOut]]
+    """
+    What of the SLA it misses, and by how much; absent where it keeps it.
     """
 
 
@@ -2811,6 +2838,11 @@ class CalculationOut(TypedDict):
     operator_cost: str
     """
     What it costs the operator.
+    """
+    margin_usd: int
+    """
+    What is left of the cost when the operator's is paid, in whole US dollars a month; below 0 where the list
+    price does not cover it.
     """
     alternatives: list[AlternativeOut]
     """
