@@ -123,7 +123,7 @@ pub enum CalibrationError {
     },
     /// Throughput, concurrency and latency contradict each other.
     #[error(
-        "line {line}: {concurrency} requests of {latency_ms} ms are {expected:.1} a second, not {throughput}; \
+        "line {line}: {concurrency} requests of {latency_ms} ms are {expected} a second, not {throughput}; \
          measure the throughput of a load that stays the same, or mend the units"
     )]
     Contradiction {

@@ -226,6 +226,11 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
     faults.counted("availability.spread_over_nodes", 1, u64::from(availability.spread_over_nodes));
     let twice = (1..gpu.order.len()).any(|index| gpu.order[..index].contains(&gpu.order[index]));
     faults.check(!twice, "gpu.order", "must name each service at most once");
+    // Their pods are counted by CPU, those that hold GPUs by GPUs.
+    let counted_by_cpu = |service: &Service| matches!(service, Service::Stt | Service::Ta | Service::Qa);
+    let fix =
+        "must not name stt, ta or qa: their pods are counted by CPU; name callbot, chatbot, advisor or tts";
+    faults.check(!gpu.order.iter().any(counted_by_cpu), "gpu.order", fix);
 
     let steps = &catalog.load_multipliers;
     let bounded = steps.last().is_some_and(|step| step.up_to_voice_channels == 0);

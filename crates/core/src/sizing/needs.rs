@@ -324,7 +324,9 @@ impl Split {
     fn of(work: &Work, base: u32, most_of_pod: u64) -> Self {
         let blocking = work.blocking;
         let lines_in = |pods: u32| work.turns_on_pod(f64::from(pods)).lines_for(blocking, most_of_pod);
-        let full = fewest(|pods| lines_in(pods) <= most_of_pod);
+        // More pods than channels help nobody: a call that loses turns on a pod of its own does so on any.
+        let most_pods = u32::try_from(work.stt_channels).unwrap_or(u32::MAX).max(1);
+        let full = fewest(most_pods, |pods| lines_in(pods) <= most_of_pod);
         let total = |pods: u32| {
             if pods < full {
                 u64::from(full).saturating_mul(most_of_pod)
@@ -338,11 +340,12 @@ impl Split {
     }
 }
 
-/// Fewest pods of which something holds, that goes on to hold for more.
-fn fewest(holds: impl Fn(u32) -> bool) -> u32 {
+/// Fewest pods, up to the most, of which something holds that goes on to hold for more; the most where it
+/// holds for none.
+fn fewest(most: u32, holds: impl Fn(u32) -> bool) -> u32 {
     let mut high = 1_u32;
-    while high < u32::MAX && !holds(high) {
-        high = high.saturating_mul(2);
+    while high < most && !holds(high) {
+        high = high.saturating_mul(2).min(most);
     }
     let mut low = high / 2 + 1;
     while low < high {
