@@ -6,6 +6,7 @@
 //! few hundred bytes.
 
 mod ahead;
+mod export;
 mod flush;
 mod ingest;
 mod maintain;

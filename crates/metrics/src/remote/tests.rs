@@ -1,6 +1,7 @@
 //! On real servers: the same answers as the embedded store, and what happens without the store.
 
 mod faults;
+mod moving;
 mod scraped;
 
 use super::*;

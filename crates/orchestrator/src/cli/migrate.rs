@@ -1,11 +1,18 @@
-//! `ecp migrate`: moves an embedded installation to a PostgreSQL server.
+//! `ecp migrate`: moves an embedded installation to a PostgreSQL server, and its samples to a metric store.
 
+use crate::config::{Config, Overrides};
 use crate::mode::{FILES, schema};
+use anyhow::Context as _;
 use clap::Args;
 use ecp_core::Mode;
-use ecp_store::{PostgresUrl, Source, move_to};
+use ecp_core::ledger::ObjectLedger as _;
+use ecp_core::metrics::{Retention, Sample};
+use ecp_core::ports::{Clock, MetricStore as _, SystemClock};
+use ecp_metrics::{EmbeddedMetrics, MetricsOptions, RemoteMetrics, RemoteSettings};
+use ecp_store::{Database, MIGRATIONS, PostgresUrl, Source, SqlStore, move_to};
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// From where, to where.
 #[derive(Args)]
@@ -17,10 +24,14 @@ pub(super) struct Migrate {
     /// [environment: ECP_DATABASE_URL].
     #[arg(long, env = "ECP_DATABASE_URL", hide_env_values = true)]
     to: String,
+    /// Metric store that takes the samples, as http://host:8428 [default: they stay; environment:
+    /// ECP_METRICS_URL].
+    #[arg(long, env = "ECP_METRICS_URL")]
+    metrics_url: Option<String>,
 }
 
 impl Migrate {
-    /// Moves everything but samples, and says what.
+    /// Moves everything, samples where there is a store for them, and says what.
     pub(super) fn run(self) -> anyhow::Result<String> {
         let url: PostgresUrl = self.to.parse()?;
         let modes = [Mode::Demo, Mode::Real].into_iter().zip(FILES);
@@ -41,10 +52,17 @@ impl Migrate {
                 crate::tokens::FILE
             );
         }
+        // Before the tenants: what fails here leaves the folder as it was, and may be done again.
+        let samples = self.metric_store()?.map(|store| self.move_samples(&store)).transpose()?;
         let moved = move_to(&sources, &url)?;
         let mut text = format!("moved to {}:\n", url.told());
         for table in moved.iter().filter(|table| table.rows > 0) {
             writeln!(text, "  {:<11} {:<18} {:>8} rows", table.schema, table.table, table.rows)?;
+        }
+        if let Some(samples) = samples {
+            writeln!(text, "moved to {}:\n  samples {samples:>36}", self.metrics_url.unwrap_or_default())?;
+            writeln!(text, "go on with `ecp serve --database-url … --metrics-url …`")?;
+            return Ok(text);
         }
         writeln!(
             text,
@@ -54,4 +72,52 @@ impl Migrate {
         )?;
         Ok(text)
     }
+
+    /// The store that takes the samples, as the server would be told of it.
+    fn metric_store(&self) -> anyhow::Result<Option<(RemoteSettings, Retention)>> {
+        let Some(url) = self.metrics_url.clone() else { return Ok(None) };
+        let flags = vec![("metrics_url", toml::Value::String(url))];
+        let config = Config::load(&Overrides { file: None, flags }, |name| std::env::var(name).ok())?;
+        Ok(config.metric_store()?.map(|store| (store, config.retention)))
+    }
+
+    /// Writes the samples of both modes to the store; how many.
+    fn move_samples(&self, (store, kept): &(RemoteSettings, Retention)) -> anyhow::Result<usize> {
+        crate::tls::install_crypto_provider();
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let mut moved = 0;
+        for (mode, file) in [Mode::Demo, Mode::Real].into_iter().zip(FILES) {
+            let file = self.from.join(file);
+            if file.exists() {
+                moved += runtime.block_on(move_samples(mode, &file, store, *kept))?;
+            }
+        }
+        Ok(moved)
+    }
+}
+
+async fn move_samples(
+    mode: Mode,
+    file: &Path,
+    settings: &RemoteSettings,
+    retention: Retention,
+) -> anyhow::Result<usize> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let database = Database::open(file, MIGRATIONS).with_context(|| file.display().to_string())?;
+    let installation = SqlStore::open(database.clone(), clock.clone())?.installation().await?;
+    let options = MetricsOptions { retention, ..MetricsOptions::default() };
+    let embedded = EmbeddedMetrics::open(database.clone(), clock.clone(), options, Arc::new(|_| true))?;
+    let owner = (mode, &installation);
+    let remote = RemoteMetrics::new(settings.clone(), owner, retention, clock, Arc::new(|_| true))?;
+    let mut moved = 0;
+    for (key, source) in embedded.tenants_with_samples() {
+        let write = async |samples: Vec<Sample>| {
+            moved += samples.len();
+            remote.append(&key, source, &samples).await
+        };
+        embedded.export(&key, write).await.with_context(|| format!("samples of {key}"))?;
+    }
+    drop(embedded);
+    database.close();
+    Ok(moved)
 }

@@ -16,6 +16,7 @@ mod hostile;
 mod incarnations;
 mod limits;
 mod manifests;
+mod metric_store;
 mod monitoring;
 mod overview;
 mod postgres;
