@@ -46,6 +46,7 @@ pub mod streams;
 mod system;
 pub mod telemetry;
 mod tenants;
+mod tracing_context;
 mod verification;
 mod wire;
 

@@ -9,6 +9,7 @@ use crate::revisions;
 use crate::serve::NoPlace;
 use crate::sites;
 use crate::state::ApiState;
+use crate::tracing_context::{record_answer, request_span};
 use axum::body::{Body, HttpBody};
 use axum::extract::MatchedPath;
 use axum::response::{IntoResponse, Response};
@@ -25,6 +26,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower::{Layer, Service};
+use tracing::Instrument as _;
 
 /// Target of the access log, so that a filter can name it.
 const ACCESS_LOG: &str = "ecp_api::access";
@@ -77,6 +79,7 @@ where
             request.extensions_mut().insert(context.clone());
             let (method, uri) = (request.method().clone(), request.uri().clone());
             let route = request.extensions().get::<MatchedPath>().cloned();
+            let span = request_span(&request, route.as_ref(), &context);
             let _in_flight = state.telemetry.request_started();
             let (foreign_page, admitted) = match state.sites.check(&request) {
                 Ok(page) => (page, admit(&state, &mut request)),
@@ -103,7 +106,7 @@ where
                     (Ok(()), None) => inner.call(request).await,
                 }
             };
-            let answer = AssertUnwindSafe(answer).catch_unwind();
+            let answer = AssertUnwindSafe(answer.instrument(span.clone())).catch_unwind();
             let response = match tokio::time::timeout(state.limits.request_timeout, answer).await {
                 Ok(Ok(Ok(response))) => response,
                 Ok(Ok(Err(never))) => match never {},
@@ -114,6 +117,7 @@ where
             if let Some(origin) = foreign_page {
                 sites::allow_reading(response.headers_mut(), origin);
             }
+            record_answer(&span, &context, &response);
             let route = route.as_ref().map(MatchedPath::as_str);
             state.telemetry.request_answered(&method, route, response.status(), context.started.elapsed());
             Ok(response)

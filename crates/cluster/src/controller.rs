@@ -40,6 +40,7 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Items leased at once.
 const LEASE_BATCH: usize = 256;
@@ -352,7 +353,15 @@ impl Shared {
         let id = &job.item.tenant_id;
         // Whatever happens, the tenant must not count as looked at for ever.
         let _rest = Rest(&self, id);
-        match self.look_at(&job).await {
+        let pass = tracing::info_span!(
+            target: ecp_core::TRACE_TARGET,
+            parent: None,
+            "reconcile",
+            tenant.id = %id,
+            mode = self.mode.as_str(),
+            attempts = job.item.attempts,
+        );
+        match self.look_at(&job).instrument(pass).await {
             Ok(LookEnd::Waiting) => self.slots.lock().answered(id),
             Ok(LookEnd::Again) => _ = self.slots.lock().mark(id),
             Ok(LookEnd::Done) => {

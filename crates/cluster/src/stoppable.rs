@@ -14,6 +14,7 @@ use ecp_core::text::Message;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Another cluster, until told to stop.
 pub struct Stoppable {
@@ -39,23 +40,39 @@ impl Stoppable {
     /// As [`Self::until_stopped`], for what changes the cluster.
     async fn acting<T>(
         &self,
+        operation: &'static str,
         call: impl Future<Output = Result<T, ClusterError>>,
     ) -> Result<T, ClusterError> {
         if !(self.may_act)() {
             let reason = "this process does not know whether another has taken its place";
             return Err(ClusterError::Unreachable(reason.to_owned()));
         }
-        self.until_stopped(call).await
+        self.until_stopped(operation, call).await
     }
 
     async fn until_stopped<T>(
         &self,
+        operation: &'static str,
         call: impl Future<Output = Result<T, ClusterError>>,
     ) -> Result<T, ClusterError> {
+        let span = tracing::info_span!(
+            target: ecp_core::TRACE_TARGET,
+            "cluster.call",
+            otel.kind = "client",
+            otel.status_code = tracing::field::Empty,
+            operation,
+        );
+        let call = async {
+            let answer = call.await;
+            if answer.is_err() {
+                tracing::Span::current().record("otel.status_code", "ERROR");
+            }
+            answer
+        };
         tokio::select! {
             // What is answered already is not thrown away.
             biased;
-            answer = call => answer,
+            answer = call.instrument(span) => answer,
             () = self.stop.cancelled() => {
                 Err(ClusterError::Unreachable("the orchestrator is stopping".to_owned()))
             }
@@ -66,19 +83,19 @@ impl Stoppable {
 #[async_trait]
 impl Cluster for Stoppable {
     async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        self.acting(self.inner.apply(tenant_id, objects)).await
+        self.acting("apply", self.inner.apply(tenant_id, objects)).await
     }
 
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
-        self.until_stopped(self.inner.dry_run(objects)).await
+        self.until_stopped("dry_run", self.inner.dry_run(objects)).await
     }
 
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.acting(self.inner.prune(tenant_id, keep)).await
+        self.acting("prune", self.inner.prune(tenant_id, keep)).await
     }
 
     async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
-        self.acting(self.inner.delete(tenant_id, how)).await
+        self.acting("delete", self.inner.delete(tenant_id, how)).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {
@@ -114,7 +131,7 @@ impl Cluster for Stoppable {
     }
 
     async fn events(&self, tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
-        self.until_stopped(self.inner.events(tenant_id)).await
+        self.until_stopped("events", self.inner.events(tenant_id)).await
     }
 
     fn pods(&self, tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
@@ -127,7 +144,7 @@ impl Cluster for Stoppable {
         pods: Vec<PodName>,
         query: LogQuery,
     ) -> Result<PodLogs, ClusterError> {
-        self.until_stopped(self.inner.logs(tenant_id, pods, query)).await
+        self.until_stopped("logs", self.inner.logs(tenant_id, pods, query)).await
     }
 
     fn changes(&self) -> broadcast::Receiver<TenantId> {

@@ -57,3 +57,6 @@ impl Mode {
         }
     }
 }
+
+/// Target of the spans that are for an OpenTelemetry collector alone: the log does not show them.
+pub const TRACE_TARGET: &str = "ecp_trace";

@@ -65,6 +65,8 @@ pub struct Config {
     pub controller: Controller,
     /// Receivers of alerts.
     pub notifications: Notifications,
+    /// Traces.
+    pub telemetry: Telemetry,
     /// Demo mode.
     pub demo: Demo,
 }
@@ -207,6 +209,13 @@ impl History {
     }
 }
 
+/// Traces.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Telemetry {
+    /// Address of an OpenTelemetry collector, without the path; empty for none.
+    pub otlp_endpoint: String,
+}
+
 /// Demo mode.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Demo {
@@ -246,6 +255,12 @@ impl Config {
             }
         }
         merge_environment(&mut merged, "", &environment, &mut faults);
+        if let Some(Value::Table(telemetry)) = merged.get_mut("telemetry")
+            && telemetry.get("otlp_endpoint").and_then(Value::as_str) == Some("")
+            && let Some(endpoint) = environment("OTEL_EXPORTER_OTLP_ENDPOINT")
+        {
+            telemetry.insert("otlp_endpoint".to_owned(), Value::String(endpoint));
+        }
         for (key, value) in &overrides.flags {
             merged.insert((*key).to_owned(), value.clone());
         }
@@ -336,6 +351,14 @@ impl Config {
         for fault in self.notifications.allowed().err().unwrap_or_default() {
             demand(false, &format!("notifications.allow_private: {fault}"));
         }
+        let endpoint = &self.telemetry.otlp_endpoint;
+        demand(
+            endpoint.is_empty() || endpoint.starts_with("http://") || endpoint.starts_with("https://"),
+            &format!(
+                "telemetry.otlp_endpoint (OTEL_EXPORTER_OTLP_ENDPOINT): {endpoint:?} is no address; write it as \
+                 http://otel-collector:4318"
+            ),
+        );
         if let Err(fault) = self.per_tenant_metrics() {
             demand(false, &format!("metrics.per_tenant: {:?} {fault}", self.metrics.per_tenant));
         }
@@ -431,6 +454,11 @@ impl Config {
     /// Of how many tenants `/metrics` has series.
     pub fn per_tenant_metrics(&self) -> Result<PerTenant, NotPerTenant> {
         self.metrics.per_tenant.parse()
+    }
+
+    /// The OpenTelemetry collector that takes traces, where there is one.
+    pub fn otlp_endpoint(&self) -> Option<&str> {
+        Some(self.telemetry.otlp_endpoint.as_str()).filter(|endpoint| !endpoint.is_empty())
     }
 
     /// True where bearer tokens are required.

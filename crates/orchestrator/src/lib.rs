@@ -11,5 +11,6 @@ mod mode_metrics;
 mod seeds;
 pub mod tls;
 pub mod tokens;
+mod traces;
 
 pub use app::App;

@@ -2,13 +2,18 @@
 
 use crate::App;
 use crate::config::{Config, LogFormat, Overrides};
+use crate::traces::Traces;
 use anyhow::Context as _;
 use clap::Args;
 use ecp_core::ports::SystemClock;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tracing::Metadata;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How the server is set up.
 #[derive(Args)]
@@ -62,22 +67,33 @@ impl Serve {
         let config = Config::load(&self.overrides(), |name| std::env::var(name).ok())?;
         let filter = EnvFilter::try_new(&config.log.level)
             .with_context(|| format!("log.level: {:?} is not a filter; try \"info\"", config.log.level))?;
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let traces = Traces::start(&config)?;
+        let lines = tracing_subscriber::fmt::layer()
             .with_ansi(std::io::stderr().is_terminal())
             .with_writer(std::io::stderr);
-        match config.log.format {
-            LogFormat::Text => subscriber.init(),
-            LogFormat::Json => subscriber.json().flatten_event(true).init(),
-        }
+        let lines = match config.log.format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        };
+        let is_traced = |metadata: &Metadata<'_>| metadata.target() == ecp_core::TRACE_TARGET;
+        let lines = lines.with_filter(filter.and(filter_fn(move |metadata| !is_traced(metadata))));
+        let spans = traces.as_ref().map(|traces| {
+            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
+            layer.with_filter(filter_fn(move |metadata| metadata.is_span() && is_traced(metadata)))
+        });
+        tracing_subscriber::registry().with(lines).with(spans).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(async {
+        let served = runtime.block_on(async {
             let app = App::start(config, Arc::new(SystemClock)).await?;
             tracing::info!(listen = %app.address(), "ready: http://{}/docs", app.address());
             until_asked_to_stop().await?;
             tracing::info!("stopping");
             app.stop().await
-        })
+        });
+        if let Some(traces) = traces {
+            traces.shut_down();
+        }
+        served
     }
 }
 

@@ -28,3 +28,4 @@ mod sites;
 mod sizing;
 mod streams;
 mod tenants;
+mod traces;

@@ -69,6 +69,13 @@ impl Victim {
         drop(self);
     }
 
+    /// Asks it to end, as SIGTERM does, and waits; true where it ended by itself, with 0.
+    pub(crate) fn ends_well_when_asked(mut self) -> bool {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").args(["-TERM", &id]).status().expect("kill runs");
+        asked.success() && self.child.wait().expect("it ends").success()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
@@ -84,6 +91,7 @@ impl Victim {
 
 impl Drop for Victim {
     fn drop(&mut self) {
+        // One that has ended already takes it as well.
         self.child.kill().expect("SIGKILL is delivered");
         self.child.wait().expect("it ends");
         if let Some(drain) = self.drain.take() {

@@ -7,6 +7,7 @@ use crate::sql::Sql;
 use ecp_core::ports::StoreError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 /// Between two tries to write while writes fail.
 pub(crate) const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -71,11 +72,13 @@ impl Backend {
         publish: impl FnOnce(&T) + Send + 'static,
     ) -> Result<T, StoreError> {
         let work = move |sql: &Sql<'_>| work(sql).map_err(|error| error.into_store_error(operation));
+        let span = tracing::info_span!(target: ecp_core::TRACE_TARGET, "store.transaction", operation);
         match self {
             Self::Sqlite(file) => {
-                file.write_then(operation, move |transaction| work(&Sql::sqlite(transaction)), publish).await
+                let work = move |transaction: &rusqlite::Transaction<'_>| work(&Sql::sqlite(transaction));
+                file.write_then(operation, work, publish).instrument(span).await
             }
-            Self::Postgres(server) => server.write_then(operation, work, publish).await,
+            Self::Postgres(server) => server.write_then(operation, work, publish).instrument(span).await,
         }
     }
 
