@@ -219,16 +219,16 @@ fn sums(model: &Model<'_>) -> Vec<Value> {
     let good = |term: &Term| of_pods(term, term.good_cpu, own_cpu);
     let memory = |term: &Term| of_pods(term, term.memory, own_memory);
     let feed = "catalog gpu.cpu_millicores_per_gpu, memory_mib_per_gpu: what keeps the GPUs fed beyond the pods' own";
-    let entries: [(&str, (String, Value), f64, &'static str, &'static str); 4] = [
-        ("cpu", sum(&cpu, None), needed.cpu_millicores as f64, "m", "the services' cpu_needed"),
-        ("cpu_wanted", sum(&good, Some(needs.feed.0)), needs.cpu.good.ceil(), "m", feed),
-        ("memory", sum(&memory, None), needed.memory_mib as f64, "Mi", "the services' memory_needed"),
-        ("memory_wanted", sum(&memory, Some(needs.feed.1)), needs.memory.good.ceil(), "Mi", feed),
-    ];
-    let to_figure = |(name, (formula, inputs), result, unit, source): (&str, (String, Value), f64, _, _)| {
+    let sum_of = |name: &str, (formula, inputs): (String, Value), result: f64, unit, source| {
         figure(name, &formula, inputs, result, from(unit, Label::Assumed, source))
     };
-    entries.into_iter().map(to_figure).collect()
+    let (good_cpu, good_memory) = (needs.cpu.good.ceil(), needs.memory.good.ceil());
+    vec![
+        sum_of("cpu", sum(&cpu, None), needed.cpu_millicores as f64, "m", "the services' cpu_needed"),
+        sum_of("cpu_wanted", sum(&good, Some(needs.feed.0)), good_cpu, "m", feed),
+        sum_of("memory", sum(&memory, None), needed.memory_mib as f64, "Mi", "the services' memory_needed"),
+        sum_of("memory_wanted", sum(&memory, Some(needs.feed.1)), good_memory, "Mi", feed),
+    ]
 }
 
 /// How the plan is dealt out.
