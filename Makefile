@@ -109,6 +109,9 @@ test: alertmanager-build
 CHART = deploy/helm/ecp-orchestrator
 RENDER_MANIFEST = { cat deploy/manifests/namespace.yaml; \
   deploy/helm/helm template ecp-orchestrator $(CHART) --namespace ecp-system; }
+SEVERAL = --set replicas=3,database.secret=ecp-database,metrics.url=http://victoria-metrics:8428
+RENDER_REPLICAS = { cat deploy/manifests/namespace.yaml; \
+  deploy/helm/helm template ecp-orchestrator $(CHART) --namespace ecp-system $(SEVERAL); }
 
 .PHONY: validate-oracle
 N ?= 8000
@@ -119,16 +122,22 @@ validate-oracle: toolchain control-plane-build ## Ask the API server and the val
 .PHONY: chart-lint dashboard-copy manifest-generate manifest-generated
 chart-lint:
 	deploy/helm/helm lint $(CHART) --strict --quiet
+	deploy/helm/helm lint $(CHART) --strict --quiet $(SEVERAL)
+	@! deploy/helm/helm template x $(CHART) --set replicas=2 >/dev/null 2>&1 \
+	  || { echo "several replicas without a database of all of them must be refused"; exit 1; }
 
 dashboard-copy: # Helm reads no file from outside a chart; a test holds the two equal
 	cp deploy/grafana/ecp-orchestrator.json $(CHART)/files/grafana-dashboard.json
 
 manifest-generate: dashboard-copy
 	$(RENDER_MANIFEST) > deploy/manifests/ecp-orchestrator.yaml
+	$(RENDER_REPLICAS) > deploy/manifests/ecp-orchestrator-replicas.yaml
 
 manifest-generated:
 	@$(RENDER_MANIFEST) | diff -u deploy/manifests/ecp-orchestrator.yaml - \
 	  || { echo "deploy/manifests/ecp-orchestrator.yaml is stale: run 'make generate' and commit it"; exit 1; }
+	@$(RENDER_REPLICAS) | diff -u deploy/manifests/ecp-orchestrator-replicas.yaml - \
+	  || { echo "deploy/manifests/ecp-orchestrator-replicas.yaml is stale: run 'make generate' and commit it"; exit 1; }
 
 lint: chart-lint
 generate: manifest-generate

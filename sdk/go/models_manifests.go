@@ -177,6 +177,20 @@ type Health struct {
 	Installation string `json:"installation,omitempty"`
 	// For readiness: stored rows that cannot be read and are set aside.
 	Damaged []DamagedRows `json:"damaged,omitempty"`
+	// For readiness: this process among those that share a PostgreSQL server, by mode.
+	Replica map[string]Replica `json:"replica,omitempty"`
+}
+
+// Replica is a process among those that are one service.
+type Replica struct {
+	// Its id, as holder of a lease has it; new with each start.
+	ID string `json:"id"`
+	// Tenants that it works on.
+	Leases int `json:"leases"`
+	// True of the one that does what is done once in a mode.
+	Leads bool `json:"leads"`
+	// Seconds since what is in memory was last held against the database.
+	ViewLagSeconds float64 `json:"view_lag_seconds"`
 }
 
 // DamagedRows is rows of one table that cannot be read.

@@ -41,7 +41,7 @@ var models = map[string]any{
 	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "HeadroomOut": Headroom{},
 	"ExpectationOut": Expectation{}, "StageOut": Stage{}, "HourOut": Hour{}, "ResponseTimeOut": ResponseTime{},
 	"VerificationOut": Verification{}, "PromiseOut": PromiseCheck{}, "SizingIn": SizingRequest{}, "SizingOptionsOut": SizingOptions{},
-	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{},
+	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{}, "ReplicaOut": Replica{},
 	"WithoutNodeOut": WithoutNode{}, "LiveMetricsOut": LiveMetrics{}, "LiveAlertsOut": LiveAlerts{}, "LiveCostOut": LiveCost{},
 }
 

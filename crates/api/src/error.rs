@@ -295,6 +295,8 @@ impl From<StoreError> for ApiError {
             StoreError::SchemaTooNew { .. }
             | StoreError::MovedTo(_)
             | StoreError::AnotherProcess(_)
+            | StoreError::LeaseLost(_)
+            | StoreError::LeadLost
             | StoreError::Database { .. }
             | StoreError::Closed => {
                 Self::new(ErrorCode::DatabaseError, Message::new("api.database_failed")).caused_by(error)

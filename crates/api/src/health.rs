@@ -57,6 +57,39 @@ pub struct HealthOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ok")]
     catalog: Option<String>,
+    /// For readiness: this process among those that share a PostgreSQL server, by mode. Absent where it has its
+    /// databases to itself.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    replica: BTreeMap<&'static str, ReplicaOut>,
+}
+
+/// A process among those that are one service.
+#[derive(Debug, PartialEq, Serialize, ToSchema)]
+pub struct ReplicaOut {
+    /// Its id, as `holder` of a lease has it; new with each start.
+    #[schema(example = "ecp-7k2m9q4w8xyz")]
+    id: String,
+    /// Tenants that it works on.
+    #[schema(example = 12)]
+    leases: usize,
+    /// True of the one that does what is done once in a mode.
+    leads: bool,
+    /// Seconds since what is in memory was last held against the database.
+    #[schema(example = 0.12)]
+    view_lag_seconds: f64,
+}
+
+impl ReplicaOut {
+    fn of(services: &ModeServices) -> Option<(&'static str, Self)> {
+        let tenants = &services.tenants;
+        let replica = Self {
+            id: tenants.replica()?,
+            leases: tenants.held().unwrap_or_default(),
+            leads: tenants.leads(),
+            view_lag_seconds: tenants.view_age().as_secs_f64(),
+        };
+        Some((services.mode.as_str(), replica))
+    }
 }
 
 /// Rows of one table that can not be read.
@@ -102,6 +135,7 @@ pub(crate) async fn get_health() -> Response {
         storage: None,
         damaged: Vec::new(),
         catalog: None,
+        replica: BTreeMap::new(),
     };
     wire::json(StatusCode::OK, &body)
 }
@@ -152,6 +186,7 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
         storage,
         damaged,
         catalog,
+        replica: [&state.demo, &state.real].into_iter().filter_map(ReplicaOut::of).collect(),
     };
     wire::json(status, &body)
 }

@@ -86,6 +86,7 @@ impl CatalogRollout {
     pub async fn run(&self, stop: CancellationToken) {
         let mut tenants = self.store.subscribe_tenants();
         let mut orders = self.tenancy.subscribe_catalog_orders();
+        let mut ordered_elsewhere = self.store.subscribe_settings();
         let mut resync = tokio::time::interval(RESYNC);
         let mut memory = Memory::default();
         loop {
@@ -94,6 +95,7 @@ impl CatalogRollout {
                 _ = resync.tick() => memory.put_off.clear(),
                 changed = orders.changed() => if changed.is_err() { return },
                 changed = tenants.changed() => if changed.is_err() { return },
+                changed = ordered_elsewhere.changed() => if changed.is_err() { return },
             }
             let look = async {
                 match self.look(&mut memory).await {
@@ -126,11 +128,13 @@ impl CatalogRollout {
                 mode = self.mode.as_str(), catalog = %old.catalog, present = %edition.digest,
                 "the catalog changed again: the roll-out of the one before is given up"
             );
-            self.tenancy.end_catalog_order().await?;
+            if self.store.leads() {
+                self.tenancy.end_catalog_order().await?;
+            }
         }
         let since = order.as_ref().map_or(Timestamp::MAX, |order| order.asked_at);
         let mut status = self.standings(memory, since).await?;
-        if order.is_none() && self.options.automatic && self.may_begin(&status) {
+        if order.is_none() && self.options.automatic && self.store.leads() && self.may_begin(&status) {
             order = Some(self.tenancy.order_catalog_rollout(&self.caller(None)).await?);
         }
         if let Some(order) = &order {
@@ -211,12 +215,14 @@ impl CatalogRollout {
         status: &mut CatalogStatus,
     ) -> Result<(), TenancyError> {
         let mut waiting = false;
+        // Another process begins them: what it began is seen, what waits for it is told.
+        let leads = self.store.leads();
         for id in self.in_turn(status) {
             if status.failed.len() >= self.options.stop_after.max(1) {
                 status.state = CatalogRolloutState::Stopped;
                 return Ok(());
             }
-            if status.under_way.len() >= self.options.at_once.max(1) {
+            if !leads || status.under_way.len() >= self.options.at_once.max(1) {
                 waiting = true;
                 break;
             }
@@ -228,7 +234,7 @@ impl CatalogRollout {
             // The order stays, and with it the memory of what failed: none of them is tried again until
             // somebody asks anew, or the catalog changes.
             status.state = CatalogRolloutState::Stopped;
-        } else {
+        } else if leads {
             self.tenancy.end_catalog_order().await?;
         }
         Ok(())

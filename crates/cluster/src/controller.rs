@@ -13,6 +13,7 @@ mod healing;
 mod pause;
 mod rollout;
 mod slots;
+mod tenures;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -115,6 +116,8 @@ struct Shared {
     deadlines: Mutex<Deadlines>,
     /// Whether the store fails.
     pause: Mutex<Pause>,
+    /// Under which tenure what is remembered of a tenant was seen, where there are other processes.
+    tenures: Mutex<HashMap<TenantId, u64>>,
 }
 
 /// Objects, and the digest under which they are pinned.
@@ -162,7 +165,7 @@ impl Controller {
         options: ControllerOptions,
     ) -> Self {
         let (slots, manifests, rolling, fights) = Default::default();
-        let (deadlines, pause, intents) = Default::default();
+        let (deadlines, pause, intents, tenures) = Default::default();
         let shared = Shared {
             mode,
             store,
@@ -177,6 +180,7 @@ impl Controller {
             intents,
             deadlines,
             pause,
+            tenures,
         };
         Self { shared: Arc::new(shared) }
     }
@@ -186,6 +190,7 @@ impl Controller {
         let shared = &self.shared;
         let mut work = shared.store.subscribe_work();
         let mut changes = shared.cluster.changes();
+        let mut leases = shared.store.subscribe_leases();
         let mut watch = tokio::time::interval(WATCH_EVERY);
         watch.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut resync = tokio::time::interval(shared.options.resync);
@@ -228,6 +233,12 @@ impl Controller {
                     self.work_changed();
                     queue_due = Some(Instant::now());
                 }
+                // Alone there is nobody who would change them.
+                Ok(()) = leases.changed() => {
+                    shared.put_down_lost();
+                    // What was taken is looked at whole, whatever was queued of it.
+                    self.look_around().await;
+                }
                 change = changes.recv() => match change {
                     Ok(first) => {
                         let mut tenants = BTreeSet::from([first]);
@@ -253,6 +264,7 @@ impl Controller {
             }
         }
         while looks.join_next().await.is_some() {}
+        shared.put_down_lost();
         tracing::info!(mode = shared.mode.as_str(), "the controller stopped");
     }
 
@@ -331,7 +343,7 @@ impl Controller {
 impl Shared {
     /// Queues a tenant at rest whose objects are not as its record says.
     async fn queue_if_different(&self, id: &TenantId) {
-        let Some(tenant) = self.store.tenant(id) else { return };
+        let Some(tenant) = self.store.tenant(id).filter(|_| self.works_on(id)) else { return };
         let Some(deployment) = self.newest_deployment(&tenant) else { return };
         // What has not ended is in the queue already.
         if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed) {
@@ -353,6 +365,10 @@ impl Shared {
         let id = &job.item.tenant_id;
         // Whatever happens, the tenant must not count as looked at for ever.
         let _rest = Rest(&self, id);
+        if !self.works_on(id) {
+            self.let_go(&job.item);
+            return true;
+        }
         let pass = tracing::info_span!(
             target: ecp_core::TRACE_TARGET,
             parent: None,
@@ -362,6 +378,14 @@ impl Shared {
             attempts = job.item.attempts,
         );
         match self.look_at(&job).instrument(pass).await {
+            Err(LookError::Store(StoreError::LeaseLost(_))) => {
+                self.let_go(&job.item);
+                return true;
+            }
+            Ok(LookEnd::Waiting) if !self.works_on(id) => {
+                self.let_go(&job.item);
+                return true;
+            }
             Ok(LookEnd::Waiting) => self.slots.lock().answered(id),
             Ok(LookEnd::Again) => _ = self.slots.lock().mark(id),
             Ok(LookEnd::Done) => {

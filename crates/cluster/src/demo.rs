@@ -20,8 +20,8 @@ pub fn demo_cluster(
 
 /// Puts back every tenant whose deployment had ended, with its pods ready at once; where it was under
 /// way and everything was applied, its pods begin anew, and what was not applied yet the controller
-/// applies. Call it before the controller runs; requests may come
-/// before, since what a tenant's status is stands in the store.
+/// applies. Tenants of which the cluster has everything are left as they are. Call it before the controller
+/// runs; requests may come before, since what a tenant's status is stands in the store.
 pub async fn restore_demo_cluster(
     cluster: &SimulatedCluster,
     store: &dyn TenantStore,
@@ -48,6 +48,9 @@ pub async fn restore_demo_cluster(
                     continue;
                 }
             };
+            if has_all(cluster, tenant, &objects) {
+                continue;
+            }
             let restored = match under_way {
                 true => cluster.apply(&tenant.id, &objects).await.map(|_warnings| ()),
                 false => cluster.restore(&tenant.id, &objects),
@@ -58,6 +61,15 @@ pub async fn restore_demo_cluster(
         }
     }
     Ok(())
+}
+
+/// True where nothing of these objects is missing.
+fn has_all(cluster: &SimulatedCluster, tenant: &Tenant, objects: &[Object]) -> bool {
+    let Ok(seen) = cluster.observe(&tenant.id) else { return false };
+    let is_there = |object: &Object| {
+        seen.objects.iter().any(|seen| seen.kind == object.kind() && seen.name == object.name())
+    };
+    objects.iter().all(is_there)
 }
 
 /// What was in the cluster of a tenant of which everything had been applied.

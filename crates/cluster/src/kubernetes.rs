@@ -28,7 +28,7 @@ use ecp_core::catalog::Catalog;
 use ecp_core::deployment::Removal;
 use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::{InstallationId, TenantId};
-use ecp_core::ledger::ObjectLedger;
+use ecp_core::ledger::{Notes, ObjectLedger};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{
     Capacity, Cluster, ClusterError, ClusterHealth, Drift, MetricStore, Observation, Refusal, TenantStore,
@@ -43,12 +43,25 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
+/// A kind that a tenant is made of, by its name.
+pub(crate) fn kind_name(name: &str) -> Option<&'static str> {
+    kinds::find(name).map(|(_, kind)| kind.name)
+}
+
 /// Calls under way at once, for all tenants.
 const CALLS_AT_ONCE: usize = 32;
 /// Between two probes.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// For the answer to a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Who is told what other processes note.
+enum Told {
+    /// Nobody yet.
+    Early(Vec<(TenantId, Notes)>),
+    /// The index.
+    To(Arc<Index>),
+}
 
 /// A real cluster.
 pub struct KubernetesCluster {
@@ -74,12 +87,26 @@ impl KubernetesCluster {
     ) -> Result<Arc<Self>, ConnectError> {
         let client = client::connect(source).await?;
         let installation = ledger.installation().await?;
+        // Told from before all there is is read: what is told until then comes after it.
+        let told: Arc<Mutex<Told>> = Arc::new(Mutex::new(Told::Early(Vec::new())));
+        let telling = told.clone();
+        ledger.on_noted_elsewhere(Arc::new(move |tenant, notes| match &mut *telling.lock() {
+            Told::Early(early) => early.push((tenant.clone(), notes)),
+            Told::To(index) => index.note_anew(tenant, notes),
+        }));
         let notes = ledger.notes().await?;
         tracing::info!(installation.id = %installation, "objects in the cluster carry this installation's id");
-        let index = Index::new(catalog.kubernetes.gpu_resource.clone(), installation, notes);
+        let index = Arc::new(Index::new(catalog.kubernetes.gpu_resource.clone(), installation, notes));
+        {
+            let mut told = told.lock();
+            if let Told::Early(early) = &mut *told {
+                early.drain(..).for_each(|(tenant, notes)| index.note_anew(&tenant, notes));
+            }
+            *told = Told::To(index.clone());
+        }
         Ok(Arc::new(Self {
             client,
-            index: Arc::new(index),
+            index,
             catalog,
             ledger,
             turns: Semaphore::new(CALLS_AT_ONCE),
@@ -87,14 +114,15 @@ impl KubernetesCluster {
         }))
     }
 
-    /// Watches and probes the cluster until told to stop.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Watches and probes the cluster until told to stop. Of tenants that this process works on it takes
+    /// over what earlier versions made.
+    pub async fn run(&self, leases: Arc<dyn TenantStore>, stop: CancellationToken) {
         let watching = async {
             tokio::join!(
                 watches::run(self.client.clone(), self.index.clone(), stop.clone()),
                 events::run(self.client.clone(), self.index.clone(), stop.clone()),
                 self.probe(stop.clone()),
-                self.adopt(stop.clone()),
+                self.adopt(&*leases, stop.clone()),
             );
         };
         // Whatever is under way: an API server that hangs is not waited for.

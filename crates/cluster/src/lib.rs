@@ -6,6 +6,7 @@
 mod catalog_rollout;
 mod controller;
 mod demo;
+mod demo_runner;
 mod kubernetes;
 mod not_configured;
 mod reasons;
@@ -17,7 +18,10 @@ mod testing;
 pub use catalog_rollout::{CatalogRollout, CatalogRolloutOptions};
 pub use controller::{Controller, ControllerOptions};
 pub use demo::{demo_cluster, restore_demo_cluster};
+pub use demo_runner::DemoRunner;
 pub use kubernetes::{ConnectError, KubernetesCluster, KubernetesSource};
 pub use not_configured::NotConfigured;
-pub use simulated::{DemoSpeed, DemoSpeedFault, FaultOf, NodePool, SimulatedCluster, SimulatedNodes};
+pub use simulated::{
+    DemoSpeed, DemoSpeedFault, FaultOf, KeptFault, NodePool, SimulatedCluster, SimulatedNodes,
+};
 pub use stoppable::Stoppable;

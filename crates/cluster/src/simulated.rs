@@ -4,6 +4,7 @@
 //! run faster than life, and speaks the `Cluster` port. It lives in memory alone: after a restart
 //! `restore` puts back what the store says is there.
 
+mod kept;
 mod nodes;
 mod pod;
 mod space;
@@ -13,8 +14,11 @@ mod world;
 mod writing;
 
 #[cfg(test)]
+mod kept_tests;
+#[cfg(test)]
 mod tests;
 
+pub use kept::KeptFault;
 pub use nodes::{NodePool, SimulatedNodes};
 pub use speed::{DemoSpeed, DemoSpeedFault};
 
@@ -49,7 +53,7 @@ pub type FaultOf = Arc<dyn Fn(&TenantId) -> Option<DemoFault> + Send + Sync>;
 pub struct SimulatedCluster {
     world: Mutex<World>,
     clock: Arc<dyn Clock>,
-    life: LifeTime,
+    life: Mutex<LifeTime>,
     fault_of: FaultOf,
     changes: broadcast::Sender<TenantId>,
     timers_changed: Notify,
@@ -60,7 +64,7 @@ impl SimulatedCluster {
     pub fn new(nodes: &SimulatedNodes, speed: DemoSpeed, clock: Arc<dyn Clock>, fault_of: FaultOf) -> Self {
         Self {
             world: Mutex::new(World::new(nodes)),
-            life: LifeTime::from(clock.steady(), speed),
+            life: Mutex::new(LifeTime::from(clock.steady(), speed)),
             clock,
             fault_of,
             changes: broadcast::Sender::new(CHANGES_KEPT),
@@ -96,7 +100,7 @@ impl SimulatedCluster {
 
     /// When the next thing happens, by the clock.
     pub fn next_event_at(&self) -> Option<Timestamp> {
-        self.world.lock().next_event().map(|due| self.life.moment(due))
+        self.world.lock().next_event().map(|due| self.life.lock().moment(due))
     }
 
     /// Puts a tenant's objects there as they were before a restart: pods are ready at once, but for
@@ -114,7 +118,7 @@ impl SimulatedCluster {
     fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world.lock();
         let before = world.next_event();
-        world.advance(self.life.at(self.clock.steady()));
+        world.advance(self.life.lock().at(self.clock.steady()));
         let result = act(&mut world);
         let changed = world.take_changed();
         let timers_changed = world.next_event() != before;
@@ -174,13 +178,14 @@ impl Cluster for SimulatedCluster {
 
     async fn events(&self, tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
         let happened = self.with_world(|world| world.happened(tenant_id));
+        let life = *self.life.lock();
         Ok(happened
             .into_iter()
             .map(|one| ClusterEvent {
-                at: self.life.moment(one.at),
+                at: life.moment(one.at),
                 count: 1,
                 is_warning: one.is_warning,
-                reason: one.reason.to_owned(),
+                reason: one.reason.into_owned(),
                 message: one.message,
                 kind: "Pod".to_owned(),
                 name: one.pod,

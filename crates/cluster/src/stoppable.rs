@@ -1,4 +1,5 @@
-//! A cluster whose calls end when the process stops, however long the API server takes.
+//! A cluster whose calls end when the process stops, however long the API server takes, and that is changed
+//! only for tenants that this process works on.
 //!
 //! Everything that the orchestrator asks of a cluster goes through the port, so this one place is
 //! enough. A call that is cut short is like one that a crash cut short: what is on disk is enough to
@@ -11,7 +12,11 @@ use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
 use ecp_core::text::Message;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -23,31 +28,42 @@ pub struct Stoppable {
     may_act: Arc<MayAct>,
 }
 
-/// Whether this process may change anything in the cluster now.
-type MayAct = dyn Fn() -> bool + Send + Sync;
+/// Whether this process may change anything of a tenant in the cluster now.
+type MayAct = dyn Fn(&TenantId) -> bool + Send + Sync;
+
+/// How often a call that changes the cluster and waits is asked whether it still may.
+const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 impl Stoppable {
     /// Cuts the calls of `inner` short once `stop` is cancelled.
-    /// Nothing is changed while `may_act` says no: another process may have begun to.
+    /// Nothing of a tenant is changed while `may_act` says no: another process may have begun to.
     pub fn new(
         inner: Arc<dyn Cluster>,
         stop: CancellationToken,
-        may_act: impl Fn() -> bool + Send + Sync + 'static,
+        may_act: impl Fn(&TenantId) -> bool + Send + Sync + 'static,
     ) -> Self {
         Self { inner, stop, may_act: Arc::new(may_act) }
     }
 
-    /// As [`Self::until_stopped`], for what changes the cluster.
+    /// As [`Self::until_stopped`], for what changes the cluster. A call is many requests: before each step
+    /// of it, the first one after the process was paused too, it is asked whether it still may.
     async fn acting<T>(
         &self,
         operation: &'static str,
+        tenant_id: &TenantId,
         call: impl Future<Output = Result<T, ClusterError>>,
     ) -> Result<T, ClusterError> {
-        if !(self.may_act)() {
-            let reason = "this process does not know whether another has taken its place";
-            return Err(ClusterError::Unreachable(reason.to_owned()));
-        }
-        self.until_stopped(operation, call).await
+        let mut call = pin!(call);
+        let mut asked = tokio::time::interval(ASKED_EVERY);
+        let acting = poll_fn(|context| {
+            while asked.poll_tick(context).is_ready() {}
+            if !(self.may_act)(tenant_id) {
+                let reason = "this process does not know whether another has taken its place";
+                return Poll::Ready(Err(ClusterError::Unreachable(reason.to_owned())));
+            }
+            call.as_mut().poll(context)
+        });
+        self.until_stopped(operation, acting).await
     }
 
     async fn until_stopped<T>(
@@ -83,7 +99,7 @@ impl Stoppable {
 #[async_trait]
 impl Cluster for Stoppable {
     async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        self.acting("apply", self.inner.apply(tenant_id, objects)).await
+        self.acting("apply", tenant_id, self.inner.apply(tenant_id, objects)).await
     }
 
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
@@ -91,11 +107,11 @@ impl Cluster for Stoppable {
     }
 
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.acting("prune", self.inner.prune(tenant_id, keep)).await
+        self.acting("prune", tenant_id, self.inner.prune(tenant_id, keep)).await
     }
 
     async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
-        self.acting("delete", self.inner.delete(tenant_id, how)).await
+        self.acting("delete", tenant_id, self.inner.delete(tenant_id, how)).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {
@@ -153,5 +169,55 @@ impl Cluster for Stoppable {
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         self.inner.capacity()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ManualClock, namespace};
+    use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn nothing_is_changed_of_a_tenant_that_another_process_may_work_on() {
+        let speed = DemoSpeed::new(1.0).expect("a speed");
+        let clock = Arc::new(ManualClock::new());
+        let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
+        let (ours, theirs) = ["ours", "theirs"].map(|id| TenantId::parse(id).expect("a valid id")).into();
+        let may_act = |id: &TenantId| id.as_str() == "ours";
+        let cluster = Stoppable::new(Arc::new(inner), CancellationToken::new(), may_act);
+        cluster.apply(&ours, &[namespace()]).await.expect("it is taken");
+        let refused = cluster.apply(&theirs, &[namespace()]).await;
+        assert!(matches!(refused, Err(ClusterError::Unreachable(_))), "{refused:?}");
+        assert!(cluster.prune(&theirs, &[namespace()]).await.is_err());
+        assert!(cluster.delete(&theirs, Removal::ORDERLY).await.is_err());
+        assert!(cluster.observe(&theirs).expect("it can be seen").objects.is_empty());
+        assert_eq!(cluster.observe(&ours).expect("it can be seen").objects.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_call_of_many_steps_goes_no_step_further_once_the_lease_may_be_lost() {
+        let speed = DemoSpeed::new(1.0).expect("a speed");
+        let clock = Arc::new(ManualClock::new());
+        let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
+        let steps = Arc::new(AtomicUsize::new(0));
+        let asked = steps.clone();
+        // Lost while the third step is awaited.
+        let may_act = move |_: &TenantId| asked.load(Ordering::SeqCst) < 3;
+        let cluster = Stoppable::new(Arc::new(inner), CancellationToken::new(), may_act);
+        let call = async {
+            for _ in 0..10 {
+                steps.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+            }
+            Ok(())
+        };
+        let id = TenantId::parse("acme").expect("a valid id");
+        assert!(matches!(cluster.acting("apply", &id, call).await, Err(ClusterError::Unreachable(_))));
+        assert_eq!(steps.load(Ordering::SeqCst), 3);
+        // One that waits for an answer is not waited for either.
+        let never = cluster.acting("apply", &id, std::future::pending::<Result<(), ClusterError>>());
+        assert!(never.await.is_err());
     }
 }

@@ -7,6 +7,7 @@
 use crate::ids::{InstallationId, TenantId};
 use crate::ports::StoreError;
 use async_trait::async_trait;
+use std::sync::Arc;
 
 /// An object that was made for a tenant, or is about to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,9 @@ pub struct Notes {
     pub unnoted: Vec<TenantId>,
 }
 
+/// Who is told what other processes note.
+pub type NotedElsewhere = dyn Fn(&TenantId, Notes) + Send + Sync;
+
 /// The ledger of one mode.
 #[async_trait]
 pub trait ObjectLedger: Send + Sync {
@@ -41,4 +45,7 @@ pub trait ObjectLedger: Send + Sync {
     async fn note(&self, id: &TenantId, objects: &[NotedObject]) -> Result<(), StoreError>;
     /// Notes what was found of a tenant that was accepted before anything was noted, once.
     async fn adopt(&self, id: &TenantId, objects: &[NotedObject]) -> Result<(), StoreError>;
+    /// Has `told` know all that is noted of a tenant whenever another process noted something, in the order
+    /// of the commits: nothing of a tenant that is gone. It must be quick.
+    fn on_noted_elsewhere(&self, _told: Arc<NotedElsewhere>) {}
 }

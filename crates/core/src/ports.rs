@@ -3,10 +3,12 @@
 //! Reads are answered from memory and never wait for a writer; a write returns when it is on disk.
 
 mod alerting;
+mod leases;
 mod metric_store;
 mod notifications;
 
 pub use alerting::{AlertingStore, RuleObserver};
+pub use leases::{ALONE, Lease, Leases};
 pub use metric_store::{
     MetricCapabilities, MetricError, MetricHealth, MetricStore, SampleObserver, SampleState,
 };
@@ -125,6 +127,12 @@ pub enum StoreError {
          one; stop the other, or give each of them a database"
     )]
     AnotherProcess(String),
+    /// Another process leads the mode by now.
+    #[error("another process leads the mode")]
+    LeadLost,
+    /// Another process works on the tenant by now, or may: nothing of the write is kept.
+    #[error("tenant {0} is another process's to work on")]
+    LeaseLost(TenantId),
     /// What the file held is kept by a server now.
     #[error(
         "the tenants of this data folder were moved to {0}: start with that --database-url, or, to go back to what \
@@ -306,7 +314,7 @@ pub struct AuditQuery {
 
 /// Tenants, deployments, work, alerts and the audit trail of one mode.
 #[async_trait]
-pub trait TenantStore: Send + Sync {
+pub trait TenantStore: Leases {
     /// One tenant, from memory.
     fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>>;
     /// Every tenant, ordered by `created_at`, then id, from memory. Cheap: a shared snapshot.
@@ -319,11 +327,6 @@ pub trait TenantStore: Send + Sync {
     /// not be written.
     fn write_failure(&self) -> Option<String> {
         None
-    }
-    /// True while no other process can have begun to work on these tenants: what is done to a cluster is
-    /// done only then.
-    fn may_act(&self) -> bool {
-        true
     }
     /// Why memory may be older than what is stored: the database is elsewhere and does not answer.
     fn behind(&self) -> Option<String> {
@@ -395,8 +398,8 @@ pub trait TenantStore: Send + Sync {
     /// newest is kept for the deployment and leaves the tenant alone.
     async fn record_progress(&self, update: ProgressUpdate) -> Result<(), StoreError>;
 
-    /// Leases up to `limit` items that are due; due times are by [`Clock::steady`]. Leases do not survive a restart: every item is due
-    /// again then.
+    /// Takes in hand up to `limit` items that are due, of tenants that this process works on; due times are by
+    /// [`Clock::steady`]. What was in hand does not survive a restart: every item is due again then.
     async fn lease_work(&self, now: Timestamp, limit: usize) -> Result<Vec<WorkItem>, StoreError>;
     /// Ends a lease: the item is done, unless it was queued anew meanwhile.
     async fn finish_work(&self, item: &WorkItem) -> Result<(), StoreError>;
@@ -443,7 +446,7 @@ pub trait TenantStore: Send + Sync {
     /// the deed, and doing it again after one does not tell it twice.
     async fn intend(&self, entry: AuditEntry) -> Result<Intent, StoreError>;
     /// Says what came of it; what did not happen at all is taken back.
-    async fn settle(&self, number: u64, entry: Option<AuditEntry>) -> Result<(), StoreError>;
+    async fn settle(&self, intent: &Intent, entry: Option<AuditEntry>) -> Result<(), StoreError>;
     /// What was begun for a tenant and is not settled.
     async fn intents(&self, id: &TenantId) -> Result<Vec<Intent>, StoreError>;
     /// Forgets entries of the audit trail, and deployments that ended, from before these times; never a
@@ -463,6 +466,8 @@ pub trait TenantStore: Send + Sync {
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError>;
     /// Keeps a small value under a name.
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
+    /// Says that another process set one; the value counts the changes.
+    fn subscribe_settings(&self) -> watch::Receiver<u64>;
 }
 
 /// What a cluster refuses or fails at.

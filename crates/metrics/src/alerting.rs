@@ -95,9 +95,6 @@ impl AlertEngine {
         let now = self.clock.now();
         for tenant in self.store.tenants().iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
             let mut watched = self.begin(tenant, now);
-            for alert in self.store.open_alerts(&tenant.id) {
-                watched.open[alert.subject.index()] = Some(Alert::clone(&alert));
-            }
             let key = tenant.key();
             let newest = metrics.subscribe(&key).borrow().map(|latest| latest.samples());
             watched.synthetic = newest.is_some() && !metrics.has_own_samples(&key).await?;
@@ -125,7 +122,7 @@ impl AlertEngine {
         let tenants = self.store.tenants();
         let mut changes = Vec::new();
         let mut watched_tenants = self.tenants.lock();
-        for tenant in tenants.iter().filter(|tenant| tenant.status != TenantStatus::Deleting) {
+        for tenant in tenants.iter().filter(|tenant| self.is_to_be_judged(tenant)) {
             let watched = self.watched(&mut watched_tenants, tenant, now);
             changes.extend(watched.take_rules(tenant, self.alerting.alert_rules(&tenant.key()), now));
             watched.end_unsent(now, &mut changes);
@@ -240,11 +237,23 @@ impl AlertEngine {
         }
     }
 
-    fn begin(&self, tenant: &Tenant, now: Timestamp) -> Watched {
-        Watched::new(tenant, self.alerting.alert_rules(&tenant.key()), now)
+    /// True of a tenant that is judged here: of several processes the one that works on it does.
+    fn is_to_be_judged(&self, tenant: &Tenant) -> bool {
+        tenant.status != TenantStatus::Deleting && self.store.tenure(&tenant.id).is_some()
     }
 
-    /// The state of a tenant; begun anew where there is none, or it is that of an earlier tenant.
+    /// What is known of a tenant at first: the alerts that are open.
+    fn begin(&self, tenant: &Tenant, now: Timestamp) -> Watched {
+        let mut watched = Watched::new(tenant, self.alerting.alert_rules(&tenant.key()), now);
+        watched.tenure = self.store.tenure(&tenant.id);
+        for alert in self.store.open_alerts(&tenant.id) {
+            watched.open[alert.subject.index()] = Some(Alert::clone(&alert));
+        }
+        watched
+    }
+
+    /// The state of a tenant; begun anew where there is none, or it is that of an earlier tenant, or another
+    /// process judged the tenant meanwhile.
     fn watched<'a>(
         &self,
         tenants: &'a mut HashMap<TenantId, Watched>,
@@ -252,7 +261,8 @@ impl AlertEngine {
         now: Timestamp,
     ) -> &'a mut Watched {
         let watched = tenants.entry(tenant.id.clone()).or_insert_with(|| self.begin(tenant, now));
-        if watched.key.incarnation != tenant.incarnation {
+        let tenure = self.store.tenure(&tenant.id);
+        if watched.key.incarnation != tenant.incarnation || watched.tenure != tenure {
             *watched = self.begin(tenant, now);
         }
         watched
@@ -303,9 +313,8 @@ impl SampleObserver for AlertEngine {
     fn samples_stored(&self, key: &TenantKey, source: SampleSource, samples: &[Sample]) {
         let synthetic = !source.is_measured();
         // Samples of a tenant that is gone must not be judged as those of the next one of its id.
-        let is_this = |tenant: &Arc<Tenant>| {
-            tenant.incarnation == key.incarnation && tenant.status != TenantStatus::Deleting
-        };
+        let is_this =
+            |tenant: &Arc<Tenant>| tenant.incarnation == key.incarnation && self.is_to_be_judged(tenant);
         let Some(tenant) = self.store.tenant(&key.id).filter(is_this) else { return };
         let Some(newest_ms) = samples.iter().map(|sample| sample.timestamp_ms).max() else { return };
         let now = self.clock.now();
@@ -315,7 +324,8 @@ impl SampleObserver for AlertEngine {
         if watched.synthetic && !synthetic {
             // The alerts were about load that nobody had.
             let settings = watched.settings.clone();
-            *watched = Watched { running: watched.running, ..Watched::new(&tenant, settings, now) };
+            let (running, tenure) = (watched.running, watched.tenure);
+            *watched = Watched { running, tenure, ..Watched::new(&tenant, settings, now) };
             changes.push(Item::Clear(key.clone()));
         }
         watched.synthetic = synthetic;
@@ -344,7 +354,7 @@ impl RuleObserver for AlertEngine {
     async fn rules_changed(&self, key: &TenantKey) {
         let tenant = self.store.tenant(&key.id).filter(|tenant| tenant.incarnation == key.incarnation);
         if let Some(tenant) = tenant
-            && tenant.status != TenantStatus::Deleting
+            && self.is_to_be_judged(&tenant)
             && !self.is_full()
         {
             let now = self.clock.now();

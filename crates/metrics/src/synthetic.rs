@@ -71,8 +71,12 @@ impl SyntheticLoad {
         }
     }
 
-    /// Appends what is due now: to every tenant, or to those alone that have no sample yet.
+    /// Appends what is due now: to every tenant, or to those alone that have no sample yet. Of several processes
+    /// the one that leads the mode does.
     async fn feed(&self, only_new: bool) {
+        if !self.store.leads() {
+            return;
+        }
         let now = self.clock.now();
         let tenants = self.store.tenants();
         let due: Vec<&Arc<Tenant>> = tenants

@@ -71,6 +71,7 @@ impl App {
         let modes = [demo, real];
         register_store_counters(&state, &modes);
         register_notifications(&state, &modes);
+        register_replica(&state, &modes);
         let listener = bind(config.listen).with_context(|| format!("can not listen on {}", config.listen))?;
         let address = listener.local_addr()?;
         let options = ServeOptions {
@@ -172,6 +173,54 @@ async fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Resu
         tracing::warn!("tokens are required and there is none yet: make one with `ecp tokens create`");
     }
     Ok(Authentication::on(Arc::new(tokens)).with_open_metrics(config.listen.ip().is_loopback()))
+}
+
+/// Of a process among others, by mode: its id, what it works on, and how old its memory may be.
+fn register_replica(state: &ApiState, modes: &[ModeRuntime]) {
+    let stores: Vec<_> = modes
+        .iter()
+        .map(|runtime| (runtime.mode().as_str(), runtime.store().clone()))
+        .filter(|(_, store)| store.replica().is_some())
+        .collect();
+    if stores.is_empty() {
+        return;
+    }
+    let (ids, held, leading, ages) = (stores.clone(), stores.clone(), stores.clone(), stores);
+    let telemetry = &state.telemetry;
+    telemetry.register_gauge("replica_info", "This replica's id, by mode", move |observations| {
+        for (mode, store) in &ids {
+            if let Some(id) = store.replica() {
+                observations.add(&[("mode", mode), ("replica", &id)], 1.0);
+            }
+        }
+    });
+    telemetry.register_gauge(
+        "leases_held",
+        "Tenants that this replica works on, by mode",
+        move |observations| {
+            for (mode, store) in &held {
+                observations.add(&[("mode", mode)], store.held().unwrap_or_default() as f64);
+            }
+        },
+    );
+    telemetry.register_gauge(
+        "replica_leads",
+        "1 where this replica does what is done once in a mode",
+        move |observations| {
+            for (mode, store) in &leading {
+                observations.add(&[("mode", mode)], f64::from(u8::from(store.leads())));
+            }
+        },
+    );
+    telemetry.register_gauge(
+        "view_lag_seconds",
+        "Seconds since what is in memory was last held against the database, by mode",
+        move |observations| {
+            for (mode, store) in &ages {
+                observations.add(&[("mode", mode)], store.view_age().as_secs_f64());
+            }
+        },
+    );
 }
 
 /// Commits and writes of each mode's database; their ratio is how many writers share a commit.

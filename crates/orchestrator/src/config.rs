@@ -69,6 +69,9 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// Demo mode.
     pub demo: Demo,
+    /// Samples are in a store that several processes share, whatever else says so.
+    #[serde(skip)]
+    pub shared_samples: bool,
 }
 
 /// Logging.
@@ -443,7 +446,7 @@ impl Config {
 
     /// True where samples of both modes are elsewhere, so that every replica reads the same ones.
     pub fn samples_are_shared(&self) -> bool {
-        !self.metrics_url.is_empty() && !self.keeps_demo_samples()
+        self.shared_samples || (!self.metrics_url.is_empty() && !self.keeps_demo_samples())
     }
 
     /// The server that keeps everything but samples, where there is one.

@@ -5,8 +5,8 @@ use crate::mode_metrics::ModeMetrics;
 use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
-    CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoSpeed, KubernetesCluster,
-    KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster, restore_demo_cluster,
+    CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoRunner, DemoSpeed,
+    KubernetesCluster, KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -15,7 +15,7 @@ use ecp_core::revision::adopt_tenants;
 use ecp_core::tenancy::Tenancy;
 use ecp_metrics::{AlertEngine, SyntheticLoad};
 use ecp_notifications::{NotificationSender, ReceiverClient};
-use ecp_store::{Backend, Database, MIGRATIONS, PostgresDatabase, SqlStore};
+use ecp_store::{Backend, Database, LeaseUnit, MIGRATIONS, PostgresDatabase, Samples, SqlStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,11 @@ impl HistoryKeeper {
         loop {
             let now = self.clock.now();
             let (entries, deployments) = (self.audit.kept_since(now), self.deployments.kept_since(now));
-            match store.prune_history(entries, deployments).await {
+            let pruned = match store.leads() {
+                true => store.prune_history(entries, deployments).await,
+                false => Ok((0, 0)),
+            };
+            match pruned {
                 Ok((0, 0)) => {}
                 Ok((entries, deployments)) => tracing::info!(entries, deployments, "old history is gone"),
                 Err(error) => {
@@ -97,12 +101,21 @@ impl ModeRuntime {
         let path = config.data_dir.join(file(mode));
         let database = Database::open(&path, MIGRATIONS).with_context(|| path.display().to_string())?;
         let backend = backend(mode, config, &database).await?;
-        let mut tenants = SqlStore::open(backend, clock.clone())?;
-        tenants.take_over(&database).await?;
+        let tenants = SqlStore::open(backend, clock.clone())?;
+        let samples = match config.samples_are_shared() {
+            true => Samples::Shared,
+            false => Samples::Own(&database),
+        };
+        // The simulated cluster is in the memory of whoever runs it.
+        let unit = if mode.is_demo() { LeaseUnit::Mode } else { LeaseUnit::Tenant };
+        tenants.join(samples, unit).await?;
         tenants.adopt_prices().await?;
-        tenants.free_receivers().await?;
         let tenants = Arc::new(tenants);
         let store: Arc<dyn TenantStore> = tenants.clone();
+        if !store.is_shared() {
+            // Nobody else can have a turn; one of several lets it run out.
+            tenants.free_receivers().await?;
+        }
         let metrics = ModeMetrics::open(mode, config, &database, &tenants, clock).await?;
         if mode.is_demo() && config.demo.seed {
             crate::seeds::plant(&*store, catalog, &**clock).await?;
@@ -152,7 +165,7 @@ impl ModeRuntime {
         let calls = CancellationToken::new();
         let cluster: Arc<dyn Cluster> = {
             let acting = store.clone();
-            Arc::new(Stoppable::new(cluster, calls.clone(), move || acting.may_act()))
+            Arc::new(Stoppable::new(cluster, calls.clone(), move |id| acting.may_act(id)))
         };
         let controller = Controller::new(
             mode,
@@ -239,16 +252,8 @@ impl ModeRuntime {
         let (controller, cancel) = (self.controller.clone(), stop.clone());
         match self.simulated.clone() {
             Some(cluster) => {
-                let store = self.store.clone();
-                workers.spawn(async move {
-                    // In the background: with thousands of tenants it takes longer than a start may.
-                    let restoring = restore_demo_cluster(&cluster, &*store);
-                    if let Some(Err(error)) = cancel.run_until_cancelled(restoring).await {
-                        let error = &error as &dyn std::error::Error;
-                        tracing::error!(error, "the simulated cluster is not as it was; it is deployed anew");
-                    }
-                    tokio::join!(cluster.run(cancel.clone()), controller.run(cancel));
-                });
+                let runner = DemoRunner::new(cluster, controller, self.store.clone());
+                workers.spawn(async move { runner.run(cancel).await });
             }
             None => {
                 workers.spawn(async move { controller.run(cancel).await });
@@ -261,7 +266,7 @@ impl ModeRuntime {
         let (tenants, cancel) = (self.tenants.clone(), stop.clone());
         tasks.spawn(async move { tenants.backend().keep_probing(cancel).await });
         let (tenants, cancel) = (self.tenants.clone(), stop.clone());
-        tasks.spawn(async move { tenants.keep_signing(cancel).await });
+        tasks.spawn(async move { tenants.keep_leases(cancel).await });
         if matches!(self.tenants.backend(), Backend::Postgres(_)) {
             // The samples' file is another database then.
             let (samples, cancel) = (Backend::from(self.database.clone()), stop.clone());
@@ -278,8 +283,8 @@ impl ModeRuntime {
         let (rollout, cancel) = (self.catalog_rollout.clone(), stop.clone());
         tasks.spawn(async move { rollout.run(cancel).await });
         if let Some(cluster) = self.kubernetes.clone() {
-            let (watching, cancel) = (cluster.clone(), stop.clone());
-            tasks.spawn(async move { watching.run(cancel).await });
+            let (watching, leases, cancel) = (cluster.clone(), self.store.clone(), stop.clone());
+            tasks.spawn(async move { watching.run(leases, cancel).await });
             let (catalog, store) = (self.catalog.clone(), self.store.clone());
             let (metrics, cancel) = (self.metrics.store(), stop.clone());
             // Who scrapes the tenants has what would be collected.
@@ -303,6 +308,11 @@ impl ModeRuntime {
         self.notifications.counts()
     }
 
+    /// Its tenants.
+    pub fn store(&self) -> &Arc<dyn TenantStore> {
+        &self.store
+    }
+
     /// What tenants are kept in, for its counters.
     pub fn backend(&self) -> &Backend {
         self.tenants.backend()
@@ -312,6 +322,7 @@ impl ModeRuntime {
     pub async fn close(self) -> anyhow::Result<()> {
         let (database, tenants) = (self.database.clone(), self.tenants.clone());
         drop(self);
+        tenants.leave().await;
         let close = move || {
             tenants.close();
             database.close();

@@ -21,4 +21,4 @@ pub use database::{DamageLog, DataFolder, Database};
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
 pub use postgres::{Moved, PostgresDatabase, PostgresError, PostgresUrl, Source, move_to};
-pub use tenant_store::{ALERT_CHANGES_KEPT, Backend, SqlStore};
+pub use tenant_store::{ALERT_CHANGES_KEPT, Backend, LeaseUnit, Samples, SqlStore};

@@ -268,6 +268,11 @@ impl PostgresDatabase {
         }
     }
 
+    /// How long ago this process last took what others wrote.
+    pub(crate) fn view_age(&self) -> Duration {
+        self.inner.workers.caught_up_at.lock().elapsed()
+    }
+
     /// Commits since the start.
     pub(crate) fn commits(&self) -> u64 {
         self.inner.workers.commits.load(Ordering::Relaxed)

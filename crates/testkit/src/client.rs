@@ -61,7 +61,8 @@ impl Reply {
 }
 
 impl Client {
-    pub(crate) fn new(base: String) -> Self {
+    /// For the server at `base`, such as `http://127.0.0.1:8001`, in demo mode.
+    pub fn new(base: String) -> Self {
         Self { http: crate::http_client(), base, demo_mode: "true", token: None }
     }
 

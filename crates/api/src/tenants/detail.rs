@@ -18,7 +18,7 @@ use http::header::ETAG;
 use http::{HeaderValue, StatusCode};
 use parking_lot::RwLock;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -328,7 +328,8 @@ impl Api {
 
 /// Get one tenant
 ///
-/// `ETag` is the tenant's generation, for `If-Match` on update and delete.
+/// `ETag` is the tenant's generation, for `If-Match` on update and delete. Where several replicas are one
+/// service, `debug` (`X-Debug: true`) has the lease of who works on the tenant: `holder`, `epoch`, `expires`.
 #[utoipa::path(
     get,
     path = "/api/v1/tenants/{tenant_id}",
@@ -345,5 +346,11 @@ pub(crate) async fn get_tenant(
 ) -> Result<Response, ApiError> {
     let tenant = api.find_tenant(&tenant_id)?;
     api.context.debug_note("sizing", || super::create::sizing_note(&tenant));
+    if api.context.debug
+        && let Some(lease) = api.services().tenants.lease_of(&tenant.id).await?
+    {
+        let lease = json!({"holder": lease.holder, "epoch": lease.epoch, "expires": lease.expires});
+        api.context.debug_note("lease", || lease);
+    }
     Ok(api.detail_response(&tenant))
 }

@@ -206,8 +206,8 @@ impl Shared {
         let intent = match self.intent(&tenant.id).await? {
             Some(earlier) => {
                 entry.timestamp = earlier.entry.timestamp;
-                entry.before = merged(earlier.entry.before, entry.before);
-                self.store.settle(earlier.number, Some(entry.clone())).await?;
+                entry.before = merged(earlier.entry.before.clone(), entry.before);
+                self.store.settle(&earlier, Some(entry.clone())).await?;
                 Intent { number: earlier.number, entry }
             }
             None => self.store.intend(entry).await?,
@@ -223,7 +223,7 @@ impl Shared {
         intent: &Intent,
         came_of_it: Option<AuditEntry>,
     ) -> Result<(), StoreError> {
-        self.store.settle(intent.number, came_of_it).await?;
+        self.store.settle(intent, came_of_it).await?;
         self.intents.lock().insert(id.clone(), None);
         Ok(())
     }

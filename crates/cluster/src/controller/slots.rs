@@ -126,6 +126,14 @@ impl Slots {
         self.slots.remove(&item.tenant_id).is_some_and(|slot| slot.marked)
     }
 
+    /// Takes out what is not being looked at and is `lost`.
+    pub(super) fn take_idle(&mut self, lost: impl Fn(&TenantId) -> bool) -> Vec<WorkItem> {
+        let taken = self.slots.extract_if(|id, slot| !slot.running && lost(id));
+        let taken: Vec<WorkItem> = taken.map(|(_, slot)| slot.item).collect();
+        self.ready.retain(|id| self.slots.contains_key(id));
+        taken
+    }
+
     /// How many are in hand.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

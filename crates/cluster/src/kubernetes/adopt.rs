@@ -6,6 +6,7 @@ use super::kinds::KINDS;
 use super::ownership::INSTALLATION;
 use ecp_core::ids::TenantId;
 use ecp_core::ledger::NotedObject;
+use ecp_core::ports::TenantStore;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
@@ -16,10 +17,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 impl KubernetesCluster {
     /// Notes what earlier builds made, as soon as the cluster was seen whole.
-    pub(super) async fn adopt(&self, stop: CancellationToken) {
+    pub(super) async fn adopt(&self, leases: &dyn TenantStore, stop: CancellationToken) {
         while !self.index.unnoted().is_empty() {
             if self.check_reachable().is_ok() {
-                for tenant in self.index.unnoted() {
+                for tenant in self.index.unnoted().into_iter().filter(|tenant| leases.may_act(tenant)) {
                     if let Err(reason) = self.adopt_tenant(&tenant).await {
                         tracing::warn!(tenant.id = %tenant, reason, "what an earlier version made is not noted yet");
                         break;

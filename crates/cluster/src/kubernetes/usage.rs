@@ -32,7 +32,8 @@ struct Usage {
     memory_mib: u64,
 }
 
-/// Collects until told to stop; where the cluster has no metrics API it only keeps asking.
+/// Collects until told to stop, while this process leads its mode; where the cluster has no metrics API it
+/// only keeps asking.
 pub(super) async fn run(
     client: Client,
     catalog: Arc<Catalog>,
@@ -46,6 +47,9 @@ pub(super) async fn run(
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(ROUND) => {}
+        }
+        if !store.leads() {
+            continue;
         }
         let listed = match answered(calls.list(&ListParams::default().labels(OURS))).await {
             Ok(listed) => listed,

@@ -77,7 +77,10 @@ impl SimulatedNodes {
 }
 
 /// One node.
+#[derive(Serialize, Deserialize)]
 struct Node {
+    /// As the configuration has it.
+    #[serde(skip)]
     facts: Arc<placement::Node>,
     used: ContainerResources,
     /// When each image is, or was, there.
@@ -87,6 +90,7 @@ struct Node {
 }
 
 /// All nodes.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Nodes {
     nodes: Vec<Node>,
     storage_gb: u64,
@@ -132,6 +136,17 @@ impl Nodes {
             })
         });
         Self { nodes: nodes.collect(), storage_gb: plan.storage_gb }
+    }
+
+    /// Takes over what the others' configuration says of them; false where they are not as many.
+    pub(super) fn are_those_of(&mut self, others: &Self) -> bool {
+        if self.nodes.len() != others.nodes.len() || self.storage_gb != others.storage_gb {
+            return false;
+        }
+        for (node, other) in self.nodes.iter_mut().zip(&others.nodes) {
+            node.facts = other.facts.clone();
+        }
+        true
     }
 
     /// Takes what is asked from the node that is least taken afterwards, or says as the scheduler

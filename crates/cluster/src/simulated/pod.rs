@@ -1,11 +1,13 @@
 //! One pod of the simulated cluster: its phases, and how long each takes in life time.
 
+use super::kept;
 use super::workload::{Template, hash};
 use super::writing::{Writer, Writing};
 use crate::reasons;
 use ecp_core::ids::TenantId;
 use ecp_core::tenant::DemoFault;
 use ecp_core::text::Message;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ const TRIES: u32 = 3;
 pub(super) const PATIENCE: u64 = MINUTE;
 
 /// Where a pod stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Phase {
     /// The scheduler has not looked at it yet.
     Created,
@@ -66,10 +68,12 @@ pub(super) enum Phase {
 }
 
 /// One pod.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Pod {
     pub(super) tenant: TenantId,
     /// Kind and name of what it belongs to.
-    pub(super) kind: &'static str,
+    #[serde(deserialize_with = "kept::kind")]
+    pub(super) kind: kept::KindName,
     pub(super) owner: Arc<str>,
     pub(super) template: Arc<Template>,
     pub(super) revision: u64,

@@ -1,16 +1,18 @@
 //! The namespace of one tenant in the simulated cluster: its objects, and how each looks.
 
+use super::kept;
 use super::pod::{Phase, Pod};
 use super::workload::{Member, WorkloadSpec};
 use ecp_core::manifest::Object;
 use ecp_core::ports::ObjectState;
 use ecp_core::quantity::parse_quantity;
 use ecp_core::tenant::DemoFault;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A namespace and what is in it, in the order in which it came.
-#[derive(Default)]
+#[derive(Default, Serialize, Deserialize)]
 pub(super) struct Space {
     pub(super) entries: Vec<Entry>,
     /// It is being deleted.
@@ -20,8 +22,10 @@ pub(super) struct Space {
 }
 
 /// One object.
+#[derive(Serialize, Deserialize)]
 pub(super) struct Entry {
-    pub(super) kind: &'static str,
+    #[serde(deserialize_with = "kept::kind")]
+    pub(super) kind: kept::KindName,
     pub(super) name: Arc<str>,
     /// What it wants, where it has pods.
     pub(super) spec: Option<WorkloadSpec>,

@@ -61,7 +61,7 @@ impl fmt::Display for DemoSpeed {
 }
 
 /// Turns moments of the clock into milliseconds of the cluster's life and back.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) struct LifeTime {
     began: Timestamp,
     speed: f64,

@@ -5,11 +5,12 @@ use ecp_core::manifest::Object;
 use ecp_core::sizing::ContainerResources;
 use ecp_core::tenant::DemoFault;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What all pods of one revision have in common.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Template {
     pub(super) container: String,
     pub(super) image: Arc<str>,
@@ -21,7 +22,7 @@ pub(super) struct Template {
 }
 
 /// A Deployment or StatefulSet, as applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct WorkloadSpec {
     pub(super) replicas: u32,
     pub(super) template: Arc<Template>,

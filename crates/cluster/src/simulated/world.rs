@@ -1,6 +1,7 @@
 //! The state of the simulated cluster and what happens in it as its time passes; no clock, no
 //! tasks, no locks.
 
+use super::kept;
 use super::nodes::{Ask, Nodes, SimulatedNodes};
 use super::pod::{PATIENCE, Phase, Pod};
 use super::space::{Entry, Space};
@@ -13,6 +14,8 @@ use ecp_core::placement::{App, Places, TenantPod};
 use ecp_core::ports::{Capacity, ClusterError, Observation};
 use ecp_core::quantity::Resources;
 use ecp_core::tenant::DemoFault;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
@@ -22,7 +25,7 @@ const MOST_HAPPENED: usize = 200;
 const NAMESPACE_CLEANUP_MS: u64 = 5000;
 
 /// Something that happens at its time.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 enum Event {
     /// A pod goes on, if it still is at this turn.
     Pod(u64, u32),
@@ -34,6 +37,7 @@ enum Event {
 type Shape = (u64, u64, u64, BTreeMap<String, String>);
 
 /// Everything.
+#[derive(Serialize, Deserialize)]
 pub(super) struct World {
     now: u64,
     nodes: Nodes,
@@ -41,6 +45,7 @@ pub(super) struct World {
     pods: HashMap<u64, Pod>,
     pods_made: u64,
     /// Pods without a node, by shape, oldest first.
+    #[serde(with = "kept::pairs")]
     waiting: BTreeMap<Shape, BTreeSet<u64>>,
     /// A pod gave its room back since the scheduler last looked.
     room_came_free: bool,
@@ -52,12 +57,12 @@ pub(super) struct World {
 }
 
 /// Something that happened to a pod.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Happened {
     /// When, in the cluster's life.
     pub(super) at: u64,
     pub(super) pod: String,
-    pub(super) reason: &'static str,
+    pub(super) reason: Cow<'static, str>,
     pub(super) message: String,
     pub(super) is_warning: bool,
 }
@@ -77,6 +82,11 @@ impl World {
             changed: BTreeSet::new(),
             happened: HashMap::new(),
         }
+    }
+
+    /// Takes over what is known of another's nodes; false where they are not the same.
+    pub(super) fn stands_on_nodes_of(&mut self, other: &Self) -> bool {
+        self.nodes.are_those_of(&other.nodes)
     }
 
     /// Lets everything happen that is due.
@@ -356,7 +366,8 @@ impl World {
             if kept.len() == MOST_HAPPENED {
                 kept.pop_front();
             }
-            kept.push_back(Happened { at: self.now, pod: pod.name(id), reason, message, is_warning });
+            let (pod, reason) = (pod.name(id), Cow::Borrowed(reason));
+            kept.push_back(Happened { at: self.now, pod, reason, message, is_warning });
         }
     }
 

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub(super) struct Watched {
     /// The tenant, told from a later one of the same id.
     pub(super) key: TenantKey,
+    /// Under which tenure of this process it is judged.
+    pub(super) tenure: Option<u64>,
     /// Time of the newest sample that was judged, by [`AlertSubject::index`].
     pub(super) newest_ms: [Option<i64>; SUBJECTS],
     /// When a value last came, or waiting for one began to count, by [`AlertSubject::index`].
@@ -40,6 +42,7 @@ impl Watched {
     pub(super) fn new(tenant: &Tenant, settings: Arc<AlertRules>, now: Timestamp) -> Self {
         Self {
             key: tenant.key(),
+            tenure: None,
             newest_ms: [None; SUBJECTS],
             seen_at: [now; SUBJECTS],
             synthetic: false,

@@ -22,6 +22,7 @@ mod overview;
 mod postgres;
 mod process;
 mod receivers;
+mod replicas;
 mod requests;
 mod silences;
 mod sites;

@@ -16,8 +16,9 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How long a connection may take to come up.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
-/// How long a statement may take, and how long a transaction may stand idle, by the server's clock.
-const SESSION: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '30s';
+/// How long a statement may take, and how long a transaction may stand idle, by the server's clock: a process
+/// that is paused while it holds the lock of all writers must let go of it before the others' leases end.
+const SESSION: &str = "SET statement_timeout = '10s'; SET idle_in_transaction_session_timeout = '4s';
     SET client_min_messages = warning;";
 /// Oldest server that is known to work, as `server_version_num` counts.
 const OLDEST: i64 = 140_000;

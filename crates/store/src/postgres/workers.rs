@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Instant;
 use tokio::sync::{Notify, oneshot};
 
 /// Jobs in one commit at most, so that the first of them does not wait for ever.
@@ -117,6 +118,8 @@ pub(super) struct Workers {
     pub(super) stopped: AtomicBool,
     /// Commits since the start.
     pub(super) commits: AtomicU64,
+    /// When what others committed was last taken into memory.
+    pub(super) caught_up_at: Mutex<Instant>,
     /// Wakes who follows the feed.
     pub(super) heard: Arc<Notify>,
 }
@@ -130,6 +133,7 @@ impl Workers {
             follow: OnceLock::new(),
             stopped: AtomicBool::new(false),
             commits: AtomicU64::new(0),
+            caught_up_at: Mutex::new(Instant::now()),
             heard: Arc::new(Notify::new()),
         }
     }
@@ -219,10 +223,13 @@ impl Workers {
     /// Takes what others committed, in a transaction that is open.
     pub(super) fn catch_up(&self, session: &mut PostgresSession) -> Result<(), PostgresError> {
         let Some(follow) = self.follow.get() else { return Ok(()) };
+        let asked = Instant::now();
         follow(&Sql::postgres(session)).map_err(|error| match error {
             WorkError::Postgres(error) => error,
             other => PostgresError::Feed(other.to_string()),
-        })
+        })?;
+        *self.caught_up_at.lock() = asked;
+        Ok(())
     }
 
     fn connected<'s>(

@@ -22,6 +22,14 @@ pub(crate) enum Change {
     Silences,
     /// Receivers.
     Receivers,
+    /// The state of a cluster in a process's memory.
+    Cluster,
+    /// A small value that is kept under a name.
+    Setting,
     /// A tenant was queued anew.
     Work(TenantId),
+    /// Something was noted of a tenant in the ledger.
+    Notes(TenantId),
+    /// A process gave back what it worked on.
+    LeasesFreed,
 }

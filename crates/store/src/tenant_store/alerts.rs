@@ -17,7 +17,8 @@ use std::sync::Arc;
 pub const ALERT_CHANGES_KEPT: u64 = 1_000;
 
 impl SqlStore {
-    /// Numbers, keeps and publishes changes; those of tenants that are gone are dropped.
+    /// Numbers, keeps and publishes changes; those of tenants that are gone, or that another process judges by
+    /// now, are dropped.
     pub(super) async fn keep_alerts(&self, changes: Vec<(AlertChange, Alert)>) -> Result<(), StoreError> {
         if changes.is_empty() {
             return Ok(());
@@ -29,7 +30,7 @@ impl SqlStore {
                 let outbox = Outbox::open(sql, &shared.damage, now)?;
                 let mut kept = Vec::with_capacity(changes.len());
                 for (change, alert) in changes {
-                    if !rows::tenant_is(sql, &alert.tenant_key())? {
+                    if !rows::tenant_is(sql, &alert.tenant_key())? || !shared.holds(sql, &alert.tenant_id)? {
                         continue;
                     }
                     let event = insert_change(sql, change, alert)?;
@@ -62,7 +63,7 @@ impl SqlStore {
         self.write(
             "clearing alerts",
             move |sql, shared| {
-                if !rows::tenant_is(sql, &key)? {
+                if !rows::tenant_is(sql, &key)? || !shared.holds(sql, &key.id)? {
                     return Ok(Vec::new());
                 }
                 let message = Message::new("alert.load_made_up");

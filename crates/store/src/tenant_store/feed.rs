@@ -1,7 +1,7 @@
 //! The feed: each commit that changes what is kept in memory has a revision and says what it changed. A
 //! process takes its own commits as they end; those of others it reads here.
 
-use super::{Shared, alert_feed, alert_rules, alerts, receivers, revisions, rows, silences, tenants};
+use super::{Shared, alert_feed, alert_rules, alerts, ledger, receivers, revisions, rows, silences, tenants};
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, values};
 use ecp_core::deployment::Deployment;
@@ -48,7 +48,7 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
     )?;
     let Some((newest, _)) = entries.last() else { return Ok(()) };
     let newest = *newest;
-    let mut taken = Taken { shared, sql, clock, tenants: false, work: false, outbox: false };
+    let mut taken = Taken { shared, sql, clock, tenants: false, outbox: false };
     if entries.first().is_some_and(|(first, _)| *first > seen + 1) {
         tracing::warn!(seen, newest, "the feed has forgotten what comes next: everything is read again");
         taken.everything()?;
@@ -61,14 +61,10 @@ pub(super) fn follow(shared: &Shared, sql: &Sql<'_>, clock: &dyn Clock) -> Resul
             taken.take(change)?;
         }
     }
-    let (tenants, work, outbox) = (taken.tenants, taken.work, taken.outbox);
-    if tenants {
+    if taken.tenants {
         shared.tell_tenants_changed();
     }
-    if work {
-        shared.tell_work_changed();
-    }
-    if outbox {
+    if taken.outbox {
         shared.tell_outbox_changed();
     }
     // Last: who waits for the revision finds all of it.
@@ -82,7 +78,6 @@ struct Taken<'a, 's> {
     sql: &'a Sql<'s>,
     clock: &'a dyn Clock,
     tenants: bool,
-    work: bool,
     outbox: bool,
 }
 
@@ -93,6 +88,7 @@ impl Taken<'_, '_> {
             Change::TenantGone(id, deletion) => {
                 // It may be there again.
                 self.gone(&id, Some(Arc::new(*deletion)));
+                ledger::tell(self.sql, self.shared, &id)?;
                 self.tenant(&id)
             }
             Change::Deployment(id) => self.deployment(&id),
@@ -100,7 +96,20 @@ impl Taken<'_, '_> {
             Change::AlertRules(id) => self.alert_rules(&id),
             Change::Silences => self.silences(),
             Change::Receivers => self.receivers(),
+            Change::Cluster => {
+                self.shared.cluster_kept.send_modify(|changes| *changes += 1);
+                Ok(())
+            }
+            Change::Setting => {
+                self.shared.tell_settings_changed();
+                Ok(())
+            }
             Change::Work(id) => self.work(&id),
+            Change::Notes(id) => ledger::tell(self.sql, self.shared, &id),
+            Change::LeasesFreed => {
+                self.shared.leases_freed.notify_one();
+                Ok(())
+            }
         }
     }
 
@@ -148,6 +157,7 @@ impl Taken<'_, '_> {
         }
         drop(index);
         self.shared.queue.lock().remove(id);
+        self.shared.unlease(id);
         self.tenants = true;
     }
 
@@ -181,6 +191,8 @@ impl Taken<'_, '_> {
         if let Some(entry) = self.shared.index.write().entry_mut(id) {
             entry.alert_rules = set;
         }
+        // Whoever judges the tenant does so by them from now on.
+        self.tenants = true;
         Ok(())
     }
 
@@ -204,7 +216,6 @@ impl Taken<'_, '_> {
             self.sql.row(query, values![id.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
         if let Some((number, attempts)) = queued {
             self.shared.take_queued(id, number, attempts, self.clock.steady());
-            self.work = true;
         }
         Ok(())
     }
@@ -216,11 +227,13 @@ impl Taken<'_, '_> {
         let known = self.shared.index.read().ordered();
         for tenant in known.iter().filter(|tenant| !there.contains(&tenant.id)) {
             self.gone(&tenant.id, None);
+            ledger::tell(self.sql, self.shared, &tenant.id)?;
         }
         for id in &there {
             self.tenant(id)?;
             self.alerts(id)?;
             self.alert_rules(id)?;
+            ledger::tell(self.sql, self.shared, id)?;
         }
         self.silences()?;
         self.receivers()?;

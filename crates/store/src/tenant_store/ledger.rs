@@ -1,12 +1,13 @@
 //! The ledger: what was made in the cluster, and which installation this is.
 
-use super::{SqlStore, rows};
+use super::{Shared, SqlStore, rows};
 use crate::errors::WorkError;
-use crate::sql::{Sql, values};
+use crate::sql::{Change, Sql, values};
 use async_trait::async_trait;
 use ecp_core::ids::{InstallationId, TenantId};
-use ecp_core::ledger::{NotedObject, Notes, ObjectLedger};
+use ecp_core::ledger::{NotedElsewhere, NotedObject, Notes, ObjectLedger};
 use ecp_core::ports::StoreError;
+use std::sync::Arc;
 
 /// Setting under which the installation's id is kept.
 const INSTALLATION: &str = "installation.id";
@@ -18,7 +19,7 @@ impl ObjectLedger for SqlStore {
     }
 
     async fn notes(&self) -> Result<Notes, StoreError> {
-        self.read("reading the ledger", notes).await
+        self.read("reading the ledger", |sql| notes(sql, None)).await
     }
 
     async fn note(&self, id: &TenantId, objects: &[NotedObject]) -> Result<(), StoreError> {
@@ -33,6 +34,10 @@ impl ObjectLedger for SqlStore {
         })
         .await
     }
+
+    fn on_noted_elsewhere(&self, told: Arc<NotedElsewhere>) {
+        self.shared.noted.get_or_init(|| told);
+    }
 }
 
 impl SqlStore {
@@ -43,10 +48,11 @@ impl SqlStore {
         objects: &[NotedObject],
         wanted: impl FnOnce(&Sql<'_>, &TenantId) -> Result<bool, WorkError> + Send + 'static,
     ) -> Result<(), StoreError> {
-        let (id, objects) = (id.clone(), objects.to_vec());
-        self.write(
+        let (held, id, objects) = (id, id.clone(), objects.to_vec());
+        self.write_held(
+            held,
             "writing the ledger",
-            move |sql, _| {
+            move |sql, shared| {
                 if !wanted(sql, &id)? {
                     return Ok(());
                 }
@@ -61,12 +67,23 @@ impl SqlStore {
                         values![id.as_str(), &object.kind, &object.name, object.uid.as_ref()],
                     )?;
                 }
+                if shared.replica.get().is_some() {
+                    sql.touch(Change::Notes(id));
+                }
                 Ok(())
             },
             |_, ()| {},
         )
         .await
     }
+}
+
+/// Tells who wants to know all that is noted of a tenant.
+pub(super) fn tell(sql: &Sql<'_>, shared: &Shared, id: &TenantId) -> Result<(), WorkError> {
+    if let Some(told) = shared.noted.get() {
+        told(id, notes(sql, Some(id))?);
+    }
+    Ok(())
 }
 
 fn installation(sql: &Sql<'_>) -> Result<InstallationId, WorkError> {
@@ -78,13 +95,20 @@ fn installation(sql: &Sql<'_>) -> Result<InstallationId, WorkError> {
     Ok(made)
 }
 
-fn notes(sql: &Sql<'_>) -> Result<Notes, WorkError> {
+/// Of one tenant, or of all.
+fn notes(sql: &Sql<'_>, of: Option<&TenantId>) -> Result<Notes, WorkError> {
+    let (which, of) = match of {
+        Some(id) => ("WHERE tenant_id = ?1", vec![id.as_str().into()]),
+        None => ("", Vec::new()),
+    };
     // An id that can not be read is the tenant's fault, which its own row tells of.
-    let objects = sql.rows("SELECT tenant_id, kind, name, uid FROM noted_objects", &[], |row| {
+    let objects = format!("SELECT tenant_id, kind, name, uid FROM noted_objects {which}");
+    let objects = sql.rows(&objects, &of, |row| {
         let object = NotedObject { kind: row.get(1)?, name: row.get(2)?, uid: row.get(3)? };
         Ok(row.owner(0).map(|tenant| (tenant, object)))
     })?;
-    let unnoted = sql.rows("SELECT tenant_id FROM unnoted_tenants", &[], |row| Ok(row.owner(0)))?;
+    let unnoted = format!("SELECT tenant_id FROM unnoted_tenants {which}");
+    let unnoted = sql.rows(&unnoted, &of, |row| Ok(row.owner(0)))?;
     Ok(Notes {
         objects: objects.into_iter().flatten().collect(),
         unnoted: unnoted.into_iter().flatten().collect(),

@@ -14,9 +14,9 @@ use ecp_core::ids::TenantId;
 use ecp_core::ports::StoreError;
 use ecp_core::tenant::Tenant;
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use tokio::sync::watch;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Notify, watch};
 
 /// The table whose damaged rows are tenants that are there and can not be read.
 pub(super) const TENANTS: &str = "tenants";
@@ -39,6 +39,12 @@ pub(super) fn load(database: &Backend, now: Timestamp) -> Result<Shared, StoreEr
             tenants_changed: watch::Sender::new(0),
             work_changed: watch::Sender::new(0),
             outbox_changed: watch::Sender::new(0),
+            replica: OnceLock::new(),
+            settings_changed: watch::Sender::new(0),
+            cluster_kept: watch::Sender::new(0),
+            leases_changed: watch::Sender::new(0),
+            noted: OnceLock::new(),
+            leases_freed: Arc::new(Notify::new()),
         })
     })
 }

@@ -12,6 +12,8 @@ mod backend;
 mod deployments;
 mod feed;
 mod index;
+mod lease_rows;
+mod leases;
 mod ledger;
 mod load;
 mod outbox;
@@ -29,7 +31,7 @@ mod work_queue;
 
 use crate::database::DamageLog;
 use crate::errors::WorkError;
-use crate::sql::{Sql, values};
+use crate::sql::{Change, Sql};
 use async_trait::async_trait;
 pub use backend::Backend;
 #[cfg(test)]
@@ -42,6 +44,7 @@ use ecp_core::costs::PricePeriod;
 use ecp_core::damage::Damage;
 use ecp_core::deployment::{Deployment, Removal};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
+use ecp_core::ledger::NotedElsewhere;
 use ecp_core::manifest::{ManifestDigest, PinnedManifest};
 use ecp_core::ports::{
     AlertQuery, AuditQuery, Clock, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError,
@@ -50,10 +53,12 @@ use ecp_core::ports::{
 use ecp_core::revision::{NewRevision, Revisions};
 use ecp_core::tenant::{Tenant, TenantSecrets};
 use index::Index;
+pub use leases::LeaseUnit;
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
+pub use replica::Samples;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::watch;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::{Notify, watch};
 use work_queue::WorkQueue;
 
 pub use alerts::ALERT_CHANGES_KEPT;
@@ -61,7 +66,6 @@ pub use alerts::ALERT_CHANGES_KEPT;
 /// The tenant store, on an embedded file or on a server.
 pub struct SqlStore {
     database: Backend,
-    replica: Option<Arc<replica::Replica>>,
     clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
 }
@@ -81,6 +85,17 @@ struct Shared {
     tenants_changed: watch::Sender<u64>,
     work_changed: watch::Sender<u64>,
     outbox_changed: watch::Sender<u64>,
+    /// This process among those that share the database; none where it is alone.
+    replica: OnceLock<Arc<replica::Replica>>,
+    /// Another process changed a setting.
+    settings_changed: watch::Sender<u64>,
+    /// Another process kept the state of its cluster.
+    cluster_kept: watch::Sender<u64>,
+    leases_changed: watch::Sender<u64>,
+    /// Who is told what other processes note.
+    noted: OnceLock<Arc<NotedElsewhere>>,
+    /// Another process gave leases back.
+    leases_freed: Arc<Notify>,
 }
 
 impl Shared {
@@ -93,7 +108,7 @@ impl Shared {
     fn take_queued(&self, id: &TenantId, number: u64, attempts: u32, due: Timestamp) {
         self.published_number.fetch_max(number, Ordering::Relaxed);
         self.queue_number.fetch_max(number, Ordering::Relaxed);
-        self.queue.lock().put(id, number, attempts, due);
+        self.put_queued(id, number, attempts, due);
     }
 
     /// Memory has every commit up to this one.
@@ -107,6 +122,10 @@ impl Shared {
 
     fn tell_tenants_changed(&self) {
         self.tenants_changed.send_modify(|changes| *changes += 1);
+    }
+
+    fn tell_settings_changed(&self) {
+        self.settings_changed.send_modify(|changes| *changes += 1);
     }
 
     fn tell_work_changed(&self) {
@@ -131,7 +150,7 @@ impl SqlStore {
             let (followed, clock) = (shared.clone(), clock.clone());
             server.follow(Arc::new(move |sql| feed::follow(&followed, sql, &*clock)))?;
         }
-        Ok(Self { database, replica: None, clock, shared })
+        Ok(Self { database, clock, shared })
     }
 
     /// What it is kept in.
@@ -153,13 +172,12 @@ impl SqlStore {
         publish: impl FnOnce(&Shared, &T) + Send + 'static,
     ) -> Result<T, StoreError> {
         let (at_work, at_publish) = (self.shared.clone(), self.shared.clone());
-        let replica = self.replica.clone();
         let written = self
             .database
             .write_then(
                 operation,
                 move |sql| {
-                    if let Some(replica) = &replica {
+                    if let Some(replica) = at_work.replica.get() {
                         replica.check(sql)?;
                     }
                     let value = work(sql, &at_work)?;
@@ -199,10 +217,6 @@ impl TenantStore for SqlStore {
 
     fn write_failure(&self) -> Option<String> {
         self.database.write_failure()
-    }
-
-    fn may_act(&self) -> bool {
-        self.replica.as_ref().is_none_or(|replica| replica.acts())
     }
 
     fn behind(&self) -> Option<String> {
@@ -393,8 +407,8 @@ impl TenantStore for SqlStore {
         self.write_intent(entry).await
     }
 
-    async fn settle(&self, number: u64, entry: Option<AuditEntry>) -> Result<(), StoreError> {
-        self.settle_intent(number, entry).await
+    async fn settle(&self, intent: &Intent, entry: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.settle_intent(intent, entry).await
     }
 
     async fn intents(&self, id: &TenantId) -> Result<Vec<Intent>, StoreError> {
@@ -419,6 +433,10 @@ impl TenantStore for SqlStore {
         self.read_prices(from, until).await
     }
 
+    fn subscribe_settings(&self) -> watch::Receiver<u64> {
+        self.shared.settings_changed.subscribe()
+    }
+
     async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         let name = name.to_owned();
         self.read("reading a setting", move |sql| rows::setting(sql, &name)).await
@@ -426,13 +444,11 @@ impl TenantStore for SqlStore {
 
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let (name, value) = (name.to_owned(), value.to_owned());
-        let set = move |sql: &Sql<'_>, _: &Shared| {
-            sql.execute(
-                "INSERT INTO settings (name, value) VALUES (?1, ?2)
-                 ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                values![&name, &value],
-            )?;
-            Ok(())
+        let set = move |sql: &Sql<'_>, shared: &Shared| {
+            if shared.replica.get().is_some() {
+                sql.touch(Change::Setting);
+            }
+            rows::set_setting(sql, &name, &value)
         };
         self.write("keeping a setting", set, |_, ()| {}).await
     }

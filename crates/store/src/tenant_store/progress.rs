@@ -19,7 +19,9 @@ impl SqlStore {
     /// The deployment's new state, with the tenant's status where it is the deployment to say.
     /// A deletion that was hurried stays so, however old the state is that progress was made from.
     pub(super) async fn keep_progress(&self, mut update: ProgressUpdate) -> Result<(), StoreError> {
-        self.write(
+        let id = update.deployment.tenant_id.clone();
+        self.write_held(
+            &id,
             "recording progress",
             move |sql, _| {
                 if let DeploymentKind::Delete(asked) = update.deployment.kind
@@ -70,13 +72,13 @@ impl SqlStore {
                 rows::insert_audit(sql, &audit)?;
                 let number = shared.next_queue_number();
                 queue(sql, &id, number)?;
+                sql.touch(Change::Work(id));
                 Ok(Some((Arc::new(deletion), number)))
             },
             move |shared, hurried| {
                 let Some((deletion, number)) = hurried else { return };
                 shared.index.write().deployments.put(deletion.clone());
-                shared.queue.lock().put(&queued, *number, 0, due);
-                shared.tell_work_changed();
+                shared.put_queued(&queued, *number, 0, due);
             },
         )
         .await

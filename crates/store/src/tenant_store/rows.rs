@@ -102,6 +102,16 @@ pub(super) fn setting(sql: &Sql<'_>, name: &str) -> Result<Option<String>, WorkE
     sql.value("SELECT value FROM settings WHERE name = ?1", values![name])
 }
 
+/// Keeps a small value under a name.
+pub(super) fn set_setting(sql: &Sql<'_>, name: &str, value: &str) -> Result<(), WorkError> {
+    sql.execute(
+        "INSERT INTO settings (name, value) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        values![name, value],
+    )?;
+    Ok(())
+}
+
 /// A deployment from disk.
 pub(super) fn deployment(sql: &Sql<'_>, id: &DeploymentId) -> Result<Option<Deployment>, WorkError> {
     document(sql, "SELECT document FROM deployments WHERE id = ?1", values![id.as_str()])

@@ -31,6 +31,8 @@ struct Accepted {
     secrets: Option<TenantSecrets>,
     revision: Option<Arc<RevisionRows>>,
     queue_number: u64,
+    /// Of a creation, where the accepting process works on it.
+    epoch: Option<u64>,
 }
 
 impl Accepted {
@@ -46,9 +48,9 @@ impl Accepted {
             revision.publish(shared, &self.tenant.id);
         }
         shared.published_number.fetch_max(self.queue_number, Ordering::Relaxed);
-        shared.queue.lock().put(&self.tenant.id, self.queue_number, 0, due);
+        shared.leased_new(&self.tenant.id, self.epoch);
+        shared.put_queued(&self.tenant.id, self.queue_number, 0, due);
         shared.tell_tenants_changed();
-        shared.tell_work_changed();
     }
 }
 
@@ -80,12 +82,14 @@ impl SqlStore {
                 let queue_number = shared.next_queue_number();
                 insert_creation(sql, &new, &documents, queue_number, now)?;
                 admit(sql, shared, &new.admission, &new.tenant.id)?;
+                let epoch = shared.lease_new(sql, &new.tenant.id)?;
                 Ok(Arc::new(Outcome::New(Accepted {
                     tenant: Arc::new(new.tenant),
                     deployment: Arc::new(new.deployment),
                     secrets: Some(new.secrets),
                     revision: Some(documents.revision),
                     queue_number,
+                    epoch,
                 })))
             },
             move |shared, outcome| {
@@ -139,6 +143,7 @@ impl SqlStore {
                     secrets: None,
                     revision,
                     queue_number,
+                    epoch: None,
                 }))
             },
             move |shared, accepted| accepted.publish(shared, due),
@@ -150,8 +155,9 @@ impl SqlStore {
     /// such as a new one under the same id, is refused as changed meanwhile.
     pub(super) async fn end_deletion(&self, id: TenantId, audit: AuditEntry) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let removed = id.clone();
-        self.write(
+        let (removed, held) = (id.clone(), id.clone());
+        self.write_held(
+            &held,
             "removing a tenant",
             move |sql, shared| {
                 let tenant = rows::tenant(sql, &id)?.ok_or_else(|| StoreError::TenantNotFound(id.clone()))?;
@@ -182,6 +188,7 @@ impl SqlStore {
                 index.deployments.end_tenant(&removed, deletion.clone(), now);
                 drop(index);
                 shared.queue.lock().remove(&removed);
+                shared.unlease(&removed);
                 shared.tell_outbox_changed();
                 shared.tell_tenants_changed();
             },

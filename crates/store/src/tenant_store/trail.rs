@@ -15,7 +15,9 @@ const BATCH: usize = 500;
 impl SqlStore {
     /// An entry at the end of the trail, with its number.
     pub(super) async fn write_intent(&self, entry: AuditEntry) -> Result<Intent, StoreError> {
-        self.write(
+        let id = entry.tenant_id.clone();
+        self.write_held(
+            &id,
             "writing down an intent",
             move |sql, _| Ok(Intent { number: rows::insert_audit(sql, &entry)?, entry }),
             |_, _| {},
@@ -26,10 +28,12 @@ impl SqlStore {
     /// What came of it, in its place.
     pub(super) async fn settle_intent(
         &self,
-        number: u64,
+        intent: &Intent,
         entry: Option<AuditEntry>,
     ) -> Result<(), StoreError> {
-        self.write(
+        let number = intent.number;
+        self.write_held(
+            &intent.entry.tenant_id,
             "settling an intent",
             move |sql, _| {
                 match &entry {

@@ -14,7 +14,8 @@ impl SqlStore {
         }
         let (done, lease) = (item.clone(), item.clone());
         let written = self
-            .write(
+            .write_held(
+                &item.tenant_id,
                 "finishing work",
                 move |sql, _| {
                     sql.execute(
@@ -44,7 +45,8 @@ impl SqlStore {
         }
         let (tried, lease) = (item.clone(), item.clone());
         let written = self
-            .write(
+            .write_held(
+                &item.tenant_id,
                 "putting work back",
                 move |sql, shared| {
                     // A new number, so that this lease can not end the next one.
@@ -54,6 +56,10 @@ impl SqlStore {
                              WHERE tenant_id = ?1 AND queue_number = ?2",
                         values![tried.tenant_id.as_str(), tried.lease, number, attempts],
                     )?;
+                    // Others number what they queue after it.
+                    if shared.replica.get().is_some() {
+                        sql.touch(Change::Work(tried.tenant_id));
+                    }
                     Ok(number)
                 },
                 move |shared, number| {
@@ -71,8 +77,9 @@ impl SqlStore {
         if self.shared.queue.lock().is_pending(&id, now) {
             return Ok(());
         }
-        let queued = id.clone();
-        self.write(
+        let (queued, held) = (id.clone(), id.clone());
+        self.write_held(
+            &held,
             "queueing work",
             move |sql, shared| {
                 if !rows::tenant_exists(sql, &id)? {
@@ -89,8 +96,7 @@ impl SqlStore {
                 Ok((number, attempts.unwrap_or(0)))
             },
             move |shared, (number, attempts)| {
-                shared.queue.lock().put(&queued, *number, *attempts, now);
-                shared.tell_work_changed();
+                shared.put_queued(&queued, *number, *attempts, now);
             },
         )
         .await

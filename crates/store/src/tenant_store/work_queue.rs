@@ -4,7 +4,7 @@
 use ecp_core::Timestamp;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::WorkItem;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// One queued tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +80,21 @@ impl WorkQueue {
         if self.leases.get(&lease.tenant_id) == Some(&lease.lease) {
             self.leases.remove(&lease.tenant_id);
             self.wait(&lease.tenant_id);
+        }
+    }
+
+    /// Tenants that a worker has.
+    pub(super) fn in_hand(&self) -> HashSet<TenantId> {
+        self.leases.keys().cloned().collect()
+    }
+
+    /// Takes out the items of tenants that another process works on by now; what a worker has of them stays
+    /// in its hand until it puts it down.
+    pub(super) fn withdraw(&mut self, lost: impl Fn(&TenantId) -> bool) {
+        let lost: Vec<TenantId> = self.items.keys().filter(|id| lost(id)).cloned().collect();
+        for id in lost {
+            self.stop_waiting(&id);
+            self.items.remove(&id);
         }
     }
 

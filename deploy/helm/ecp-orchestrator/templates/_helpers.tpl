@@ -17,3 +17,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- define "ecp.clusterName" -}}
 {{ .Release.Namespace }}-{{ .Release.Name }}
 {{- end }}
+
+{{- /* True where nothing is kept on a volume of this release: several replicas may run then. */ -}}
+{{- define "ecp.shared" -}}
+{{- if and .Values.database.secret .Values.metrics.url }}true{{ end }}
+{{- end }}

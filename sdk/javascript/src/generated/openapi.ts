@@ -347,7 +347,8 @@ export interface paths {
         };
         /**
          * Get one tenant
-         * @description `ETag` is the tenant's generation, for `If-Match` on update and delete.
+         * @description `ETag` is the tenant's generation, for `If-Match` on update and delete. Where several replicas are one
+         *     service, `debug` (`X-Debug: true`) has the lease of who works on the tenant: `holder`, `epoch`, `expires`.
          */
         get: operations["get_tenant"];
         /**
@@ -2044,6 +2045,13 @@ export interface components {
              */
             metrics?: string | null;
             /**
+             * @description For readiness: this process among those that share a PostgreSQL server, by mode. Absent where it has its
+             *     databases to itself.
+             */
+            replica?: {
+                [key: string]: components["schemas"]["ReplicaOut"];
+            };
+            /**
              * @description `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
              *     other fields name) or `stopping`.
              * @example ok
@@ -2604,6 +2612,27 @@ export interface components {
              * @example my-ai-service
              */
             tenant_id: string;
+        };
+        /** @description A process among those that are one service. */
+        ReplicaOut: {
+            /**
+             * @description Its id, as `holder` of a lease has it; new with each start.
+             * @example ecp-7k2m9q4w8xyz
+             */
+            id: string;
+            /** @description True of the one that does what is done once in a mode. */
+            leads: boolean;
+            /**
+             * @description Tenants that it works on.
+             * @example 12
+             */
+            leases: number;
+            /**
+             * Format: double
+             * @description Seconds since what is in memory was last held against the database.
+             * @example 0.12
+             */
+            view_lag_seconds: number;
         };
         /** @description Differences with their sign. */
         ResourceDifferenceOut: {

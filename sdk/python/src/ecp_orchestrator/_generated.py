@@ -747,49 +747,6 @@ class HeadroomOut(TypedDict):
     """
 
 
-class HealthOut(TypedDict):
-    """
-    How the process is.
-    """
-
-    status: str
-    """
-    `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
-    other fields name) or `stopping`.
-    """
-    kubernetes: NotRequired[Optional[str]]
-    """
-    For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
-    `unreachable` with the reason. One that does not answer leaves the server ready: reads and
-    demo mode need no cluster.
-    """
-    storage: NotRequired[Optional[str]]
-    """
-    For readiness: why a mode's database can not be written, where that is so; it is tried again until
-    it can.
-    """
-    metrics: NotRequired[Optional[str]]
-    """
-    For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
-    reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
-    """
-    installation: NotRequired[Optional[str]]
-    """
-    For readiness: the id that this installation marks its objects in the cluster with; what
-    carries another is foreign.
-    """
-    damaged: NotRequired[list[DamagedRowsOut]]
-    """
-    For readiness: stored rows that can not be read and are set aside, by file and table. The log
-    names each with its tenant.
-    """
-    catalog: NotRequired[Optional[str]]
-    """
-    For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
-    not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
-    """
-
-
 class ImmutableFieldOut(TypedDict):
     """
     A field that is fixed when its object is made.
@@ -1172,6 +1129,29 @@ class RefusedTenantOut(TypedDict):
     message: str
     """
     Why.
+    """
+
+
+class ReplicaOut(TypedDict):
+    """
+    A process among those that are one service.
+    """
+
+    id: str
+    """
+    Its id, as `holder` of a lease has it; new with each start.
+    """
+    leases: int
+    """
+    Tenants that it works on.
+    """
+    leads: bool
+    """
+    True of the one that does what is done once in a mode.
+    """
+    view_lag_seconds: float
+    """
+    Seconds since what is in memory was last held against the database.
     """
 
 
@@ -2372,6 +2352,54 @@ class DeploymentStatusOut(TypedDict):
     Newest last.
     """
     failure: NotRequired[Optional[FailureOut]]
+
+
+class HealthOut(TypedDict):
+    """
+    How the process is.
+    """
+
+    status: str
+    """
+    `ok`; for readiness `starting`, `ready`, `degraded` (it serves what it can, and something is wrong that the
+    other fields name) or `stopping`.
+    """
+    kubernetes: NotRequired[Optional[str]]
+    """
+    For readiness: whether the cluster of real mode answers, `ok`, `not_configured`, or
+    `unreachable` with the reason. One that does not answer leaves the server ready: reads and
+    demo mode need no cluster.
+    """
+    storage: NotRequired[Optional[str]]
+    """
+    For readiness: why a mode's database can not be written, where that is so; it is tried again until
+    it can.
+    """
+    metrics: NotRequired[Optional[str]]
+    """
+    For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
+    reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+    """
+    installation: NotRequired[Optional[str]]
+    """
+    For readiness: the id that this installation marks its objects in the cluster with; what
+    carries another is foreign.
+    """
+    damaged: NotRequired[list[DamagedRowsOut]]
+    """
+    For readiness: stored rows that can not be read and are set aside, by file and table. The log
+    names each with its tenant.
+    """
+    catalog: NotRequired[Optional[str]]
+    """
+    For readiness: whether the tenants of real mode are as the catalog has them, `ok`, or how many are
+    not; `GET /api/v1/catalog/diff` says what would change. They run all the same.
+    """
+    replica: NotRequired[dict[str, ReplicaOut]]
+    """
+    For readiness: this process among those that share a PostgreSQL server, by mode. Absent where it has its
+    databases to itself.
+    """
 
 
 class HourOut(TypedDict):

@@ -5,7 +5,7 @@ use super::{Index, Inner, Key, TenantIndex, entry::Entry};
 use crate::kubernetes::index::Doubt;
 use crate::kubernetes::kinds::{self, CLAIM, KINDS};
 use ecp_core::ids::{InstallationId, TenantId};
-use ecp_core::ledger::NotedObject;
+use ecp_core::ledger::{NotedObject, Notes};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Drift, ObjectState};
 use ecp_core::text::Message;
@@ -152,6 +152,28 @@ impl Index {
             }
         }
         index.verified = false;
+    }
+
+    /// Takes over all that another process noted of a tenant.
+    pub(in crate::kubernetes) fn note_anew(&self, tenant: &TenantId, notes: Notes) {
+        let mut inner = self.inner.lock();
+        if notes.unnoted.is_empty() {
+            inner.unnoted.remove(tenant);
+        }
+        let noted = notes.objects.into_iter().filter_map(|(_, object)| {
+            let (kind, _) = kinds::find(&object.kind)?;
+            Some(((kind, object.name), object.uid))
+        });
+        let noted: BTreeMap<Key, Option<String>> = noted.collect();
+        if noted.is_empty() && !inner.tenants.contains_key(tenant) {
+            return;
+        }
+        let index = inner.tenants.entry(tenant.clone()).or_default();
+        index.noted = noted;
+        index.verified = false;
+        if index.is_empty() {
+            inner.tenants.remove(tenant);
+        }
     }
 
     /// The uid under which an object is noted: none where it is not, `Some(None)` where its uid is not

@@ -244,7 +244,7 @@ async fn history_is_forgotten_by_age_but_for_what_is_newest_or_not_settled() {
     let tenant = TenantId::parse("acme").unwrap();
     assert_eq!(reopened.store.intents(&tenant).await.unwrap(), std::slice::from_ref(&intent));
     let restored = AuditEntry { outcome: "restored".to_owned(), ..intent.entry.clone() };
-    reopened.store.settle(intent.number, Some(restored.clone())).await.unwrap();
+    reopened.store.settle(&intent, Some(restored.clone())).await.unwrap();
     assert_eq!(reopened.store.intents(&tenant).await.unwrap(), []);
     let query = ecp_core::ports::AuditQuery { limit: 100, ..Default::default() };
     assert_eq!(reopened.store.audit(query).await.unwrap(), (vec![restored], 1));

@@ -10,6 +10,7 @@ mod alerts;
 mod deployments;
 #[path = "../extremes.rs"]
 mod extremes;
+mod leases;
 mod processes;
 #[path = "../receivers.rs"]
 mod receivers;

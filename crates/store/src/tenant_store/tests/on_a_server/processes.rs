@@ -8,7 +8,7 @@ use ecp_core::ports::NotificationStore;
 use std::time::Duration;
 
 /// Waits until a store has what another wrote.
-async fn caught_up(behind: &SqlStore, ahead: &SqlStore) {
+pub(super) async fn caught_up(behind: &SqlStore, ahead: &SqlStore) {
     let mut revisions = behind.subscribe_revision();
     let wanted = ahead.revision();
     let reached = revisions.wait_for(|revision| *revision >= wanted);

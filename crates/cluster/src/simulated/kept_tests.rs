@@ -1,0 +1,93 @@
+use crate::testing::{ManualClock, deployment, namespace, redis, service};
+use crate::{DemoSpeed, NodePool, SimulatedCluster, SimulatedNodes};
+use ecp_core::deployment::Removal;
+use ecp_core::ids::TenantId;
+use ecp_core::manifest::Object;
+use ecp_core::ports::{Clock, Cluster};
+use ecp_core::tenant::DemoFault;
+use std::sync::Arc;
+
+fn cluster(clock: &Arc<ManualClock>, nodes: &SimulatedNodes) -> SimulatedCluster {
+    let speed = DemoSpeed::new(60.0).expect("a speed");
+    let fault_of = Arc::new(|id: &TenantId| (id.as_str() == "broken").then_some(DemoFault::ImageNotFound));
+    SimulatedCluster::new(nodes, speed, clock.clone(), fault_of)
+}
+
+fn tenant(name: &str) -> TenantId {
+    TenantId::parse(name).expect("a valid id")
+}
+
+fn objects() -> Vec<Object> {
+    vec![
+        namespace(),
+        service("callbot-service"),
+        redis(),
+        deployment("callbot", "ecp-ai/callbot:latest", 3, 1),
+    ]
+}
+
+/// Everything that is asked of a cluster.
+async fn seen(cluster: &SimulatedCluster, tenants: &[TenantId]) -> String {
+    let mut seen = format!("{:?}", cluster.capacity().expect("a capacity").used);
+    for id in tenants {
+        let objects = cluster.observe(id).expect("it can be seen");
+        let (events, pods) = (cluster.events(id).await.expect("events"), cluster.pods(id).expect("pods"));
+        seen += &format!("\n{id}: {objects:?}\n{events:?}\n{pods:?}");
+    }
+    seen
+}
+
+#[tokio::test]
+async fn whoever_takes_a_kept_state_shows_the_same_and_goes_on_the_same_way() {
+    let (clock, nodes) = (Arc::new(ManualClock::new()), SimulatedNodes::default());
+    let one = cluster(&clock, &nodes);
+    let tenants = ["acme", "broken", "going"].map(tenant);
+    for id in &tenants {
+        one.apply(id, &objects()).await.expect("the cluster takes it");
+        clock.pass_seconds(1);
+        one.tick();
+    }
+    one.delete(&tenants[2], Removal::ORDERLY).await.expect("it goes");
+    // Another process, whose clock began later.
+    let other = cluster(&clock, &nodes);
+    other.take_kept(&one.to_kept().expect("it can be kept")).expect("it can be taken");
+    let mut different = 0;
+    for _ in 0..40 {
+        let (here, there) = (seen(&one, &tenants).await, seen(&other, &tenants).await);
+        assert_eq!(here, there, "at {}", clock.now());
+        clock.pass_seconds(1);
+        one.tick();
+        other.tick();
+        different += usize::from(seen(&one, &tenants).await != here);
+    }
+    assert!(different > 5, "much happened meanwhile: {different}");
+    assert!(one.observe(&tenants[0]).expect("it can be seen").objects.iter().all(|object| object.ready));
+    assert!(one.observe(&tenants[2]).expect("it can be seen").objects.is_empty());
+    // It goes on being changed there.
+    other.delete(&tenants[0], Removal { force: true, release: false }).await.expect("it goes");
+    clock.pass_seconds(10);
+    other.tick();
+    assert!(other.observe(&tenants[0]).expect("it can be seen").objects.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_state_of_these_nodes_leaves_the_cluster_as_it_is() {
+    let clock = Arc::new(ManualClock::new());
+    let one = cluster(&clock, &SimulatedNodes::default());
+    let id = tenant("acme");
+    one.apply(&id, &objects()).await.expect("the cluster takes it");
+    let before = seen(&one, std::slice::from_ref(&id)).await;
+    let pool = NodePool {
+        name: "small".to_owned(),
+        nodes: 1,
+        cpu_millicores: 1000,
+        memory_mib: 1024,
+        gpu: 0,
+        gpu_type: None,
+    };
+    let small = cluster(&clock, &SimulatedNodes { pools: vec![pool], storage_gb: 1 });
+    for text in [small.to_kept().expect("it can be kept"), String::new(), "{}".to_owned()] {
+        assert!(one.take_kept(&text).is_err());
+        assert_eq!(seen(&one, std::slice::from_ref(&id)).await, before);
+    }
+}
