@@ -2,8 +2,10 @@
 
 use crate::contract;
 use anyhow::Context;
+use parking_lot::Mutex;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// An HTTP client as the program's own command line makes them.
 pub fn http_client() -> reqwest::Client {
@@ -18,6 +20,20 @@ pub struct Client {
     base: String,
     demo_mode: &'static str,
     token: Option<String>,
+    changes: Arc<Mutex<Vec<Change>>>,
+}
+
+/// A call that changed something, as far as its answer says: neither a read nor a dry run.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// HTTP method.
+    pub method: Method,
+    /// Path without its query.
+    pub path: String,
+    /// Whose, as the answer says.
+    pub tenant_id: Option<String>,
+    /// `X-Request-ID` of the answer.
+    pub request_id: String,
 }
 
 /// A response, read whole.
@@ -63,12 +79,17 @@ impl Reply {
 impl Client {
     /// For the server at `base`, such as `http://127.0.0.1:8001`, in demo mode.
     pub fn new(base: String) -> Self {
-        Self { http: crate::http_client(), base, demo_mode: "true", token: None }
+        Self { http: crate::http_client(), base, demo_mode: "true", token: None, changes: Arc::default() }
     }
 
     /// The same client in real mode.
     pub fn real(&self) -> Self {
         Self { demo_mode: "false", ..self.clone() }
+    }
+
+    /// The changes that this client and its copies made so far, in order.
+    pub fn changes(&self) -> Vec<Change> {
+        self.changes.lock().clone()
     }
 
     /// The same client with a bearer token.
@@ -98,10 +119,17 @@ impl Client {
         let reply = async {
             let request = request.build().context("no request")?;
             let (method, path) = (request.method().clone(), request.url().path().to_owned());
+            let is_trial = request.url().query().is_some_and(|query| query.contains("dry_run=true"));
             let response = self.http.execute(request).await.context("no response")?;
             let (status, headers) = (response.status(), response.headers().clone());
             let reply = Reply { status, headers, text: response.text().await.context("no body")? };
             contract::check(&method, &path, status, reply.header("content-type"), &reply.text);
+            if status.is_success() && method != Method::GET && method != Method::HEAD && !is_trial {
+                let request_id = reply.header("x-request-id").to_owned();
+                let answer: Value = serde_json::from_str(&reply.text).unwrap_or_default();
+                let tenant_id = answer["tenant_id"].as_str().map(str::to_owned);
+                self.changes.lock().push(Change { method, path, tenant_id, request_id });
+            }
             anyhow::Ok(reply)
         };
         reply.await.expect("the server answers")

@@ -96,12 +96,17 @@ impl FaultProxy {
     /// Answers the requests in the scope with the fault until [`Self::clear`]. The first rule that
     /// fits a request is the one that counts.
     pub fn inject(&self, scope: Scope, fault: Fault) {
-        self.shared.rules.lock().push(Rule { scope, fault, left: None });
+        self.shared.rules.lock().push(Rule { scope, fault, skip: 0, left: None });
     }
 
     /// The same for the next so many requests only.
     pub fn inject_times(&self, scope: Scope, fault: Fault, times: u64) {
-        self.shared.rules.lock().push(Rule { scope, fault, left: Some(times) });
+        self.shared.rules.lock().push(Rule { scope, fault, skip: 0, left: Some(times) });
+    }
+
+    /// Answers the requests in the scope with the fault from the one after so many until [`Self::clear`].
+    pub fn inject_after(&self, passed: u64, scope: Scope, fault: Fault) {
+        self.shared.rules.lock().push(Rule { scope, fault, skip: passed, left: None });
     }
 
     /// Ends all faults: rules, silence and refusal. Requests that were swallowed stay unanswered.
@@ -234,6 +239,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Some(Fault::EndAfter(time)) => ending = Some(Ending::Stream { time, abrupt: false }),
         Some(Fault::CutAfter(time)) => ending = Some(Ending::Stream { time, abrupt: true }),
         Some(Fault::Swallow) => ending = Some(Ending::Never),
+        Some(Fault::SwallowAnswer) => ending = Some(Ending::Unseen),
         Some(Fault::TooManyRequests { retry_after_seconds }) => {
             let mut answer = status(429, "TooManyRequests");
             answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds));
@@ -245,10 +251,15 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     match ending {
         Some(Ending::Delay(time)) => tokio::time::sleep(time).await,
         Some(Ending::Never) => std::future::pending().await,
-        Some(Ending::Stream { .. }) | None => {}
+        Some(Ending::Stream { .. } | Ending::Unseen) | None => {}
     }
 
     let (head, body) = pass_on(&shared.client, request).await?.into_parts();
+    if matches!(ending, Some(Ending::Unseen)) {
+        // Read to its end: the API server is done with it.
+        let _ = body.collect().await;
+        return std::future::pending().await;
+    }
     let end = match ending {
         Some(Ending::Stream { time, abrupt }) => Some((tokio::time::Instant::now() + time, abrupt)),
         _ => None,
@@ -260,6 +271,7 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
 enum Ending {
     Delay(std::time::Duration),
     Never,
+    Unseen,
     Stream { time: std::time::Duration, abrupt: bool },
 }
 

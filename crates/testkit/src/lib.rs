@@ -10,14 +10,16 @@ mod clock;
 mod contract;
 mod control_plane;
 mod fault_proxy;
+mod program;
 mod receiver;
 mod server;
 mod socket;
 
-pub use client::{Client, Reply, http_client};
+pub use client::{Change, Client, Reply, http_client};
 pub use clock::ManualClock;
 pub use control_plane::{Component, ControlPlane, Signal};
 pub use fault_proxy::{Fault, FaultProxy, Scope};
+pub use program::{Program, ProgramBuilder};
 pub use receiver::{Answer, Received, TestReceiver};
 pub use server::{TestServer, TestServerBuilder};
 pub use socket::Socket;

@@ -5,7 +5,7 @@
 
 use super::KubernetesCluster;
 use super::client::{CallError, MANAGER, answered, api};
-use super::drift::{self, APPLIED};
+use super::drift::{self, APPLIED, Addition};
 use super::index::{Left, Seen, addition_left};
 use super::kinds::{self, KINDS, Kind};
 use super::ownership::{self, INSTALLATION, Marks};
@@ -20,8 +20,8 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hasher};
 
 /// What the namespace for trials begins with: a tenant's id does not begin with a hyphen.
 const TRIAL_PREFIX: &str = "ecp-ai--trial-";
@@ -119,7 +119,7 @@ impl KubernetesCluster {
             self.relabel_pods(&target, seen).await?;
             additions = drift::additions(&json, &seen.live, &seen.taken, scales_itself);
             let left = self.index.left_of(tenant, place, name, &seen.uid);
-            additions.retain(|addition| !left.iter().any(|left| left.place == addition.place));
+            additions.retain(|addition| !left.iter().any(|left| left.is(addition, &seen.live)));
             let is_right = drift::differences(&json, &seen.live, scales_itself).is_empty()
                 && drift::taken_over(&json, &seen.live, &seen.taken).is_empty();
             let is_applied = seen.is_kept && seen.applied() == Some(digest.as_str());
@@ -253,10 +253,10 @@ impl KubernetesCluster {
         };
         let uid = applied.metadata.uid.clone().unwrap_or_default();
         let before = self.index.left_of(tenant, place, name, &uid);
-        let is_known = |place: &str| before.iter().any(|left| left.place == place);
+        let is_known = |addition: &Addition, live: &Value| before.iter().any(|left| left.is(addition, live));
         let (additions, live) = found(&applied);
         let mut object = applied;
-        if additions.iter().any(|addition| !is_known(&addition.place))
+        if additions.iter().any(|addition| !is_known(addition, &live))
             && let Some(patch) = drift::correction(json, &live, &additions, scales_itself)
         {
             let version = object.metadata.resource_version.clone().unwrap_or_default();
@@ -266,17 +266,18 @@ impl KubernetesCluster {
                 Err(error) => return Err(error),
             }
         }
-        let told = |place: &str| before.iter().any(|left| left.place == place && left.is_told);
-        let left: Vec<Left> = found(&object)
-            .0
+        let was_told = |place: &str| before.iter().any(|left| left.place == place && left.is_told);
+        let (additions, live) = found(&object);
+        let left: Vec<Left> = additions
             .into_iter()
             .map(|addition| Left {
-                is_told: addition.is_item || told(&addition.place),
+                is_told: addition.is_item || was_told(&addition.place),
+                value: live.pointer(&addition.pointer).cloned().unwrap_or_default(),
                 place: addition.place,
                 manager: addition.manager,
             })
             .collect();
-        let news: Vec<&Left> = left.iter().filter(|left| left.is_told && !is_known(&left.place)).collect();
+        let news: Vec<&Left> = left.iter().filter(|left| left.is_told && !was_told(&left.place)).collect();
         let mut said = Vec::new();
         if !news.is_empty() {
             said.push(addition_left(kind.name, name, news.into_iter()));
@@ -415,7 +416,7 @@ pub(super) fn unwritten(error: StoreError) -> ClusterError {
 /// cluster fills in.
 fn whole(json: &Value, seen: Option<&Seen>, scales_itself: bool) -> Option<Value> {
     let live = &seen?.live;
-    let additions: Vec<drift::Addition> = ["spec", "data", "binaryData"]
+    let additions: Vec<Addition> = ["spec", "data", "binaryData"]
         .into_iter()
         .filter_map(|top| Some((top, live.get(top)?.as_object()?)))
         .flat_map(|(top, fields)| {
@@ -425,7 +426,7 @@ fn whole(json: &Value, seen: Option<&Seen>, scales_itself: bool) -> Option<Value
             });
             surplus.map(move |key| {
                 let pointer = format!("/{top}/{}", key.replace('~', "~0").replace('/', "~1"));
-                drift::Addition { place: pointer.clone(), pointer, manager: None, is_item: false }
+                Addition { place: pointer.clone(), pointer, manager: None, is_item: false }
             })
         })
         .collect();
@@ -450,9 +451,7 @@ pub(super) fn to_json(object: &Object) -> Result<Value, ClusterError> {
 
 /// Differs whenever what is wanted does.
 fn digest(wanted: &Value) -> String {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(wanted.to_string().as_bytes());
-    format!("{:016x}", hasher.finish())
+    Sha256::digest(wanted.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Leaves the number of replicas to the autoscaler: unsaid where another manager owns it, else as

@@ -364,7 +364,7 @@ impl Index {
             found.extend(
                 drift::additions(&json, &live, &entry.taken, autoscaled.contains(object.name()))
                     .into_iter()
-                    .filter(|addition| !left.iter().any(|left| left.place == addition.place))
+                    .filter(|addition| !left.iter().any(|left| left.is(addition, &live)))
                     .map(|addition| (addition.place, addition.manager)),
             );
             drifts.extend(found.into_iter().map(|(field, manager)| Drift {
@@ -388,8 +388,7 @@ impl Index {
     ) -> Vec<(String, Option<String>)> {
         let annotations = &live["metadata"]["annotations"];
         let signed = annotations[ownership::INSTALLATION].as_str() == Some(self.installation.as_str());
-        let digested = annotations[drift::APPLIED].is_string();
-        let missing = [(ownership::INSTALLATION, signed), (drift::APPLIED, digested)];
+        let missing = [(ownership::INSTALLATION, signed), (drift::APPLIED, entry.marks.digested)];
         let missing = missing.into_iter().filter(|(_, there)| !there);
         let missing = missing.map(|(name, _)| format!("/metadata/annotations/{}", name.replace('/', "~1")));
         let mut found: Vec<(String, Option<String>)> =

@@ -4,6 +4,7 @@
 //! ledger does; the marks only tell a call that was cut short from somebody else's object.
 
 use super::client::MANAGER;
+use super::drift::APPLIED;
 use ecp_core::ids::InstallationId;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::{Map, Value};
@@ -19,6 +20,8 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 pub(super) struct Marks {
     /// Our manager applied it.
     pub(super) applied: bool,
+    /// The digest of what was applied is still ours: who changes an annotation takes it over.
+    pub(super) digested: bool,
     /// Which installation made it; none of builds that did not say.
     pub(super) installation: Option<String>,
 }
@@ -29,6 +32,7 @@ impl Marks {
         let annotations = metadata.annotations.as_ref();
         Self {
             applied: fields.iter().any(is_our_apply),
+            digested: fields.iter().filter(|entry| is_our_apply(entry)).any(owns_digest),
             installation: annotations.and_then(|them| them.get(INSTALLATION)).cloned(),
         }
     }
@@ -51,6 +55,11 @@ pub(super) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
 
 fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(MANAGER) && entry.operation.as_deref() == Some("Apply")
+}
+
+fn owns_digest(entry: &ManagedFieldsEntry) -> bool {
+    let annotation = format!("f:{APPLIED}");
+    entry.fields_v1.as_ref().is_some_and(|set| !set.0["f:metadata"]["f:annotations"][&annotation].is_null())
 }
 
 /// One step into an object, as managed fields spell it.

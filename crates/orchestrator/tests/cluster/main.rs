@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod access;
+mod crashes;
 mod deploying;
+mod edits;
 mod outages;
 mod owning;
 mod revisions;
@@ -75,6 +77,25 @@ impl Real {
             (reply.status == 404).then_some(())
         })
         .await;
+        self.assert_audited(id).await;
+    }
+
+    /// Each call that changed the tenant has its one entry in the trail.
+    async fn assert_audited(&self, id: &str) {
+        let path = format!("/api/v1/audit?tenant_id={id}&limit=1000");
+        let audit = self.client.get(&path).await.expect(200).json();
+        let entries = audit["entries"].as_array().unwrap();
+        let claimed = |request_id: &str| entries.iter().filter(|one| one["request_id"] == request_id).count();
+        let mut deletions = 0;
+        for change in self.client.changes() {
+            if change.tenant_id.as_deref() != Some(id) {
+                continue;
+            }
+            let found = claimed(&change.request_id);
+            deletions += usize::from(change.method == reqwest::Method::DELETE);
+            let asked_again = change.method == reqwest::Method::DELETE && deletions > 1;
+            assert!(found == 1 || (asked_again && found == 0), "{found} entries of {change:?}: {audit:#}");
+        }
     }
 }
 

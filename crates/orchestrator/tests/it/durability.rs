@@ -1,7 +1,7 @@
 //! What was acknowledged is there after `kill -9`, however often and whenever it comes.
 
-use crate::process::Victim;
 use ecp_core::Timestamp;
+use ecp_testkit::Program;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -56,7 +56,7 @@ async fn write_until_killed(
 async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
     let rounds = std::env::var("ECP_KILL_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut victim = Victim::start(folder.path());
+    let mut victim = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).start();
     for round in 0..rounds {
         let acknowledged = Arc::new(AtomicU64::new(0));
         let writers: Vec<_> = (0..4)
@@ -70,7 +70,7 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
             tokio::task::yield_now().await;
         }
         victim.kill();
-        victim = Victim::start(folder.path());
+        victim = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).start();
         let http = ecp_testkit::http_client();
         let get = async |path: String| {
             let request = http.get(victim.url(&path)).header("x-demo-mode", "true");
@@ -102,13 +102,13 @@ async fn every_acknowledged_write_survives_kill_9_in_the_middle_of_writes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_was_killed_half_way_is_finished_after_the_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let victim = Victim::start(folder.path());
+    let victim = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).start();
     let http = ecp_testkit::http_client();
     let create = http.post(victim.url("/api/v1/tenants/")).header("x-demo-mode", "true");
     let created = create.json(&tenant("half-way")).send().await.expect("an answer");
     assert_eq!(created.status(), 201);
     victim.kill();
-    let victim = Victim::start(folder.path());
+    let victim = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).start();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     loop {
         let get = http.get(victim.url("/api/v1/tenants/half-way")).header("x-demo-mode", "true");

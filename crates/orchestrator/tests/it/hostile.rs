@@ -1,7 +1,6 @@
 //! What clients send that mean harm, or know no better: memory stays bounded, others are served meanwhile.
 
-use crate::process::Victim;
-use ecp_testkit::TestServer;
+use ecp_testkit::{Program, TestServer};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,8 +20,8 @@ fn head(path: &str, length: usize) -> String {
 }
 
 /// The status of a POST; 0 where the connection ended without one.
-async fn post(victim: &Victim, path: &str, body: &[u8]) -> u16 {
-    let mut stream = TcpStream::connect(victim.address).await.expect("a connection");
+async fn post(victim: &Program, path: &str, body: &[u8]) -> u16 {
+    let mut stream = TcpStream::connect(victim.address()).await.expect("a connection");
     stream.write_all(head(path, body.len()).as_bytes()).await.expect("the head is taken");
     // An early refusal ends the writing.
     let _ = stream.write_all(body).await;
@@ -37,14 +36,14 @@ async fn status(stream: &mut TcpStream) -> u16 {
 }
 
 /// Sends the same body so many times at once; every status.
-async fn flood(victim: &Victim, times: usize, path: &str, body: &[u8]) -> Vec<u16> {
+async fn flood(victim: &Program, times: usize, path: &str, body: &[u8]) -> Vec<u16> {
     futures_util::future::join_all((0..times).map(|_| post(victim, path, body))).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_stays_bounded_whatever_is_sent_however_often_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
-    let victim = Victim::start(folder.path());
+    let victim = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).start();
     let flat = format!("{{\"x\":[{}[]],\"manifest_content\":\"a: 1\"}}", "[],".repeat(2_600_000));
     assert_eq!(
         flood(&victim, 4, VALIDATE, flat.as_bytes()).await,
@@ -55,7 +54,7 @@ async fn memory_stays_bounded_whatever_is_sent_however_often_at_once() {
     assert_eq!(flood(&victim, 24, CALCULATE, deep.as_bytes()).await, [400; 24]);
     let mut half = Vec::new();
     for _ in 0..66 {
-        let mut stream = TcpStream::connect(victim.address).await.expect("a connection");
+        let mut stream = TcpStream::connect(victim.address()).await.expect("a connection");
         stream.write_all(head(VALIDATE, 8_000_000).as_bytes()).await.expect("the head is taken");
         let most = vec![b' '; 7_000_000];
         let _ = tokio::time::timeout(Duration::from_millis(20), stream.write_all(&most)).await;
@@ -79,11 +78,11 @@ async fn memory_stays_bounded_whatever_is_sent_however_often_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn idle_connections_of_one_address_keep_nobody_out_even_with_few_files() {
     let folder = tempfile::tempdir().expect("a folder");
-    let victim = Victim::start_with_files(256, folder.path());
+    let victim = Program::builder_with_files(256, env!("CARGO_BIN_EXE_ecp"), folder.path()).start();
     let http = ecp_testkit::http_client();
     let mut idle = Vec::new();
     for _ in 0..205 {
-        let mut stream = TcpStream::connect(victim.address).await.expect("a connection");
+        let mut stream = TcpStream::connect(victim.address()).await.expect("a connection");
         stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").await.expect("a request");
         assert_eq!(status(&mut stream).await, 200);
         idle.push(stream);

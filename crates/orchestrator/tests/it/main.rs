@@ -20,7 +20,6 @@ mod metric_store;
 mod monitoring;
 mod overview;
 mod postgres;
-mod process;
 mod receivers;
 mod replicas;
 mod requests;

@@ -1,8 +1,8 @@
 //! Receivers of alerts: what they are told, in which order and how often, and what keeps them from doing harm.
 
-use crate::process::Victim;
 use ecp_testkit::{
-    Answer, Client, ManualClock, Received, TestReceiver, TestServer, TestServerBuilder, my_ai_service,
+    Answer, Client, ManualClock, Program, Received, TestReceiver, TestServer, TestServerBuilder,
+    my_ai_service,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -374,7 +374,11 @@ async fn an_alertmanager_gets_labels_ends_the_old_set_and_is_sent_what_is_open_a
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_recorded_is_told_after_kill_9_and_nothing_else_is() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let start = || Victim::start_with(&[("ECP_NOTIFICATIONS__ALLOW_PRIVATE", LOOPBACK)], folder.path());
+    let start = || {
+        Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path())
+            .envs(&[("ECP_NOTIFICATIONS__ALLOW_PRIVATE", LOOPBACK)])
+            .start()
+    };
     let hook = TestReceiver::start([Answer::Hang, Answer::Hang, Answer::Hang], Answer::Status(200)).await;
     let http = ecp_testkit::http_client();
     let post = async |url: String, body: Value| {

@@ -1,7 +1,6 @@
 //! Spans that reach a collector over a real socket, and a collector that is not there.
 
-use crate::process::Victim;
-use ecp_testkit::http_client;
+use ecp_testkit::{Program, http_client};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as AnyValue;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -91,7 +90,7 @@ async fn a_request_its_transaction_the_pass_and_its_calls_are_spans_in_their_pla
     let (endpoint, received) = collector();
     let folder = tempfile::tempdir().expect("a folder");
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
-    let server = Victim::start_with(&variables, folder.path());
+    let server = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).envs(&variables).start();
     let body = json!({"tenant_id": "alpha", "name": "A", "service_requirements": {"chatbot": 5}});
     let answer = http_client()
         .post(server.url("/api/v1/tenants/"))
@@ -139,7 +138,7 @@ async fn without_a_collector_nothing_is_held_up() {
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     let folder = tempfile::tempdir().expect("a folder");
     let variables = [("ECP_TELEMETRY__OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "1")];
-    let server = Victim::start_with(&variables, folder.path());
+    let server = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).envs(&variables).start();
     let http = http_client();
     for _ in 0..3000 {
         let answer = http.get(server.url("/healthz")).send().await.expect("an answer");

@@ -19,6 +19,8 @@ pub enum Fault {
     Status(u16),
     /// Never an answer, on a connection that stays open.
     Swallow,
+    /// The request is passed on and done, and its answer is never seen.
+    SwallowAnswer,
     /// 429 with `Retry-After`.
     TooManyRequests {
         /// Value of the header.
@@ -115,6 +117,8 @@ impl fmt::Display for Passing {
 pub(super) struct Rule {
     pub(super) scope: Scope,
     pub(super) fault: Fault,
+    /// Requests that pass before it begins.
+    pub(super) skip: u64,
     /// Requests that it still meets; none for no end.
     pub(super) left: Option<u64>,
 }
@@ -122,6 +126,10 @@ pub(super) struct Rule {
 /// The fault of the first rule that covers the request and is not used up.
 pub(super) fn next_fault(rules: &mut [Rule], passing: &Passing) -> Option<Fault> {
     let rule = rules.iter_mut().find(|rule| rule.left != Some(0) && rule.scope.covers(passing))?;
+    if rule.skip > 0 {
+        rule.skip -= 1;
+        return None;
+    }
     if let Some(left) = &mut rule.left {
         *left -= 1;
     }

@@ -2,6 +2,7 @@
 //! changed for good.
 
 use super::{Index, Inner, Key, TenantIndex, entry::Entry};
+use crate::kubernetes::drift::Addition;
 use crate::kubernetes::index::Doubt;
 use crate::kubernetes::kinds::{self, CLAIM, KINDS};
 use ecp_core::ids::{InstallationId, TenantId};
@@ -17,10 +18,19 @@ use std::collections::BTreeMap;
 pub(in crate::kubernetes) struct Left {
     /// Where, as in [`crate::kubernetes::drift::Addition::place`].
     pub(in crate::kubernetes) place: String,
+    /// What: another value there is another deed.
+    pub(in crate::kubernetes) value: Value,
     /// Whose.
     pub(in crate::kubernetes) manager: Option<String>,
     /// It is worth a word: not a field that the cluster filled in by itself.
     pub(in crate::kubernetes) is_told: bool,
+}
+
+impl Left {
+    /// True of an addition that is what was left.
+    pub(in crate::kubernetes) fn is(&self, addition: &Addition, live: &Value) -> bool {
+        self.place == addition.place && live.pointer(&addition.pointer) == Some(&self.value)
+    }
 }
 
 impl TenantIndex {

@@ -15,7 +15,7 @@ pub(in crate::kubernetes) struct Seen {
     pub(in crate::kubernetes) taken: Vec<Taken>,
     /// Another manager owns the number of replicas.
     pub(in crate::kubernetes) replicas_owned_by_other: bool,
-    /// Ours, applied by us, and not on its way out.
+    /// Ours, applied by us with a digest that is still ours, and not on its way out.
     pub(in crate::kubernetes) is_kept: bool,
     /// Pods of it, by name, with the labels that they lack.
     pub(in crate::kubernetes) pods: Vec<(String, Value)>,
@@ -43,6 +43,7 @@ impl Index {
             replicas_owned_by_other: entry.replicas_owned_by_other,
             is_kept: index.owns(&key, entry, &self.installation)
                 && entry.marks.applied
+                && entry.marks.digested
                 && !entry.facts.terminating,
             pods: index.pods_to_relabel(name, &live),
             live,
