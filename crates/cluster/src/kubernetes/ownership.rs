@@ -15,6 +15,9 @@ pub(super) const INSTALLATION: &str = "ecp.ai/installation";
 /// The manager that the API server makes up for fields of an object that had no manager.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 
+/// The manager of what Kubernetes' own controllers make.
+const CONTROLLERS: &str = "kube-controller-manager";
+
 /// What an object carries of its maker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks {
@@ -22,6 +25,8 @@ pub(super) struct Marks {
     pub(super) applied: bool,
     /// The digest of what was applied is still ours: who changes an annotation takes it over.
     pub(super) digested: bool,
+    /// Kubernetes' own controllers made it.
+    pub(super) by_controllers: bool,
     /// Which installation made it; none of builds that did not say.
     pub(super) installation: Option<String>,
 }
@@ -33,6 +38,7 @@ impl Marks {
         Self {
             applied: fields.iter().any(is_our_apply),
             digested: fields.iter().filter(|entry| is_our_apply(entry)).any(owns_digest),
+            by_controllers: fields.first().is_some_and(|one| one.manager.as_deref() == Some(CONTROLLERS)),
             installation: annotations.and_then(|them| them.get(INSTALLATION)).cloned(),
         }
     }
@@ -51,6 +57,16 @@ impl Marks {
 /// True of what our manager owns, however it came to.
 pub(super) fn is_ours(entry: &ManagedFieldsEntry) -> bool {
     entry.manager.as_deref() == Some(MANAGER)
+}
+
+/// True of a volume claim that the controller of StatefulSets made for a pod beside the one whose claim is
+/// known, as after somebody scaled the workload by hand.
+pub(super) fn is_sibling(known: &str, claim: &str, marks: &Marks) -> bool {
+    let stem = |name: &str| {
+        let (stem, ordinal) = name.rsplit_once('-')?;
+        ordinal.parse::<u32>().ok().map(|_| stem.to_owned())
+    };
+    marks.by_controllers && stem(claim).is_some_and(|one| stem(known) == Some(one))
 }
 
 fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
@@ -221,6 +237,20 @@ mod tests {
             places,
             [("spec/externalTrafficPolicy".into(), manager), ("spec/ports/1".into(), manager)]
         );
+    }
+
+    #[test]
+    fn a_claim_of_another_pod_of_ours_is_a_sibling_where_the_controller_made_it() {
+        let made_by = |manager: &str| {
+            let fields = vec![entry(manager, "Update", json!({"f:spec": {}}))];
+            Marks::of(&ObjectMeta { managed_fields: Some(fields), ..ObjectMeta::default() })
+        };
+        let controllers = made_by(CONTROLLERS);
+        assert!(is_sibling("data-redis-0", "data-redis-12", &controllers));
+        assert!(!is_sibling("data-redis-0", "data-redis-12", &made_by("kubectl-create")));
+        for other in ["data-redis-x", "data-redis", "data-mysql-1", "other-data-redis-1"] {
+            assert!(!is_sibling("data-redis-0", other, &controllers), "{other}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use super::KubernetesCluster;
 use super::client::{CallError, answered, api};
 use super::kinds::{CLAIM, KINDS};
+use super::ownership::{Marks, is_sibling};
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{ClusterError, ObjectState};
 use ecp_core::text::Message;
@@ -171,7 +172,10 @@ fn sorted(kinds: &[ApiResource], listed: Vec<Listed>, mut known: Known) -> Surve
     let kind_of = |object: &Listed| kinds[object.kind].kind.as_str();
     let by_name = |object: &Listed| {
         let resource = &kinds[object.kind];
-        let named = |(kind, name): &(&str, String)| *kind == resource.kind && name == object.name();
+        let named = |(kind, name): &(&str, String)| {
+            let beside = || *kind == CLAIM && is_sibling(name, object.name(), &Marks::of(&object.metadata));
+            *kind == resource.kind && (name == object.name() || beside())
+        };
         (resource.group.is_empty() && known.names.iter().any(named)) || is_furniture(resource, object)
     };
     let named: Vec<bool> = listed.iter().map(by_name).collect();

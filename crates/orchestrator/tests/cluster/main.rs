@@ -72,11 +72,12 @@ impl Real {
 
     async fn delete_and_wait(&self, id: &str) {
         self.client.delete(&format!("/api/v1/tenants/{id}")).await.expect(200);
-        until(&format!("{id} is gone"), async || {
-            let reply = self.client.get(&format!("/api/v1/tenants/{id}")).await;
-            (reply.status == 404).then_some(())
-        })
-        .await;
+        let started = Instant::now();
+        while self.client.get(&format!("/api/v1/tenants/{id}")).await.status != 404 {
+            let status = self.status(id).await;
+            assert!(started.elapsed() < PATIENCE, "{id} is not gone: {status:#}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         self.assert_audited(id).await;
     }
 

@@ -5,6 +5,7 @@ use super::{Index, Inner, Key, TenantIndex, entry::Entry};
 use crate::kubernetes::drift::Addition;
 use crate::kubernetes::index::Doubt;
 use crate::kubernetes::kinds::{self, CLAIM, KINDS};
+use crate::kubernetes::ownership::{Marks, is_sibling};
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::ledger::{NotedObject, Notes};
 use ecp_core::manifest::Object;
@@ -38,11 +39,17 @@ impl TenantIndex {
     /// and its uid not yet, as after a crash; a volume by its name, which its StatefulSet gave it.
     pub(super) fn owns(&self, key: &Key, entry: &Entry, installation: &InstallationId) -> bool {
         match self.noted.get(key) {
-            None => false,
+            None => KINDS[key.0].name == CLAIM && self.has_sibling(key, &entry.marks),
             Some(_) if KINDS[key.0].name == CLAIM => true,
             Some(Some(uid)) => *uid == entry.uid,
             Some(None) => entry.marks.are_of(installation),
         }
+    }
+
+    /// True of a volume beside one that is noted.
+    fn has_sibling(&self, key: &Key, marks: &Marks) -> bool {
+        let claims = self.noted.keys().filter(|(kind, _)| *kind == key.0);
+        claims.into_iter().any(|(_, known)| is_sibling(known, &key.1, marks))
     }
 
     /// What was added to an object and can not be taken out of it.
