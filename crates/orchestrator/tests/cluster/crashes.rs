@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+/// A process lives for less than so many writes in a usual test run; `ECP_CRASH_STRIDE=2` has one die at
+/// every write.
+const STRIDE: u64 = 7;
 /// More than any change of a small tenant has steps.
 const MOST_DEATHS: u64 = 120;
 
@@ -39,12 +42,14 @@ impl Mortal {
     /// Makes a call, and lets one process after another die at a write of what follows, until one of
     /// them sees it done. The write at which it dies is done or not, in turn.
     async fn through(&mut self, call: impl AsyncFn(&Client), is_done: impl AsyncFn(&Client) -> bool) {
+        let stride =
+            std::env::var("ECP_CRASH_STRIDE").ok().and_then(|text| text.parse().ok()).unwrap_or(STRIDE);
         let mut called = false;
         let from = self.deaths;
         loop {
             assert!(self.deaths - from < MOST_DEATHS, "no end in sight: {:#?}", self.proxy.counts());
             let fault = if self.deaths.is_multiple_of(2) { Fault::Swallow } else { Fault::SwallowAnswer };
-            let lived = self.deaths % 3;
+            let lived = self.deaths % stride;
             self.proxy.clear();
             self.proxy.reset_counts();
             self.proxy.inject_after(lived, Scope::writes(), fault);
@@ -97,7 +102,7 @@ async fn wanted(client: &Client, id: &str) -> BTreeSet<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_killed_at_each_of_its_writes_loses_nothing_and_claims_nothing() {
+async fn a_process_killed_at_any_of_its_writes_loses_nothing_and_claims_nothing() {
     let cluster = ControlPlane::shared();
     let mut mortal = Mortal::on(cluster);
     let id = "mortal";
@@ -113,7 +118,7 @@ async fn a_process_killed_at_each_of_its_writes_loses_nothing_and_claims_nothing
         )
         .await;
     let created = mortal.deaths;
-    assert!(created > 3, "{created} deaths: the creation was not under way");
+    assert!(created > 1, "{created} deaths: the creation was not under way");
 
     mortal
         .through(
