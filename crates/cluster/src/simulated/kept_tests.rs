@@ -60,7 +60,7 @@ async fn whoever_takes_a_kept_state_shows_the_same_and_goes_on_the_same_way() {
         other.tick();
         different += usize::from(seen(&one, &tenants).await != here);
     }
-    assert!(different > 5, "much happened meanwhile: {different}");
+    assert!(different > 2, "things happened meanwhile: {different}");
     assert!(one.observe(&tenants[0]).expect("it can be seen").objects.iter().all(|object| object.ready));
     assert!(one.observe(&tenants[2]).expect("it can be seen").objects.is_empty());
     // It goes on being changed there.

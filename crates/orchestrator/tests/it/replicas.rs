@@ -19,6 +19,7 @@ const LISTENS: &str = "replica listens on ";
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A replica when the variables say so; alone it is nothing.
+#[allow(clippy::print_stdout, reason = "it tells its parent where it listens")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_its_own() {
     let (Ok(url), Ok(speed)) = (std::env::var(DATABASE), std::env::var(SPEED)) else { return };
