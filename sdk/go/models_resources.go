@@ -33,6 +33,8 @@ type Calculation struct {
 	MarginUSD int64 `json:"margin_usd"`
 	// Smaller plans that nearly do, dearest first.
 	Alternatives []Alternative `json:"alternatives"`
+	// What of the SLA the alternatives miss, and by how much; empty where they keep it.
+	Misses []SLAMiss `json:"misses,omitempty"`
 	// Where the model expects the plan not to carry the load or the SLA; empty where it does.
 	Warnings []Warning `json:"warnings,omitempty"`
 	// Services that run, those that others bring included, and what each can expect of its pods.
@@ -125,12 +127,12 @@ type Alternative struct {
 	Cost string `json:"cost"`
 	// What it costs in performance.
 	PerformanceImpact string `json:"performance_impact"`
-	// What of the SLA it misses, and by how much; empty where it keeps it.
-	Misses []SLAMiss `json:"misses,omitempty"`
 }
 
-// SLAMiss is a figure of the SLA that a plan misses.
+// SLAMiss is a figure of the SLA that an alternative misses.
 type SLAMiss struct {
+	// The alternative: micro, small, medium, large.
+	Preset string `json:"preset"`
 	// response_time_ms in milliseconds, blocking as a share of what is spoken.
 	Figure string `json:"figure"`
 	// What is expected.

@@ -11,7 +11,7 @@ use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
 use ecp_core::catalog::Catalog;
 use ecp_core::quantity::Resources;
-use ecp_core::sizing::{Alternative, Calculation, Demand, SlaMiss, calculate, explain};
+use ecp_core::sizing::{Alternative, Calculation, Demand, calculate, explain};
 use ecp_core::text::{Language, Message};
 use http::StatusCode;
 use serde::Serialize;
@@ -63,6 +63,9 @@ pub struct CalculationOut<'a> {
     margin_usd: i64,
     /// Smaller plans that nearly do, dearest first.
     alternatives: Vec<AlternativeOut>,
+    /// What of the SLA the alternatives miss, and by how much; absent where they keep it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    misses: Vec<SlaMissOut>,
     /// Services that run, those that others bring included, and what each can expect of its pods.
     services: Vec<TenantServiceOut>,
     /// Where the model expects the plan not to carry the load or the SLA; absent where it does.
@@ -93,6 +96,7 @@ impl<'a> CalculationOut<'a> {
                 .iter()
                 .map(|plan| AlternativeOut::new(plan, language))
                 .collect(),
+            misses: calculation.alternatives.iter().flat_map(SlaMissOut::of).collect(),
             services: TenantServiceOut::list(catalog, demand, sizing, language),
             warnings: WarningOut::list(&sizing.warnings, language),
             verification: Vec::new(),
@@ -122,14 +126,14 @@ pub struct AlternativeOut {
     cost: String,
     /// What it costs in performance.
     performance_impact: String,
-    /// What of the SLA it misses, and by how much; absent where it keeps it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    misses: Vec<SlaMissOut>,
 }
 
-/// A figure of the SLA that a plan misses.
+/// A figure of the SLA that an alternative misses.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SlaMissOut {
+    /// The alternative: `micro`, `small`, `medium`, `large`.
+    #[schema(example = "medium")]
+    preset: &'static str,
     /// `response_time_ms` in milliseconds, `blocking` as a share of what is spoken.
     #[schema(example = "response_time_ms")]
     figure: String,
@@ -144,9 +148,15 @@ pub struct SlaMissOut {
     over: f64,
 }
 
-impl From<&SlaMiss> for SlaMissOut {
-    fn from(miss: &SlaMiss) -> Self {
-        Self { figure: miss.figure.clone(), expected: miss.expected, target: miss.target, over: miss.over() }
+impl SlaMissOut {
+    fn of(alternative: &Alternative) -> impl Iterator<Item = Self> {
+        alternative.misses.iter().map(|miss| Self {
+            preset: alternative.preset.as_str(),
+            figure: miss.figure.clone(),
+            expected: miss.expected,
+            target: miss.target,
+            over: miss.over(),
+        })
     }
 }
 
@@ -157,7 +167,6 @@ impl AlternativeOut {
             resources: (&alternative.resources).into(),
             cost: wire::cost_text(alternative.list_price_usd),
             performance_impact: alternative.performance_impact.render(language),
-            misses: alternative.misses.iter().map(SlaMissOut::from).collect(),
         }
     }
 }

@@ -32,6 +32,8 @@ pub struct Change {
     pub path: String,
     /// Whose, as the answer says.
     pub tenant_id: Option<String>,
+    /// The roll-out that the answer names.
+    pub deployment_id: Option<String>,
     /// `X-Request-ID` of the answer.
     pub request_id: String,
 }
@@ -127,8 +129,9 @@ impl Client {
             if status.is_success() && method != Method::GET && method != Method::HEAD && !is_trial {
                 let request_id = reply.header("x-request-id").to_owned();
                 let answer: Value = serde_json::from_str(&reply.text).unwrap_or_default();
-                let tenant_id = answer["tenant_id"].as_str().map(str::to_owned);
-                self.changes.lock().push(Change { method, path, tenant_id, request_id });
+                let text = |key: &str| answer[key].as_str().map(str::to_owned);
+                let (tenant_id, deployment_id) = (text("tenant_id"), text("deployment_id"));
+                self.changes.lock().push(Change { method, path, tenant_id, deployment_id, request_id });
             }
             anyhow::Ok(reply)
         };

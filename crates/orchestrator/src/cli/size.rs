@@ -90,7 +90,7 @@ fn table(answer: &Value) -> String {
             text_of(&plan["preset"]),
             pairs_of(&plan["resources"]),
             text_of(&plan["cost"]),
-            text_of(&plan["performance_impact"]) + &misses(plan),
+            text_of(&plan["performance_impact"]) + &misses(answer, plan),
         ]);
     }
     let alternatives = match entries(answer, "alternatives") {
@@ -109,11 +109,11 @@ fn margin(answer: &Value) -> String {
 }
 
 /// By how much an alternative misses the SLA.
-fn misses(plan: &Value) -> String {
+fn misses(answer: &Value, plan: &Value) -> String {
     let miss = |miss: &Value| {
         format!("; {} +{} ({})", text_of(&miss["figure"]), shown(miss, "over"), shown(miss, "target"))
     };
-    entries(plan, "misses").iter().map(miss).collect()
+    entries(answer, "misses").iter().filter(|miss| miss["preset"] == plan["preset"]).map(miss).collect()
 }
 
 /// Where each service's stages run and what they can expect, and what the order itself implies.

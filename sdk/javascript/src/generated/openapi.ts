@@ -1071,8 +1071,6 @@ export interface components {
         AlternativeOut: {
             /** @description What the tenant pays. */
             cost: string;
-            /** @description What of the SLA it misses, and by how much; absent where it keeps it. */
-            misses?: components["schemas"]["SlaMissOut"][];
             /** @description What it costs in performance. */
             performance_impact: string;
             /**
@@ -1267,6 +1265,8 @@ export interface components {
              * @example -530
              */
             margin_usd: number;
+            /** @description What of the SLA the alternatives miss, and by how much; absent where they keep it. */
+            misses?: components["schemas"]["SlaMissOut"][];
             /**
              * @description What it costs the operator.
              * @example $980/month
@@ -2947,7 +2947,7 @@ export interface components {
              */
             survives: string;
         };
-        /** @description A figure of the SLA that a plan misses. */
+        /** @description A figure of the SLA that an alternative misses. */
         SlaMissOut: {
             /**
              * Format: double
@@ -2966,6 +2966,12 @@ export interface components {
              * @example 17.2
              */
             over: number;
+            /**
+             * @description The alternative: `micro`, `small`, `medium`, `large`.
+             * @example medium
+             * @enum {string}
+             */
+            preset: "micro" | "small" | "medium" | "large";
             /**
              * Format: double
              * @description What was promised.

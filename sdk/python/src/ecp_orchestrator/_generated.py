@@ -1499,9 +1499,13 @@ class SizingOptionsOut(TypedDict):
 
 class SlaMissOut(TypedDict):
     """
-    A figure of the SLA that a plan misses.
+    A figure of the SLA that an alternative misses.
     """
 
+    preset: Literal["micro", "small", "medium", "large"]
+    """
+    The alternative: `micro`, `small`, `medium`, `large`.
+    """
     figure: str
     """
     `response_time_ms` in milliseconds, `blocking` as a share of what is spoken.
@@ -2044,10 +2048,6 @@ class AlternativeOut(TypedDict):
     performance_impact: str
     """
     What it costs in performance.
-    """
-    misses: NotRequired[list[SlaMissOut]]
-    """
-    What of the SLA it misses, and by how much; absent where it keeps it.
     """
 
 
@@ -2875,6 +2875,10 @@ class CalculationOut(TypedDict):
     alternatives: list[AlternativeOut]
     """
     Smaller plans that nearly do, dearest first.
+    """
+    misses: NotRequired[list[SlaMissOut]]
+    """
+    What of the SLA the alternatives miss, and by how much; absent where they keep it.
     """
     services: list[TenantServiceOut]
     """
