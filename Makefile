@@ -28,7 +28,7 @@ run: dashboard build ## Build and start the orchestrator on http://localhost:800
 test: toolchain ## Run all tests
 	$(CARGO) test --locked --workspace --no-fail-fast
 	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract:: tenants:: deployments:: \
-	  history:: incarnations:: overview:: receivers:: streams:: costs:: exposition::
+	  history:: incarnations:: overview:: receivers:: streams:: costs::
 
 .PHONY: bench
 bench: toolchain ## Measure the release build against a bare baseline (ARGS="--seconds 10")
