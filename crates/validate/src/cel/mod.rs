@@ -45,6 +45,11 @@ const RESERVED: [&str; 17] = [
     "while",
 ];
 
+/// True of a word that names nothing: one of the language, or one kept for others.
+pub(crate) fn is_keyword(word: &str) -> bool {
+    RESERVED.contains(&word) || matches!(word, "true" | "false" | "null" | "in")
+}
+
 static ENVIRONMENT: LazyLock<Env> = LazyLock::new(Env::stdlib);
 
 /// An expression that can be read.

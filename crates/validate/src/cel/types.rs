@@ -270,29 +270,7 @@ pub(super) fn name(of: &Type<'_>) -> String {
 
 /// The name by which an expression calls a property.
 pub(super) fn escaped(property: &str) -> String {
-    const KEYWORDS: [&str; 20] = [
-        "true",
-        "false",
-        "null",
-        "in",
-        "as",
-        "break",
-        "const",
-        "continue",
-        "else",
-        "for",
-        "function",
-        "if",
-        "import",
-        "let",
-        "loop",
-        "package",
-        "namespace",
-        "return",
-        "var",
-        "void",
-    ];
-    if KEYWORDS.contains(&property) || property == "while" {
+    if super::is_keyword(property) {
         return format!("__{property}__");
     }
     property

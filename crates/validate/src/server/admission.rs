@@ -343,7 +343,7 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) -> Names {
                 text.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
             begins
                 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-                && !RESERVED.contains(&text)
+                && !cel::is_keyword(text)
         };
         rules.holds(
             variable.get("name"),
@@ -376,28 +376,3 @@ fn check_policy(rules: &mut Rules<'_>, spec: Node<'_>, list: &str) -> Names {
     }
     names
 }
-
-/// Words that CEL keeps for itself.
-const RESERVED: [&str; 21] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "false",
-    "for",
-    "function",
-    "if",
-    "import",
-    "in",
-    "let",
-    "loop",
-    "namespace",
-    "null",
-    "package",
-    "return",
-    "true",
-    "var",
-    "void",
-    "while",
-];
