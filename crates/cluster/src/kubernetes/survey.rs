@@ -8,6 +8,7 @@ use super::ownership::{Marks, is_sibling};
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{ClusterError, ObjectState};
 use ecp_core::text::Message;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::ListParams;
@@ -69,7 +70,10 @@ impl KubernetesCluster {
         let refused = |error: CallError| self.told(error, "Namespace", &namespace);
         let core = answered(self.client.list_core_api_versions_aggregated()).await.map_err(refused)?;
         let groups = answered(self.client.list_api_groups_aggregated()).await.map_err(refused)?;
-        let (kinds, mut unreadable) = listable(core.items.iter().chain(&groups.items));
+        let mut kinds = Kinds::default();
+        let stale = kinds.discover(core.items.iter().chain(&groups.items));
+        let mut unreadable = self.ask_again(&mut kinds, stale).await;
+        let kinds: Vec<ApiResource> = kinds.0.into_values().collect();
         let mut calls = Vec::with_capacity(kinds.len());
         for (kind, resource) in kinds.iter().enumerate() {
             let call = self.list_all(resource, &namespace);
@@ -105,6 +109,32 @@ impl KubernetesCluster {
         Ok(survey)
     }
 
+    /// Asks the API services themselves for what the API server does not remember of them: it may ask
+    /// them as seldom as once a minute. Returns those that do not answer, and what is said of them.
+    async fn ask_again(&self, kinds: &mut Kinds, stale: Vec<String>) -> BTreeMap<String, String> {
+        let asked = stale.into_iter().map(|version| async {
+            let answer = answered(self.client.list_api_group_resources(&version)).await;
+            (version, answer)
+        });
+        let mut silent = BTreeMap::new();
+        for (group_version, answer) in join_all(asked).await {
+            let (group, version) = group_version.split_once('/').unwrap_or(("", &group_version));
+            let Ok(list) = answer else {
+                silent.insert(
+                    format!("*.{group}"),
+                    format!("{group_version}: the API service does not answer"),
+                );
+                continue;
+            };
+            // A part of a kind, such as its status, has a slash in its name.
+            for resource in list.resources.iter().filter(|resource| !resource.name.contains('/')) {
+                let gvk = GroupVersionKind::gvk(group, version, &resource.kind);
+                kinds.take(&gvk, &resource.name, resource.namespaced, &resource.verbs);
+            }
+        }
+        silent
+    }
+
     /// Metadata of all objects of a kind in a namespace; what they hold is nobody's business here.
     async fn list_all(&self, resource: &ApiResource, namespace: &str) -> Result<Vec<ObjectMeta>, CallError> {
         let calls = api(&self.client, resource, Some(namespace));
@@ -120,42 +150,47 @@ impl KubernetesCluster {
     }
 }
 
-/// Kinds whose objects a namespace takes with it, each once; and groups of which the API server does
-/// not know what is in them. What can not be deleted, such as metrics, is a view and not an object.
-fn listable<'g>(
-    groups: impl Iterator<Item = &'g APIGroupDiscovery>,
-) -> (Vec<ApiResource>, BTreeMap<String, String>) {
-    let mut kinds: BTreeMap<(String, String), ApiResource> = BTreeMap::new();
-    let mut unreadable = BTreeMap::new();
-    for group in groups {
-        let name = group.metadata.as_ref().and_then(|metadata| metadata.name.clone()).unwrap_or_default();
-        for version in &group.versions {
-            let version_name = version.version.clone().unwrap_or_default();
-            if version.freshness.as_deref() == Some("Stale") && version.resources.is_empty() {
-                let said = format!("{name}/{version_name}: the API service does not answer");
-                unreadable.insert(format!("*.{name}"), said);
-            }
-            for resource in &version.resources {
-                let has = |verb: &str| resource.verbs.iter().any(|known| known == verb);
-                let (Some(plural), Some(kind)) = (&resource.resource, &resource.response_kind) else {
-                    continue;
-                };
-                if resource.scope.as_deref() != Some("Namespaced") || !has("list") || !has("delete") {
-                    continue;
+/// Kinds whose objects a namespace takes with it, by group and plural name.
+#[derive(Debug, Default)]
+struct Kinds(BTreeMap<(String, String), ApiResource>);
+
+impl Kinds {
+    /// Takes up what the API server knows of its groups, and returns the versions, as
+    /// `GROUP/VERSION`, of which its memory holds nothing.
+    fn discover<'g>(&mut self, groups: impl Iterator<Item = &'g APIGroupDiscovery>) -> Vec<String> {
+        let mut stale = Vec::new();
+        for group in groups {
+            let name =
+                group.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
+            for version in &group.versions {
+                let version_name = version.version.as_deref().unwrap_or_default();
+                if version.freshness.as_deref() == Some("Stale") && version.resources.is_empty() {
+                    stale.push(format!("{name}/{version_name}"));
                 }
-                let kind = kind.kind.clone().unwrap_or_default();
-                // What happened is told, not owned; it is in two groups.
-                if kind == "Event" && ["", "events.k8s.io"].contains(&name.as_str()) {
-                    continue;
+                for resource in &version.resources {
+                    let (Some(plural), Some(kind)) = (&resource.resource, &resource.response_kind) else {
+                        continue;
+                    };
+                    let kind = kind.kind.as_deref().unwrap_or_default();
+                    let gvk = GroupVersionKind::gvk(name, version_name, kind);
+                    self.take(&gvk, plural, resource.scope.as_deref() == Some("Namespaced"), &resource.verbs);
                 }
-                let gvk = GroupVersionKind::gvk(&name, &version_name, &kind);
-                let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
-                // The first version is the preferred one.
-                kinds.entry((name.clone(), plural.clone())).or_insert(resource);
             }
         }
+        stale
     }
-    (kinds.into_values().collect(), unreadable)
+
+    /// Takes up a kind whose objects are in namespaces, can be listed and can be deleted: what can not
+    /// be deleted, such as metrics, is a view and not an object. The first version is the preferred one.
+    fn take(&mut self, gvk: &GroupVersionKind, plural: &str, is_namespaced: bool, verbs: &[String]) {
+        let has = |verb: &str| verbs.iter().any(|known| known == verb);
+        // What happened is told, not owned; it is in two groups.
+        let is_told = gvk.kind == "Event" && ["", "events.k8s.io"].contains(&gvk.group.as_str());
+        if is_namespaced && has("list") && has("delete") && !is_told {
+            let resource = ApiResource::from_gvk_with_plural(gvk, plural);
+            self.0.entry((gvk.group.clone(), plural.to_owned())).or_insert(resource);
+        }
+    }
 }
 
 fn full_name(resource: &ApiResource) -> String {

@@ -1,7 +1,7 @@
 //! An API server that goes away, is slow, says no for a while, or loses its watches.
 
-use super::{Real, names, until};
-use ecp_testkit::{Component, ControlPlane, Fault, FaultProxy, Scope};
+use super::{Real, names, namespace_exists, until};
+use ecp_testkit::{Component, ControlPlane, Fault, FaultProxy, Scope, Signal};
 use serde_json::json;
 use std::time::Duration;
 
@@ -31,6 +31,38 @@ async fn an_api_server_that_was_away_is_taken_up_again() {
     .await;
     real.create("after", json!({"chatbot": 5})).await.expect(201);
     real.until_status("after", "running").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_service_that_says_nothing_keeps_a_namespace_until_it_answers() {
+    let cluster = ControlPlane::start("apiservice");
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("kept", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("kept", "running").await;
+    // An API server that begins anew remembers nothing of what the service has.
+    cluster.signal(Component::MetricsServer, Signal::Stop);
+    cluster.stop_component(Component::ApiServer);
+    cluster.start_components();
+    until("the cluster answers again", async || {
+        real.client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
+    })
+    .await;
+    real.client.delete("/api/v1/tenants/kept").await.expect(200);
+    until("the status names the API service", async || {
+        let status = real.status("kept").await;
+        let kept = status["pending_resources"].as_array().is_some_and(|pending| {
+            pending.iter().any(|one| one["type"] == "*.metrics.k8s.io" && one["status"] == "Unreadable")
+        });
+        kept.then_some(())
+    })
+    .await;
+    assert!(namespace_exists(&cluster, "kept"));
+    cluster.signal(Component::MetricsServer, Signal::Continue);
+    until("the tenant is gone", async || {
+        (real.client.get("/api/v1/tenants/kept").await.status == 404).then_some(())
+    })
+    .await;
+    assert!(!namespace_exists(&cluster, "kept"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -105,8 +105,9 @@ fn every_kind_that_can_be_listed_and_deleted_counts_once_and_views_do_not() {
         {"metadata": {"name": "gone.example.com"}, "versions": [{"version": "v1", "freshness": "Stale"}]},
     ]))
     .expect("groups");
-    let (kinds, unreadable) = listable(groups.iter());
-    let named: Vec<_> = kinds.iter().map(|kind| (full_name(kind), kind.version.as_str())).collect();
+    let mut kinds = Kinds::default();
+    let stale = kinds.discover(groups.iter());
+    let named: Vec<_> = kinds.0.values().map(|kind| (full_name(kind), kind.version.as_str())).collect();
     assert_eq!(named, [("configmaps".to_owned(), "v1"), ("widgets.example.com".to_owned(), "v2")]);
-    assert_eq!(unreadable.keys().collect::<Vec<_>>(), ["*.gone.example.com"]);
+    assert_eq!(stale, ["gone.example.com/v1"]);
 }
