@@ -70,9 +70,13 @@ impl KubernetesCluster {
         let refused = |error: CallError| self.told(error, "Namespace", &namespace);
         let core = answered(self.client.list_core_api_versions_aggregated()).await.map_err(refused)?;
         let groups = answered(self.client.list_api_groups_aggregated()).await.map_err(refused)?;
+        let named = answered(self.client.list_api_groups()).await.map_err(refused)?;
         let mut kinds = Kinds::default();
-        let stale = kinds.discover(core.items.iter().chain(&groups.items));
-        let mut unreadable = self.ask_again(&mut kinds, stale).await;
+        let known = kinds.discover(core.items.iter().chain(&groups.items));
+        let versions = named.groups.into_iter().flat_map(|group| group.versions);
+        let mut unknown: Vec<String> = versions.map(|version| version.group_version).collect();
+        unknown.retain(|version| !known.contains(version));
+        let mut unreadable = self.ask_again(&mut kinds, unknown).await;
         let kinds: Vec<ApiResource> = kinds.0.into_values().collect();
         let mut calls = Vec::with_capacity(kinds.len());
         for (kind, resource) in kinds.iter().enumerate() {
@@ -109,10 +113,11 @@ impl KubernetesCluster {
         Ok(survey)
     }
 
-    /// Asks the API services themselves for what the API server does not remember of them: it may ask
-    /// them as seldom as once a minute. Returns those that do not answer, and what is said of them.
-    async fn ask_again(&self, kinds: &mut Kinds, stale: Vec<String>) -> BTreeMap<String, String> {
-        let asked = stale.into_iter().map(|version| async {
+    /// Asks the API services themselves for what the API server does not know of them: it asks as seldom
+    /// as once a minute, and for a while after its start it leaves out what it has not asked yet.
+    /// Returns those that do not answer, and what is said of them.
+    async fn ask_again(&self, kinds: &mut Kinds, unknown: Vec<String>) -> BTreeMap<String, String> {
+        let asked = unknown.into_iter().map(|version| async {
             let answer = answered(self.client.list_api_group_resources(&version)).await;
             (version, answer)
         });
@@ -156,16 +161,16 @@ struct Kinds(BTreeMap<(String, String), ApiResource>);
 
 impl Kinds {
     /// Takes up what the API server knows of its groups, and returns the versions, as
-    /// `GROUP/VERSION`, of which its memory holds nothing.
-    fn discover<'g>(&mut self, groups: impl Iterator<Item = &'g APIGroupDiscovery>) -> Vec<String> {
-        let mut stale = Vec::new();
+    /// `GROUP/VERSION`, whose kinds it knows.
+    fn discover<'g>(&mut self, groups: impl Iterator<Item = &'g APIGroupDiscovery>) -> HashSet<String> {
+        let mut known = HashSet::new();
         for group in groups {
             let name =
                 group.metadata.as_ref().and_then(|metadata| metadata.name.as_deref()).unwrap_or_default();
             for version in &group.versions {
                 let version_name = version.version.as_deref().unwrap_or_default();
-                if version.freshness.as_deref() == Some("Stale") && version.resources.is_empty() {
-                    stale.push(format!("{name}/{version_name}"));
+                if version.freshness.as_deref() != Some("Stale") || !version.resources.is_empty() {
+                    known.insert(format!("{name}/{version_name}"));
                 }
                 for resource in &version.resources {
                     let (Some(plural), Some(kind)) = (&resource.resource, &resource.response_kind) else {
@@ -177,7 +182,7 @@ impl Kinds {
                 }
             }
         }
-        stale
+        known
     }
 
     /// Takes up a kind whose objects are in namespaces, can be listed and can be deleted: what can not
