@@ -151,7 +151,7 @@ enum Command {
     /// Manages bearer tokens; works on the server's files while it runs.
     #[command(subcommand)]
     Tokens(tokens::Command),
-    /// Moves an embedded installation to a PostgreSQL server: everything but samples, or nothing.
+    /// Moves an embedded installation to a PostgreSQL server, and its samples with `--metrics-url`: all or nothing.
     Migrate(migrate::Migrate),
     /// Prints the commented defaults of the server's configuration file.
     Config,

@@ -3736,6 +3736,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3880,6 +3882,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3988,6 +3992,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4003,6 +4009,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4122,6 +4130,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4219,6 +4229,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4239,6 +4251,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4358,6 +4372,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4373,6 +4389,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4508,6 +4526,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4617,6 +4637,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4714,6 +4736,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4822,6 +4846,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4930,6 +4956,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4945,6 +4973,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5086,6 +5116,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5197,6 +5229,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5215,6 +5249,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5345,6 +5381,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5359,6 +5397,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5469,6 +5509,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5591,6 +5633,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5605,6 +5649,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5715,6 +5761,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5829,6 +5877,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5844,6 +5894,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5855,6 +5907,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5996,6 +6050,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -6107,6 +6163,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -6121,6 +6179,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6239,6 +6299,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6355,6 +6417,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6370,6 +6434,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6385,6 +6451,8 @@ export interface operations {
                     Location?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6515,6 +6583,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -6644,6 +6714,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -6667,6 +6739,8 @@ export interface operations {
                     ETag?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6837,6 +6911,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -6854,6 +6930,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6973,6 +7051,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7087,6 +7167,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7108,6 +7190,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7251,6 +7335,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7379,6 +7465,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7515,6 +7603,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7643,6 +7733,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description Id of the tenant */
@@ -7778,6 +7870,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description Id of the tenant */
@@ -7911,6 +8005,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8053,6 +8149,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8178,6 +8276,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8342,6 +8442,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8365,6 +8467,8 @@ export interface operations {
                     ETag?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8517,6 +8621,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -8532,6 +8638,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8651,6 +8759,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -8666,6 +8776,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description Shown in a request to another replica, what was written is seen there */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8862,6 +8974,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
+                revision?: string;
                 /** @description The last alert that the client has seen */
                 since?: string;
             };
@@ -8965,6 +9079,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
+                revision?: string;
                 /** @description The last alert that the client has seen */
                 since?: string;
             };
@@ -9085,6 +9201,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
+                revision?: string;
             };
             header?: {
                 /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */
@@ -9200,6 +9318,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
+                revision?: string;
             };
             header?: {
                 /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */
