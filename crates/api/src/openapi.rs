@@ -157,14 +157,8 @@ impl Modify for Shared {
         }
         closed_sets::close_properties(components);
         for (path, item) in &mut document.paths.paths {
-            let writes = [&mut item.put, &mut item.post, &mut item.delete];
-            for operation in writes.into_iter().flatten() {
-                if path.starts_with("/api/") && !path.ends_with("/monitoring") {
-                    name_revision(operation);
-                }
-                complete(operation, path);
-            }
-            if let Some(operation) = &mut item.get {
+            let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
                 complete(operation, path);
             }
         }
@@ -189,17 +183,6 @@ fn complete(operation: &mut Operation, path: &str) {
         operation.security = Some(optional_bearer());
     }
     errors::show(operation);
-}
-
-/// An answer to a write names a revision.
-fn name_revision(operation: &mut Operation) {
-    for (status, response) in &mut operation.responses.responses {
-        let RefOr::T(response) = response else { continue };
-        if status.starts_with('2') {
-            let text = "Shown in a request to another replica, what was written is seen there";
-            response.headers.insert("X-Revision".to_owned(), text_header(text).into());
-        }
-    }
 }
 
 fn takes_dry_run(operation: &Operation) -> bool {
@@ -228,7 +211,7 @@ fn optional_bearer() -> Vec<SecurityRequirement> {
 }
 
 /// What every WebSocket takes: browsers can not send headers with one.
-fn stream_parameters() -> [Parameter; 6] {
+fn stream_parameters() -> [Parameter; 5] {
     let parameter = |name: &str, place, description: &str| {
         ParameterBuilder::new()
             .name(name)
@@ -266,15 +249,10 @@ fn stream_parameters() -> [Parameter; 6] {
             ParameterIn::Query,
             "The token, where neither header can be sent; proxies may log it",
         ),
-        parameter(
-            "revision",
-            ParameterIn::Query,
-            "As `X-Revision` of an earlier answer: what is sent first is not older",
-        ),
     ]
 }
 
-fn common_parameters() -> [Parameter; 5] {
+fn common_parameters() -> [Parameter; 4] {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let header = |name: &str, description: &str| {
         ParameterBuilder::new()
@@ -293,18 +271,12 @@ fn common_parameters() -> [Parameter; 5] {
         header("X-Request-ID", "Echoed; 1–128 visible ASCII characters").build(),
         header("X-Debug", "`true` adds a `debug` object to JSON bodies").schema(Some(flag("false"))).build(),
         header("Accept-Language", "Language of texts for people: `ko` (default) or `en`").build(),
-        header("X-Revision", "Of an earlier answer: this one is not older; 503 where that takes over 2 s")
-            .build(),
     ]
 }
 
 fn request_id_header() -> Header {
-    text_header("Names the request")
-}
-
-fn text_header(description: &str) -> Header {
     let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
-    header.description = Some(description.to_owned());
+    header.description = Some("Names the request".to_owned());
     header
 }
 

@@ -3736,8 +3736,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3882,8 +3880,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -3992,8 +3988,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4009,8 +4003,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4130,8 +4122,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4229,8 +4219,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4251,8 +4239,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4372,8 +4358,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4389,8 +4373,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4526,8 +4508,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4637,8 +4617,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4736,8 +4714,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4846,8 +4822,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4956,8 +4930,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4973,8 +4945,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5116,8 +5086,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5229,8 +5197,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5249,8 +5215,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5381,8 +5345,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5397,8 +5359,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5509,8 +5469,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5633,8 +5591,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5649,8 +5605,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5761,8 +5715,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5877,8 +5829,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5894,8 +5844,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5907,8 +5855,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6050,8 +5996,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -6163,8 +6107,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -6179,8 +6121,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6299,8 +6239,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6417,8 +6355,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6434,8 +6370,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6451,8 +6385,6 @@ export interface operations {
                     Location?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6583,8 +6515,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -6714,8 +6644,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -6739,8 +6667,6 @@ export interface operations {
                     ETag?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6911,8 +6837,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -6930,8 +6854,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7051,8 +6973,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7167,8 +7087,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7190,8 +7108,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7335,8 +7251,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7465,8 +7379,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7603,8 +7515,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7733,8 +7643,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description Id of the tenant */
@@ -7870,8 +7778,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /** @description Id of the tenant */
@@ -8005,8 +7911,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8149,8 +8053,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8276,8 +8178,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8442,8 +8342,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8467,8 +8365,6 @@ export interface operations {
                     ETag?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8621,8 +8517,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -8638,8 +8532,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8759,8 +8651,6 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
-                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
-                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -8776,8 +8666,6 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
-                    /** @description Shown in a request to another replica, what was written is seen there */
-                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8974,8 +8862,6 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
-                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
-                revision?: string;
                 /** @description The last alert that the client has seen */
                 since?: string;
             };
@@ -9079,8 +8965,6 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
-                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
-                revision?: string;
                 /** @description The last alert that the client has seen */
                 since?: string;
             };
@@ -9201,8 +9085,6 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
-                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
-                revision?: string;
             };
             header?: {
                 /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */
@@ -9318,8 +9200,6 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
-                /** @description As `X-Revision` of an earlier answer: what is sent first is not older */
-                revision?: string;
             };
             header?: {
                 /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */
