@@ -114,6 +114,12 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	}) (any, error) {
 		return c.ListAllAlertsContext(ctx, &AllAlertsFilter{in.TenantID, in.Severity, in.Type, in.Status, in.Skip, in.Limit})
 	}),
+	"get_recommendation": with(func(ctx context.Context, c *Client, in struct {
+		tenantArguments
+		Hours int `json:"hours"`
+	}) (any, error) {
+		return c.GetRecommendationContext(ctx, in.TenantID, in.Hours)
+	}),
 	"list_deployments": with(func(ctx context.Context, c *Client, in historyArguments) (any, error) {
 		return c.ListDeploymentsContext(ctx, in.TenantID, &in.DeploymentFilter)
 	}),

@@ -74,6 +74,10 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.ListAllAlertsContext(ctx, &AllAlertsFilter{"a", "critical", "performance", "open", 1, 2}, o...)
 		return err
 	},
+	"get_recommendation": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.GetRecommendationContext(ctx, "a b", 3, o...)
+		return err
+	},
 	"list_deployments": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.ListDeploymentsContext(ctx, "a b", &DeploymentFilter{1, 2}, o...)
 		return err

@@ -29,6 +29,8 @@ var models = map[string]any{
 	"SystemMetricsOut": SystemMetrics{}, "TenantListOut": TenantList{}, "TenantOut": Tenant{},
 	"TenantServiceOut": TenantService{}, "TenantSummaryOut": TenantSummary{}, "TimeRangeOut": TimeRange{},
 	"UpdateTenantIn": TenantUpdate{}, "UtilizationOut": Utilization{}, "ValidateManifestIn": ValidateManifestRequest{},
+	"RecommendationOut": Recommendation{}, "MeasuredOut": Measured{}, "ObservedOut": Observed{},
+	"MeasuredUsageOut": MeasuredUsage{}, "MeasuredResponseTimeOut": MeasuredResponseTime{}, "FitOut": Fit{},
 	"DeploymentListOut": DeploymentList{}, "DeploymentEntryOut": DeploymentEntry{}, "SpecChangeOut": SpecChange{},
 	"RollbackIn": RollbackRequest{}, "CatalogDiffOut": CatalogDiff{}, "CatalogRolloutOut": CatalogRollout{},
 	"TenantDiffOut": TenantDiff{}, "ImmutableFieldOut": ImmutableField{}, "CatalogIn": CatalogRequest{},

@@ -33,6 +33,7 @@ mod overview;
 mod query;
 pub mod rate_limit;
 mod receivers;
+mod recommendation;
 pub mod request_context;
 mod request_layer;
 mod revisions;

@@ -6,7 +6,7 @@ mod opening;
 
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, deployments, happenings, health, history,
-    manifests, monitoring, overview, receivers, silences, sizing, streams, system, tenants,
+    manifests, monitoring, overview, receivers, recommendation, silences, sizing, streams, system, tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -75,6 +75,7 @@ pub(crate) const SHOWN_TENANT: &str = "global-call-center";
         manifests::get_manifest,
         manifests::validate_manifest,
         deployments::get_deployment_status,
+        recommendation::get_recommendation,
         history::list_deployments,
         history::roll_back_tenant,
         audit::list_audit_entries,

@@ -6,7 +6,8 @@ use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, dashboard, deployments, docs, happenings, health,
-    history, manifests, monitoring, overview, receivers, silences, sizing, streams, system, tenants,
+    history, manifests, monitoring, overview, receivers, recommendation, silences, sizing, streams, system,
+    tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -26,6 +27,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/tenants/{tenant_id}/manifest", get(manifests::get_manifest)),
         ("/api/v1/tenants/{tenant_id}/deployment-status", get(deployments::get_deployment_status)),
         ("/api/v1/tenants/{tenant_id}/deployments", get(history::list_deployments)),
+        ("/api/v1/tenants/{tenant_id}/recommendation", get(recommendation::get_recommendation)),
         ("/api/v1/tenants/{tenant_id}/rollback", post(history::roll_back_tenant)),
         (
             "/api/v1/tenants/{tenant_id}/monitoring",

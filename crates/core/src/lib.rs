@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod placement;
 pub mod ports;
 pub mod quantity;
+pub mod recommendation;
 pub mod revision;
 pub mod simulation;
 pub mod sizing;

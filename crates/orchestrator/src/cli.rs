@@ -42,6 +42,7 @@ mod output;
 mod overview;
 mod page;
 mod receivers;
+mod recommend;
 mod rollout;
 mod serve;
 mod server;
@@ -124,6 +125,8 @@ enum Command {
     Events(Single<events::Events>),
     /// Shows what a tenant's containers write, or follows it.
     Logs(Single<events::Logs>),
+    /// Says which size fits a tenant by what was measured of it, and changes it where asked to.
+    Recommend(Single<recommend::Recommend>),
     /// Shows what tenants paid and cost in a month.
     Costs(Single<costs::Costs>),
     /// Manages who is told of alerts: webhooks and Alertmanagers.
@@ -309,6 +312,9 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Logs(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Recommend(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
         Command::Costs(Single { options, command }) => {

@@ -263,6 +263,15 @@ export class ECPClient {
     return this.#get('/monitoring/system', {}, options);
   }
 
+  /** What fits a tenant by what was measured of it. Changes nothing: `apply` is the update that would. */
+  getRecommendation(
+    tenantId: string,
+    query: { hours?: number | undefined } = {},
+    options?: RequestOptions,
+  ): Promise<models.Recommendation> {
+    return this.#get(tenantPath(tenantId, 'recommendation'), { ...query }, options);
+  }
+
   /** What was done to a tenant, newest first: who, when, what changed and how it ended. */
   listDeployments(
     tenantId: string,

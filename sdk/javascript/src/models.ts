@@ -42,6 +42,7 @@ export type Accepted = Schemas['AcceptedOut'];
 export type Alert = Schemas['AlertOut'];
 export type AlertList = Schemas['AlertListOut'];
 export type AllAlerts = Schemas['AllAlertsOut'];
+export type Recommendation = Schemas['RecommendationOut'];
 export type DeploymentList = Schemas['DeploymentListOut'];
 export type DeploymentEntry = Schemas['DeploymentEntryOut'];
 export type RollbackRequest = Schemas['RollbackIn'];

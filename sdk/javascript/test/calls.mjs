@@ -76,6 +76,10 @@ const calls = {
     (client, { tenant_id, ...query }, options) =>
       client.listAllAlerts({ tenantId: tenant_id, ...query }, options),
   ],
+  get_recommendation: [
+    ['tenant_id', 'hours'],
+    (client, { tenant_id, ...query }, options) => client.getRecommendation(tenant_id, query, options),
+  ],
   list_deployments: [
     ['tenant_id', ...page],
     (client, { tenant_id, ...query }, options) => client.listDeployments(tenant_id, query, options),

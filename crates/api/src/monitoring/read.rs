@@ -17,6 +17,7 @@ use ecp_core::metrics::{Interval, Metric, Series, SeriesQuery, to_millis};
 use ecp_core::ports::{MetricError, SampleState};
 use ecp_core::text::Message;
 use http::{StatusCode, Uri};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -70,13 +71,19 @@ pub struct MonitoringOut {
 }
 
 /// From when to when, both inclusive.
-#[derive(Debug, ToSchema)]
-#[allow(dead_code, reason = "documents the body, which is written by hand")]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct TimeRangeOut {
     /// First moment.
     start: String,
     /// Last moment.
     end: String,
+}
+
+impl TimeRangeOut {
+    /// From two times as they are printed.
+    pub(crate) fn new(start: String, end: String) -> Self {
+        Self { start, end }
+    }
 }
 
 /// The average of one bucket.

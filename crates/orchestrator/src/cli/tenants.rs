@@ -327,7 +327,10 @@ impl Delete {
             return Err(Failure::Input(told(&Message::new("cli.one_generation"))));
         }
         let names = self.tenant_ids.join(", ");
-        if !self.waiting.dry_run && !self.yes && !confirmed(&names)? {
+        if !self.waiting.dry_run
+            && !self.yes
+            && !confirmed(&say_text!("cli.delete_question", tenant_id = &names))?
+        {
             return Err(Failure::Input(told(&Message::new("cli.left_as_it_is").with("tenant_id", names))));
         }
         let connection = client.options.connect()?;
@@ -366,13 +369,13 @@ fn started(answer: &Value) -> String {
 }
 
 /// Asks on a terminal; elsewhere the command itself is the confirmation.
-pub(super) fn confirmed(tenant_id: &str) -> Result<bool, Failure> {
+pub(super) fn confirmed(question: &str) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Ok(true);
     }
     let ask = || -> std::io::Result<String> {
         let mut terminal = std::io::stderr();
-        write!(terminal, "{} [y/N] ", say_text!("cli.delete_question", tenant_id = tenant_id))?;
+        write!(terminal, "{question} [y/N] ")?;
         terminal.flush()?;
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;

@@ -68,6 +68,10 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
             say(&format!("logs {tenant}"));
             flags.extend([("service", "--service"), ("tail", "--tail")]);
         }
+        "get_recommendation" => {
+            say(&format!("recommend {tenant}"));
+            flags.push(("hours", "--hours"));
+        }
         "get_costs" => {
             say("costs");
             flags.push(("month", "--month"));

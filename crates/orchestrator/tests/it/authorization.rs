@@ -46,7 +46,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 45] = [
+const RULES: [Rule; 46] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -79,6 +79,7 @@ const RULES: [Rule; 45] = [
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/manifest", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployment-status", VIEWER, TENANT, 200),
+    rule(Method::GET, "/api/v1/tenants/{tenant_id}/recommendation", VIEWER, TENANT, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployments", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/{tenant_id}/rollback", OPERATOR, TENANT, 412),
     rule(Method::GET, "/api/v1/audit", ADMIN, Outside::Forbidden, 200),

@@ -21,6 +21,7 @@ mod monitoring;
 mod overview;
 mod postgres;
 mod receivers;
+mod recommendation;
 mod replicas;
 mod requests;
 mod silences;

@@ -542,6 +542,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tenants/{tenant_id}/recommendation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Recommend a size
+         * @description What was measured of a tenant against what its sizing assumes, and the sizing that fits what was
+         *     measured, with its money. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
+         *     body of the PUT that would.
+         */
+        get: operations["get_recommendation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants/{tenant_id}/rollback": {
         parameters: {
             query?: never;
@@ -1963,6 +1985,52 @@ export interface components {
             /** @description `error` or `warning`. */
             severity: string;
         };
+        /** @description A sizing: what it serves, what it holds, what it costs. */
+        FitOut: {
+            /**
+             * @description Device type.
+             * @example t4
+             */
+            gpu_type: string;
+            /**
+             * Format: int64
+             * @description List price in US dollars a month.
+             * @example 130
+             */
+            list_price_usd: number;
+            /**
+             * Format: int64
+             * @description What is left of the list price; below 0 where it does not cover the cost.
+             * @example -270
+             */
+            margin_usd: number;
+            /**
+             * Format: int64
+             * @description The operator's own cost in US dollars a month.
+             * @example 400
+             */
+            operator_cost_usd: number;
+            /**
+             * @description The plan.
+             * @example small
+             * @enum {string}
+             */
+            preset: "micro" | "small" | "medium" | "large";
+            /** @description What the plan holds. */
+            resources: components["schemas"]["ResourcesOut"];
+            /** @description Units by service. */
+            service_requirements: {
+                advisor?: number;
+                callbot?: number;
+                chatbot?: number;
+                qa?: number;
+                stt?: number;
+                ta?: number;
+                tts?: number;
+            };
+            /** @description Where the model expects it not to hold. */
+            warnings: components["schemas"]["WarningOut"][];
+        };
         /** @description GPUs of one device type. */
         GpuHeadroomOut: {
             /**
@@ -2261,6 +2329,84 @@ export interface components {
             /** @description When. */
             timestamp: string;
         };
+        /** @description How much was measured. */
+        MeasuredOut: {
+            /**
+             * Format: double
+             * @description Share of the hours with samples, 0–1.
+             * @example 1
+             */
+            coverage: number;
+            /**
+             * @description Hours of the range in which the tenant was there.
+             * @example 168
+             */
+            hours: number;
+            /**
+             * @description Hours of it with samples.
+             * @example 168
+             */
+            hours_with_samples: number;
+            /**
+             * @description `measured`, or `synthetic` where demo mode made the samples up.
+             * @example measured
+             */
+            source: string;
+        };
+        /** @description Response times in milliseconds. */
+        MeasuredResponseTimeOut: {
+            /**
+             * Format: double
+             * @description Mean over the samples.
+             * @example 130
+             */
+            mean: number;
+            /**
+             * Format: double
+             * @description What the means of 95 % of the hours stay within.
+             * @example 180
+             */
+            p95: number;
+            /**
+             * Format: int32
+             * @description What is promised.
+             * @example 200
+             */
+            sla: number;
+            /**
+             * Format: double
+             * @description Mean of the slowest hour.
+             * @example 190
+             */
+            slowest_hour: number;
+        };
+        /** @description How much of something was used, in percent. */
+        MeasuredUsageOut: {
+            /**
+             * Format: double
+             * @description Mean of the busiest hour.
+             * @example 38
+             */
+            busiest_hour: number;
+            /**
+             * Format: double
+             * @description What the sizing expects of the busiest hour; absent where it expects nothing in particular.
+             * @example 62.5
+             */
+            expected?: number | null;
+            /**
+             * Format: double
+             * @description Largest sample.
+             * @example 55.5
+             */
+            maximum: number;
+            /**
+             * Format: double
+             * @description Mean over the samples.
+             * @example 21.5
+             */
+            mean: number;
+        };
         /**
          * @description What was measured. `cpu`, `memory` and `gpu` are accepted for `cpu_usage`, `memory_usage` and
          *     `gpu_usage`.
@@ -2381,6 +2527,31 @@ export interface components {
             name: string;
             /** @description What each of them was and becomes; empty for a Secret. */
             values: components["schemas"]["SpecChangeOut"][];
+        };
+        /** @description What was measured; `null` of what no sample has. */
+        ObservedOut: {
+            cpu?: components["schemas"]["MeasuredUsageOut"] | null;
+            /**
+             * Format: double
+             * @description Mean share of failed requests in percent.
+             * @example 0.02
+             */
+            error_rate?: number | null;
+            gpu?: components["schemas"]["MeasuredUsageOut"] | null;
+            /**
+             * Format: double
+             * @description Load of the busiest hour over the one that the sizing expects of it, by GPU use where there are
+             *     GPUs, else by CPU use; `null` where neither was measured.
+             * @example 0.4
+             */
+            load_factor?: number | null;
+            memory?: components["schemas"]["MeasuredUsageOut"] | null;
+            response_time?: components["schemas"]["MeasuredResponseTimeOut"] | null;
+            /**
+             * @description Units of each service that cause such a load, by what the model expects of a unit: calls, users or
+             *     agents at once in the busiest hour. Nothing is measured by service, so all are scaled alike.
+             */
+            sessions: Record<string, unknown>;
         };
         /** @description Everything at a glance. */
         OverviewOut: {
@@ -2582,6 +2753,43 @@ export interface components {
              * @example https://hooks.example.com/ecp
              */
             url: string;
+        };
+        /** @description What fits a tenant by what was measured of it. */
+        RecommendationOut: {
+            /**
+             * @description What to do: `wait` (too little was measured), `keep`, `grow`, `shrink`, or `investigate` where the
+             *     SLA was missed and more capacity would change nothing.
+             * @example shrink
+             */
+            advice: string;
+            /**
+             * @description Body of the PUT that would change it; `null` where nothing is to be changed. Nothing is changed
+             *     before it is sent.
+             */
+            apply?: Record<string, unknown> | null;
+            /**
+             * @description How far it can be trusted: `none`, `low` (less than a day), `medium`, `high` (a week).
+             * @example high
+             */
+            confidence: string;
+            /** @description What the tenant has. */
+            current: components["schemas"]["FitOut"];
+            /** @description How much was measured. */
+            data: components["schemas"]["MeasuredOut"];
+            /** @description Each figure that led there with its formula, inputs, result, unit, label and source. */
+            explanation: Record<string, unknown>[];
+            /** @description The same for people, with the reason. */
+            message: string;
+            /** @description What was measured, and what the sizing expects. */
+            observed: components["schemas"]["ObservedOut"];
+            recommended?: components["schemas"]["FitOut"] | null;
+            /**
+             * @description Whose.
+             * @example my-ai-service
+             */
+            tenant_id: string;
+            /** @description From when to when it was looked at. */
+            time_range: components["schemas"]["TimeRangeOut"];
         };
         /** @description What the cluster would refuse. */
         RefusalOut: {
@@ -8283,6 +8491,137 @@ export interface operations {
                 };
             };
             /** @description VALIDATION_FAILED, with every wrong field; nothing is stored */
+            422: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    get_recommendation: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Hours back from now (default 168, a week)
+                 * @example 168
+                 */
+                hours?: number;
+            };
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path: {
+                /**
+                 * @description Tenant id
+                 * @example global-call-center
+                 */
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What fits */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecommendationOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description TENANT_NOT_FOUND */
+            404: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
                     /** @description Names the request */

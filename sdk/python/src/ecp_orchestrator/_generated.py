@@ -697,6 +697,20 @@ class FindingOut(TypedDict):
     """
 
 
+class ServiceRequirements2(TypedDict, closed=True):
+    """
+    Units by service.
+    """
+
+    callbot: NotRequired[int]
+    chatbot: NotRequired[int]
+    advisor: NotRequired[int]
+    stt: NotRequired[int]
+    tts: NotRequired[int]
+    ta: NotRequired[int]
+    qa: NotRequired[int]
+
+
 class GpuHeadroomOut(TypedDict):
     """
     GPUs of one device type.
@@ -901,6 +915,75 @@ class LogLineOut(TypedDict):
     """
 
 
+class MeasuredOut(TypedDict):
+    """
+    How much was measured.
+    """
+
+    hours: int
+    """
+    Hours of the range in which the tenant was there.
+    """
+    hours_with_samples: int
+    """
+    Hours of it with samples.
+    """
+    coverage: float
+    """
+    Share of the hours with samples, 0–1.
+    """
+    source: str
+    """
+    `measured`, or `synthetic` where demo mode made the samples up.
+    """
+
+
+class MeasuredResponseTimeOut(TypedDict):
+    """
+    Response times in milliseconds.
+    """
+
+    mean: float
+    """
+    Mean over the samples.
+    """
+    p95: float
+    """
+    What the means of 95 % of the hours stay within.
+    """
+    slowest_hour: float
+    """
+    Mean of the slowest hour.
+    """
+    sla: int
+    """
+    What is promised.
+    """
+
+
+class MeasuredUsageOut(TypedDict):
+    """
+    How much of something was used, in percent.
+    """
+
+    mean: float
+    """
+    Mean over the samples.
+    """
+    busiest_hour: float
+    """
+    Mean of the busiest hour.
+    """
+    maximum: float
+    """
+    Largest sample.
+    """
+    expected: NotRequired[Optional[float]]
+    """
+    What the sizing expects of the busiest hour; absent where it expects nothing in particular.
+    """
+
+
 class MetricsIn(TypedDict):
     """
     What was measured. `cpu`, `memory` and `gpu` are accepted for `cpu_usage`, `memory_usage` and
@@ -942,6 +1025,31 @@ class MetricsIn(TypedDict):
     error_rate: NotRequired[Optional[float]]
     """
     Percent.
+    """
+
+
+class ObservedOut(TypedDict):
+    """
+    What was measured; `null` of what no sample has.
+    """
+
+    cpu: NotRequired[Optional[MeasuredUsageOut]]
+    memory: NotRequired[Optional[MeasuredUsageOut]]
+    gpu: NotRequired[Optional[MeasuredUsageOut]]
+    response_time: NotRequired[Optional[MeasuredResponseTimeOut]]
+    error_rate: NotRequired[Optional[float]]
+    """
+    Mean share of failed requests in percent.
+    """
+    load_factor: NotRequired[Optional[float]]
+    """
+    Load of the busiest hour over the one that the sizing expects of it, by GPU use where there are
+    GPUs, else by CPU use; `null` where neither was measured.
+    """
+    sessions: dict[str, Any]
+    """
+    Units of each service that cause such a load, by what the model expects of a unit: calls, users or
+    agents at once in the busiest hour. Nothing is measured by service, so all are scaled alike.
     """
 
 
@@ -1627,7 +1735,7 @@ class TenantCostOut(AmountsOut):
     """
 
 
-class ServiceRequirements2(TypedDict, closed=True):
+class ServiceRequirements3(TypedDict, closed=True):
     """
     Units ordered by service.
     """
@@ -1778,7 +1886,7 @@ class TotalsOut(TypedDict):
     """
 
 
-class ServiceRequirements3(TypedDict, closed=True):
+class ServiceRequirements4(TypedDict, closed=True):
     """
     Units by service; 0 removes the service.
     """
@@ -1810,7 +1918,7 @@ class UpdateTenantIn(TypedDict):
     `calculator` has the calculator choose, now and on every later change, whatever `preset` says; as
     the detail call answers.
     """
-    service_requirements: NotRequired[Optional[ServiceRequirements3]]
+    service_requirements: NotRequired[Optional[ServiceRequirements4]]
     """
     Units by service; 0 removes the service.
     """
@@ -2354,6 +2462,45 @@ class DeploymentStatusOut(TypedDict):
     failure: NotRequired[Optional[FailureOut]]
 
 
+class FitOut(TypedDict):
+    """
+    A sizing: what it serves, what it holds, what it costs.
+    """
+
+    preset: Literal["micro", "small", "medium", "large"]
+    """
+    The plan.
+    """
+    service_requirements: ServiceRequirements2
+    """
+    Units by service.
+    """
+    resources: ResourcesOut
+    """
+    What the plan holds.
+    """
+    gpu_type: str
+    """
+    Device type.
+    """
+    list_price_usd: int
+    """
+    List price in US dollars a month.
+    """
+    operator_cost_usd: int
+    """
+    The operator's own cost in US dollars a month.
+    """
+    margin_usd: int
+    """
+    What is left of the list price; below 0 where it does not cover the cost.
+    """
+    warnings: list[WarningOut]
+    """
+    Where the model expects it not to hold.
+    """
+
+
 class HealthOut(TypedDict):
     """
     How the process is.
@@ -2535,6 +2682,56 @@ class ReceiverListOut(TypedDict):
     pagination: PaginationOut
     """
     Which page this is.
+    """
+
+
+class RecommendationOut(TypedDict):
+    """
+    What fits a tenant by what was measured of it.
+    """
+
+    tenant_id: str
+    """
+    Whose.
+    """
+    time_range: TimeRangeOut
+    """
+    From when to when it was looked at.
+    """
+    advice: str
+    """
+    What to do: `wait` (too little was measured), `keep`, `grow`, `shrink`, or `investigate` where the
+    SLA was missed and more capacity would change nothing.
+    """
+    message: str
+    """
+    The same for people, with the reason.
+    """
+    confidence: str
+    """
+    How far it can be trusted: `none`, `low` (less than a day), `medium`, `high` (a week).
+    """
+    data: MeasuredOut
+    """
+    How much was measured.
+    """
+    observed: ObservedOut
+    """
+    What was measured, and what the sizing expects.
+    """
+    current: FitOut
+    """
+    What the tenant has.
+    """
+    recommended: NotRequired[Optional[FitOut]]
+    apply: NotRequired[Optional[dict[str, Any]]]
+    """
+    Body of the PUT that would change it; `null` where nothing is to be changed. Nothing is changed
+    before it is sent.
+    """
+    explanation: list[dict[str, Any]]
+    """
+    Each figure that led there with its formula, inputs, result, unit, label and source.
     """
 
 
@@ -2924,7 +3121,7 @@ class TenantOut(TypedDict):
     """
     `pending`, `running`, `failed`, `deleting`.
     """
-    service_requirements: ServiceRequirements2
+    service_requirements: ServiceRequirements3
     """
     Units ordered by service.
     """

@@ -297,6 +297,13 @@ class AsyncECPClient:
         """What the cluster has, and how much of it is used."""
         return await self._json(calls.get("/monitoring/system"), options)
 
+    async def get_recommendation(
+        self, tenant_id: str, *, hours: Optional[int] = None, **options: Unpack[RequestOptions]
+    ) -> models.Recommendation:
+        """What fits a tenant by what was measured of it. Changes nothing: ``apply`` is the update that would."""
+        call = calls.get(calls.tenant_path(tenant_id, "/recommendation"), hours=hours)
+        return await self._json(call, options)
+
     async def list_deployments(
         self,
         tenant_id: str,

@@ -294,6 +294,13 @@ class ECPClient:
         """What the cluster has, and how much of it is used."""
         return self._json(calls.get("/monitoring/system"), options)
 
+    def get_recommendation(
+        self, tenant_id: str, *, hours: Optional[int] = None, **options: Unpack[RequestOptions]
+    ) -> models.Recommendation:
+        """What fits a tenant by what was measured of it. Changes nothing: ``apply`` is the update that would."""
+        call = calls.get(calls.tenant_path(tenant_id, "/recommendation"), hours=hours)
+        return self._json(call, options)
+
     def list_deployments(
         self,
         tenant_id: str,

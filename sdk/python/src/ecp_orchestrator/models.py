@@ -39,6 +39,7 @@ from ._generated import PreviewOut as Preview
 from ._generated import ReceiverIn as ReceiverRequest
 from ._generated import ReceiverListOut as ReceiverList
 from ._generated import ReceiverOut as Receiver
+from ._generated import RecommendationOut as Recommendation
 from ._generated import RollbackIn as RollbackRequest
 from ._generated import SilenceIn as SilenceRequest
 from ._generated import SilenceListOut as SilenceList
@@ -98,6 +99,7 @@ __all__ = [
     "Receiver",
     "ReceiverList",
     "ReceiverRequest",
+    "Recommendation",
     "RollbackRequest",
     "Sample",
     "Series",

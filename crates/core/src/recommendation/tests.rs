@@ -1,0 +1,116 @@
+//! What is recommended for what was measured.
+
+use super::*;
+use crate::sizing::SizingOptions;
+use crate::tenant::Service;
+use proptest::prelude::*;
+
+fn spec(preset: Option<Preset>, units: &[(Service, u32)]) -> TenantSpec {
+    let units: BTreeMap<_, _> = units.iter().copied().collect();
+    let json = json!({
+        "name": "n", "preset": preset, "service_requirements": units,
+        "sla_target": Catalog::embedded().default_sla(), "sizing": SizingOptions::default(),
+    });
+    serde_json::from_value(json).expect("a specification")
+}
+
+fn sized(spec: &TenantSpec) -> Sizing {
+    size(&Catalog::embedded(), &spec.demand())
+}
+
+fn series(metric: Metric, hours: usize, value: f64) -> Series {
+    let points = (0..hours as i64).map(|hour| (hour * 3_600_000, value)).collect();
+    Series { metric, points, average: Some(value), maximum: Some(value) }
+}
+
+/// A week of one load.
+fn week(cpu: f64, gpu: f64, response_time_ms: f64) -> Observed {
+    let of = |metric, value| series(metric, 168, value);
+    let all = [
+        of(Metric::CpuUsage, cpu),
+        of(Metric::MemoryUsage, 20.0),
+        of(Metric::GpuUsage, gpu),
+        of(Metric::ResponseTime, response_time_ms),
+    ];
+    Observed::new(168, &all)
+}
+
+fn advised(spec: &TenantSpec, observed: &Observed) -> Recommendation {
+    recommend(&Catalog::embedded(), spec, &sized(spec), observed)
+}
+
+/// GPU use of the busiest hour as the sizing of a tenant expects it, in percent.
+fn expected_gpu(spec: &TenantSpec) -> f64 {
+    advised(spec, &Observed::default()).expected_gpu.expect("it has GPUs")
+}
+
+#[test]
+fn what_was_expected_is_kept() {
+    let spec = spec(None, &[(Service::Callbot, 50), (Service::Chatbot, 100)]);
+    let answer = advised(&spec, &week(30.0, expected_gpu(&spec), 100.0));
+    assert_eq!((answer.advice, answer.proposal), (Advice::Keep, None));
+    assert!((answer.load_factor.expect("measured") - 1.0).abs() < 1e-9);
+    assert_eq!(answer.observed_units, spec.service_requirements);
+}
+
+#[test]
+fn a_tenth_of_the_load_shrinks_the_tenant_and_saves_money() {
+    let spec = spec(Some(Preset::Large), &[(Service::Callbot, 200), (Service::Chatbot, 500)]);
+    let answer = advised(&spec, &week(5.0, expected_gpu(&spec) / 10.0, 100.0));
+    assert_eq!(answer.advice, Advice::Shrink);
+    let proposal = answer.proposal.expect("a proposal");
+    assert_eq!(proposal.service_requirements[&Service::Callbot], 20);
+    assert_eq!(proposal.preset, Some(proposal.sizing.preset), "the tenant names its plan");
+    assert!(proposal.sizing.operator_cost_usd < sized(&spec).operator_cost_usd);
+}
+
+#[test]
+fn memory_that_a_smaller_plan_has_not_keeps_the_tenant() {
+    let spec = spec(Some(Preset::Large), &[(Service::Callbot, 200), (Service::Chatbot, 500)]);
+    let mut observed = week(5.0, expected_gpu(&spec) / 10.0, 100.0);
+    observed.memory = Some(Usage { mean: 90.0, busiest_hour: 95.0, maximum: 99.0 });
+    assert_eq!(advised(&spec, &observed).advice, Advice::Keep);
+}
+
+#[test]
+fn an_sla_that_was_missed_grows_the_tenant_until_capacity_is_not_the_cause() {
+    let spec = spec(None, &[(Service::Callbot, 50)]);
+    let sla = f64::from(spec.sla_target.response_time_ms);
+    let answer = advised(&spec, &week(30.0, 60.0, sla * 1.5));
+    assert_eq!(answer.advice, Advice::Grow);
+    let proposal = answer.proposal.expect("a proposal");
+    assert!(proposal.service_requirements[&Service::Callbot] > 50, "{proposal:?}");
+    // At a tenth of the use, 90 % of the response time is the service itself.
+    let answer = advised(&spec, &week(30.0, 10.0, sla * 1.5));
+    assert_eq!((answer.advice, answer.proposal), (Advice::Investigate, None));
+}
+
+#[test]
+fn less_than_a_day_recommends_nothing_and_says_how_much_there_is() {
+    let spec = spec(None, &[(Service::Callbot, 50)]);
+    for (hours, confidence) in [(0, "none"), (1, "low"), (23, "low"), (24, "medium"), (168, "high")] {
+        let observed = Observed::new(168, &[series(Metric::GpuUsage, hours, 99.0)]);
+        let observed = if hours == 0 { Observed::new(168, &[]) } else { observed };
+        assert_eq!(observed.confidence().as_str(), confidence, "{hours}");
+        let waits = advised(&spec, &observed).advice == Advice::Wait;
+        assert_eq!(waits, hours < 24, "{hours}");
+    }
+    // A week with samples in every second hour.
+    assert_eq!(Observed::new(336, &[series(Metric::GpuUsage, 168, 9.0)]).confidence(), Confidence::Medium);
+}
+
+proptest! {
+    #[test]
+    fn more_load_never_recommends_less(
+        callbot in 1_u32..2_000, chatbot in 1_u32..5_000,
+        gpu in 0.0_f64..100.0, more in 0.0_f64..100.0, cpu in 0.0_f64..100.0,
+    ) {
+        let spec = spec(None, &[(Service::Callbot, callbot), (Service::Chatbot, chatbot)]);
+        let now = sized(&spec);
+        let cost = |gpu: f64| {
+            let answer = recommend(&Catalog::embedded(), &spec, &now, &week(cpu, gpu, 1.0));
+            answer.proposal.map_or(now.operator_cost_usd, |proposal| proposal.sizing.operator_cost_usd)
+        };
+        prop_assert!(cost(gpu) <= cost((gpu + more).min(100.0)));
+    }
+}
