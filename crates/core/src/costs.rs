@@ -48,7 +48,8 @@ impl Month {
         Self::beginning(now.to_zoned(zone.clone()).date().first_of_month(), zone)
     }
 
-    /// Reads `2026-11`; `None` where it is no month.
+    /// Reads `2026-11`; `None` where it is no month, or one whose first moment is before the year 1
+    /// in UTC: a timestamp could not say it.
     pub fn parse(text: &str, zone: &TimeZone) -> Option<Self> {
         let (year, month) = text.split_once('-')?;
         let digits =
@@ -61,7 +62,10 @@ impl Month {
 
     fn beginning(first: Date, zone: &TimeZone) -> Option<Self> {
         let next = first.last_of_month().tomorrow().ok()?;
-        let moment = |date: Date| Some(date.to_zoned(zone.clone()).ok()?.timestamp());
+        let moment = |date: Date| {
+            let moment = date.to_zoned(zone.clone()).ok()?.timestamp();
+            (moment.to_zoned(TimeZone::UTC).year() >= 1).then_some(moment)
+        };
         Some(Self {
             name: format!("{:04}-{:02}", first.year(), first.month()),
             begin: moment(first)?,
@@ -215,6 +219,15 @@ mod tests {
         {
             assert_eq!(Month::parse(wrong, &seoul()), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_month_that_begins_before_the_year_1_in_utc_is_none() {
+        for wrong in ["0000-01", "0000-12", "0001-01"] {
+            assert_eq!(Month::parse(wrong, &seoul()), None, "{wrong:?}");
+        }
+        assert!(Month::parse("0001-02", &seoul()).is_some());
+        assert!(Month::parse("0001-01", &TimeZone::UTC).is_some());
     }
 
     #[test]
