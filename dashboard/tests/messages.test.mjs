@@ -49,6 +49,8 @@ test('every text is used', () => {
     'delivery',
     'verdict',
     'figure',
+    'label',
+    'step',
     'changes.when',
     'changes.group',
     'unit',

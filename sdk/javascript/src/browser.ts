@@ -2,6 +2,7 @@
 
 export * from './client.js';
 export * from './errors.js';
+export * from './explanation.js';
 export * from './models.js';
 export * from './options.js';
 export { MetricsSender } from './sender.js';
