@@ -297,7 +297,7 @@ class ECPClient:
     def get_recommendation(
         self, tenant_id: str, *, hours: Optional[int] = None, **options: Unpack[RequestOptions]
     ) -> models.Recommendation:
-        """What fits a tenant by what was measured of it. Changes nothing: ``apply`` is the update that would."""
+        """What fits a tenant by what was measured of it. Changes nothing; ``apply`` is what would."""
         call = calls.get(calls.tenant_path(tenant_id, "/recommendation"), hours=hours)
         return self._json(call, options)
 
