@@ -89,7 +89,7 @@ fn plans(faults: &mut Faults, catalog: &Catalog) {
         for (field, figure) in figures {
             faults.check(figure(smaller) <= figure(larger), key(field), &fix);
         }
-        let position = |plan: &Plan| catalog.offered().position(|device| device.name == plan.gpu_type);
+        let position = |plan: &Plan| catalog.devices.iter().position(|device| device.name == plan.gpu_type);
         faults.check(position(smaller) <= position(larger), key("gpu_type"), &fix);
     }
     for plan in &catalog.presets {
