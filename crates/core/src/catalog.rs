@@ -96,11 +96,6 @@ impl Catalog {
             .expect("validation finds every device that a plan names")
     }
 
-    /// Devices that the installation has, smallest first.
-    pub fn offered(&self) -> impl DoubleEndedIterator<Item = &Device> {
-        self.devices.iter().filter(|device| device.offered)
-    }
-
     /// The figures of a service.
     pub fn service(&self, service: Service) -> &ServiceModel {
         self.services.get(&service).expect("validation finds every service in the catalog")
@@ -231,17 +226,6 @@ mod tests {
             assert!(faults.iter().any(|fault| fault.contains(path)), "{path} in {faults:#?}");
         }
         assert_eq!(faults.len(), 2, "{faults:#?}");
-    }
-
-    #[test]
-    fn a_plan_names_only_devices_that_are_offered() {
-        let faults = faults_of(&edited(&[("gpu_type = \"t4\"", "gpu_type = \"l4\"")]));
-        assert!(
-            faults.iter().any(|fault| fault.contains("presets.micro.gpu_type: must name")),
-            "{faults:#?}"
-        );
-        let offered: Vec<_> = Catalog::embedded().offered().map(|device| device.name.clone()).collect();
-        assert_eq!(offered, ["t4", "v100", "l40s"]);
     }
 
     #[test]
