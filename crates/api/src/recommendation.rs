@@ -65,7 +65,7 @@ pub struct RecommendationOut {
 /// How much was measured.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MeasuredOut {
-    /// Hours of the range in which the tenant was there.
+    /// Hours of the range, which begins where the tenant was last changed at the earliest.
     #[schema(example = 168)]
     hours: usize,
     /// Hours of it with samples.
@@ -253,7 +253,7 @@ fn update(proposal: &Proposal) -> Value {
 /// Recommend a size
 ///
 /// What was measured of a tenant against what its sizing assumes, and the sizing that fits what was
-/// measured, with its money. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
+/// measured, with its money. Samples of before the tenant was last changed do not count. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
 /// body of the PUT that would.
 #[utoipa::path(
     get,
@@ -282,16 +282,21 @@ pub(crate) async fn get_recommendation(
     let metrics = &api.services().metrics;
     let now = api.state.clock.now();
     let end_ms = to_millis(now).div_euclid(MILLIS_PER_HOUR) * MILLIS_PER_HOUR + MILLIS_PER_HOUR;
+    // Shares of what the tenant had before it was last changed say nothing of what it has.
+    let whole_hour =
+        |millis: i64| (millis + MILLIS_PER_HOUR - 1).div_euclid(MILLIS_PER_HOUR) * MILLIS_PER_HOUR;
+    let changed_ms = whole_hour(to_millis(tenant.updated_at)).min(end_ms - MILLIS_PER_HOUR);
     let query = SeriesQuery {
         metrics: Observed::METRICS.to_vec(),
-        start_ms: end_ms - hours * MILLIS_PER_HOUR,
+        start_ms: (end_ms - hours * MILLIS_PER_HOUR).max(changed_ms),
         end_ms: end_ms - 1,
         interval: Interval::OneHour,
     };
     let key = tenant.key();
     let series = metrics.query(&key, &query).await?;
     let is_measured = metrics.has_own_samples(&key).await?;
-    let observed = Observed::new(hours_there(&tenant, now, hours), &series);
+    let there = (query.end_ms - query.start_ms) / MILLIS_PER_HOUR + 1;
+    let observed = Observed::new(usize::try_from(there).unwrap_or(0), &series);
     let found = recommend(&api.state.catalog, &tenant.spec, &tenant.sizing, &observed);
     let language = api.language();
     let time = |millis: i64| {
@@ -317,11 +322,4 @@ pub(crate) async fn get_recommendation(
         explanation: found.figures,
     };
     Ok(wire::json(StatusCode::OK, &body))
-}
-
-/// Hours of the range in which the tenant was there.
-fn hours_there(tenant: &Tenant, now: Timestamp, hours: i64) -> usize {
-    let age_ms = to_millis(now).saturating_sub(to_millis(tenant.created_at)).max(0);
-    let age = age_ms / MILLIS_PER_HOUR + 1;
-    usize::try_from(age.min(hours)).unwrap_or(0)
 }

@@ -6,10 +6,10 @@
 
 use crate::catalog::Catalog;
 use crate::metrics::{Metric, Series};
-use crate::sizing::{Sizing, report, size};
+use crate::sizing::{Share, Sizing, report, size};
 use crate::tenant::{Preset, PresetChoice, ServiceRequirements, TenantSpec};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Use over which pods are short, as the built-in alerts have it.
 const FULL: f64 = 0.8;
@@ -19,6 +19,10 @@ const IDLE: f64 = 0.8;
 const STEPS: f64 = 20.0;
 /// Of a smaller plan at most so much may be used in the busiest hour.
 const KEPT_FREE: f64 = 0.8;
+/// More capacity than this many times the present one is no answer to a slow response.
+const MOST_GROWTH: f64 = 4.0;
+/// What sums of floating point may differ by.
+const ROUNDING: f64 = 1e-9;
 /// Samples of fewer hours tell nothing of a day.
 pub const HOURS_OF_A_DAY: usize = 24;
 /// And of fewer, nothing of a week.
@@ -55,7 +59,7 @@ pub struct ResponseTimes {
 pub struct Observed {
     /// Hours of the range.
     pub hours: usize,
-    /// Hours of it with samples.
+    /// Hours of it with samples of GPU use; of CPU use where there are none of GPU use.
     pub hours_with_samples: usize,
     /// CPU use.
     pub cpu: Option<Usage>,
@@ -91,11 +95,13 @@ impl Observed {
                 slowest_hour: *means.last()?,
             })
         });
-        let seen: BTreeSet<i64> =
-            series.iter().flat_map(|series| series.points.iter().map(|(start, _)| *start)).collect();
+        // What the load is told by: hours that only told of something else say nothing of it.
+        let gpu_hours = find(Metric::GpuUsage).map_or(0, |series| series.points.len());
+        let cpu_hours = find(Metric::CpuUsage).map_or(0, |series| series.points.len());
+        let hours_with_samples = if gpu_hours > 0 { gpu_hours } else { cpu_hours };
         Self {
-            hours: hours.max(seen.len()),
-            hours_with_samples: seen.len(),
+            hours: hours.max(hours_with_samples),
+            hours_with_samples,
             cpu: usage(Metric::CpuUsage),
             memory: usage(Metric::MemoryUsage),
             gpu: usage(Metric::GpuUsage),
@@ -226,8 +232,11 @@ pub fn recommend(
     let expected = Expected::of(catalog, spec, sizing);
     let share = |usage: Option<Usage>| usage.map(|usage| usage.busiest_hour / 100.0);
     let (cpu, gpu) = (share(observed.cpu), share(observed.gpu));
-    let of_gpu = expected.gpu.zip(gpu);
-    let signal = of_gpu.or(expected.cpu.zip(cpu)).filter(|(expected, _)| *expected > 0.0);
+    // Where there is work for GPUs, the CPUs tell little of it.
+    let signal = match expected.gpu {
+        Some(expected) => gpu.map(|busiest| (expected, busiest)),
+        None => expected.cpu.zip(cpu),
+    };
     let mut figures = expected.figures();
     let load_factor = signal.map(|(expected, busiest)| busiest / expected);
     if let (Some((expected, busiest)), Some(factor)) = (signal, load_factor) {
@@ -247,7 +256,7 @@ pub fn recommend(
     if observed.confidence() < Confidence::Medium {
         return answer;
     }
-    let used = of_gpu.map(|(_, busiest)| busiest).or(cpu).unwrap_or(0.0);
+    let used = signal.map(|(_, busiest)| busiest).or(cpu).unwrap_or(0.0);
     let sla_ms = f64::from(spec.sla_target.response_time_ms);
     let missed = observed.response_time_ms.map(|times| times.p95_of_hours).filter(|p95| *p95 > sla_ms);
     let more_for_sla = match missed.map(|p95| extra_capacity(used, p95, sla_ms)) {
@@ -263,14 +272,17 @@ pub fn recommend(
         let formula = "used / (1 - response_time_ms * (1 - used) / sla_ms)";
         answer.figures.push(figure("capacity_for_sla", formula, inputs, more_for_sla, "ratio", "model"));
     }
-    let fullest = used.max(cpu.unwrap_or(0.0));
-    if missed.is_some() || fullest > FULL {
-        let more = load_factor.unwrap_or(1.0).max(1.0) * more_for_sla.max(fullest / FULL);
+    // Use that is expected is not too much of it.
+    let over = |busiest: Option<f64>, expected: Option<f64>| {
+        busiest.map_or(0.0, |busiest| busiest / expected.unwrap_or(0.0).max(FULL))
+    };
+    let over_full = over(cpu, expected.cpu).max(over(gpu, expected.gpu));
+    if missed.is_some() || over_full > 1.0 + ROUNDING {
+        let more = load_factor.unwrap_or(1.0).max(1.0) * more_for_sla.max(over_full);
         let inputs = json!({
-            "load_factor": load_factor.unwrap_or(1.0), "capacity_for_sla": more_for_sla,
-            "fullest": fullest, "full": FULL,
+            "load_factor": load_factor.unwrap_or(1.0), "capacity_for_sla": more_for_sla, "over_full": over_full,
         });
-        let formula = "max(load_factor, 1) * max(capacity_for_sla, fullest / full)";
+        let formula = "max(load_factor, 1) * max(capacity_for_sla, over_full)";
         answer.figures.push(figure("growth", formula, inputs, more, "ratio", "model"));
         let units = scaled(&spec.service_requirements, more);
         answer.advice = Advice::Grow;
@@ -300,12 +312,13 @@ fn smaller(
     holding.filter(|proposal| proposal.sizing.operator_cost_usd < sizing.operator_cost_usd)
 }
 
-/// By how much more capacity a response time comes down to the SLA; nothing where no capacity does it.
+/// By how much more capacity a response time comes down to the SLA; nothing where no sensible capacity does
+/// it, since most of the time is the service itself.
 /// By R = S / (1 − ρ): S follows from what was measured, ρ from what is wanted.
 fn extra_capacity(used: f64, response_time_ms: f64, sla_ms: f64) -> Option<f64> {
     let service_time_ms = response_time_ms * (1.0 - used.min(1.0));
     let wanted = 1.0 - service_time_ms / sla_ms;
-    (wanted > 0.0 && used > 0.0).then(|| (used / wanted).max(1.0))
+    (wanted > 0.0 && used > 0.0).then(|| (used / wanted).max(1.0)).filter(|more| *more <= MOST_GROWTH)
 }
 
 /// The tenant with other units, its plan chosen by the calculator.
@@ -313,8 +326,13 @@ fn propose(catalog: &Catalog, spec: &TenantSpec, units: ServiceRequirements) -> 
     let mut demand = spec.demand();
     demand.preset = None;
     demand.service_requirements = units;
-    let sizing = size(catalog, &demand);
+    let mut sizing = size(catalog, &demand);
     let preset = (spec.preset_choice() == PresetChoice::Request).then_some(sizing.preset);
+    if preset.is_some() {
+        // A plan that is named is given as it is listed.
+        demand.preset = preset;
+        sizing = size(catalog, &demand);
+    }
     Proposal { service_requirements: demand.service_requirements, preset, sizing }
 }
 
@@ -346,7 +364,10 @@ struct Expected {
 impl Expected {
     fn of(catalog: &Catalog, spec: &TenantSpec, sizing: &Sizing) -> Self {
         let mut places = BTreeMap::new();
-        for service in report(catalog, &spec.demand(), sizing) {
+        let mut demand = spec.demand();
+        // Room for what is to come is not load that is expected now.
+        demand.options.growth = Share::default();
+        for service in report(catalog, &demand, sizing) {
             for stage in service.stages {
                 // Every stage of a place has the load of all of them.
                 places.insert((stage.place, stage.device == "cpu"), stage.busy_hour);

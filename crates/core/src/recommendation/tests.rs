@@ -99,7 +99,44 @@ fn less_than_a_day_recommends_nothing_and_says_how_much_there_is() {
     assert_eq!(Observed::new(336, &[series(Metric::GpuUsage, 168, 9.0)]).confidence(), Confidence::Medium);
 }
 
+#[test]
+fn gpus_that_nobody_measured_shrink_nothing() {
+    let spec = spec(Some(Preset::Large), &[(Service::Callbot, 200), (Service::Chatbot, 500)]);
+    let cpu = series(Metric::CpuUsage, 168, 1.0);
+    let answer = advised(&spec, &Observed::new(168, &[cpu.clone()]));
+    assert_eq!((answer.advice, answer.load_factor), (Advice::Keep, None));
+    // An hour of it tells of an hour.
+    let hour = series(Metric::GpuUsage, 1, 1.0);
+    assert_eq!(advised(&spec, &Observed::new(168, &[cpu, hour])).advice, Advice::Wait);
+}
+
+#[test]
+fn load_as_ordered_keeps_the_room_to_grow_and_what_the_sizing_expects_of_cpus() {
+    let mut growing = spec(None, &[(Service::Callbot, 200)]);
+    growing.sizing.growth = Share::parse("100%", 1000).expect("a share");
+    let answer = advised(&growing, &week(10.0, expected_gpu(&growing), 100.0));
+    assert_eq!((answer.advice, answer.proposal), (Advice::Keep, None));
+    for service in [Service::Ta, Service::Qa, Service::Stt] {
+        let spec = spec(None, &[(service, 300)]);
+        let expected = advised(&spec, &Observed::default());
+        let cpu = expected.expected_cpu.unwrap_or(10.0);
+        let answer = advised(&spec, &week(cpu, expected.expected_gpu.unwrap_or(0.0), 1.0));
+        assert_eq!(answer.advice, Advice::Keep, "{service:?}: {answer:?}");
+    }
+}
+
+#[test]
+fn what_is_proposed_for_a_named_plan_is_what_naming_it_gives() {
+    let spec = spec(Some(Preset::Large), &[(Service::Callbot, 200), (Service::Chatbot, 500)]);
+    let proposal = advised(&spec, &week(90.0, 99.0, 100.0)).proposal.expect("a proposal");
+    let mut put = spec.demand();
+    put.preset = proposal.preset;
+    put.service_requirements = proposal.service_requirements.clone();
+    assert_eq!(proposal.sizing, size(&Catalog::embedded(), &put));
+}
+
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn more_load_never_recommends_less(
         callbot in 1_u32..2_000, chatbot in 1_u32..5_000,

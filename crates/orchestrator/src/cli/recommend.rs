@@ -4,10 +4,11 @@ use super::Client;
 use super::candidates;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
-use super::language::say_text;
+use super::language::{say_text, told};
 use super::output::{pairs_of, text_of};
 use super::tenants::{confirmed, detail, named_lines};
 use clap::Args;
+use ecp_core::text::Message;
 use serde_json::Value;
 
 /// Whose size.
@@ -39,7 +40,9 @@ impl Recommend {
         // What is about to be done is not the answer: that is the tenant, on standard output.
         eprintln!("{}", table(&answer, &connection.place()));
         if !self.yes && !confirmed(&say_text!("cli.apply_question", tenant_id = &self.tenant_id))? {
-            return Ok(());
+            return Err(Failure::Input(told(
+                &Message::new("cli.left_as_it_is").with("tenant_id", &self.tenant_id),
+            )));
         }
         let tenant = connection.json(&Call::put(tenant_path(&self.tenant_id, ""), change)).await?;
         client.output.value(&tenant, detail)

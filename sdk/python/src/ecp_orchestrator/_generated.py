@@ -922,7 +922,7 @@ class MeasuredOut(TypedDict):
 
     hours: int
     """
-    Hours of the range in which the tenant was there.
+    Hours of the range, which begins where the tenant was last changed at the earliest.
     """
     hours_with_samples: int
     """
