@@ -103,7 +103,7 @@ fn less_than_a_day_recommends_nothing_and_says_how_much_there_is() {
 fn gpus_that_nobody_measured_shrink_nothing() {
     let spec = spec(Some(Preset::Large), &[(Service::Callbot, 200), (Service::Chatbot, 500)]);
     let cpu = series(Metric::CpuUsage, 168, 1.0);
-    let answer = advised(&spec, &Observed::new(168, &[cpu.clone()]));
+    let answer = advised(&spec, &Observed::new(168, std::slice::from_ref(&cpu)));
     assert_eq!((answer.advice, answer.load_factor), (Advice::Keep, None));
     // An hour of it tells of an hour.
     let hour = series(Metric::GpuUsage, 1, 1.0);
