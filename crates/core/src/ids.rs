@@ -29,7 +29,7 @@ pub enum TenantIdFault {
 /// Words of the API's own paths, those to come included: under such an id a tenant could be created
 /// and then neither read nor deleted, or a later call would take its place. In alphabetical order;
 /// a test of the API holds the list against its routes.
-pub const RESERVED_TENANT_IDS: [&str; 19] = [
+pub const RESERVED_TENANT_IDS: [&str; 20] = [
     "alert-rules",
     "alerts",
     "audit",
@@ -45,6 +45,7 @@ pub const RESERVED_TENANT_IDS: [&str; 19] = [
     "monitoring",
     "overview",
     "receivers",
+    "recommendation",
     "rollback",
     "silences",
     "tenants",
