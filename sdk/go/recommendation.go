@@ -38,8 +38,8 @@ type Recommendation struct {
 	Current Fit `json:"current"`
 	// What fits; nil where nothing is to be changed.
 	Recommended *Fit `json:"recommended,omitempty"`
-	// The update that would change it; nil where nothing is to be changed.
-	Apply *TenantUpdate `json:"apply,omitempty"`
+	// Body of the update that would change it; nil where nothing is to be changed.
+	Apply map[string]any `json:"apply,omitempty"`
 	// Each figure with its formula, inputs, result, unit, label and source.
 	Explanation []map[string]any `json:"explanation"`
 }

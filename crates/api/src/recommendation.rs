@@ -99,7 +99,7 @@ pub struct ObservedOut {
     load_factor: Option<f64>,
     /// Units of each service that cause such a load, by what the model expects of a unit: calls, users or
     /// agents at once in the busiest hour. Nothing is measured by service, so all are scaled alike.
-    #[schema(value_type = Object, example = json!({"callbot": 20}))]
+    #[schema(example = json!({"callbot": 20}))]
     sessions: BTreeMap<&'static str, u32>,
 }
 

@@ -2550,8 +2550,13 @@ export interface components {
             /**
              * @description Units of each service that cause such a load, by what the model expects of a unit: calls, users or
              *     agents at once in the busiest hour. Nothing is measured by service, so all are scaled alike.
+             * @example {
+             *       "callbot": 20
+             *     }
              */
-            sessions: Record<string, unknown>;
+            sessions: {
+                [key: string]: number;
+            };
         };
         /** @description Everything at a glance. */
         OverviewOut: {

@@ -1046,7 +1046,7 @@ class ObservedOut(TypedDict):
     Load of the busiest hour over the one that the sizing expects of it, by GPU use where there are
     GPUs, else by CPU use; `null` where neither was measured.
     """
-    sessions: dict[str, Any]
+    sessions: dict[str, int]
     """
     Units of each service that cause such a load, by what the model expects of a unit: calls, users or
     agents at once in the busiest hour. Nothing is measured by service, so all are scaled alike.
