@@ -2,7 +2,7 @@
 
 use crate::auth::Reader;
 use crate::error::ApiError;
-use crate::monitoring::TimeRangeOut;
+use crate::monitoring::{MAX_HOURS, MILLIS_PER_HOUR, TimeRangeOut};
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::PathText;
@@ -24,9 +24,6 @@ use utoipa::ToSchema;
 
 /// Hours that are looked at unless the caller says otherwise: a week, which has every kind of day.
 const DEFAULT_HOURS: u64 = 168;
-/// Most hours that can be looked at: a year.
-const MAX_HOURS: u64 = 8760;
-const MILLIS_PER_HOUR: i64 = 3_600_000;
 
 /// What fits a tenant by what was measured of it.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,8 +6,9 @@
 
 use crate::catalog::Catalog;
 use crate::metrics::{Metric, Series};
-use crate::sizing::{Share, Sizing, report, size};
-use crate::tenant::{Preset, PresetChoice, ServiceRequirements, TenantSpec};
+use crate::sizing::explain::{Label, Origin, figure, from};
+use crate::sizing::{HourReport, Share, Sizing, report, size};
+use crate::tenant::{MAX_UNITS, Preset, PresetChoice, ServiceRequirements, TenantSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -29,8 +30,6 @@ pub const HOURS_OF_A_DAY: usize = 24;
 const HOURS_OF_A_WEEK: usize = 168;
 /// Share of the hours with samples that makes a week trustworthy.
 const COVERED: f64 = 0.8;
-/// Most units of a service that can be ordered.
-const MOST_UNITS: f64 = 1_000_000.0;
 
 /// What was measured of a share of something, in percent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,9 +146,6 @@ pub enum Confidence {
 }
 
 impl Confidence {
-    /// Every one.
-    pub const ALL: [Self; 4] = [Self::None, Self::Low, Self::Medium, Self::High];
-
     /// As the API spells it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -177,9 +173,6 @@ pub enum Advice {
 }
 
 impl Advice {
-    /// Every one.
-    pub const ALL: [Self; 5] = [Self::Wait, Self::Keep, Self::Grow, Self::Shrink, Self::Investigate];
-
     /// As the API spells it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -230,24 +223,25 @@ pub fn recommend(
     observed: &Observed,
 ) -> Recommendation {
     let expected = Expected::of(catalog, spec, sizing);
+    let (expected_cpu, expected_gpu) = (expected.cpu.share(), expected.gpu.share());
     let share = |usage: Option<Usage>| usage.map(|usage| usage.busiest_hour / 100.0);
     let (cpu, gpu) = (share(observed.cpu), share(observed.gpu));
     // Where there is work for GPUs, the CPUs tell little of it.
-    let signal = match expected.gpu {
+    let signal = match expected_gpu {
         Some(expected) => gpu.map(|busiest| (expected, busiest)),
-        None => expected.cpu.zip(cpu),
+        None => expected_cpu.zip(cpu),
     };
     let mut figures = expected.figures();
     let load_factor = signal.map(|(expected, busiest)| busiest / expected);
     if let (Some((expected, busiest)), Some(factor)) = (signal, load_factor) {
         let inputs = json!({"busiest_hour": busiest, "expected": expected});
-        figures.push(figure("load_factor", "busiest_hour / expected", inputs, factor, "ratio", "measured"));
+        figures.push(figure("load_factor", "busiest_hour / expected", inputs, factor, measured("ratio")));
     }
     let observed_units = load_factor.map(|factor| scaled(&spec.service_requirements, factor));
     let mut answer = Recommendation {
         advice: Advice::Wait,
-        expected_cpu: expected.cpu.map(|share| share * 100.0),
-        expected_gpu: expected.gpu.map(|share| share * 100.0),
+        expected_cpu: expected_cpu.map(|share| share * 100.0),
+        expected_gpu: expected_gpu.map(|share| share * 100.0),
         load_factor,
         observed_units: observed_units.unwrap_or_default(),
         proposal: None,
@@ -259,31 +253,29 @@ pub fn recommend(
     let used = signal.map(|(_, busiest)| busiest).or(cpu).unwrap_or(0.0);
     let sla_ms = f64::from(spec.sla_target.response_time_ms);
     let missed = observed.response_time_ms.map(|times| times.p95_of_hours).filter(|p95| *p95 > sla_ms);
-    let more_for_sla = match missed.map(|p95| extra_capacity(used, p95, sla_ms)) {
-        Some(None) => {
+    let mut more_for_sla = 1.0;
+    if let Some(p95) = missed {
+        let Some(more) = extra_capacity(used, p95, sla_ms) else {
             answer.advice = Advice::Investigate;
             return answer;
-        }
-        Some(Some(more)) => more,
-        None => 1.0,
-    };
-    if let Some(p95) = missed {
+        };
         let inputs = json!({"used": used, "response_time_ms": p95, "sla_ms": sla_ms});
         let formula = "used / (1 - response_time_ms * (1 - used) / sla_ms)";
-        answer.figures.push(figure("capacity_for_sla", formula, inputs, more_for_sla, "ratio", "model"));
+        answer.figures.push(figure("capacity_for_sla", formula, inputs, more, modelled("ratio")));
+        more_for_sla = more;
     }
     // Use that is expected is not too much of it.
     let over = |busiest: Option<f64>, expected: Option<f64>| {
         busiest.map_or(0.0, |busiest| busiest / expected.unwrap_or(0.0).max(FULL))
     };
-    let over_full = over(cpu, expected.cpu).max(over(gpu, expected.gpu));
+    let over_full = over(cpu, expected_cpu).max(over(gpu, expected_gpu));
     if missed.is_some() || over_full > 1.0 + ROUNDING {
         let more = load_factor.unwrap_or(1.0).max(1.0) * more_for_sla.max(over_full);
         let inputs = json!({
             "load_factor": load_factor.unwrap_or(1.0), "capacity_for_sla": more_for_sla, "over_full": over_full,
         });
         let formula = "max(load_factor, 1) * max(capacity_for_sla, over_full)";
-        answer.figures.push(figure("growth", formula, inputs, more, "ratio", "model"));
+        answer.figures.push(figure("growth", formula, inputs, more, modelled("ratio")));
         let units = scaled(&spec.service_requirements, more);
         answer.advice = Advice::Grow;
         answer.proposal = Some(propose(catalog, spec, units));
@@ -337,7 +329,7 @@ fn propose(catalog: &Catalog, spec: &TenantSpec, units: ServiceRequirements) -> 
 }
 
 fn scaled(ordered: &ServiceRequirements, factor: f64) -> ServiceRequirements {
-    let units = |count: u32| (f64::from(count) * factor).ceil().clamp(1.0, MOST_UNITS) as u32;
+    let units = |count: u32| (f64::from(count) * factor).ceil().clamp(1.0, MAX_UNITS as f64) as u32;
     ordered.iter().map(|(service, count)| (*service, units(*count))).collect()
 }
 
@@ -351,14 +343,31 @@ fn holds(now: &Sizing, then: &Sizing, observed: &Observed) -> bool {
         && fits(observed.memory.map(|usage| usage.maximum), now.memory_mib, then.memory_mib)
 }
 
-/// What the sizing expects of its pods in the busiest hour, as shares; absent where nothing runs there.
+/// What the sizing expects of its pods in the busiest hour.
 struct Expected {
-    cpu: Option<f64>,
-    gpu: Option<f64>,
-    cpu_load: f64,
-    cpu_limits: f64,
-    gpu_load: f64,
-    gpus: f64,
+    /// Of their CPU limits.
+    cpu: Use,
+    /// Of their GPUs.
+    gpu: Use,
+}
+
+/// How much of something is used, in cores or devices.
+struct Use {
+    load: f64,
+    capacity: f64,
+}
+
+impl Use {
+    /// Load over capacity; absent where nothing runs there.
+    fn share(&self) -> Option<f64> {
+        (self.load > 0.0 && self.capacity > 0.0).then(|| self.load / self.capacity)
+    }
+
+    fn figure(&self, name: &str) -> Option<Value> {
+        let inputs = json!({"load": self.load, "capacity": self.capacity});
+        let percent = self.share()? * 100.0;
+        Some(figure(name, "100 * load / capacity", inputs, percent, modelled("percent")))
+    }
 }
 
 impl Expected {
@@ -373,43 +382,29 @@ impl Expected {
                 places.insert((stage.place, stage.device == "cpu"), stage.busy_hour);
             }
         }
-        let sum = |is_cpu: bool, amount: fn(&crate::sizing::HourReport) -> f64| -> f64 {
+        let sum = |is_cpu: bool, amount: fn(&HourReport) -> f64| -> f64 {
             places.iter().filter(|((_, cpu), _)| *cpu == is_cpu).map(|(_, hour)| amount(hour)).sum()
         };
         let millicores =
             sizing.services.iter().map(|plan| u64::from(plan.replicas) * plan.limits.cpu_millicores);
-        let cpu_limits = millicores.sum::<u64>() as f64 / 1000.0;
-        let (cpu_load, gpu_load) = (sum(true, |hour| hour.load), sum(false, |hour| hour.load));
-        let gpus = sum(false, |hour| hour.capacity);
-        let share = |load: f64, of: f64| (load > 0.0 && of > 0.0).then(|| load / of);
         Self {
-            cpu: share(cpu_load, cpu_limits),
-            gpu: share(gpu_load, gpus),
-            cpu_load,
-            cpu_limits,
-            gpu_load,
-            gpus,
+            // Samples tell of all that the pods may use, not of the stages' part of it.
+            cpu: Use { load: sum(true, |hour| hour.load), capacity: millicores.sum::<u64>() as f64 / 1000.0 },
+            gpu: Use { load: sum(false, |hour| hour.load), capacity: sum(false, |hour| hour.capacity) },
         }
     }
 
     fn figures(&self) -> Vec<Value> {
-        let one = |name: &str, share: Option<f64>, load: f64, of: f64| {
-            let inputs = json!({"load": load, "capacity": of});
-            share
-                .map(|share| figure(name, "100 * load / capacity", inputs, share * 100.0, "percent", "model"))
-        };
-        let cpu = one("expected_cpu", self.cpu, self.cpu_load, self.cpu_limits);
-        let gpu = one("expected_gpu", self.gpu, self.gpu_load, self.gpus);
-        cpu.into_iter().chain(gpu).collect()
+        self.cpu.figure("expected_cpu").into_iter().chain(self.gpu.figure("expected_gpu")).collect()
     }
 }
 
-fn figure(name: &str, formula: &str, inputs: Value, result: f64, unit: &str, label: &str) -> Value {
-    let source = if label == "measured" { "samples of the tenant" } else { "the sizing of the tenant" };
-    json!({
-        "name": name, "kind": "formula", "formula": formula, "inputs": inputs, "result": result,
-        "unit": unit, "label": label, "source": source,
-    })
+fn measured(unit: &'static str) -> Origin {
+    from(unit, Label::Measured, "samples of the tenant")
+}
+
+fn modelled(unit: &'static str) -> Origin {
+    from(unit, Label::Model, "the sizing of the tenant")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod availability;
 mod capacity;
 mod cost;
 mod demand;
-mod explain;
+pub(crate) mod explain;
 mod needs;
 mod options;
 mod places;

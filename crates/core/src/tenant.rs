@@ -216,6 +216,9 @@ impl fmt::Display for Availability {
     }
 }
 
+/// Most units of a service that a tenant can order.
+pub const MAX_UNITS: u64 = 1_000_000;
+
 /// What the tenant was promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlaTarget {

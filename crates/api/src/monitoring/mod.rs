@@ -6,4 +6,7 @@ mod read;
 
 pub(crate) use answers::Answers;
 pub(crate) use ingest::{__path_send_metrics, send_metrics};
-pub(crate) use read::{__path_get_monitoring, METRIC_TYPES, TimeRangeOut, get_monitoring, write_number};
+pub(crate) use read::{
+    __path_get_monitoring, MAX_HOURS, METRIC_TYPES, MILLIS_PER_HOUR, TimeRangeOut, get_monitoring,
+    write_number,
+};

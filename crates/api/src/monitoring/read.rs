@@ -27,8 +27,8 @@ const MAX_POINTS: i64 = 11_000;
 /// Hours that are queried unless the caller says otherwise.
 const DEFAULT_HOURS: u64 = 24;
 /// Most hours that can be queried: a year.
-const MAX_HOURS: u64 = 8760;
-const MILLIS_PER_HOUR: i64 = 3_600_000;
+pub(crate) const MAX_HOURS: u64 = 8760;
+pub(crate) const MILLIS_PER_HOUR: i64 = 3_600_000;
 /// `{"timestamp":"2024-01-20T14:00:00Z","value":65.1234},`
 const BYTES_PER_POINT: usize = 56;
 

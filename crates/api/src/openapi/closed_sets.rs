@@ -96,7 +96,7 @@ fn count_by_service(schema: &mut Object) {
         ObjectBuilder::new()
             .schema_type(Type::Integer)
             .minimum(Some(0))
-            .maximum(Some(crate::tenants::input::MAX_UNITS))
+            .maximum(Some(ecp_core::tenant::MAX_UNITS))
             .build()
     };
     schema.properties =

@@ -7,15 +7,13 @@ use ecp_core::ids::{TenantId, TenantIdFault};
 use ecp_core::sizing::{Demand, Percentile, Share, SizedFor, SizingOptions, SizingPatch, Survives};
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
-    Availability, AvailabilityFault, DemoFault, Exposure, ExposureChoice, Preset, PresetChoice, Service,
-    ServiceRequirements, SlaTarget, TenantSpec,
+    Availability, AvailabilityFault, DemoFault, Exposure, ExposureChoice, MAX_UNITS, Preset, PresetChoice,
+    Service, ServiceRequirements, SlaTarget, TenantSpec,
 };
 use ecp_core::text::Message;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Most units of one service that a request may order.
-pub(crate) const MAX_UNITS: u64 = 1_000_000;
 /// Longest response time target in milliseconds.
 const MAX_RESPONSE_TIME_MS: u64 = 60_000;
 /// Most headroom and growth in percent.

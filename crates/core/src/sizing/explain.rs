@@ -20,13 +20,17 @@ use serde_json::{Map, Value, json};
 
 /// Where a figure's inputs come from; of several, the least certain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Label {
+pub(crate) enum Label {
     /// The request.
     Ordered,
     /// Figures that the product line publishes.
     ProductLine,
     /// Figures that the catalog assumes.
     Assumed,
+    /// Samples of the tenant.
+    Measured,
+    /// What the model makes of all of these.
+    Model,
 }
 
 impl Label {
@@ -35,23 +39,25 @@ impl Label {
             Self::Ordered => "ordered",
             Self::ProductLine => "product_line",
             Self::Assumed => "assumed",
+            Self::Measured => "measured",
+            Self::Model => "model",
         }
     }
 }
 
 /// Where a figure comes from.
-struct Origin {
+pub(crate) struct Origin {
     unit: &'static str,
     label: Label,
     source: &'static str,
 }
 
-fn from(unit: &'static str, label: Label, source: &'static str) -> Origin {
+pub(crate) fn from(unit: &'static str, label: Label, source: &'static str) -> Origin {
     Origin { unit, label, source }
 }
 
 /// A figure whose formula a program can recompute.
-fn figure(name: &str, formula: &str, inputs: Value, result: f64, origin: Origin) -> Value {
+pub(crate) fn figure(name: &str, formula: &str, inputs: Value, result: f64, origin: Origin) -> Value {
     entry("formula", name, formula, inputs, number(result), &origin)
 }
 
