@@ -55,13 +55,12 @@ pub(super) fn take(
     )
 }
 
-/// Gives leases back, all or these, and says so: others take them at once.
-pub(super) fn give(sql: &Sql<'_>, replica: &Replica, names: Option<&[&str]>) -> Result<(), WorkError> {
-    let names = names.map(|names| names.join(","));
+/// Gives these leases back and says so: others take them at once.
+pub(super) fn give(sql: &Sql<'_>, replica: &Replica, names: &[&str]) -> Result<(), WorkError> {
     let given = sql.execute(
         "UPDATE leases SET holder = '', expires = clock_timestamp()
-         WHERE holder = ?1 AND (CAST(?2 AS TEXT) IS NULL OR tenant_id = ANY (string_to_array(?2, ',')))",
-        values![&replica.id, names.as_ref()],
+         WHERE holder = ?1 AND tenant_id = ANY (string_to_array(?2, ','))",
+        values![&replica.id, &names.join(",")],
     )?;
     if given > 0 {
         sql.touch(Change::LeasesFreed);

@@ -53,9 +53,6 @@ pub enum LeaseUnit {
 #[derive(Debug, Default)]
 pub(super) struct Held {
     tenants: HashMap<TenantId, u64>,
-    /// Of those what is being given away: nothing is done with it from before the commit on, since its answer
-    /// may be lost.
-    given: HashSet<TenantId>,
     mode: Option<u64>,
     /// When the last renewal was about to be sent, by a clock that is not set.
     renewed: Option<Timestamp>,
@@ -64,7 +61,7 @@ pub(super) struct Held {
 impl Held {
     fn tenure(&self, unit: LeaseUnit, id: &TenantId) -> Option<u64> {
         match unit {
-            LeaseUnit::Tenant => self.tenants.get(id).copied().filter(|_| !self.given.contains(id)),
+            LeaseUnit::Tenant => self.tenants.get(id).copied(),
             LeaseUnit::Mode => self.mode,
         }
     }
@@ -163,22 +160,22 @@ impl Shared {
     /// Takes over what a renewal found and took.
     fn publish_round(&self, replica: &Replica, round: &Round, sent: Timestamp) {
         let mut held = replica.held.lock();
-        let same = held.mode == round.mode && held.tenants == round.tenants && held.given.is_empty();
+        let mut queue = self.queue.lock();
+        let same = held.mode == round.mode && held.tenants == round.tenants && !queue.withholds();
         let lost = |id: &TenantId| match replica.unit {
             LeaseUnit::Tenant => held.tenants.contains_key(id) && !round.tenants.contains_key(id),
             LeaseUnit::Mode => round.mode.is_none() && held.mode.is_some(),
         };
         if !same {
-            let mut queue = self.queue.lock();
             queue.withdraw(lost);
+            queue.give_out();
             (held.tenants, held.mode) = (round.tenants.clone(), round.mode);
-            held.given.clear();
             for (id, number, attempts) in &round.queued {
                 queue.put(id, *number, *attempts, sent);
             }
         }
         held.renewed = Some(sent);
-        drop(held);
+        drop((queue, held));
         if !same {
             self.tell_leases_changed();
             self.tell_work_changed();
@@ -189,7 +186,7 @@ impl Shared {
 /// What one renewal came to.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    tenants: HashMap<TenantId, u64>,
+    pub(super) tenants: HashMap<TenantId, u64>,
     mode: Option<u64>,
     /// Work of what was taken: number and failed tries.
     queued: Vec<(TenantId, u64, u32)>,
@@ -225,12 +222,23 @@ impl SqlStore {
         }
     }
 
-    /// Gives back what is held, so that others have it at once; when nothing is done under it any more.
+    /// Gives back what is held, so that others have it at once. What a worker still has in hand is not given:
+    /// a call of its may be on its way to the cluster, and another may begin only when the lease has run out.
     pub async fn leave(&self) {
         let Some(replica) = self.shared.replica.get().cloned() else { return };
-        let leave = move |sql: &Sql<'_>, _: &Shared| {
+        let leave = move |sql: &Sql<'_>, shared: &Shared| {
             sql.execute("DELETE FROM replicas WHERE id = ?1", values![&replica.id])?;
-            give(sql, &replica, None)
+            let (tenants, leads) = {
+                let held = replica.held.lock();
+                (held.tenants.keys().cloned().collect::<Vec<_>>(), held.mode.is_some())
+            };
+            let (given, busy) = {
+                let mut queue = shared.queue.lock();
+                (queue.withhold(tenants, usize::MAX), !queue.in_hand().is_empty())
+            };
+            let mode = (leads && !(replica.unit == LeaseUnit::Mode && busy)).then_some(MODE);
+            let names: Vec<&str> = given.iter().map(TenantId::as_str).chain(mode).collect();
+            give(sql, &replica, &names)
         };
         let left = |shared: &Shared, (): &()| {
             if let Some(replica) = shared.replica.get() {
@@ -330,12 +338,12 @@ pub(super) fn round(sql: &Sql<'_>, replica: &Replica, shared: &Shared) -> Result
             round.tenants.extend(TenantId::parse(&name).ok().map(|id| (id, epoch)));
         }
     } else if let Some(over) = round.tenants.len().checked_sub(share).filter(|over| *over > 0) {
-        let idle = round.tenants.keys().filter(|id| !in_hand.contains(*id)).cloned();
-        let given: Vec<TenantId> = idle.take((over / GIVEN_AT_ONCE).max(1)).collect();
+        // Withheld from before the commit on, since its answer may be lost, until a later round knows.
+        let at_once = (over / GIVEN_AT_ONCE).max(1);
+        let given = shared.queue.lock().withhold(round.tenants.keys().cloned(), at_once);
         if !given.is_empty() {
-            replica.held.lock().given.extend(given.iter().cloned());
             let names: Vec<&str> = given.iter().map(TenantId::as_str).collect();
-            give(sql, replica, Some(&names))?;
+            give(sql, replica, &names)?;
             given.iter().for_each(|id| _ = round.tenants.remove(id));
         }
     }

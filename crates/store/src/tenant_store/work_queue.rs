@@ -20,7 +20,10 @@ pub(super) struct WorkQueue {
     items: HashMap<TenantId, Item>,
     /// Number of the item that a worker has.
     leases: HashMap<TenantId, u64>,
-    /// Items whose tenant is not leased, soonest first.
+    /// Tenants that are being given to another process: no worker gets them until it is known whether they
+    /// were. No tenant is in this and in `leases` at once.
+    withheld: HashSet<TenantId>,
+    /// Items whose tenant is neither leased nor withheld, soonest first.
     waiting: BTreeSet<(Timestamp, u64, TenantId)>,
 }
 
@@ -88,6 +91,34 @@ impl WorkQueue {
         self.leases.keys().cloned().collect()
     }
 
+    /// Withholds those of `candidates` that no worker has, at most `limit`, until [`Self::give_out`]: chosen and
+    /// withheld in one step, so that none of them can come into a worker's hand in between. In their order.
+    pub(super) fn withhold(
+        &mut self,
+        candidates: impl IntoIterator<Item = TenantId>,
+        limit: usize,
+    ) -> Vec<TenantId> {
+        let idle = candidates.into_iter().filter(|id| !self.leases.contains_key(id));
+        let chosen: Vec<TenantId> = idle.take(limit).collect();
+        for id in &chosen {
+            self.stop_waiting(id);
+            self.withheld.insert(id.clone());
+        }
+        chosen
+    }
+
+    /// Lets workers have again what was withheld.
+    pub(super) fn give_out(&mut self) {
+        for id in std::mem::take(&mut self.withheld) {
+            self.wait(&id);
+        }
+    }
+
+    /// True where something is withheld.
+    pub(super) fn withholds(&self) -> bool {
+        !self.withheld.is_empty()
+    }
+
     /// Takes out the items of tenants that another process works on by now; what a worker has of them stays
     /// in its hand until it puts it down.
     pub(super) fn withdraw(&mut self, lost: impl Fn(&TenantId) -> bool) {
@@ -103,15 +134,19 @@ impl WorkQueue {
         self.stop_waiting(id);
         self.items.remove(id);
         self.leases.remove(id);
+        self.withheld.remove(id);
     }
 
-    /// When the next item that is not leased is due.
+    /// When the next item that a worker may have is due.
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.waiting.first().map(|(due, ..)| *due)
     }
 
     fn wait(&mut self, id: &TenantId) {
-        if let Some(item) = self.items.get(id).filter(|_| !self.leases.contains_key(id)) {
+        if self.leases.contains_key(id) || self.withheld.contains(id) {
+            return;
+        }
+        if let Some(item) = self.items.get(id) {
             self.waiting.insert((item.due, item.number, id.clone()));
         }
     }
@@ -136,6 +171,8 @@ mod tests {
         Finish { held: usize },
         Retry { held: usize, due: i64 },
         Remove { tenant: usize },
+        Withhold { tenants: Vec<usize>, limit: usize },
+        GiveOut,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -146,6 +183,9 @@ mod tests {
             3 => (0..40_usize).prop_map(|held| Step::Finish { held }),
             2 => (0..40_usize, 0..10_i64).prop_map(|(held, due)| Step::Retry { held, due }),
             1 => (0..4_usize).prop_map(|tenant| Step::Remove { tenant }),
+            2 => (prop::collection::vec(0..4_usize, 0..4), 0..4_usize)
+                .prop_map(|(tenants, limit)| Step::Withhold { tenants, limit }),
+            1 => Just(Step::GiveOut),
         ]
     }
 
@@ -162,6 +202,7 @@ mod tests {
             let mut queue = WorkQueue::default();
             let mut newest: BTreeMap<TenantId, (u64, i64)> = BTreeMap::new();
             let mut held: BTreeMap<TenantId, u64> = BTreeMap::new();
+            let mut withheld: BTreeSet<TenantId> = BTreeSet::new();
             let mut handed_out: Vec<WorkItem> = Vec::new();
             let mut numbers = 1_u64..;
             let mut number = || numbers.next().expect("endless");
@@ -173,13 +214,16 @@ mod tests {
                         newest.insert(ids[tenant].clone(), (number, due));
                     }
                     Step::Lease { now, limit } => {
-                        let due = newest.iter().filter(|(id, (_, due))| *due <= now && !held.contains_key(*id));
+                        let due = newest.iter().filter(|(id, (_, due))| {
+                            *due <= now && !held.contains_key(*id) && !withheld.contains(*id)
+                        });
                         let due = due.count();
                         let leased = queue.lease(at(now), limit);
                         prop_assert_eq!(leased.len(), due.min(limit));
                         for item in leased {
                             let (number, due) = newest[&item.tenant_id];
                             prop_assert!(due <= now && number == item.lease);
+                            prop_assert!(!withheld.contains(&item.tenant_id));
                             prop_assert!(held.insert(item.tenant_id.clone(), item.lease).is_none());
                             handed_out.push(item);
                         }
@@ -211,9 +255,23 @@ mod tests {
                         queue.remove(&ids[tenant]);
                         newest.remove(&ids[tenant]);
                         held.remove(&ids[tenant]);
+                        withheld.remove(&ids[tenant]);
+                    }
+                    Step::Withhold { tenants, limit } => {
+                        let candidates = tenants.iter().map(|tenant| ids[*tenant].clone());
+                        let idle = tenants.iter().filter(|tenant| !held.contains_key(&ids[**tenant])).count();
+                        let chosen = queue.withhold(candidates, limit);
+                        prop_assert_eq!(chosen.len(), idle.min(limit));
+                        prop_assert!(chosen.iter().all(|id| !held.contains_key(id)));
+                        withheld.extend(chosen);
+                    }
+                    Step::GiveOut => {
+                        queue.give_out();
+                        withheld.clear();
                     }
                 }
-                let waiting = newest.iter().filter(|(id, _)| !held.contains_key(*id));
+                prop_assert_eq!(queue.withholds(), !withheld.is_empty());
+                let waiting = newest.iter().filter(|(id, _)| !held.contains_key(*id) && !withheld.contains(*id));
                 let expected = waiting.map(|(_, (_, due))| at(*due)).min();
                 prop_assert_eq!(queue.next_due(), expected);
             }

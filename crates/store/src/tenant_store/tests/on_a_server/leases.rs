@@ -2,7 +2,9 @@
 
 use super::processes::caught_up;
 use super::*;
+use crate::errors::WorkError;
 use crate::sql::values;
+use crate::tenant_store::leases::round;
 use crate::tenant_store::{LeaseUnit, Samples};
 use ecp_core::ports::Leases;
 use std::time::Duration;
@@ -72,6 +74,57 @@ async fn who_accepts_a_tenant_works_on_it_and_two_come_to_share_them_evenly() {
         assert_eq!(lease.epoch, if holders[0].is_some() { 1 } else { 2 });
     }
     assert!(world.store.leads() && !other.leads(), "what is done once is done where it was begun");
+}
+
+#[tokio::test]
+async fn what_is_being_given_comes_into_no_hand_and_is_due_again_where_it_was_not_given() {
+    let world = joined(LeaseUnit::Tenant).await;
+    for n in 0..8 {
+        world.create(&format!("tenant-{n}")).await;
+    }
+    let other = another(&world, LeaseUnit::Tenant).await;
+    let (shared, now) = (world.store.shared.clone(), world.clock.steady());
+    let refused = world.store.write(
+        "a round whose commit fails",
+        move |sql, _| {
+            let replica = shared.replica.get().expect("it joined").clone();
+            let round = round(sql, &replica, &shared)?;
+            // A worker asks for all that is due between the choice and the commit.
+            let in_hand = shared.queue.lock().lease(now, 100);
+            assert!(round.tenants.len() < 8, "some are given");
+            assert_eq!(in_hand.len(), round.tenants.len());
+            assert!(in_hand.iter().all(|item| round.tenants.contains_key(&item.tenant_id)));
+            in_hand.iter().for_each(|item| shared.queue.lock().release(item));
+            Err::<(), _>(WorkError::Damaged("the commit fails".to_owned()))
+        },
+        |_, ()| {},
+    );
+    refused.await.unwrap_err();
+    // Nothing was given: what is accepted meanwhile is not passed over, and all of it is due.
+    for tenant in world.store.tenants().iter() {
+        let changed = change(tenant, DeploymentKind::Update, world.clock.now());
+        world.store.change_tenant(changed).await.unwrap();
+    }
+    unheard(&world, &other).await;
+    world.store.renew().await.unwrap();
+    assert_eq!(world.store.lease_work(now, 100).await.unwrap().len(), 8);
+}
+
+#[tokio::test]
+async fn who_stops_with_a_tenant_in_hand_keeps_it_from_others_until_its_lease_runs_out() {
+    let world = joined(LeaseUnit::Tenant).await;
+    let (busy, idle) = (world.create("busy").await, world.create("idle").await);
+    let items = world.store.lease_work(world.clock.steady(), 2).await.unwrap();
+    let of_idle = items.iter().find(|item| item.tenant_id == idle.id).unwrap();
+    world.store.finish_work(of_idle).await.unwrap();
+    let other = another(&world, LeaseUnit::Tenant).await;
+    world.store.leave().await;
+    other.renew().await.unwrap();
+    assert!(!world.store.may_act(&busy.id), "it does nothing more");
+    assert_eq!((other.tenure(&busy.id), other.tenure(&idle.id)), (None, Some(2)));
+    unheard(&world, &world.store).await;
+    other.renew().await.unwrap();
+    assert_eq!(other.tenure(&busy.id), Some(2));
 }
 
 #[tokio::test]
