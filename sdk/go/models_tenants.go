@@ -26,6 +26,9 @@ type TenantRequest struct {
 	Exposure string `json:"exposure,omitempty"`
 	// catalog follows the catalog whatever Exposure says.
 	ExposureChosenBy string `json:"exposure_chosen_by,omitempty"`
+	// Who brings the tenant's objects to the cluster: internal (the orchestrator; default) or external (Argo CD,
+	// Flux, …: the orchestrator watches, judges and alerts, and writes nothing).
+	Management string `json:"management,omitempty"`
 	// Demo mode only: the failure that the deployment is to show (image-not-found, crash-loop, unschedulable),
 	// or none.
 	DemoFault string `json:"demo_fault,omitempty"`
@@ -51,6 +54,8 @@ type TenantUpdate struct {
 	Exposure *string `json:"exposure,omitempty"`
 	// catalog follows the catalog whatever Exposure says.
 	ExposureChosenBy *string `json:"exposure_chosen_by,omitempty"`
+	// Who brings the tenant's objects to the cluster: internal or external.
+	Management *string `json:"management,omitempty"`
 	// Demo mode only: the failure that the deployment is to show, or none.
 	DemoFault *string `json:"demo_fault,omitempty"`
 }
@@ -119,6 +124,8 @@ type Tenant struct {
 	Exposure string `json:"exposure"`
 	// request where the exposure was named, catalog where it follows the catalog.
 	ExposureChosenBy string `json:"exposure_chosen_by"`
+	// Who brings the tenant's objects to the cluster: internal (the orchestrator) or external (others).
+	Management string `json:"management"`
 	// GPU type.
 	GPUType string `json:"gpu_type"`
 	// What the tenant pays.

@@ -117,6 +117,7 @@ pub(crate) async fn get_capacity(Reader(api): Reader, body: RawBody) -> Result<R
         sizing: demand.options,
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
     };
     let like = planned_tenant(&catalog, id, spec, api.state.clock.now());

@@ -3,12 +3,13 @@
 //! It takes work from the store's durable queue and is woken by the store, by the cluster and by
 //! time; none of them tells it what changed. Each look at a tenant works from the whole state and
 //! can be cut short anywhere: what is on disk is enough to go on. One file a kind of look:
-//! [`rollout`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand, [`healing`] who
+//! [`rollout`], [`external`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand, [`healing`] who
 //! changes what.
 
 mod bounds;
 mod deadlines;
 mod deletion;
+mod external;
 mod healing;
 mod pause;
 mod rollout;
@@ -349,6 +350,12 @@ impl Shared {
         if !matches!(deployment.status, DeploymentStatus::Running | DeploymentStatus::Failed) {
             return;
         }
+        if tenant.spec.is_external() {
+            if self.looks_otherwise(&tenant, &deployment).await && !self.is_paused() {
+                self.told(self.store.queue_work(id).await);
+            }
+            return;
+        }
         let Ok(observation) = self.cluster.observe(id) else { return };
         let differs = deployment.unsettled
             || view::differs_from_record(&deployment, &observation)
@@ -412,6 +419,9 @@ impl Shared {
         self.slots.lock().aims_at(id, (deployment.id.clone(), deployment.kind));
         match deployment.kind {
             DeploymentKind::Delete(how) => self.look_at_deletion(tenant, &deployment, how, job.fresh).await,
+            DeploymentKind::Create | DeploymentKind::Update if tenant.spec.is_external() => {
+                self.look_at_external(tenant, &deployment).await
+            }
             DeploymentKind::Create | DeploymentKind::Update => {
                 self.look_at_rollout(tenant, &deployment).await
             }

@@ -5,7 +5,7 @@
 //! kept last, so that all of them answer the same, and go on from it when the lease comes to them. What the
 //! state lacks of what the store has, the controller brings there, as after a crash.
 
-use crate::{Controller, SimulatedCluster, restore_demo_cluster};
+use crate::{Controller, SimulatedCluster, demo_gitops, restore_demo_cluster};
 use ecp_core::ports::{Cluster, StoreError, TenantStore};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +37,11 @@ impl DemoRunner {
         if !self.store.is_shared() {
             // In the background: with thousands of tenants it takes longer than a start may.
             if stop.run_until_cancelled(self.restore()).await.is_some() {
-                tokio::join!(self.cluster.run(stop.clone()), self.controller.run(stop));
+                tokio::join!(
+                    self.cluster.run(stop.clone()),
+                    demo_gitops::run(&self.cluster, &*self.store, stop.clone()),
+                    self.controller.run(stop),
+                );
             }
             return;
         }
@@ -80,6 +84,7 @@ impl DemoRunner {
         };
         tokio::join!(
             self.cluster.run(leading.clone()),
+            demo_gitops::run(&self.cluster, &*self.store, leading.clone()),
             self.controller.run(leading.clone()),
             self.keep(leading.clone()),
             async { _ = leading.run_until_cancelled(watching).await },

@@ -233,6 +233,24 @@ impl Cluster for KubernetesCluster {
         Ok(self.index.drift(tenant_id, wanted))
     }
 
+    fn observe_wanted(
+        &self,
+        tenant_id: &TenantId,
+        wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
+        self.check_reachable()?;
+        Ok(self.index.observe_wanted(tenant_id, wanted))
+    }
+
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+        self.check_known(tenant_id)?;
+        let objects = self.index.to_take_over(tenant_id, wanted);
+        let noted = self.ledger.note(tenant_id, &objects).await;
+        noted.map_err(|error| ClusterError::Unreachable(format!("the ledger: {error}")))?;
+        self.index.note(tenant_id, &objects);
+        Ok(())
+    }
+
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
         self.index.may_have_drifted(tenant_id)
     }

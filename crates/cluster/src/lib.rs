@@ -6,6 +6,7 @@
 mod catalog_rollout;
 mod controller;
 mod demo;
+mod demo_gitops;
 mod demo_runner;
 mod kubernetes;
 mod not_configured;
@@ -24,4 +25,4 @@ pub use not_configured::NotConfigured;
 pub use simulated::{
     DemoSpeed, DemoSpeedFault, FaultOf, KeptFault, NodePool, SimulatedCluster, SimulatedNodes,
 };
-pub use stoppable::Stoppable;
+pub use stoppable::{Stoppable, guard};

@@ -43,6 +43,18 @@ impl Cluster for NotConfigured {
         Err(ClusterError::NotConfigured)
     }
 
+    fn observe_wanted(
+        &self,
+        _tenant_id: &TenantId,
+        _wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
     fn may_have_drifted(&self, _tenant_id: &TenantId) -> bool {
         false
     }

@@ -156,8 +156,37 @@ impl Cluster for SimulatedCluster {
         Ok(())
     }
 
+    /// What is left of a tenant that others managed goes with them.
+    fn forget(&self, tenant_id: &TenantId) {
+        self.with_world(|world| world.delete(tenant_id, false));
+    }
+
     fn drift(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<Vec<Drift>, ClusterError> {
         Ok(Vec::new())
+    }
+
+    fn observe_wanted(
+        &self,
+        tenant_id: &TenantId,
+        wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
+        let world = self.world.lock();
+        let mut observation = world.observe(tenant_id);
+        observation.objects.retain(|seen| {
+            wanted.iter().any(|object| object.kind() == seen.kind && object.name() == seen.name)
+        });
+        let drift = |object: &Object| Drift {
+            kind: object.kind().to_owned(),
+            name: object.name().to_owned(),
+            field: "/spec".to_owned(),
+            manager: None,
+        };
+        let drifts = world.differing(tenant_id, wanted).into_iter().map(drift).collect();
+        Ok((observation, drifts))
+    }
+
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
+        Ok(())
     }
 
     fn may_have_drifted(&self, _tenant_id: &TenantId) -> bool {

@@ -1,5 +1,5 @@
 //! A cluster whose calls end when the process stops, however long the API server takes, and that is changed
-//! only for tenants that this process works on.
+//! only for tenants that this process works on and whose objects are not managed by others.
 //!
 //! Everything that the orchestrator asks of a cluster goes through the port, so this one place is
 //! enough. A call that is cut short is like one that a crash cut short: what is on disk is enough to
@@ -10,7 +10,9 @@ use ecp_core::deployment::Removal;
 use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
+use ecp_core::ports::{
+    Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal, TenantStore,
+};
 use ecp_core::text::Message;
 use std::future::poll_fn;
 use std::pin::pin;
@@ -28,19 +30,34 @@ pub struct Stoppable {
     may_act: Arc<MayAct>,
 }
 
-/// Whether this process may change anything of a tenant in the cluster now.
-type MayAct = dyn Fn(&TenantId) -> bool + Send + Sync;
+/// Whether this process may change anything of a tenant in the cluster now, and why not.
+type MayAct = dyn Fn(&TenantId) -> Result<(), &'static str> + Send + Sync;
+
+/// What keeps a process from acting whose lease of the tenant is not certain.
+const UNCERTAIN: &str = "this process does not know whether another has taken its place";
+/// What keeps everybody from acting for a tenant whose objects others apply.
+const EXTERNAL: &str = "the tenant's objects are managed by others";
+
+/// Lets a process change of the cluster what it has the lease of, and nothing of tenants that others manage.
+pub fn guard(store: Arc<dyn TenantStore>) -> impl Fn(&TenantId) -> Result<(), &'static str> {
+    move |id| {
+        if store.tenant(id).is_some_and(|tenant| tenant.spec.is_external()) {
+            return Err(EXTERNAL);
+        }
+        if store.may_act(id) { Ok(()) } else { Err(UNCERTAIN) }
+    }
+}
 
 /// How often a call that changes the cluster and waits is asked whether it still may.
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
 impl Stoppable {
     /// Cuts the calls of `inner` short once `stop` is cancelled.
-    /// Nothing of a tenant is changed while `may_act` says no: another process may have begun to.
+    /// Nothing of a tenant is changed while `may_act` refuses, as [`guard`] does.
     pub fn new(
         inner: Arc<dyn Cluster>,
         stop: CancellationToken,
-        may_act: impl Fn(&TenantId) -> bool + Send + Sync + 'static,
+        may_act: impl Fn(&TenantId) -> Result<(), &'static str> + Send + Sync + 'static,
     ) -> Self {
         Self { inner, stop, may_act: Arc::new(may_act) }
     }
@@ -57,8 +74,7 @@ impl Stoppable {
         let mut asked = tokio::time::interval(ASKED_EVERY);
         let acting = poll_fn(|context| {
             while asked.poll_tick(context).is_ready() {}
-            if !(self.may_act)(tenant_id) {
-                let reason = "this process does not know whether another has taken its place";
+            if let Err(reason) = (self.may_act)(tenant_id) {
                 return Poll::Ready(Err(ClusterError::Unreachable(reason.to_owned())));
             }
             call.as_mut().poll(context)
@@ -130,6 +146,18 @@ impl Cluster for Stoppable {
         self.inner.drift(tenant_id, wanted)
     }
 
+    fn observe_wanted(
+        &self,
+        tenant_id: &TenantId,
+        wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
+        self.inner.observe_wanted(tenant_id, wanted)
+    }
+
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+        self.acting("take_over", tenant_id, self.inner.take_over(tenant_id, wanted)).await
+    }
+
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
         self.inner.may_have_drifted(tenant_id)
     }
@@ -185,7 +213,7 @@ mod tests {
         let clock = Arc::new(ManualClock::new());
         let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
         let (ours, theirs) = ["ours", "theirs"].map(|id| TenantId::parse(id).expect("a valid id")).into();
-        let may_act = |id: &TenantId| id.as_str() == "ours";
+        let may_act = |id: &TenantId| if id.as_str() == "ours" { Ok(()) } else { Err(UNCERTAIN) };
         let cluster = Stoppable::new(Arc::new(inner), CancellationToken::new(), may_act);
         cluster.apply(&ours, &[namespace()]).await.expect("it is taken");
         let refused = cluster.apply(&theirs, &[namespace()]).await;
@@ -204,7 +232,8 @@ mod tests {
         let steps = Arc::new(AtomicUsize::new(0));
         let asked = steps.clone();
         // Lost while the third step is awaited.
-        let may_act = move |_: &TenantId| asked.load(Ordering::SeqCst) < 3;
+        let may_act =
+            move |_: &TenantId| if asked.load(Ordering::SeqCst) < 3 { Ok(()) } else { Err(UNCERTAIN) };
         let cluster = Stoppable::new(Arc::new(inner), CancellationToken::new(), may_act);
         let call = async {
             for _ in 0..10 {

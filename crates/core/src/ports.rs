@@ -611,6 +611,16 @@ pub trait Cluster: Send + Sync {
     /// Which of these objects are there and not as they should be; those that are missing are seen
     /// by [`Self::observe`].
     fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError>;
+    /// What is there of `wanted`, whoever made it, and where it is not as they say: of a tenant whose
+    /// objects others apply. What they add is theirs to add, and what is in Secrets is not compared.
+    fn observe_wanted(
+        &self,
+        tenant_id: &TenantId,
+        wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError>;
+    /// Makes those of `wanted` that are there ours, whoever made them: the tenant was managed by others and
+    /// is managed by the orchestrator from here on. Changes nothing of them.
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError>;
     /// True where the tenant's objects changed since [`Self::drift`] last found them as they should
     /// be; asking costs nothing.
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool;

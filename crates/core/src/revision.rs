@@ -331,6 +331,7 @@ mod tests {
             },
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: crate::sizing::SizingOptions::default(),
         };

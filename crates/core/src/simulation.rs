@@ -122,6 +122,7 @@ pub fn verify_order(
         sla_target: demand.sla_target,
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
         sizing: demand.options.clone(),
     };

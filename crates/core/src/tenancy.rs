@@ -22,7 +22,8 @@ use crate::ports::{
 use crate::revision::{Cause, NewRevision};
 use crate::sizing::{self, DeploymentTime, Sizing, SizingPatch};
 use crate::tenant::{
-    Availability, DemoFault, Exposure, Preset, Service, Tenant, TenantSecrets, TenantSpec, TenantStatus,
+    Availability, DemoFault, Exposure, Management, Preset, Service, Tenant, TenantSecrets, TenantSpec,
+    TenantStatus,
 };
 use jiff::SignedDuration;
 use serde_json::json;
@@ -58,6 +59,8 @@ pub struct TenantPatch {
     pub description: Option<String>,
     /// How it is reached from outside; `Some(None)` has the catalog say it.
     pub exposure: Option<Option<Exposure>>,
+    /// Who brings its objects to the cluster.
+    pub management: Option<Management>,
     /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away.
     pub demo_fault: Option<Option<DemoFault>>,
     /// What the planner asks for beyond units and SLA.
@@ -354,7 +357,10 @@ impl Tenancy {
             return Err(StoreError::TenantExists { tenant_id: id, existing_status: existing.status }.into());
         }
         let tenant = planned_tenant(self.figures(), id, spec, now);
-        self.cluster.check_namespace(&tenant.id)?;
+        // Who applies the objects makes the namespace too, and may have done so.
+        if !tenant.spec.is_external() {
+            self.cluster.check_namespace(&tenant.id)?;
+        }
         Ok(tenant)
     }
 
@@ -568,6 +574,7 @@ impl TenantPatch {
         if let Some(exposure) = self.exposure {
             spec.exposure = exposure;
         }
+        spec.management = self.management.unwrap_or(spec.management);
         if let Some(fault) = self.demo_fault {
             spec.demo_fault = fault;
         }

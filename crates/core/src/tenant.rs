@@ -281,6 +281,36 @@ impl ExposureChoice {
     }
 }
 
+/// Who brings a tenant's objects to the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Management {
+    /// The controller: it applies them and keeps them as they should be.
+    #[default]
+    Internal,
+    /// Others, such as Argo CD or Flux: the controller watches, judges and alerts, and writes nothing.
+    External,
+}
+
+impl Management {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Internal, Self::External];
+
+    /// The spelling of requests and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Internal => "internal",
+            Self::External => "external",
+        }
+    }
+
+    /// True where nothing is said that is not so by default.
+    fn is_internal(&self) -> bool {
+        *self == Self::Internal
+    }
+}
+text_enum!(Management);
+
 /// A fault that a demo deployment is asked to show; real mode refuses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -325,6 +355,9 @@ pub struct TenantSpec {
     /// How it is reached from outside; absent: as the catalog says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure: Option<Exposure>,
+    /// Who brings its objects to the cluster.
+    #[serde(default, skip_serializing_if = "Management::is_internal")]
+    pub management: Management,
     /// In demo mode, the failure that the deployment is to show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demo_fault: Option<DemoFault>,
@@ -342,6 +375,11 @@ impl TenantSpec {
     /// Who chose how it is reached from outside.
     pub fn exposure_choice(&self) -> ExposureChoice {
         if self.exposure.is_some() { ExposureChoice::Request } else { ExposureChoice::Catalog }
+    }
+
+    /// True where others bring its objects to the cluster, and nothing of it is written there.
+    pub fn is_external(&self) -> bool {
+        self.management == Management::External
     }
 
     /// What is to be sized.

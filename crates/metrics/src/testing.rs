@@ -73,6 +73,7 @@ pub(crate) fn tenant(id: &str) -> Tenant {
             },
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

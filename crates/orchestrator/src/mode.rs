@@ -6,7 +6,7 @@ use anyhow::Context;
 use ecp_api::ModeServices;
 use ecp_cluster::{
     CatalogRollout, CatalogRolloutOptions, Controller, ControllerOptions, DemoRunner, DemoSpeed,
-    KubernetesCluster, KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster,
+    KubernetesCluster, KubernetesSource, NotConfigured, SimulatedNodes, Stoppable, demo_cluster, guard,
 };
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
@@ -163,10 +163,8 @@ impl ModeRuntime {
             },
         };
         let calls = CancellationToken::new();
-        let cluster: Arc<dyn Cluster> = {
-            let acting = store.clone();
-            Arc::new(Stoppable::new(cluster, calls.clone(), move |id| acting.may_act(id)))
-        };
+        let cluster: Arc<dyn Cluster> =
+            { Arc::new(Stoppable::new(cluster, calls.clone(), guard(store.clone()))) };
         let controller = Controller::new(
             mode,
             store.clone(),

@@ -111,6 +111,7 @@ impl Seed {
             },
             description: Some(self.description.to_owned()),
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: sizing::SizingOptions::default(),
         };

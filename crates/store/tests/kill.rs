@@ -79,6 +79,7 @@ fn new_tenant(id: TenantId) -> NewTenant {
         },
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
         sizing: ecp_core::sizing::SizingOptions::default(),
     };

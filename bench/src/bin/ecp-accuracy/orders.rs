@@ -34,6 +34,7 @@ pub fn spec(services: &[(Service, u32)], response_time_ms: u32, availability: Av
         sla_target: SlaTarget { availability, response_time_ms, concurrent_users: None },
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
         sizing: SizingOptions::default(),
     }

@@ -63,6 +63,9 @@ pub struct CreateTenantIn {
     exposure: Option<String>,
     /// `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
     exposure_chosen_by: Option<String>,
+    /// Who brings the tenant's objects to the cluster: `internal` (the orchestrator; default) or `external`
+    /// (Argo CD, Flux, …: the orchestrator watches, judges and alerts, and writes nothing).
+    management: Option<String>,
     /// Demo mode only: the failure that the deployment is to show (`image-not-found`, `crash-loop`,
     /// `unschedulable`), or `none`.
     demo_fault: Option<String>,

@@ -177,6 +177,9 @@ pub struct TenantOut<'a> {
     /// PUT, it keeps that so.
     #[schema(example = "catalog")]
     exposure_chosen_by: &'static str,
+    /// Who brings the tenant's objects to the cluster: `internal` (the orchestrator) or `external` (others).
+    #[schema(example = "internal")]
+    management: &'static str,
     /// GPU type.
     #[schema(example = "v100")]
     gpu_type: &'a str,
@@ -223,6 +226,7 @@ impl<'a> TenantOut<'a> {
             description: spec.description.as_deref(),
             exposure: spec.exposure.unwrap_or(catalog.kubernetes.exposure).as_str(),
             exposure_chosen_by: spec.exposure_choice().as_str(),
+            management: spec.management.as_str(),
             gpu_type: &sizing.gpu_type,
             estimated_cost: wire::cost_text(sizing.list_price_usd),
             operator_cost: wire::cost_text(sizing.operator_cost_usd),

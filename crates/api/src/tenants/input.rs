@@ -7,8 +7,8 @@ use ecp_core::ids::{TenantId, TenantIdFault};
 use ecp_core::sizing::{Demand, Percentile, Share, SizedFor, SizingOptions, SizingPatch, Survives};
 use ecp_core::tenancy::TenantPatch;
 use ecp_core::tenant::{
-    Availability, AvailabilityFault, DemoFault, Exposure, ExposureChoice, MAX_UNITS, Preset, PresetChoice,
-    Service, ServiceRequirements, SlaTarget, TenantSpec,
+    Availability, AvailabilityFault, DemoFault, Exposure, ExposureChoice, MAX_UNITS, Management, Preset,
+    PresetChoice, Service, ServiceRequirements, SlaTarget, TenantSpec,
 };
 use ecp_core::text::Message;
 use serde_json::Value;
@@ -61,6 +61,7 @@ pub(crate) static TENANT: Shape = Shape::Object(&[
     ("description", Shape::Scalar),
     ("exposure", Shape::Scalar),
     ("exposure_chosen_by", Shape::Scalar),
+    ("management", Shape::Scalar),
     ("demo_fault", Shape::Scalar),
     ("is_demo", Shape::Scalar),
     ("status", Shape::Scalar),
@@ -149,6 +150,7 @@ pub(crate) fn read_creation(
     let sla_target = sla(&reader).over(default_sla);
     let description = reader.text("description", DESCRIPTION_LENGTH);
     let exposure = exposure(&reader);
+    let management = management(&reader);
     let demo_fault = demo_fault(&reader, mode);
     let sizing = sizing(&reader);
     reader.ignore(&READ_ONLY);
@@ -160,6 +162,7 @@ pub(crate) fn read_creation(
         sla_target,
         description: description.map(str::to_owned),
         exposure: exposure.flatten(),
+        management: management.unwrap_or_default(),
         demo_fault: demo_fault.flatten(),
         sizing: sizing.over(SizingOptions::default()),
     };
@@ -180,6 +183,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
     let sla = sla(&reader);
     let description = reader.text("description", DESCRIPTION_LENGTH);
     let exposure = exposure(&reader);
+    let management = management(&reader);
     let demo_fault = demo_fault(&reader, mode);
     let sizing = sizing(&reader);
     reader.ignore(&READ_ONLY);
@@ -193,6 +197,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
         concurrent_users: sla.concurrent_users,
         description: description.map(str::to_owned),
         exposure,
+        management,
         demo_fault,
         sizing,
     })
@@ -244,6 +249,11 @@ fn exposure(reader: &FieldReader<'_>) -> Option<Option<Exposure>> {
         Some(ExposureChoice::Catalog) => Some(None),
         Some(ExposureChoice::Request) | None => exposure.map(Some),
     }
+}
+
+/// Who brings the tenant's objects to the cluster.
+fn management(reader: &FieldReader<'_>) -> Option<Management> {
+    reader.choice("management", "api.unknown_management", &Management::ALL, Management::as_str)
 }
 
 /// Units by service as sent, zeros included.

@@ -26,6 +26,7 @@ fn tenant(id: &str, generation: u64) -> Tenant {
             },
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

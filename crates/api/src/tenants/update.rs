@@ -46,6 +46,9 @@ pub struct UpdateTenantIn {
     exposure: Option<String>,
     /// `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
     exposure_chosen_by: Option<String>,
+    /// Who brings the tenant's objects to the cluster: `internal` or `external`. From `external` to
+    /// `internal` the orchestrator takes over what is there.
+    management: Option<String>,
     /// Demo mode only: the failure that the deployment is to show, or `none`.
     demo_fault: Option<String>,
 }

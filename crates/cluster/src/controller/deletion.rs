@@ -22,6 +22,11 @@ impl Shared {
         if deletion.phase == Phase::Queued {
             self.supersede(&tenant, &deletion).await?;
         }
+        if tenant.spec.is_external() {
+            let left = Message::new("deployment.external_left").with("namespace", tenant.id.namespace());
+            deletion.note(self.clock.now(), LogLevel::Info, left);
+            return self.finish_deletion(&tenant, deletion).await;
+        }
         let seen = self.cluster.observe(&tenant.id)?;
         if seen.objects.is_empty() {
             return self.finish_deletion(&tenant, deletion).await;

@@ -12,16 +12,16 @@ use ecp_core::deployment::{
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::{Admission, ClusterError, Drift, ObjectState, StoreError, TenantChange};
-use ecp_core::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
+use ecp_core::revision::{Cause, NewRevision, Reach, Revision, Revisions, reach_shown, returned_to};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Percent done once everything is applied.
-const APPLIED: u8 = 40;
+pub(super) const APPLIED: u8 = 40;
 /// Percent done when all pods are ready.
-const SCALED: u8 = 90;
+pub(super) const SCALED: u8 = 90;
 /// Percent done during the last look.
 const VERIFYING: u8 = 95;
 
@@ -74,18 +74,18 @@ impl Found {
 }
 
 /// A look under way.
-struct Look<'a> {
-    shared: &'a Shared,
-    tenant: Arc<Tenant>,
+pub(super) struct Look<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) tenant: Arc<Tenant>,
     /// What is to be there now.
-    objects: Arc<Vec<Object>>,
+    pub(super) objects: Arc<Vec<Object>>,
     /// What is to be there in the end: an update rolls out with a wider quota, since pods that go and
     /// pods that come count together, and those that come might wait for ever for those that go.
-    whole: Arc<Vec<Object>>,
+    pub(super) whole: Arc<Vec<Object>>,
     /// What the tenant was and is to be; `objects` are of one of these.
-    revisions: Revisions,
+    pub(super) revisions: Revisions,
     /// The record, as it will be written next.
-    deployment: Deployment,
+    pub(super) deployment: Deployment,
 }
 
 impl Shared {
@@ -160,6 +160,10 @@ impl Look<'_> {
             // Whatever comes of this one, what the other left is cleared away.
             let replaced = self.deployment.replaces.as_ref().and_then(|id| self.shared.store.deployment(id));
             self.deployment.unsettled = replaced.is_some_and(|replaced| replaced.unsettled);
+            if self.others_managed_before() {
+                self.shared.cluster.take_over(&self.tenant.id, &self.whole).await?;
+                self.note(LogLevel::Info, Message::new("deployment.taken_over"));
+            }
             if let Some(refused) = self.refused_beforehand().await? {
                 return self.fail("MANIFEST_INVALID", refused).await;
             }
@@ -192,17 +196,43 @@ impl Look<'_> {
         if view.is_complete() {
             return self.verify().await;
         }
+        self.end_or_wait(&view).await
+    }
+
+    /// Ends a deployment that goes no further, and waits for the others.
+    pub(super) async fn end_or_wait(&mut self, view: &View) -> Result<LookEnd, LookError> {
         if let Some(stuck) = &view.stuck {
             return self.fail_for(stuck).await;
         }
         if self.shared.is_overdue(&self.deployment) {
-            return self.fail_for_standstill(&view).await;
+            return self.fail_for_standstill(view).await;
         }
         if let Some(quiet) = self.shared.quiet_to_record(&self.deployment) {
             self.deployment.quiet = quiet;
             self.record(TenantStatus::Pending).await?;
         }
         Ok(LookEnd::Waiting)
+    }
+
+    /// Others applied what this deployment finds: the revision before it, or one that was overtaken before
+    /// its turn came, says so.
+    fn others_managed_before(&self) -> bool {
+        let (mut number, mut overtaken) = (self.deployment.generation, self.deployment.replaces.clone());
+        loop {
+            let Some(before) = self.revisions.before(number) else { return false };
+            if before.spec.is_external() {
+                return true;
+            }
+            let Some(deployment) = overtaken.and_then(|id| self.shared.store.deployment(&id)) else {
+                return false;
+            };
+            // One that ended was superseded where it stood.
+            let began = reach_shown(&deployment) > Reach::Accepted || before.reach > Reach::Accepted;
+            if began {
+                return false;
+            }
+            (number, overtaken) = (before.number, deployment.replaces.clone());
+        }
     }
 
     /// Applies step by step; false when the tenant changed meanwhile. Steps that the record is past
@@ -526,7 +556,7 @@ impl Look<'_> {
     }
 
     /// Ends the deployment with an object for which waiting will not help.
-    async fn fail_for(&mut self, stuck: &ObjectState) -> Result<LookEnd, LookError> {
+    pub(super) async fn fail_for(&mut self, stuck: &ObjectState) -> Result<LookEnd, LookError> {
         let reason = stuck.reason.clone();
         let reason =
             reason.unwrap_or_else(|| Message::new("deployment.stalled").with("objects", &stuck.name));
@@ -545,6 +575,7 @@ impl Look<'_> {
     async fn fail(&mut self, code: &str, message: Message) -> Result<LookEnd, LookError> {
         let failure = Failure { code: code.to_owned(), message };
         let wanted = !self.deployment.status.is_final()
+            && !self.tenant.spec.is_external()
             && self.deployment.rollback.unwrap_or(self.shared.options.rollback_on_failure);
         let good = self.revisions.last_whole_before(self.deployment.generation);
         if let Some(good) = good.filter(|_| wanted).cloned() {
@@ -597,17 +628,17 @@ impl Look<'_> {
         Ok(View::of(&self.objects, &self.shared.cluster.observe(&self.tenant.id)?))
     }
 
-    fn shows(&self, view: &View) -> bool {
-        self.deployment.created_resources == view.created && self.deployment.pending_resources == view.pending
+    pub(super) fn shows(&self, view: &View) -> bool {
+        view.is_shown_by(&self.deployment)
     }
 
-    fn show(&mut self, view: &View) {
+    pub(super) fn show(&mut self, view: &View) {
         self.deployment.created_resources.clone_from(&view.created);
         self.deployment.pending_resources.clone_from(&view.pending);
     }
 
     /// Reasons that the record does not show yet.
-    fn new_trouble(&self, view: &View) -> Vec<Message> {
+    pub(super) fn new_trouble(&self, view: &View) -> Vec<Message> {
         let known = |resource: &ResourceState| {
             self.deployment.pending_resources.iter().any(|known| known.reason == resource.reason)
         };
@@ -615,26 +646,30 @@ impl Look<'_> {
         new.filter_map(|resource| resource.reason.clone()).collect()
     }
 
-    fn announce(&mut self, message: Message) {
+    pub(super) fn announce(&mut self, message: Message) {
         let now = self.now();
         self.deployment.announce(now, message);
     }
 
-    fn note(&mut self, level: LogLevel, message: Message) {
+    pub(super) fn note(&mut self, level: LogLevel, message: Message) {
         let now = self.now();
         self.deployment.note(now, level, message);
     }
 
-    async fn record(&self, tenant_status: TenantStatus) -> Result<(), StoreError> {
+    pub(super) async fn record(&self, tenant_status: TenantStatus) -> Result<(), StoreError> {
         self.shared.record(self.deployment.clone(), tenant_status, None).await
     }
 
-    async fn record_outcome(&self, tenant_status: TenantStatus, outcome: &str) -> Result<(), StoreError> {
+    pub(super) async fn record_outcome(
+        &self,
+        tenant_status: TenantStatus,
+        outcome: &str,
+    ) -> Result<(), StoreError> {
         let audit = self.shared.audit(&self.tenant, &self.deployment, outcome);
         self.shared.record(self.deployment.clone(), tenant_status, Some(audit)).await
     }
 
-    fn now(&self) -> ecp_core::Timestamp {
+    pub(super) fn now(&self) -> ecp_core::Timestamp {
         self.shared.clock.now()
     }
 }

@@ -5,6 +5,7 @@
 mod bench;
 mod catalogs;
 mod deadlines;
+mod external;
 mod failures;
 mod healing;
 mod invariants;

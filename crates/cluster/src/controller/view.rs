@@ -54,6 +54,11 @@ impl View {
         self.pending.is_empty() && !self.surplus && !self.leaving
     }
 
+    /// A record shows exactly this.
+    pub(super) fn is_shown_by(&self, deployment: &Deployment) -> bool {
+        deployment.created_resources == self.created && deployment.pending_resources == self.pending
+    }
+
     /// Percent of the wanted pods that are ready; 100 where none are wanted.
     pub(super) fn percent_ready(&self) -> u32 {
         (self.pods_ready.min(self.pods_wanted) * 100).checked_div(self.pods_wanted).unwrap_or(100)

@@ -20,7 +20,10 @@ impl KubernetesCluster {
     pub(super) async fn adopt(&self, leases: &dyn TenantStore, stop: CancellationToken) {
         while !self.index.unnoted().is_empty() {
             if self.check_reachable().is_ok() {
-                for tenant in self.index.unnoted().into_iter().filter(|tenant| leases.may_act(tenant)) {
+                let is_ours = |id: &TenantId| {
+                    leases.may_act(id) && leases.tenant(id).is_none_or(|tenant| !tenant.spec.is_external())
+                };
+                for tenant in self.index.unnoted().into_iter().filter(is_ours) {
                     if let Err(reason) = self.adopt_tenant(&tenant).await {
                         tracing::warn!(tenant.id = %tenant, reason, "what an earlier version made is not noted yet");
                         break;

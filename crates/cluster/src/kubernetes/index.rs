@@ -5,6 +5,7 @@
 
 mod dead;
 mod entry;
+mod external;
 mod noted;
 mod places;
 mod seen;
@@ -63,6 +64,8 @@ struct TenantIndex {
     skipped: BTreeSet<Key>,
     /// Nothing changed since all objects were found as they should be.
     verified: bool,
+    /// Others apply its objects.
+    external: bool,
 }
 
 impl TenantIndex {

@@ -50,6 +50,12 @@ impl Space {
         self.entries.iter().any(|entry| entry.kind == "Namespace")
     }
 
+    /// True where an object is there and not as given.
+    pub(super) fn differs(&self, object: &Object) -> bool {
+        let entry = self.find(object.kind(), object.name()).map(|at| &self.entries[at]);
+        entry.is_some_and(|entry| entry.is_changed_by(&WorkloadSpec::read(object), storage_gb(object)))
+    }
+
     /// Makes an object so; true where that changed anything.
     pub(super) fn put(&mut self, object: &Object) -> bool {
         let (spec, storage_gb) = (WorkloadSpec::read(object), storage_gb(object));
@@ -68,7 +74,7 @@ impl Space {
             return true;
         };
         let entry = &mut self.entries[at];
-        let changed = entry.terminating || entry.spec != spec || entry.storage_gb != storage_gb;
+        let changed = entry.terminating || entry.is_changed_by(&spec, storage_gb);
         (entry.spec, entry.storage_gb, entry.terminating) = (spec, storage_gb, false);
         changed
     }
@@ -96,6 +102,10 @@ impl Space {
 }
 
 impl Entry {
+    fn is_changed_by(&self, spec: &Option<WorkloadSpec>, storage_gb: u64) -> bool {
+        self.spec != *spec || self.storage_gb != storage_gb
+    }
+
     /// Its pods that are not ending, oldest first.
     pub(super) fn members(&self, pods: &HashMap<u64, Pod>) -> Vec<Member> {
         self.living(pods)

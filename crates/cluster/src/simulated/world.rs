@@ -221,6 +221,12 @@ impl World {
         Observation { objects: space.entries.iter().map(state).collect() }
     }
 
+    /// Which of these objects are there and not as given.
+    pub(super) fn differing<'o>(&self, tenant: &TenantId, objects: &'o [Object]) -> Vec<&'o Object> {
+        let Some(space) = self.spaces.get(tenant) else { return Vec::new() };
+        objects.iter().filter(|object| space.differs(object)).collect()
+    }
+
     /// What there is and what is taken. A tenant takes the storage that its quota names.
     pub(super) fn capacity(&self) -> Capacity {
         let storage_gb = self.spaces.values().map(Space::storage_gb).sum();

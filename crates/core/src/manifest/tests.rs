@@ -31,6 +31,7 @@ fn tenant(id: &str, preset: Option<Preset>, services: &[(Service, u32)]) -> Tena
         },
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
         sizing: SizingOptions::default(),
     };

@@ -80,6 +80,7 @@ fn tenant(name: &str, sizing: Sizing) -> Arc<Tenant> {
         sla_target,
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
         sizing: crate::sizing::SizingOptions::default(),
     };

@@ -91,6 +91,7 @@ fn pods_that_can_not_do_the_work_are_seen_by_the_simulation() {
             sla_target: order.sla_target,
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: SizingOptions::default(),
         };

@@ -110,7 +110,7 @@ pub(super) fn described(tenant: &Value) -> Value {
         let name = if text_of(&tenant[chosen_by]) == "request" { name } else { chosen_by };
         body.extend(kept(tenant, name));
     }
-    for name in ["service_requirements", "sla_target", "sizing", "demo_fault"] {
+    for name in ["service_requirements", "sla_target", "sizing", "management", "demo_fault"] {
         body.extend(kept(tenant, name));
     }
     Value::Object(body)

@@ -180,6 +180,9 @@ pub(super) struct TenantFlags {
     /// How the services are reached from outside (none, ingress, gateway) [default: as the catalog says].
     #[arg(long)]
     exposure: Option<String>,
+    /// Who brings the tenant's objects to the cluster (internal, external) [default: internal].
+    #[arg(long)]
+    management: Option<String>,
     /// Demo mode: the failure that the deployment shows (image-not-found, crash-loop, unschedulable, none).
     #[arg(long, add = candidates::faults())]
     demo_fault: Option<String>,
@@ -197,6 +200,7 @@ impl TenantFlags {
             // A file that was read back may say that the catalog chose.
             body.shift_remove("exposure_chosen_by");
         }
+        set(&mut body, "management", self.management.as_ref());
         set(&mut body, "demo_fault", self.demo_fault.as_ref());
         Ok(body)
     }

@@ -29,7 +29,7 @@ macro_rules! say_text {
 pub(super) use say_text;
 
 /// Labels of details, by their English text.
-const LABELS: [(&str, &str); 25] = [
+const LABELS: [(&str, &str); 26] = [
     ("Tenant", "테넌트"),
     ("Status", "상태"),
     ("Plan", "플랜"),
@@ -37,6 +37,7 @@ const LABELS: [(&str, &str); 25] = [
     ("Promised", "약속"),
     ("Resources", "자원"),
     ("Exposure", "공개 방법"),
+    ("Management", "관리 주체"),
     ("GPU type", "GPU 종류"),
     ("Cost", "비용"),
     ("Operator", "운영 원가"),

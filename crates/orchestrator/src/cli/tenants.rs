@@ -156,6 +156,7 @@ pub(super) fn detail(tenant: &Value) -> String {
         ("Promised", pairs_of(&tenant["sla_target"])),
         ("Resources", pairs_of(&tenant["resources"])),
         ("Exposure", text_of(&tenant["exposure"])),
+        ("Management", text_of(&tenant["management"])),
         ("GPU type", text_of(&tenant["gpu_type"])),
         (
             "Cost",

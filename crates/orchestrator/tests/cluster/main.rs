@@ -6,6 +6,7 @@ mod access;
 mod crashes;
 mod deploying;
 mod edits;
+mod external;
 mod outages;
 mod owning;
 mod revisions;

@@ -73,6 +73,7 @@ async fn a_created_tenant_has_a_detail_with_everything_that_was_asked_for() {
             "description": "내 AI 서비스 설명",
             "exposure": "none",
             "exposure_chosen_by": "catalog",
+            "management": "internal",
             "gpu_type": "v100",
             "estimated_cost": "$350/month",
             "generation": 1
@@ -239,6 +240,39 @@ async fn the_exposure_is_the_tenants_or_the_catalogs_and_the_manifest_follows_it
     assert_eq!(last["status"], "running", "{last}");
     let applied = client.get(&format!("{path}/deployment-status")).await.json();
     assert!(applied["created_resources"].to_string().contains("Ingress"), "{applied}");
+}
+
+#[tokio::test]
+async fn who_manages_a_tenant_is_asked_for_kept_and_changed() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let mut body = small("shop");
+    body["management"] = json!("extern");
+    let refused = client.post("/api/v1/tenants/", &body).await.expect(422);
+    assert_eq!(pointers(&refused), ["/management"]);
+    assert!(refused.text.contains("external"), "{}", refused.text);
+    body["management"] = json!("external");
+    let created = client.post("/api/v1/tenants/", &body).await.expect(201).json();
+    let path = "/api/v1/tenants/shop";
+    assert_eq!(client.get(path).await.json()["management"], "external");
+    // Demo mode's stand-in applies it.
+    let last = server.follow(created["deployment_id"].as_str().expect("an id")).await;
+    assert_eq!(last["status"], "running", "{last}");
+    let logs = client.get(&format!("{path}/deployment-status")).await.json()["logs"].to_string();
+    assert!(logs.contains("다른 도구가 관리하는"), "{logs}");
+    // What is left out stays.
+    let renamed = client.put(path, &json!({"name": "Shop"})).await.expect(200).json();
+    assert_eq!(renamed["management"], "external");
+    assert_eq!(server.follow(renamed["deployment_id"].as_str().expect("an id")).await["status"], "running");
+    let ours = client.put(path, &json!({"management": "internal"})).await.expect(200).json();
+    assert_eq!((&ours["management"], &ours["generation"]), (&json!("internal"), &json!(3)));
+    assert_eq!(server.follow(ours["deployment_id"].as_str().expect("an id")).await["status"], "running");
+    let logs = client.get(&format!("{path}/deployment-status")).await.json()["logs"].to_string();
+    assert!(logs.contains("이제부터 오케스트레이터가"), "{logs}");
+    let theirs = client.put(path, &json!({"management": "external"})).await.expect(200).json();
+    assert_eq!(server.follow(theirs["deployment_id"].as_str().expect("an id")).await["status"], "running");
+    client.delete(path).await.expect(200);
+    server.wait_for_status(path, 404).await;
 }
 
 #[tokio::test]

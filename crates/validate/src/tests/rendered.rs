@@ -22,6 +22,7 @@ fn tenant(preset: Preset, services: &[(Service, u32)]) -> Tenant {
         sla_target,
         description: None,
         exposure: None,
+        management: Default::default(),
         demo_fault: None,
         sizing: SizingOptions::default(),
     };

@@ -1551,6 +1551,11 @@ export interface components {
             exposure?: string | null;
             /** @description `catalog` follows the catalog whatever `exposure` says; as the detail call answers. */
             exposure_chosen_by?: string | null;
+            /**
+             * @description Who brings the tenant's objects to the cluster: `internal` (the orchestrator; default) or `external`
+             *     (Argo CD, Flux, …: the orchestrator watches, judges and alerts, and writes nothing).
+             */
+            management?: string | null;
             /** @description Name for people. */
             name: string;
             /**
@@ -3467,6 +3472,11 @@ export interface components {
             /** @description True in demo mode. */
             is_demo: boolean;
             /**
+             * @description Who brings the tenant's objects to the cluster: `internal` (the orchestrator) or `external` (others).
+             * @example internal
+             */
+            management: string;
+            /**
              * @description Its name for people.
              * @example 글로벌 콜센터
              */
@@ -3734,6 +3744,11 @@ export interface components {
             exposure?: string | null;
             /** @description `catalog` follows the catalog whatever `exposure` says; as the detail call answers. */
             exposure_chosen_by?: string | null;
+            /**
+             * @description Who brings the tenant's objects to the cluster: `internal` or `external`. From `external` to
+             *     `internal` the orchestrator takes over what is there.
+             */
+            management?: string | null;
             /** @description Name for people. */
             name?: string | null;
             /**

@@ -1936,6 +1936,11 @@ class UpdateTenantIn(TypedDict):
     """
     `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
     """
+    management: NotRequired[Optional[str]]
+    """
+    Who brings the tenant's objects to the cluster: `internal` or `external`. From `external` to
+    `internal` the orchestrator takes over what is there.
+    """
     demo_fault: NotRequired[Optional[Literal["image-not-found", "crash-loop", "unschedulable", "none"]]]
     """
     Demo mode only: the failure that the deployment is to show, or `none`.
@@ -2279,6 +2284,11 @@ class CreateTenantIn(TypedDict):
     exposure_chosen_by: NotRequired[Optional[str]]
     """
     `catalog` follows the catalog whatever `exposure` says; as the detail call answers.
+    """
+    management: NotRequired[Optional[str]]
+    """
+    Who brings the tenant's objects to the cluster: `internal` (the orchestrator; default) or `external`
+    (Argo CD, Flux, …: the orchestrator watches, judges and alerts, and writes nothing).
     """
     demo_fault: NotRequired[Optional[Literal["image-not-found", "crash-loop", "unschedulable", "none"]]]
     """
@@ -3158,6 +3168,10 @@ class TenantOut(TypedDict):
     """
     `request` where the exposure was named, `catalog` where it follows the catalog. Sent back in a
     PUT, it keeps that so.
+    """
+    management: str
+    """
+    Who brings the tenant's objects to the cluster: `internal` (the orchestrator) or `external` (others).
     """
     gpu_type: str
     """

@@ -15,7 +15,9 @@ use ecp_core::ports::{
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
-use ecp_core::tenant::{Availability, DemoFault, Preset, Service, SlaTarget, TenantSecrets, TenantSpec};
+use ecp_core::tenant::{
+    Availability, DemoFault, Management, Preset, Service, SlaTarget, TenantSecrets, TenantSpec,
+};
 use ecp_core::text::Message;
 use ecp_store::{Database, MIGRATIONS, SqlStore};
 use std::collections::BTreeMap;
@@ -241,6 +243,18 @@ impl Cluster for Line {
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
         self.drifts.lock().get(tenant_id).is_some_and(|drifts| !drifts.is_empty())
     }
+    fn observe_wanted(
+        &self,
+        tenant_id: &TenantId,
+        wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
+        self.simulated.observe_wanted(tenant_id, wanted)
+    }
+
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+        self.simulated.take_over(tenant_id, wanted).await
+    }
+
     fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
         self.simulated.check_namespace(tenant_id)
     }
@@ -434,7 +448,17 @@ impl Bench {
     }
 
     pub(super) async fn create(&self, name: &str, fault: Option<DemoFault>) -> DeploymentId {
-        let tenant = tenant(name, self.clock.now(), fault);
+        self.accept(tenant(name, self.clock.now(), fault)).await
+    }
+
+    /// A tenant whose objects others apply.
+    pub(super) async fn create_external(&self, name: &str, fault: Option<DemoFault>) -> DeploymentId {
+        let mut tenant = tenant(name, self.clock.now(), fault);
+        tenant.spec.management = Management::External;
+        self.accept(tenant).await
+    }
+
+    async fn accept(&self, tenant: Tenant) -> DeploymentId {
         let deployment = deployment(&tenant, DeploymentKind::Create, self.clock.now());
         let deployment_id = deployment.id.clone();
         let secrets = TenantSecrets::generate(ecp_core::manifest::SECRET_KEYS);
@@ -578,6 +602,7 @@ fn tenant(name: &str, now: Timestamp, demo_fault: Option<DemoFault>) -> Tenant {
             },
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

@@ -37,6 +37,7 @@ async fn running(names: &[&str]) -> Bench {
             },
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: Default::default(),
         };

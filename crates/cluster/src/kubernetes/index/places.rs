@@ -167,8 +167,9 @@ impl Index {
     pub(in crate::kubernetes) fn capacity(&self, settings: &KubernetesSettings) -> Capacity {
         let inner = self.inner.lock();
         // A namespace that is called like a tenant's may be another installation's.
-        let is_known =
-            |id: &TenantId, index: &TenantIndex| !index.noted.is_empty() || inner.unnoted.contains(id);
+        let is_known = |id: &TenantId, index: &TenantIndex| {
+            !index.noted.is_empty() || index.external || inner.unnoted.contains(id)
+        };
         let pods = |known: bool| {
             let tenants = inner.tenants.iter().filter(move |(id, index)| is_known(id, index) == known);
             tenants.flat_map(|(id, index)| index.pods.values().map(move |(_, requests)| (id, requests)))

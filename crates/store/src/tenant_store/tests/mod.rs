@@ -167,6 +167,7 @@ fn new_tenant(id: &str, now: Timestamp) -> NewTenant {
             },
             description: None,
             exposure: None,
+            management: Default::default(),
             demo_fault: None,
             sizing: ecp_core::sizing::SizingOptions::default(),
         },

@@ -1,0 +1,71 @@
+//! Tenants whose objects others apply: what is there, whoever made it, held against what is wanted.
+
+use super::{Index, Key, skipped};
+use crate::kubernetes::drift;
+use crate::kubernetes::kinds::{self, CLAIM};
+use crate::kubernetes::pods::PodFacts;
+use crate::kubernetes::state;
+use ecp_core::ids::TenantId;
+use ecp_core::ledger::NotedObject;
+use ecp_core::manifest::Object;
+use ecp_core::ports::{Drift, Observation};
+use serde_json::Value;
+
+impl Index {
+    /// What is there of `wanted`, judged, and where it is not as they say.
+    pub(in crate::kubernetes) fn observe_wanted(
+        &self,
+        tenant: &TenantId,
+        wanted: &[Object],
+    ) -> (Observation, Vec<Drift>) {
+        let autoscaled = self.autoscaled(tenant, wanted);
+        let (mut observation, mut drifts) = (Observation::default(), Vec::new());
+        let mut guard = self.inner.lock();
+        let inner = &mut *guard;
+        let unknown = &inner.unknown;
+        let Some(index) = inner.tenants.get_mut(tenant) else { return (observation, drifts) };
+        index.external = true;
+        let pods: Vec<&PodFacts> = index.pods.values().map(|(facts, _)| facts).collect();
+        for object in wanted {
+            let Some((place, _)) = kinds::find(object.kind()) else { continue };
+            let key: Key = (place, object.name().to_owned());
+            let Some(entry) = index.objects.get(&key) else {
+                observation.objects.extend(unknown.contains(&place).then(|| skipped(&key)));
+                continue;
+            };
+            observation.objects.push(state::judge_with_events(&entry.facts, &pods, &index.events));
+            let Ok(mut json) = serde_json::to_value(object) else { continue };
+            if let (Object::Secret(_), Value::Object(fields)) = (object, &mut json) {
+                // Their values are often kept where the manifest is not.
+                ["data", "stringData"].into_iter().for_each(|field| _ = fields.shift_remove(field));
+            }
+            let differing = drift::differences(&json, &entry.live(), autoscaled.contains(object.name()));
+            drifts.extend(differing.into_iter().map(|field| Drift {
+                kind: object.kind().to_owned(),
+                name: object.name().to_owned(),
+                manager: drift::owner_of(&field, &json, &entry.taken),
+                field,
+            }));
+        }
+        (observation, drifts)
+    }
+
+    /// Those of `wanted` that are there, as they are noted when they become ours; none of a volume, which
+    /// comes with its StatefulSet.
+    pub(in crate::kubernetes) fn to_take_over(
+        &self,
+        tenant: &TenantId,
+        wanted: &[Object],
+    ) -> Vec<NotedObject> {
+        let mut inner = self.inner.lock();
+        let Some(index) = inner.tenants.get_mut(tenant) else { return Vec::new() };
+        index.external = false;
+        let there = |object: &Object| {
+            let (place, kind) = kinds::find(object.kind()).filter(|(_, kind)| kind.name != CLAIM)?;
+            let entry = index.objects.get(&(place, object.name().to_owned()))?;
+            let (kind, name) = (kind.name.to_owned(), object.name().to_owned());
+            Some(NotedObject { kind, name, uid: Some(entry.uid.clone()) })
+        };
+        wanted.iter().filter_map(there).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! A tenant whose objects others apply, on a real cluster: watched, judged, and never written to.
+
+use super::{Real, namespace_exists, until};
+use ecp_testkit::ControlPlane;
+use serde_json::{Value, json};
+
+/// The orchestrator's field manager.
+const OURS: &str = "ecp-orchestrator";
+
+/// What kubectl applies as others would: what this cluster knows the kinds of.
+async fn manifest(real: &Real, id: &str) -> String {
+    let path = format!("/api/v1/tenants/{id}/manifest?format=json");
+    let mut list = real.client.get(&path).await.expect(200).json();
+    let items = list["items"].as_array_mut().expect("items");
+    items.retain(|item| item["apiVersion"] != "monitoring.coreos.com/v1");
+    list.to_string()
+}
+
+/// Kinds that the tenant's manifest has.
+const KINDS: &str =
+    "deployments,statefulsets,services,configmaps,secrets,networkpolicies,resourcequotas,limitranges";
+
+/// Objects of the namespace, and the namespace, that our manager ever wrote to.
+fn written_by_us(cluster: &ControlPlane, namespace: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for args in [vec!["-n", namespace, KINDS], vec!["namespace", namespace]] {
+        let mut args = args;
+        args.push("--show-managed-fields");
+        let answer = cluster.get(&args);
+        let items = answer["items"].as_array().cloned().unwrap_or_else(|| vec![answer.clone()]);
+        let ours = |item: &&Value| {
+            let fields = item["metadata"]["managedFields"].as_array().expect("managed fields");
+            fields.iter().any(|entry| entry["manager"] == OURS)
+        };
+        found.extend(items.iter().filter(ours).map(|item| item["metadata"]["name"].to_string()));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let namespace = "ecp-ai-theirs";
+    let body = json!({
+        "tenant_id": "theirs", "name": "theirs", "preset": "small", "management": "external",
+        "service_requirements": {"chatbot": 5},
+    });
+    real.client.post("/api/v1/tenants/", &body).await.expect(201);
+    let waits = until("it says what it waits for", async || {
+        let status = real.status("theirs").await;
+        status["logs"].to_string().contains("다른 도구가 관리하는").then_some(status)
+    })
+    .await;
+    assert_eq!(waits["status"], "deploying", "{waits}");
+    assert!(!namespace_exists(cluster, "theirs"));
+
+    cluster.apply(&manifest(&real, "theirs").await);
+    real.until_status("theirs", "running").await;
+    assert_eq!(written_by_us(cluster, namespace), Vec::<String>::new());
+
+    // What is changed or goes is named with who did it, and left.
+    let patch = json!([{"op": "replace", "path": "/spec/policyTypes", "value": ["Ingress"]}]).to_string();
+    cluster.kubectl(&["-n", namespace, "patch", "networkpolicy", "chatbot", "--type=json", "-p", &patch]);
+    cluster.kubectl(&["-n", namespace, "delete", "service", "chatbot-service"]);
+    let told = until("both are named", async || {
+        let status = real.status("theirs").await;
+        let text = status["logs"].to_string();
+        (text.contains("매니페스트와 다릅니다") && text.contains("Service chatbot-service")).then_some(status)
+    })
+    .await;
+    assert!(told["logs"].to_string().contains("kubectl"), "{told}");
+    let detail = real.client.get("/api/v1/tenants/theirs").await.json();
+    assert_eq!(detail["status"], "pending", "{detail}");
+    assert!(cluster.try_kubectl(&["-n", namespace, "get", "service", "chatbot-service"]).is_err());
+    assert_eq!(written_by_us(cluster, namespace), Vec::<String>::new());
+    let trail = real.client.get("/api/v1/audit?tenant_id=theirs&action=tenant.heal").await.json();
+    assert_eq!(trail["entries"], json!([]), "{trail}");
+
+    // Who takes it over owns what is there, and keeps it.
+    let uid = cluster.get(&["-n", namespace, "deployment", "chatbot"])["metadata"]["uid"].clone();
+    real.client.put("/api/v1/tenants/theirs", &json!({"management": "internal"})).await.expect(200);
+    real.until_status("theirs", "running").await;
+    assert_eq!(cluster.get(&["-n", namespace, "deployment", "chatbot"])["metadata"]["uid"], uid);
+    cluster.kubectl(&["-n", namespace, "get", "service", "chatbot-service"]);
+    cluster.kubectl(&["-n", namespace, "delete", "service", "chatbot-service"]);
+    until("it is healed", async || {
+        cluster.try_kubectl(&["-n", namespace, "get", "service", "chatbot-service"]).ok()
+    })
+    .await;
+
+    // Given away again, it outlives the tenant.
+    real.client.put("/api/v1/tenants/theirs", &json!({"management": "external"})).await.expect(200);
+    real.until_status("theirs", "running").await;
+    real.delete_and_wait("theirs").await;
+    cluster.kubectl(&["-n", namespace, "get", "deployment", "chatbot"]);
+    cluster.kubectl(&["delete", "namespace", namespace, "--wait=false"]);
+}
