@@ -222,13 +222,13 @@ impl CatalogRollout {
                 status.state = CatalogRolloutState::Stopped;
                 return Ok(());
             }
-            if !leads || status.under_way.len() >= self.options.at_once.max(1) {
+            if !leads || self.awaited(status).count() >= self.options.at_once.max(1) {
                 waiting = true;
                 break;
             }
             waiting |= !self.begin(memory, order, &id, status).await?;
         }
-        if waiting || !status.under_way.is_empty() {
+        if waiting || self.awaited(status).next().is_some() {
             status.state = CatalogRolloutState::UnderWay;
         } else if !status.failed.is_empty() {
             // The order stays, and with it the memory of what failed: none of them is tried again until
@@ -238,6 +238,15 @@ impl CatalogRollout {
             self.tenancy.end_catalog_order().await?;
         }
         Ok(())
+    }
+
+    /// Tenants whose roll-outs are waited for. What others apply may take days: it holds nobody up.
+    fn awaited<'s>(&'s self, status: &'s CatalogStatus) -> impl Iterator<Item = &'s TenantId> {
+        status.under_way.iter().filter(|id| !self.is_external(id))
+    }
+
+    fn is_external(&self, id: &TenantId) -> bool {
+        self.store.tenant(id).is_some_and(|tenant| tenant.spec.is_external())
     }
 
     /// Tenants that are to be begun, those that run first.
@@ -263,7 +272,9 @@ impl CatalogRollout {
     ) -> Result<bool, TenancyError> {
         let deployment =
             self.store.tenant(id).and_then(|tenant| self.store.deployment(&tenant.deployment_id));
-        let at_rest = deployment.is_some_and(|deployment| deployment.status.is_final());
+        // Others have yet to apply what waits: they may as well apply what is newer.
+        let at_rest =
+            deployment.is_some_and(|deployment| deployment.status.is_final()) || self.is_external(id);
         if !at_rest || memory.put_off.contains(id) {
             return Ok(false);
         }

@@ -41,6 +41,10 @@ async fn sync(cluster: &SimulatedCluster, store: &dyn TenantStore, tenant: &Tena
     }
     cluster.prune(&tenant.id, &objects).await.map_err(|error| error.to_string())?;
     cluster.apply(&tenant.id, &objects).await.map_err(|error| error.to_string())?;
+    if store.tenant(&tenant.id).is_none_or(|now| now.key() != tenant.key()) {
+        // It went meanwhile, and what was made just now with it.
+        cluster.forget(&tenant.id);
+    }
     Ok(())
 }
 

@@ -145,11 +145,12 @@ impl NewRevision {
         Self { revision, edition: Some(edition.clone()), manifest: Some(manifest) }
     }
 
-    /// An earlier revision again, to the letter: `tenant` has its specification and sizing already.
+    /// An earlier revision again, its objects to the letter: `tenant` has its specification and sizing already.
     pub fn again(earlier: &Revision, tenant: &Tenant, cause: Cause) -> Self {
         let revision = Revision {
             number: tenant.generation,
             deployment_id: tenant.deployment_id.clone(),
+            spec: tenant.spec.clone(),
             cause,
             reach: Reach::Accepted,
             seen_running_whole_at: None,

@@ -207,6 +207,9 @@ pub fn explain(catalog: &Catalog, demand: &Demand) -> serde_json::Value {
     explain::explanation(&model, &model.sizing(), &alternatives)
 }
 
+/// Time to delete a tenant of which nothing in the cluster is touched.
+pub const RECORD_DELETION_TIME: DeploymentTime = DeploymentTime { min_minutes: 0, max_minutes: 1 };
+
 /// Estimated time to delete a tenant.
 pub fn deletion_time(catalog: &Catalog, sizing: &Sizing) -> DeploymentTime {
     let minutes = &catalog.deployment_time;

@@ -83,6 +83,8 @@ pub struct Deletion {
     pub deletion_id: DeploymentId,
     /// Estimated time until everything is gone.
     pub estimated_time: DeploymentTime,
+    /// The namespace that is left as it is, where others manage the tenant.
+    pub left: Option<String>,
 }
 
 /// What a request would do.
@@ -257,7 +259,11 @@ impl Tenancy {
     ) -> Result<Deletion, TenancyError> {
         let _changing = self.changing.lock().await;
         let before = self.existing(id)?;
-        let estimated_time = sizing::deletion_time(self.figures(), &before.sizing);
+        let left = before.spec.is_external().then(|| before.id.namespace());
+        let estimated_time = match left {
+            Some(_) => sizing::RECORD_DELETION_TIME,
+            None => sizing::deletion_time(self.figures(), &before.sizing),
+        };
         if before.status == TenantStatus::Deleting {
             if how != Removal::ORDERLY {
                 let audit = self.audit(caller, "tenant.delete", Some(&before), &before, self.now());
@@ -268,7 +274,7 @@ impl Tenancy {
                 });
                 self.store.hurry_deletion(id, how, AuditEntry { after, ..audit }).await?;
             }
-            return Ok(Deletion { deletion_id: before.deployment_id.clone(), estimated_time });
+            return Ok(Deletion { deletion_id: before.deployment_id.clone(), estimated_time, left });
         }
         check_generation(&before, if_match)?;
         let now = self.now();
@@ -291,7 +297,7 @@ impl Tenancy {
             tenant,
         };
         self.store.change_tenant(change).await?;
-        Ok(Deletion { deletion_id, estimated_time })
+        Ok(Deletion { deletion_id, estimated_time, left })
     }
 
     /// What [`Self::create_tenant`] would do; nothing is written.
@@ -342,6 +348,8 @@ impl Tenancy {
             manifest::render(self.figures(), tenant, &secrets, &manifest::RenderOptions::default()).objects
         };
         let old = match &before {
+            // A deletion leaves what others apply.
+            Some(before) if after.is_none() && before.spec.is_external() => Vec::new(),
             Some(before) => self.objects_in_force(&before.id, &secrets).await?,
             None => Vec::new(),
         };

@@ -33,6 +33,7 @@ pub struct DeletionOut {
 /// Answers at once; when everything is gone the tenant is 404 and its id is free. Where something in
 /// its namespace is not the orchestrator's, the namespace stays, the deployment status names what it
 /// is, and the tenant goes by itself once that is gone; `release=true` gives the namespace up instead.
+/// Of a tenant that others manage (`management` is `external`) nothing in the cluster is touched.
 #[utoipa::path(
     delete,
     path = "/api/v1/tenants/{tenant_id}",
@@ -70,8 +71,12 @@ pub(crate) async fn delete_tenant(
         return Ok(api.preview_response(tenancy.preview_deletion(&tenant.id, expected).await?));
     }
     let deletion = tenancy.delete_tenant(&api.caller(), &tenant.id, how, expected).await?;
+    let message = match &deletion.left {
+        Some(namespace) => Message::new("api.deletion_leaves").with("namespace", namespace),
+        None => Message::new("api.deletion_started"),
+    };
     let body = DeletionOut {
-        message: Message::new("api.deletion_started").render(api.language()),
+        message: message.render(api.language()),
         deletion_id: deletion.deletion_id.to_string(),
         estimated_time: wire::minutes_text(deletion.estimated_time),
     };

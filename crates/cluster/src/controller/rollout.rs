@@ -585,8 +585,9 @@ impl Look<'_> {
         if wanted {
             self.note(LogLevel::Warning, Message::new("deployment.nothing_to_return_to"));
         }
-        let stays_at = self.stays_at().map(|revision| revision.number);
-        if let Some(number) = stays_at {
+        // Of what others manage nothing is put back.
+        let stays_at = self.stays_at().filter(|_| !self.tenant.spec.is_external());
+        if let Some(number) = stays_at.map(|revision| revision.number) {
             self.note(LogLevel::Info, Message::new("deployment.stays_at").with("revision", number));
         }
         self.record_outcome(TenantStatus::Failed, "failed").await?;

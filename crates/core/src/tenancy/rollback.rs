@@ -42,7 +42,9 @@ impl Tenancy {
             }
         }
         let now = self.now();
-        let tenant = returned_to(good, &before, now);
+        let mut tenant = returned_to(good, &before, now);
+        // Who manages the tenant is nothing that ran.
+        tenant.spec.management = before.spec.management;
         let deployment = self
             .deployment_of(&tenant, DeploymentKind::Update, now)
             .replacing(before.deployment_id.clone())

@@ -341,6 +341,7 @@ impl Delete {
             if self.waiting.dry_run {
                 client.output.value(&answer, preview)?;
             } else if self.waiting.wait {
+                client.say(&started(&answer))?;
                 deletions.push((tenant_id, text_of(&answer["deletion_id"])));
             } else {
                 client.output.value(&answer, started)?;

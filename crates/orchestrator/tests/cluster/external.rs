@@ -3,6 +3,7 @@
 use super::{Real, namespace_exists, until};
 use ecp_testkit::ControlPlane;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The orchestrator's field manager.
 const OURS: &str = "ecp-orchestrator";
@@ -19,6 +20,14 @@ async fn manifest(real: &Real, id: &str) -> String {
 /// Kinds that the tenant's manifest has.
 const KINDS: &str =
     "deployments,statefulsets,services,configmaps,secrets,networkpolicies,resourcequotas,limitranges";
+
+/// Objects of the namespace, by uid.
+fn uids(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
+    let answer = cluster.get(&["-n", namespace, KINDS]);
+    let items = answer["items"].as_array().cloned().unwrap_or_default();
+    assert!(!items.is_empty());
+    items.iter().map(|item| item["metadata"]["uid"].to_string()).collect()
+}
 
 /// Objects of the namespace, and the namespace, that our manager ever wrote to.
 fn written_by_us(cluster: &ControlPlane, namespace: &str) -> Vec<String> {
@@ -92,7 +101,19 @@ async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
     // Given away again, it outlives the tenant.
     real.client.put("/api/v1/tenants/theirs", &json!({"management": "external"})).await.expect(200);
     real.until_status("theirs", "running").await;
+    let before = uids(cluster, namespace);
     real.delete_and_wait("theirs").await;
-    cluster.kubectl(&["-n", namespace, "get", "deployment", "chatbot"]);
+    assert_eq!(uids(cluster, namespace), before);
+    // A namespace that is there already is theirs: it is no reason to refuse a tenant whose objects they apply.
+    real.client.post("/api/v1/tenants/", &body).await.expect(201);
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), manifest(&real, "theirs").await).expect("it is written");
+    let path = file.path().to_str().expect("a path");
+    // What was ours has our manager still.
+    cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", path]);
+    real.until_status("theirs", "running").await;
+    let there = uids(cluster, namespace);
+    real.delete_and_wait("theirs").await;
+    assert_eq!(uids(cluster, namespace), there);
     cluster.kubectl(&["delete", "namespace", namespace, "--wait=false"]);
 }

@@ -271,7 +271,15 @@ async fn who_manages_a_tenant_is_asked_for_kept_and_changed() {
     assert!(logs.contains("이제부터 오케스트레이터가"), "{logs}");
     let theirs = client.put(path, &json!({"management": "external"})).await.expect(200).json();
     assert_eq!(server.follow(theirs["deployment_id"].as_str().expect("an id")).await["status"], "running");
-    client.delete(path).await.expect(200);
+    // Going back to what ran is no change of who manages it.
+    let back =
+        client.post(&format!("{path}/rollback"), &json!({"deployment_id": ours["deployment_id"]})).await;
+    assert_eq!(back.expect(200).json()["management"], "external");
+    // Nothing of it would go, nothing does, and the answer says so.
+    let preview = client.delete(&format!("{path}?dry_run=true")).await.expect(200).json();
+    assert_eq!(preview["objects"], json!([]), "{preview}");
+    let deleted = client.delete(path).await.expect(200).json();
+    assert!(deleted["message"].as_str().is_some_and(|text| text.contains("ecp-ai-shop")), "{deleted}");
     server.wait_for_status(path, 404).await;
 }
 

@@ -363,6 +363,7 @@ export interface paths {
          * @description Answers at once; when everything is gone the tenant is 404 and its id is free. Where something in
          *     its namespace is not the orchestrator's, the namespace stays, the deployment status names what it
          *     is, and the tenant goes by itself once that is gone; `release=true` gives the namespace up instead.
+         *     Of a tenant that others manage (`management` is `external`) nothing in the cluster is touched.
          */
         delete: operations["delete_tenant"];
         options?: never;

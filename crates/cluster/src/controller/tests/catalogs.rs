@@ -9,7 +9,7 @@ use ecp_core::manifest::PinnedManifest;
 use ecp_core::ports::AuditQuery;
 use ecp_core::revision::{Cause, NewRevision, Revision, adopt_tenants};
 use ecp_core::tenancy::{Accepted, Caller, Tenancy, TenancyError, TenantPatch};
-use ecp_core::tenant::{Availability, Preset, SlaTarget, TenantSpec};
+use ecp_core::tenant::{Availability, Management, Preset, SlaTarget, TenantSpec};
 use std::collections::BTreeMap;
 
 fn tenancy(bench: &Bench) -> Arc<Tenancy> {
@@ -205,6 +205,29 @@ async fn a_catalog_is_rolled_out_a_few_tenants_at_a_time_with_history_and_goes_o
     }
     assert_nothing_was_changed_by_hand(&trail);
     assert_eq!(roller.look().await.state, CatalogRolloutState::Idle);
+}
+
+#[tokio::test]
+async fn what_others_have_yet_to_apply_holds_up_no_catalog() {
+    let mut bench = running(&["theirs", "a", "b"]).await;
+    let external = TenantPatch { management: Some(Management::External), ..TenantPatch::default() };
+    tenancy(&bench).update_tenant(&caller(), &id("theirs"), external, None, None).await.unwrap();
+    bench.run_to_rest().await;
+    assert_eq!(bench.status("theirs"), TenantStatus::Running);
+    for tag in ["2.0", "2.1"] {
+        restart_with(&mut bench, other_tag(tag)).await;
+        let one_at_once = CatalogRolloutOptions { at_once: 1, ..AUTOMATIC };
+        let mut roller = Roller::new(&bench, one_at_once);
+        let (ended, most) = roller.run(&mut bench).await;
+        assert_eq!(ended.state, CatalogRolloutState::Idle);
+        assert!(most <= 2, "one, and the one that nobody waits for");
+        assert!(bench.settle().await);
+        assert_eq!(roller.look().await.behind, []);
+        let waits = bench.newest("theirs");
+        assert_eq!((waits.status, waits.cause), (DeploymentStatus::Deploying, Cause::Catalog));
+        assert_eq!(newest(&bench, "theirs").await.catalog, bench.edition().digest);
+        assert!(["a", "b"].iter().all(|name| bench.status(name) == TenantStatus::Running));
+    }
 }
 
 #[tokio::test]

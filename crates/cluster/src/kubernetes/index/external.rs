@@ -51,7 +51,7 @@ impl Index {
     }
 
     /// Those of `wanted` that are there, as they are noted when they become ours; none of a volume, which
-    /// comes with its StatefulSet.
+    /// comes with its StatefulSet, nor of what another installation made.
     pub(in crate::kubernetes) fn to_take_over(
         &self,
         tenant: &TenantId,
@@ -63,6 +63,10 @@ impl Index {
         let there = |object: &Object| {
             let (place, kind) = kinds::find(object.kind()).filter(|(_, kind)| kind.name != CLAIM)?;
             let entry = index.objects.get(&(place, object.name().to_owned()))?;
+            if entry.marks.installation.as_ref().is_some_and(|made_by| made_by != self.installation.as_str())
+            {
+                return None;
+            }
             let (kind, name) = (kind.name.to_owned(), object.name().to_owned());
             Some(NotedObject { kind, name, uid: Some(entry.uid.clone()) })
         };

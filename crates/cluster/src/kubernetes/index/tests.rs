@@ -179,3 +179,22 @@ fn a_copy_of_an_object_in_another_namespace_is_nobody_s() {
     index.object_applied(kind(), copy);
     assert_eq!(index.observe(&acme()).objects.len(), 0);
 }
+
+#[test]
+fn what_another_installation_made_is_not_taken_over() {
+    let object = |name: &str| -> ecp_core::manifest::Object {
+        let map = json!({"metadata": {"name": name}});
+        ecp_core::manifest::Object::ConfigMap(serde_json::from_value(map).expect("a ConfigMap"))
+    };
+    for (made_by, taken) in [(None, 1), (Some("ecp-a"), 1), (Some("ecp-b"), 0)] {
+        let index = index();
+        let mut there = config_map("a", 5);
+        there.metadata.managed_fields = None;
+        let annotation = made_by.map(|id| ("ecp.ai/installation".to_owned(), id.to_owned()));
+        there.metadata.annotations = Some(annotation.into_iter().collect());
+        index.object_applied(kind(), there);
+        let noted = index.to_take_over(&acme(), &[object("service-config"), object("not-there")]);
+        assert_eq!(noted.len(), taken, "{made_by:?}");
+        assert!(noted.iter().all(|object| object.uid.as_deref() == Some("a")));
+    }
+}
