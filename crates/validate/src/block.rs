@@ -147,6 +147,10 @@ impl<'a> Reader<'a, '_> {
         while let Some(line) = self.line.filter(|line| line.indent == indent) {
             let (key, after) = self.key(line).ok_or(NotPlain)?;
             self.builder.key(Cow::Borrowed(key), true, line.number);
+            let is_quoted = matches!(self.byte(line.start), b'"' | b'\'');
+            if !is_quoted && resolve_plain(key) == Kind::Null {
+                self.builder.null_key();
+            }
             let start = after + self.spaces(after, line.end);
             if start < line.end && self.byte(start) != b'#' {
                 self.inline(Line { start, ..line }, indent)?;

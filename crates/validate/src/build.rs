@@ -55,6 +55,7 @@ struct Key<'a> {
     line: u32,
     is_merge: bool,
     is_text: bool,
+    is_null: bool,
 }
 
 /// Subtree of an anchor.
@@ -172,6 +173,9 @@ impl<'a> Builder<'a> {
                 self.keep_for_alias(kind, plain, text.clone(), line, anchor)?;
             }
             self.key(text, plain, line);
+            if plain && kind == Kind::Null {
+                self.null_key();
+            }
             return Ok(());
         }
         let id = self.attach(kind, line)?;
@@ -188,7 +192,14 @@ impl<'a> Builder<'a> {
     pub fn key(&mut self, text: Cow<'a, str>, plain: bool, line: usize) {
         if let Some(frame) = self.frames.last_mut() {
             let is_merge = plain && text == "<<";
-            frame.key = Some(Key { text, line: to_u32(line), is_merge, is_text: true });
+            frame.key = Some(Key { text, line: to_u32(line), is_merge, is_text: true, is_null: false });
+        }
+    }
+
+    /// The key that was named last is null, which no JSON can say.
+    pub fn null_key(&mut self) {
+        if let Some(key) = self.frames.last_mut().and_then(|frame| frame.key.as_mut()) {
+            key.is_null = true;
         }
     }
 
@@ -233,7 +244,13 @@ impl<'a> Builder<'a> {
         if let Some(parent) = self.frames.last_mut() {
             parent.height = parent.height.max(height);
             if frame.is_key {
-                parent.key = Some(Key { text: Cow::Borrowed("?"), line, is_merge: false, is_text: false });
+                parent.key = Some(Key {
+                    text: Cow::Borrowed("?"),
+                    line,
+                    is_merge: false,
+                    is_text: false,
+                    is_null: false,
+                });
             }
         }
     }
@@ -248,7 +265,7 @@ impl<'a> Builder<'a> {
             let is_text = !matches!(source.kind, Kind::Sequence | Kind::Mapping);
             let text = if is_text { source.text.clone() } else { Cow::Borrowed("?") };
             if let Some(frame) = self.frames.last_mut() {
-                frame.key = Some(Key { text, line: to_u32(line), is_merge: false, is_text });
+                frame.key = Some(Key { text, line: to_u32(line), is_merge: false, is_text, is_null: false });
             }
             return Ok(());
         }
@@ -350,11 +367,12 @@ impl<'a> Builder<'a> {
         data.index = frame.children;
         frame.children += 1;
         let key = frame.key.take();
-        let mut key_is_text = true;
+        let (mut key_is_text, mut key_is_null) = (true, false);
         if let Some(key) = key {
             data.key = key.text;
             data.key_line = key.line;
             key_is_text = key.is_text;
+            key_is_null = key.is_null;
             if key.is_merge {
                 frame.merges.push(id);
             }
@@ -368,6 +386,9 @@ impl<'a> Builder<'a> {
         *link = id;
         if !key_is_text {
             self.fault_at(id, TextFault::KeyNotText);
+        }
+        if key_is_null {
+            self.fault_at(id, TextFault::NullKey);
         }
         Ok(id)
     }

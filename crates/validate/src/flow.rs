@@ -109,7 +109,11 @@ impl<'a> Flow<'a> {
         if !quoted && !matches!(self.peek(), Some(b' ' | b'\n')) {
             return Err(NotPlain);
         }
+        let is_null = !quoted && resolve_plain(&key) == Kind::Null;
         builder.key(key, !quoted, line);
+        if is_null {
+            builder.null_key();
+        }
         self.skip_space();
         self.value(builder)
     }

@@ -146,6 +146,11 @@ impl Registry {
         }
     }
 
+    /// Whether any kind is of this API version.
+    pub fn serves(&self, api_version: &str) -> bool {
+        self.by_kind.values().flatten().any(|info| info.api_version == api_version)
+    }
+
     /// Names of all known kinds.
     pub fn kind_names(&self) -> impl Iterator<Item = &'static str> {
         self.by_kind.keys().copied()

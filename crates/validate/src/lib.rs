@@ -30,6 +30,7 @@ mod schema;
 mod schemas;
 mod server;
 mod services;
+mod tabs;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -70,6 +70,9 @@ impl<'t> Objects<'t> {
         let registry = registry(release);
         let mut objects = Self { all: Vec::new(), by_name: HashMap::new() };
         let mut something = false;
+        for &id in &tree.lists {
+            check_list(tree.node(id), registry, findings);
+        }
         for root in tree.roots() {
             match root.kind() {
                 Kind::Null => {}
@@ -137,7 +140,9 @@ fn read_object<'t>(
         let own = root.get(field).filter(|value| !value.is_empty());
         own.or_else(|| list.and_then(|list| list.get(field))).and_then(Node::as_text)
     };
-    let api_version = stated("apiVersion");
+    // An empty group is the core.
+    let in_core = |version: &'t str| version.strip_prefix('/').filter(|version| !version.contains('/'));
+    let api_version = stated("apiVersion").map(|version| in_core(version).unwrap_or(version));
     let kind = stated("kind").map(|kind| match list {
         Some(_) if !root.has("kind") => kind.strip_suffix("List").unwrap_or(kind),
         _ => kind,
@@ -194,6 +199,32 @@ fn read_object<'t>(
     let object = Object { root, info, kind, name, namespace };
     server::check_metadata(&mut Rules::new(findings, registry.release), &object);
     Some(object)
+}
+
+/// A list is of a kind that the API version has, or of any.
+fn check_list(list: Node<'_>, registry: &'static Registry, findings: &mut Findings) {
+    let (api_version, kind) = (list.str_at("apiVersion"), list.str_at("kind"));
+    let of = kind.strip_suffix("List").unwrap_or(kind);
+    if api_version.is_empty() {
+        if list.filled("items") {
+            walk::missing_field(findings, list, "apiVersion");
+        }
+        return;
+    }
+    if of.is_empty() && registry.serves(api_version) {
+        return;
+    }
+    match registry.lookup(api_version, of) {
+        Lookup::Known(_) | Lookup::Unknown => {}
+        other => report_unknown(
+            &other,
+            list,
+            api_version,
+            if of.is_empty() { kind } else { of },
+            registry,
+            findings,
+        ),
+    }
 }
 
 /// An API version is a version, or a group and a version.
@@ -266,6 +297,8 @@ pub(super) fn report_text_faults(tree: &Tree<'_>, findings: &mut Findings) {
             TextFault::MergeNotMapping => findings.error(place, || Message::new("validate.yaml.merge")),
             TextFault::UnknownTag => findings.warning(node, || Message::new("validate.yaml.unknown_tag")),
             TextFault::TabAfterDash => findings.error(node, || Message::new("validate.yaml.tab")),
+            TextFault::ListInList => findings.error(place, || Message::new("validate.yaml.list_in_list")),
+            TextFault::NullKey => findings.error(place, || Message::new("validate.yaml.null_key")),
             TextFault::NullItem => findings.error(node, || Message::new("validate.yaml.null_item")),
             TextFault::Unreadable(place) => {
                 if let Some(unreadable) = tree.unreadable.get(place as usize) {

@@ -104,7 +104,6 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("CSIStorageCapacity", "storageClassName", Subdomain),
     ("CertificateSigningRequestSpec", "expirationSeconds", Range(600, i32::MAX as i64)),
     ("CertificateSigningRequestSpec", "usages", OneOf(&USAGES)),
-    ("ClientIPConfig", "timeoutSeconds", Range(1, 86_400)),
     ("ClusterTrustBundleProjection", "path", FilePath),
     ("ConfigMap", "binaryData", ConfigKeys),
     ("ConfigMap", "data", ConfigKeys),
@@ -148,6 +147,7 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("DeploymentSpec", "replicas", COUNT),
     ("DeploymentSpec", "revisionHistoryLimit", COUNT),
     ("DeploymentStrategy", "type", OneOf(&["", "Recreate", "RollingUpdate"])),
+    ("DeviceSubRequest", "allocationMode", OneOf(&["", "ExactCount", "All"])),
     ("DeviceSubRequest", "name", Label),
     ("DeviceTaint", "effect", OneOf(&["NoSchedule", "NoExecute", "None"])),
     ("DeviceTaint", "key", QualifiedName),
@@ -252,6 +252,7 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("NetworkPolicySpec", "policyTypes", OneOf(&["Ingress", "Egress"])),
     ("NodeSelectorRequirement", "key", QualifiedName),
     ("NodeSelectorRequirement", "operator", OneOf(&["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"])),
+    ("NodeSpec", "configSource", TypesAlone),
     ("ParamRef", "name", PathSegment),
     ("ParentReference", "group", Subdomain),
     ("ParentReference", "name", PathSegment),
@@ -384,6 +385,8 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("VolumeMount", "subPath", RelativePath),
     ("VolumeMount", "subPathExpr", RelativePath),
     ("VolumeNodeResources", "count", COUNT),
+    ("VolumeProjection", "clusterTrustBundle", TypesAlone),
+    ("VolumeProjection", "podCertificate", TypesAlone),
     ("WeightedPodAffinityTerm", "weight", Range(1, 100)),
     ("WindowsSecurityContextOptions", "gmsaCredentialSpec", NotEmptyText),
     ("WindowsSecurityContextOptions", "gmsaCredentialSpecName", RequiredSubdomain),
@@ -514,6 +517,9 @@ static OPTIONAL: &[(&str, &str)] = &[
     ("TypedLocalObjectReference", "kind"),
     ("TypedLocalObjectReference", "name"),
     ("NodeSelector", "nodeSelectorTerms"),
+    ("ForZone", "name"),
+    ("TypedObjectReference", "kind"),
+    ("TypedObjectReference", "name"),
 ];
 
 /// The rule for a field of a definition such as `io.k8s.api.core.v1.Container`.

@@ -78,6 +78,10 @@ pub(super) enum TextFault {
     TabAfterDash,
     /// An item of a list of objects is nothing.
     NullItem,
+    /// An item of a list of objects is such a list itself.
+    ListInList,
+    /// The key is null.
+    NullKey,
     /// The document can not be read: its place in [`Tree::unreadable`].
     Unreadable(u32),
 }
@@ -91,6 +95,8 @@ pub(super) struct Tree<'a> {
     pub documents: Vec<u32>,
     /// Faults of the text, with the node they are at.
     pub faults: Vec<(u32, TextFault)>,
+    /// Lists of objects, which are opened.
+    pub lists: Vec<u32>,
     /// Faults that found no room in `faults`.
     pub faults_left_out: usize,
     /// The text, for columns.
@@ -115,26 +121,40 @@ impl<'a> Tree<'a> {
     /// Opens every `List`: its items become documents of their own. Documents are numbered anew,
     /// empty ones too, so that numbers count `---` sections where there is no list.
     pub fn open_lists(&mut self) -> Result<(), Bound> {
-        let mut waiting: Vec<u32> = self.documents.iter().rev().copied().collect();
+        let mut waiting: Vec<(u32, bool)> = self.documents.iter().rev().map(|&id| (id, false)).collect();
         let mut opened = Vec::with_capacity(waiting.len());
-        while let Some(id) = waiting.pop() {
+        while let Some((id, is_item)) = waiting.pop() {
             let node = self.node(id);
             let is_list = node.get("kind").is_some_and(|kind| kind.text().ends_with("List"));
             match node.get("items").filter(|items| is_list && items.kind() == Kind::Sequence) {
                 Some(items) => {
+                    if is_item {
+                        self.faults.push((items.id, TextFault::ListInList));
+                        opened.push(id);
+                        continue;
+                    }
                     let is_typed = node.get("kind").is_some_and(|kind| kind.text() != "List");
                     let nothing: Vec<u32> = items
                         .children()
                         .filter(|item| item.kind() == Kind::Null)
                         .map(|item| item.id)
                         .collect();
+                    // What an item says by half is not made whole.
+                    let silent: Vec<u32> = items
+                        .children()
+                        .filter(|item| {
+                            ["kind", "apiVersion"].iter().all(|field| item.str_at(field).is_empty())
+                        })
+                        .map(|item| item.id)
+                        .collect();
                     let items: Vec<u32> = items.children().map(|item| item.id).collect();
                     if is_typed {
-                        self.implied.extend(items.iter().map(|&item| (item, id)));
+                        self.implied.extend(silent.iter().map(|&item| (item, id)));
                     } else {
                         self.faults.extend(nothing.into_iter().map(|item| (item, TextFault::NullItem)));
                     }
-                    waiting.extend(items.into_iter().rev());
+                    self.lists.push(id);
+                    waiting.extend(items.into_iter().rev().map(|item| (item, true)));
                 }
                 None => opened.push(id),
             }

@@ -32,6 +32,12 @@ pub(super) fn check(findings: &mut Findings, release: Release, node: Node<'_>, s
     walk.object(node, object);
 }
 
+/// A question to the server, which keeps none and looks at little of their metadata.
+fn is_asked(root: Node<'_>) -> bool {
+    let kind = root.str_at("kind");
+    kind == "Binding" || kind.ends_with("Review")
+}
+
 struct Walk<'w> {
     findings: &'w mut Findings,
     shapes: &'w Shapes,
@@ -62,8 +68,14 @@ impl Walk<'_> {
                 Some(_) if child.kind() == Kind::Null => {}
                 Some(field) => {
                     let outer = self.types_alone;
-                    self.types_alone |= matches!(field.rule, Some(Rule::TypesAlone))
-                        || (field.name == "status" && node.parent() == node);
+                    // Of a template's metadata the server reads labels and annotations, and drops the rest.
+                    let is_dropped = object.name == "ObjectMeta"
+                        && (node.parent().parent() != node.parent() || is_asked(node.parent()))
+                        && !matches!(field.name, "labels" | "annotations");
+                    let is_root = node.parent() == node || object.name == "PersistentVolumeClaim";
+                    self.types_alone |= is_dropped
+                        || matches!(field.rule, Some(Rule::TypesAlone))
+                        || (field.name == "status" && is_root);
                     self.value(child, field.shape, field.rule.filter(|_| !self.types_alone));
                     let has_own = matches!(
                         (object.name, field.name),
@@ -254,6 +266,10 @@ impl Walk<'_> {
     fn quantity(&mut self, node: Node<'_>, rule: Option<&Rule>) {
         // The API server takes a number as its text, and the text must be a quantity.
         match amount::parse(node.text().trim_matches(' ')) {
+            // A number is sent as YAML reads it, whatever its notation.
+            None if node.as_integer().is_some_and(|number| number >= 0)
+                || node.text().parse::<f64>().is_ok_and(|number| number >= 0.0 && number.is_finite())
+                    && node.kind() == Kind::Float => {}
             None => self.bad_text(node.into(), "validate.schema.quantity", node.text()),
             Some(amount) if amount < 0 && matches!(rule, Some(Rule::NotNegative)) => {
                 self.out_of_range(node, (0, i64::MAX));

@@ -6,6 +6,7 @@
 use super::block;
 use super::build::{Bound, Builder, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
 use super::scalar::resolve_plain;
+use super::tabs::{self, Tabs};
 use super::tree::{Kind, TextFault, Tree};
 use super::{MAX_MANIFEST_BYTES, Unreadable};
 use ecp_core::text::Message;
@@ -37,7 +38,7 @@ pub(super) fn read(content: &str, readers: Readers) -> Result<Tree<'_>, Unreadab
                 read_chunk(&mut builder, &chunk)?;
             }
         }
-        None => read_fully(&mut builder, content, 0)?,
+        None => read_fully(&mut builder, content, 0, None)?,
     }
     let mut tree = builder.finish();
     if let Some(first) = tree.unreadable.first()
@@ -61,8 +62,8 @@ struct Chunk<'a> {
     lines_before: usize,
     /// It follows a `---`, so it is a document even where it is empty.
     is_marked: bool,
-    /// It is a `---` line with a text behind it, which `kubectl` refuses.
-    is_stray: bool,
+    /// It is a line that `kubectl` refuses: why.
+    refused: Option<&'static str>,
 }
 
 /// The documents of a text by their `---` lines, which can stand nowhere else in YAML. Absent where
@@ -80,10 +81,18 @@ fn split(content: &str) -> Option<Vec<Chunk<'_>>> {
                 begin = (position + line.len() + 1).min(content.len());
                 (lines_before, is_marked) = (number + 1, !stray);
                 if stray {
-                    chunks.push(Chunk { text: line, lines_before: number, is_marked: true, is_stray: true });
+                    let refused = Some("validate.unreadable.after_separator");
+                    chunks.push(Chunk { text: line, lines_before: number, is_marked: true, refused });
                 }
             }
-            [b'%', ..] | [b'.', b'.', b'.', ..] => return None,
+            // It cuts a document off from its directives before it reads either.
+            [b'%', ..] if content[begin..position].split('\n').all(is_blank) => {
+                let refused = Some("validate.unreadable.directive");
+                chunks.push(Chunk { text: line, lines_before: number, is_marked: true, refused });
+                begin = (position + line.len() + 1).min(content.len());
+                lines_before = number + 1;
+            }
+            [b'.', b'.', b'.', ..] => return None,
             _ => {}
         }
         position += line.len() + 1;
@@ -97,11 +106,11 @@ fn push_chunk<'a>(chunks: &mut Vec<Chunk<'a>>, text: &'a str, lines_before: usiz
     let (mut rest, mut lines_before) = (text, lines_before);
     while let Some(end) = json_end(rest).filter(|&end| rest[end..].trim_ascii_start().starts_with('{')) {
         let (document, after) = rest.split_at(end);
-        chunks.push(Chunk { text: document, lines_before, is_marked: true, is_stray: false });
+        chunks.push(Chunk { text: document, lines_before, is_marked: true, refused: None });
         lines_before += document.matches('\n').count();
         rest = after;
     }
-    chunks.push(Chunk { text: rest, lines_before, is_marked, is_stray: false });
+    chunks.push(Chunk { text: rest, lines_before, is_marked, refused: None });
 }
 
 /// Where the JSON object that a text begins with ends.
@@ -129,6 +138,12 @@ fn json_end(text: &str) -> Option<usize> {
     None
 }
 
+/// Nothing, or a comment.
+fn is_blank(line: &str) -> bool {
+    let line = line.trim_start_matches(' ');
+    line.is_empty() || line.starts_with('#')
+}
+
 fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Unreadable> {
     let at_bound = |bound| Unreadable {
         line: Some(chunk.lines_before.max(1)),
@@ -136,17 +151,13 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Un
         message: bound_message(bound),
         has_verdict: false,
     };
-    if chunk.is_stray {
-        let message = Message::new("validate.unreadable.after_separator");
+    if let Some(reason) = chunk.refused {
+        let message = Message::new(reason);
         let line = chunk.lines_before + 1;
         let unreadable = Unreadable { line: Some(line), column: Some(4), message, has_verdict: true };
         return builder.unreadable(unreadable, line).map_err(at_bound);
     }
-    let blank = |line: &str| {
-        let line = line.trim_start_matches(' ');
-        line.is_empty() || line.starts_with('#')
-    };
-    if chunk.text.split('\n').all(blank) {
+    if chunk.text.split('\n').all(is_blank) {
         if chunk.is_marked {
             builder.begin_document().map_err(at_bound)?;
             let nothing = Cow::Borrowed(block::EMPTY);
@@ -160,11 +171,32 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Un
         return Ok(());
     }
     builder.go_back(&mark);
-    match read_fully(builder, chunk.text, chunk.lines_before) {
+    let mut tabs = Tabs::of(chunk.text);
+    let mut outcome = read_fully(builder, chunk.text, chunk.lines_before, tabs.as_mut());
+    let mut stray = tabs.and_then(|tabs| tabs.stray());
+    // In flow collections `kubectl` takes tabs where the full parser takes none.
+    if outcome.is_err()
+        && let Some(mut tabs) = Tabs::of(chunk.text)
+    {
+        builder.go_back(&mark);
+        let text = tabs::expanded(chunk.text);
+        let again = read_owned(builder, &text, chunk.lines_before, Some(&mut tabs));
+        if again.is_ok() && tabs.stray().is_none() {
+            (outcome, stray) = (again, None);
+        }
+    }
+    match outcome {
         Ok(()) if builder.has_strange_key(&mark) && template_line(chunk).is_some() => {
             builder.go_back(&mark);
             let line = template_line(chunk).unwrap_or(1);
             builder.unreadable(template(line), line).map_err(at_bound)
+        }
+        Ok(()) if stray.is_some() => {
+            builder.go_back(&mark);
+            let line = chunk.lines_before + stray.unwrap_or(1);
+            let message = Message::new("validate.unreadable.tab");
+            let unreadable = Unreadable { line: Some(line), column: None, message, has_verdict: true };
+            builder.unreadable(unreadable, line).map_err(at_bound)
         }
         Ok(()) => {
             for (number, line) in chunk.text.split('\n').enumerate() {
@@ -205,6 +237,42 @@ fn read_fully<'a>(
     builder: &mut Builder<'a>,
     content: &'a str,
     lines_before: usize,
+    tabs: Option<&mut Tabs<'_>>,
+) -> Result<(), Unreadable> {
+    each_event(content, lines_before, tabs, |event, line| take(builder, event, line))
+}
+
+/// Reads a text that is not kept with the full parser.
+fn read_owned(
+    builder: &mut Builder<'_>,
+    content: &str,
+    lines_before: usize,
+    tabs: Option<&mut Tabs<'_>>,
+) -> Result<(), Unreadable> {
+    each_event(content, lines_before, tabs, |event, line| {
+        let owned = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let tag = tag.map(|tag| Cow::Owned(tag.into_owned()));
+                Event::Scalar(Cow::Owned(text.into_owned()), style, anchor, tag)
+            }
+            Event::SequenceStart(style, anchor, _) => Event::SequenceStart(style, anchor, None),
+            Event::MappingStart(style, anchor, _) => Event::MappingStart(style, anchor, None),
+            Event::DocumentStart(explicit, version) => Event::DocumentStart(explicit, version),
+            Event::SequenceEnd => Event::SequenceEnd,
+            Event::MappingEnd => Event::MappingEnd,
+            Event::Alias(anchor) => Event::Alias(anchor),
+            _ => return Ok(()),
+        };
+        take(builder, owned, line)
+    })
+}
+
+/// Calls with every event of a text and its line.
+fn each_event<'c>(
+    content: &'c str,
+    lines_before: usize,
+    mut tabs: Option<&mut Tabs<'_>>,
+    mut take: impl FnMut(Event<'c>, usize) -> Result<(), Bound>,
 ) -> Result<(), Unreadable> {
     let options = granit_parser::options! {
         emit_comments: false,
@@ -227,7 +295,10 @@ fn read_fully<'a>(
             };
             at(fault.marker(), message)
         })?;
-        take(builder, event, span.start.line() + lines_before)
+        if let Some(tabs) = tabs.as_deref_mut() {
+            tabs.note(&event, &span);
+        }
+        take(event, span.start.line() + lines_before)
             .map_err(|bound| at(&span.start, bound_message(bound)))?;
     }
     Ok(())

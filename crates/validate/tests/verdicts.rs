@@ -65,3 +65,21 @@ fn every_custom_resource_is_judged_as_the_server_judged_it() {
     }
     assert!(wrong.is_empty(), "{} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Texts as `kubectl` reads them, each with whether it would send them and the server take them: tabs, keys,
+/// numbers, anchors, lists, streams.
+#[test]
+fn every_text_is_judged_as_kubectl_judged_it() {
+    let catalog = Catalog::embedded();
+    let mut wrong = Vec::new();
+    for line in include_str!("texts.txt").lines() {
+        let (verdict, text) = line.split_once(' ').expect("a verdict and a text");
+        let text: String = serde_json::from_str(text).expect("a text in JSON");
+        let is_valid = ecp_validate::validate_manifest(&catalog, &text, &Options::default())
+            .is_ok_and(|report| report.is_valid());
+        if is_valid != (verdict == "valid") {
+            wrong.push(format!("kubectl says {verdict}: {text:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} texts are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}

@@ -166,6 +166,10 @@ fn check_webhooks(rules: &mut Rules<'_>, root: Node<'_>) {
             let mut seen = HashSet::new();
             for version in webhook.list_at("admissionReviewVersions") {
                 rules.unique(Some(version), &mut seen);
+                rules.holds(Some(version), format::is_dns_1035_label, "validate.definition.version");
+                if version.kind() == Kind::Null {
+                    rules.bad(version, "validate.schema.empty_text");
+                }
             }
             if versions.is_empty() {
                 rules.required(webhook, "admissionReviewVersions");
@@ -235,6 +239,7 @@ fn check_operations(rules: &mut Rules<'_>, rule: Node<'_>) {
     let mut names = HashSet::new();
     for name in rule.list_at("resourceNames") {
         rules.unique(Some(name), &mut names);
+        rules.holds(Some(name), format::is_path_segment, "validate.schema.path_segment");
     }
     for version in rule.list_at("apiVersions").chain(rule.list_at("resources")).filter(|item| item.is_empty())
     {

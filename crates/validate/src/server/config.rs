@@ -275,7 +275,10 @@ fn check_scope<'t>(
         "VolumeAttributesClass" => &["persistentvolumeclaims", "requests.storage"],
         _ => return,
     };
-    let standard = |name: &str| QUOTA_RESOURCES.contains(&name);
+    let standard = |name: &str| {
+        QUOTA_RESOURCES.contains(&name)
+            || name.strip_prefix("requests.").unwrap_or(name).starts_with("hugepages-")
+    };
     for hard in spec.get("hard").into_iter().flat_map(Node::children) {
         if standard(hard.key()) && !allowed.contains(&hard.key()) {
             rules.bad(place, "validate.config.scope_resource");
@@ -312,20 +315,13 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
         for part in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
             for amount in limit.get(part).into_iter().flat_map(Node::children) {
                 let name = amount.key();
-                let known = match kind {
-                    "Container" | "Pod" => {
-                        name.contains('/')
-                            || name.starts_with("hugepages-")
-                            || ["cpu", "memory", "ephemeral-storage"].contains(&name)
-                    }
-                    _ => {
-                        name.contains('/')
-                            || name == "storage"
-                            || name.starts_with("hugepages-")
-                            || QUOTA_RESOURCES.contains(&name)
-                    }
-                };
-                if !known {
+                let known = name == "storage"
+                    || name.starts_with("hugepages-")
+                    || QUOTA_RESOURCES.contains(&name)
+                    || name.contains('/');
+                if matches!(kind, "Container" | "Pod") {
+                    super::containers::check_name(rules, amount, false);
+                } else if !(known && format::is_qualified_name(name)) {
                     rules.findings.error(Place::Key(amount), || {
                         Message::new("validate.resources.unknown").with("resource", shortened(name))
                     });
@@ -372,6 +368,10 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
 }
 
 fn check_namespace(rules: &mut Rules<'_>, object: &Object<'_>) {
+    let finalizers = object.spec().into_iter().flat_map(|spec| spec.list_at("finalizers"));
+    for finalizer in finalizers.filter(|finalizer| finalizer.kind() == Kind::Null) {
+        rules.bad(finalizer, "validate.metadata.finalizer");
+    }
     let Some(metadata) = object.metadata() else { return };
     for label in metadata.get("labels").into_iter().flat_map(Node::children) {
         let Some(mode) = label.key().strip_prefix("pod-security.kubernetes.io/") else { continue };
@@ -397,7 +397,10 @@ fn check_namespace(rules: &mut Rules<'_>, object: &Object<'_>) {
     for finalizer in object.spec().into_iter().flat_map(|spec| spec.list_at("finalizers")) {
         rules.holds(
             Some(finalizer),
-            |text| text == "kubernetes" || (text.contains('/') && format::is_qualified_name(text)),
+            |text| {
+                matches!(text, "kubernetes" | "orphan" | "foregroundDeletion")
+                    || (text.contains('/') && format::is_qualified_name(text))
+            },
             "validate.metadata.finalizer",
         );
     }

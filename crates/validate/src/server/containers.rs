@@ -296,18 +296,8 @@ pub(super) fn check_resources(
             check_amount(rules, amount);
             let name = amount.key();
             plain |= matches!(name, "cpu" | "memory");
-            if let Some(size) = name.strip_prefix("hugepages-") {
+            if check_pages(rules, amount) {
                 huge = huge.or(Some(amount));
-                let divides = amount::parse(size).is_some_and(|size| {
-                    size > 0 && amount_of(Some(amount)).is_none_or(|amount| amount % size == 0)
-                });
-                if !divides {
-                    rules.findings.error(amount, || {
-                        Message::new("validate.resources.huge_page")
-                            .with("resource", shortened(name))
-                            .with("value", shortened(amount.text()))
-                    });
-                }
             }
             if part == "requests" {
                 check_request(rules, amount, limits.get(name).copied());
@@ -315,9 +305,7 @@ pub(super) fn check_resources(
         }
     }
     if let Some(huge) = huge.filter(|_| !plain) {
-        rules.findings.error(huge, || {
-            Message::new("validate.rule.required").with("field", "cpu").with("when", shortened(huge.key()))
-        });
+        alone(rules, huge);
     }
     let mut seen = HashSet::new();
     for claim in resources.list_at("claims") {
@@ -329,6 +317,44 @@ pub(super) fn check_resources(
             rules.bad(name, "validate.rule.duplicate");
         }
     }
+}
+
+/// What a pod takes beside its containers: amounts as their limits are.
+pub(super) fn check_overhead(rules: &mut Rules<'_>, overhead: Node<'_>) {
+    let mut huge = None;
+    for amount in overhead.children() {
+        check_name(rules, amount, false);
+        check_amount(rules, amount);
+        if check_pages(rules, amount) {
+            huge = huge.or(Some(amount));
+        }
+    }
+    if let Some(huge) = huge.filter(|_| !overhead.has("cpu") && !overhead.has("memory")) {
+        alone(rules, huge);
+    }
+}
+
+/// Whether these are huge pages, which come in whole ones.
+fn check_pages(rules: &mut Rules<'_>, amount: Node<'_>) -> bool {
+    let name = amount.key();
+    let Some(size) = name.strip_prefix("hugepages-") else { return false };
+    let divides = amount::parse(size)
+        .is_some_and(|size| size > 0 && amount_of(Some(amount)).is_none_or(|amount| amount % size == 0));
+    if !divides {
+        rules.findings.error(amount, || {
+            Message::new("validate.resources.huge_page")
+                .with("resource", shortened(name))
+                .with("value", shortened(amount.text()))
+        });
+    }
+    true
+}
+
+/// Huge pages without anything else.
+fn alone(rules: &mut Rules<'_>, huge: Node<'_>) {
+    rules.findings.error(huge, || {
+        Message::new("validate.rule.required").with("field", "cpu").with("when", shortened(huge.key()))
+    });
 }
 
 /// The name of what containers ask for.

@@ -42,6 +42,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             );
         }
         for name in names.list_at("shortNames").chain(names.list_at("categories")) {
+            if name.kind() == Kind::Null {
+                rules.bad(name, "validate.schema.empty_text");
+            }
             rules.holds(Some(name), format::is_dns_1035_label, "validate.schema.label");
         }
         if let (Some(kind), Some(list)) = (names.get("kind"), names.get("listKind"))
@@ -125,6 +128,9 @@ fn check_versions(rules: &mut Rules<'_>, spec: Node<'_>) {
         if let Some(status) = version.at(&["subresources", "status"]) {
             for field in status.children() {
                 rules.forbidden(status, field.key(), "subresources.status");
+            }
+            if let Some(schema) = version.at(&["schema", "openAPIV3Schema"]) {
+                structural::check_beside_status(rules, schema);
             }
         }
         let mut selectable = HashSet::new();

@@ -2,8 +2,8 @@
 
 use super::super::format;
 use super::super::objects::Object;
-use super::super::tree::Node;
-use super::Rules;
+use super::super::tree::{Kind, Node};
+use super::{Rules, amount_of};
 use crate::cel::{self, BOOL, Type};
 use crate::findings::Place;
 use ecp_core::text::Message;
@@ -16,7 +16,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         "ResourceClaim" => check_claim(rules, spec),
         "ResourceClaimTemplate" => {
             if let Some(metadata) = spec.get("metadata") {
-                for field in metadata.children().filter(|field| !field.is_empty()) {
+                for field in metadata.children().filter(|field| {
+                    !field.is_empty() || matches!(field.kind(), Kind::Sequence | Kind::Mapping)
+                }) {
                     if !matches!(field.key(), "labels" | "annotations") {
                         rules.forbidden(metadata, field.key(), "kind: ResourceClaimTemplate");
                     }
@@ -98,7 +100,8 @@ fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
         for request in constraint.list_at("requests") {
             known_request(rules, request, &all);
         }
-        for attribute in fields.iter().filter_map(|field| constraint.get(field)) {
+        // The second counts where the first is not given.
+        if let Some(attribute) = fields.iter().find_map(|field| constraint.get(field)) {
             rules.holds(
                 Some(attribute),
                 |text| text.contains('/') && is_attribute(text),
@@ -116,6 +119,10 @@ fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
 
 /// The name of an attribute or a capacity: an identifier, with a domain before it or without.
 fn is_attribute(text: &str) -> bool {
+    // Of more parts than two the server looks at none.
+    if text.matches('/').count() > 1 {
+        return true;
+    }
     let (domain, name) = text.split_once('/').map_or((None, text), |(domain, name)| (Some(domain), name));
     let begins = name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_');
     begins
@@ -169,6 +176,11 @@ fn check_request(rules: &mut Rules<'_>, request: Node<'_>) {
     }
     for toleration in request.list_at("tolerations") {
         rules.words(toleration.get("operator").filter(|text| !text.is_empty()), &["Exists", "Equal"]);
+        let key = toleration.get("key").filter(|key| !key.is_empty());
+        rules.holds(key, format::is_qualified_name, "validate.schema.key");
+        if toleration.str_at("operator") != "Exists" {
+            rules.holds(toleration.get("value"), format::is_label_value, "validate.schema.label_value");
+        }
         if toleration.str_at("operator") == "Exists" && !toleration.str_at("value").is_empty() {
             rules.forbidden(toleration, "value", "operator: Exists");
         }
@@ -201,7 +213,11 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
     let given = fields
         .iter()
         .filter_map(|field| spec.get(field))
-        .filter(|value| value.is_true() || (value.key().starts_with("node") && !value.is_empty()))
+        .filter(|value| {
+            value.is_true()
+                || value.key() == "nodeSelector"
+                || (value.key() == "nodeName" && !value.is_empty())
+        })
         .count();
     if given != 1 && !(given == 0 && spec.filled("sharedCounters")) {
         rules.findings.error(Place::Value(spec), || {
@@ -211,7 +227,17 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
     if spec.get("allNodes").is_some_and(|all| !all.is_true()) {
         rules.form(spec.get("allNodes"), |_| false, "true");
     }
-    if spec.filled("devices") && spec.filled("sharedCounters") {
+    if let Some(each) = spec.get("perDeviceNodeSelection").filter(|each| each.kind() == Kind::Boolean) {
+        rules.form(Some(each), |_| each.is_true(), "true");
+    }
+    if let Some(terms) = spec.get("nodeSelector") {
+        super::scheduling::check_node_selector(rules, terms);
+        if terms.list_at("nodeSelectorTerms").count() != 1 {
+            rules.required(terms, "nodeSelectorTerms");
+            rules.at_most(terms.get("nodeSelectorTerms"), 1);
+        }
+    }
+    if spec.has("devices") && spec.has("sharedCounters") {
         rules.not_both(spec, "devices", "sharedCounters");
     }
     if let Some(pool) = spec.get("pool") {
@@ -248,7 +274,8 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
             }
         }
     }
-    const KINDS: [&str; 8] = ["int", "bool", "string", "version", "ints", "bools", "strings", "versions"];
+    // Lists are dropped unless their feature is switched on.
+    const KINDS: [&str; 4] = ["int", "bool", "string", "version"];
     for attribute in device.get("attributes").into_iter().flat_map(Node::children) {
         let given = KINDS.iter().filter(|kind| attribute.has(kind)).count();
         if given != 1 {
@@ -258,6 +285,25 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
         rules.length(attribute.get("version"), 64);
         rules.form(attribute.get("version"), is_version, "1.2.3");
     }
+    for capacity in device.get("capacity").into_iter().flat_map(Node::children) {
+        check_policy(rules, device, capacity);
+    }
+    for used in device.list_at("consumesCounters") {
+        rules.holds(
+            used.get("counterSet"),
+            |text| text.is_empty() || ecp_core::ids::is_dns_1123_label(text),
+            "validate.schema.label",
+        );
+        rules.required(used, "counters");
+        for counter in used.get("counters").into_iter().flat_map(Node::children) {
+            if !ecp_core::ids::is_dns_1123_label(counter.key()) {
+                rules.findings.error(Place::Key(counter), || {
+                    Message::new("validate.schema.label").with("value", format::shortened(counter.key()))
+                });
+            }
+        }
+    }
+    check_conditions(rules, device);
     let places = ["nodeName", "nodeSelector", "allNodes"];
     if places_itself {
         if !places.iter().any(|place| device.has(place)) {
@@ -266,6 +312,73 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
     } else {
         for place in places {
             rules.forbidden(device, place, "perDeviceNodeSelection ≠ true");
+        }
+    }
+}
+
+/// What may be asked of a capacity that several share: a default among the values, or in the range.
+fn check_policy(rules: &mut Rules<'_>, device: Node<'_>, capacity: Node<'_>) {
+    let Some(policy) = capacity.get("requestPolicy") else { return };
+    if !device.flag_at("allowMultipleAllocations") {
+        return rules.forbidden(capacity, "requestPolicy", "allowMultipleAllocations ≠ true");
+    }
+    let has_values = policy.filled("validValues");
+    if has_values && policy.has("validRange") {
+        return rules.not_both(policy, "validValues", "validRange");
+    }
+    if has_values || policy.has("validRange") {
+        rules.required_where(policy, "default", "requestPolicy");
+    }
+    let most = capacity.get("value");
+    let default = policy.get("default");
+    let mut before: Option<Node<'_>> = None;
+    for value in policy.list_at("validValues") {
+        in_order(rules, value, most);
+        if let Some(before) = before {
+            in_order(rules, before, Some(value));
+        }
+        before = Some(value);
+    }
+    if let Some(default) = default.filter(|_| has_values)
+        && !policy.list_at("validValues").any(|value| amount_of(Some(value)) == amount_of(Some(default)))
+    {
+        rules.form(Some(default), |_| false, "validValues[0]");
+    }
+    let Some(range) = policy.get("validRange") else { return };
+    let Some(least) = range.get("min") else { return rules.required(range, "min") };
+    in_order(rules, least, most);
+    in_order(rules, least, default);
+    if let Some(greatest) = range.get("max") {
+        in_order(rules, least, Some(greatest));
+        in_order(rules, greatest, most);
+        if let Some(default) = default {
+            in_order(rules, default, Some(greatest));
+        }
+    }
+}
+
+/// The first is not above the second.
+fn in_order(rules: &mut Rules<'_>, first: Node<'_>, second: Option<Node<'_>>) {
+    if let Some(second) = second
+        && let (Some(low), Some(high)) = (amount_of(Some(first)), amount_of(Some(second)))
+        && low > high
+    {
+        rules.not_above(first, second.key(), second);
+    }
+}
+
+/// Conditions under which a device is bound, and those under which that failed: both, and none twice.
+fn check_conditions(rules: &mut Rules<'_>, device: Node<'_>) {
+    let lists = ["bindingConditions", "bindingFailureConditions"];
+    let mut seen = HashSet::new();
+    for (list, other) in [(lists[0], lists[1]), (lists[1], lists[0])] {
+        rules.at_most(device.get(list), 4);
+        if device.filled(list) {
+            rules.required_where(device, other, list);
+        }
+        for condition in device.list_at(list) {
+            rules.unique(Some(condition), &mut seen);
+            rules.holds(Some(condition), format::is_qualified_name, "validate.schema.key");
         }
     }
 }

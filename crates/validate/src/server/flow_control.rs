@@ -157,6 +157,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
 fn check_queues(rules: &mut Rules<'_>, queuing: Node<'_>) {
     let number = |field: &str, default: i64| queuing.int_at(field).filter(|n| *n != 0).unwrap_or(default);
     let (queues, hand) = (number("queues", 64), number("handSize", 8));
+    for field in ["queues", "handSize"] {
+        rules.range(queuing.get(field), 0, i64::from(i32::MAX));
+    }
     let place = queuing.get("handSize").or(queuing.get("queues")).unwrap_or(queuing);
     if hand > queues || hand_bits(queues, hand).ceil() > 60.0 {
         rules.findings.error(place, || {

@@ -23,6 +23,36 @@ const NAMELESS: [&str; 6] = [
     "SelfSubjectRulesReview",
 ];
 
+/// Kinds whose generation begins at one when they are created.
+const COUNTED: [&str; 26] = [
+    "CronJob",
+    "CustomResourceDefinition",
+    "DaemonSet",
+    "Deployment",
+    "DeviceClass",
+    "EndpointSlice",
+    "FlowSchema",
+    "Ingress",
+    "IngressClass",
+    "Job",
+    "MutatingAdmissionPolicy",
+    "MutatingAdmissionPolicyBinding",
+    "MutatingWebhookConfiguration",
+    "NetworkPolicy",
+    "Pod",
+    "PodDisruptionBudget",
+    "PodTemplate",
+    "PriorityClass",
+    "PriorityLevelConfiguration",
+    "ReplicaSet",
+    "ReplicationController",
+    "ResourceSlice",
+    "StatefulSet",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+    "ValidatingWebhookConfiguration",
+];
+
 /// Checks an object's own `metadata`.
 pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     let nameless = NAMELESS.iter().any(|kind| object.is(kind));
@@ -32,32 +62,32 @@ pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         }
         return missing_field(rules.findings, object.root, "metadata");
     };
-    if ["SubjectAccessReview", "SelfSubjectAccessReview", "LocalSubjectAccessReview"]
-        .iter()
-        .any(|kind| object.is(kind))
-    {
-        // A question is no object: it has no name, labels or owners.
-        for field in metadata.children().filter(|field| {
-            !(field.is_empty() || (field.key() == "namespace" && object.is("LocalSubjectAccessReview")))
-        }) {
-            rules.forbidden(metadata, field.key(), &format!("kind: {}", object.kind));
-        }
+    if nameless {
+        return check_question(rules, object, metadata);
+    }
+    if object.is("Binding") {
+        // It is a question to a pod, by whose name it is asked.
+        return if metadata.str_at("name").is_empty() {
+            missing_field(rules.findings, metadata, "name")
+        };
     }
     check_name(rules, object, metadata);
-    rules.holds(
-        metadata.get("namespace"),
-        |text| text.is_empty() || is_dns_1123_label(text),
-        "validate.schema.label",
-    );
+    // Of what is the whole cluster's it is dropped, whatever it says.
+    if object.info.is_none_or(|info| info.namespaced) {
+        rules.holds(
+            metadata.get("namespace"),
+            |text| text.is_empty() || is_dns_1123_label(text),
+            "validate.schema.label",
+        );
+    }
     check_labels(rules, metadata);
-    // Kinds with a `spec` have theirs counted by the server, whatever is written.
-    if object.spec().is_none() {
+    // Of some the server counts changes, whatever is written.
+    if !COUNTED.iter().any(|kind| object.is(kind)) {
         rules.range(metadata.get("generation"), 0, i64::MAX);
     }
     for finalizer in metadata.list_at("finalizers") {
         let standard = ["orphan", "foregroundDeletion", "kubernetes"].contains(&finalizer.text());
-        // A definition is held to the syntax alone.
-        let standard = standard || object.is("CustomResourceDefinition");
+        let standard = standard || takes_any_finalizer(object);
         if matches!(finalizer.kind(), Kind::Text | Kind::Null)
             && !(finalizer.kind() == Kind::Text
                 && format::is_qualified_name(finalizer.text())
@@ -70,21 +100,57 @@ pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     if let (Some(orphan), Some(_)) = (has("orphan"), has("foregroundDeletion")) {
         rules.bad(orphan, "validate.metadata.two_deletions");
     }
-    if let Some(fields) = metadata.get("managedFields") {
+    // What has a name yet to come is created, where these are written anew; an apply compares them.
+    let is_named = !metadata.str_at("name").is_empty();
+    if let Some(fields) = metadata.get("managedFields").filter(|_| is_named) {
         rules.findings.error(Place::Key(fields), || Message::new("validate.metadata.managed_fields"));
     }
-    if let Some(value) = metadata.get("uid").filter(|value| !value.is_empty()) {
+    if let Some(value) = metadata.get("uid").filter(|value| is_named && !value.is_empty()) {
         rules.findings.error(value, || Message::new("validate.metadata.set_by_server").with("field", "uid"));
     }
     if let Some(value) = metadata.get("resourceVersion").filter(|value| !value.is_empty()) {
         // A number is taken where there is no such object yet; where there is one, it is compared.
         let message = || Message::new("validate.metadata.set_by_server").with("field", "resourceVersion");
-        match value.text().parse::<u64>() {
-            Ok(_) => rules.findings.warning(value, message),
-            Err(_) => rules.findings.error(value, message),
+        if is_named && value.text().parse::<u64>().is_err() {
+            rules.findings.error(value, message);
+        } else {
+            rules.findings.warning(value, message);
         }
     }
     check_owners(rules, metadata);
+}
+
+/// A question is no object: some are asked with nothing of their own, and of others it is not looked at.
+fn check_question(rules: &mut Rules<'_>, object: &Object<'_>, metadata: Node<'_>) {
+    if !object.kind.ends_with("AccessReview") {
+        return;
+    }
+    for field in metadata.children().filter(|field| !field.is_empty() && field.as_integer() != Some(0)) {
+        let is_dropped = [
+            "creationTimestamp",
+            "deletionGracePeriodSeconds",
+            "deletionTimestamp",
+            "managedFields",
+            "namespace",
+            "selfLink",
+            "uid",
+        ]
+        .contains(&field.key());
+        if !is_dropped {
+            rules.forbidden(metadata, field.key(), &format!("kind: {}", object.kind));
+        }
+    }
+}
+
+/// Kinds of which the server asks that a finalizer is a name, and no domain before it.
+fn takes_any_finalizer(object: &Object<'_>) -> bool {
+    let version = object.root.str_at("apiVersion");
+    object.info.is_none()
+        || version.starts_with("admissionregistration.k8s.io/")
+        || (version == "v1" && object.is("Event"))
+        || ["APIService", "CustomResourceDefinition", "Lease", "PodDisruptionBudget", "RuntimeClass"]
+            .iter()
+            .any(|kind| object.is(kind))
 }
 
 /// Labels and annotations of an object or of a pod template.
@@ -121,13 +187,15 @@ fn check_name<'t>(rules: &mut Rules<'_>, object: &Object<'t>, metadata: Node<'t>
         match generated {
             None if metadata.get("name").is_some_and(|name| name.kind() != Kind::Text) => {}
             // It has no check of its name.
-            None if object.is("LimitRange") || NAMELESS.iter().any(|kind| object.is(kind)) => {}
+            None if object.is("LimitRange") => {}
             None => missing_field(rules.findings, metadata, "name"),
             Some(prefix) => check_generated(rules, object, prefix),
         }
         return;
     };
-    if let Some(prefix) = generated.filter(|_| object.is("IPAddress")) {
+    // These look at the whole name alone.
+    let looks_at_all = ["DeviceClass", "ReplicationController"].iter().any(|kind| object.is(kind));
+    if let Some(prefix) = generated.filter(|_| !looks_at_all) {
         check_generated(rules, object, prefix);
     }
     if let Some(text) = name.as_text() {
@@ -138,6 +206,14 @@ fn check_name<'t>(rules: &mut Rules<'_>, object: &Object<'t>, metadata: Node<'t>
 /// What a generated name begins with: five characters come behind it, and it is cut where they find no room.
 fn check_generated(rules: &mut Rules<'_>, object: &Object<'_>, prefix: Node<'_>) {
     let text = prefix.text();
+    // Their names are made from other fields, and so is what one begins with.
+    if (object.is("APIService") || object.is("CustomResourceDefinition")) && text != object.name {
+        rules.findings.error(Place::Key(prefix), || {
+            Message::new("validate.rule.forbidden")
+                .with("field", "generateName")
+                .with("when", format!("kind: {}", object.kind))
+        });
+    }
     // A hyphen at the end is well, for the check counts it as a letter.
     let checked = match text.strip_suffix('-') {
         Some(rest) if !rest.is_empty() => format!("{rest}a"),
@@ -165,7 +241,6 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
         }
         // Their names are built from other fields.
         "APIService" | "CustomResourceDefinition" => None,
-        _ if NAMELESS.contains(&kind) => None,
         "CertificateSigningRequest" | "Event" => {
             (!format::is_path_segment(text)).then_some("validate.schema.path_segment")
         }
@@ -177,14 +252,18 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
             (!is_dns_1123_label(text)).then_some("validate.schema.label")
         }
         // The server lowers a driver's name and bounds it where it is used.
-        "CSIDriver" if text.len() > 63 && node.key() == "generateName" => None,
+        "CSIDriver" if text.len() > 63 && node.key() == "generateName" => {
+            (!format::is_dns_subdomain(&text.to_ascii_lowercase())).then_some("validate.schema.subdomain")
+        }
         _ => (!format::is_dns_subdomain(text)).then_some("validate.schema.subdomain"),
     };
     if let Some(key) = fault {
         rules.findings.error(node, || Message::new(key).with("value", shortened(text)));
         return;
     }
+    let prefixes = node.key() == "generateName" && !object.name.is_empty();
     let limit = match kind {
+        _ if prefixes => return,
         // The controller puts a time behind it, and a Job's name is a label.
         "CronJob" => 52,
         "Job" | "StatefulSet" => 63,

@@ -22,6 +22,11 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 let scope =
                     Some(parameters.str_at("scope")).filter(|scope| !scope.is_empty()).unwrap_or("Cluster");
                 rules.words(parameters.get("scope"), &["Cluster", "Namespace"]);
+                rules.holds(
+                    parameters.get("apiGroup"),
+                    format::is_dns_subdomain,
+                    "validate.schema.subdomain",
+                );
                 if scope == "Namespace" {
                     rules.required_where(parameters, "namespace", "scope: Namespace");
                 } else {

@@ -38,9 +38,11 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 }
             }
             let mut families = HashSet::new();
-            // The first of them gives way to the one field.
-            let skipped = usize::from(!spec.str_at("podCIDR").is_empty());
-            for range in spec.list_at("podCIDRs").skip(skipped) {
+            // Where they do not begin with the one field, that counts alone.
+            let one = spec.str_at("podCIDR");
+            let differ = spec.list_at("podCIDRs").next().is_some_and(|first| first.text() != one);
+            let given = spec.list_at("podCIDRs").filter(|_| one.is_empty() || !differ);
+            for range in given {
                 if let Some((address, _)) = rules.cidr(range)
                     && !families.insert(address.is_ipv4())
                 {
@@ -52,13 +54,8 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             }
         }
         ("RuntimeClass", _) => {
-            for amount in root.at(&["overhead", "podFixed"]).into_iter().flat_map(Node::children) {
-                if amount_of(Some(amount)).is_some_and(|amount| amount < 0) {
-                    rules.bad(amount, "validate.rule.negative");
-                }
-            }
-            for amount in root.at(&["overhead", "podFixed"]).into_iter().flat_map(Node::children) {
-                super::containers::check_name(rules, amount, false);
+            if let Some(overhead) = root.at(&["overhead", "podFixed"]) {
+                super::containers::check_overhead(rules, overhead);
             }
             if let Some(scheduling) = root.get("scheduling") {
                 super::scheduling::check_tolerations(rules, scheduling);
@@ -74,32 +71,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.holds(Some(label), super::super::format::is_label_value, "validate.schema.label_value");
             }
         }
-        ("Event", _) => {
-            // Events of the newer group are whole; copies of old ones are told by their first field.
-            if root.str_at("apiVersion") == "events.k8s.io/v1" && root.has("eventTime") {
-                rules.required(root, "reason");
-                rules.required(root, "action");
-                rules.words(root.get("type").filter(|kind| !kind.is_empty()), &["Normal", "Warning"]);
-                rules.required(root, "type");
-                rules.required(root, "reportingController");
-                rules.required(root, "reportingInstance");
-                rules.holds(
-                    root.get("reportingController").filter(|name| !name.is_empty()),
-                    super::super::format::is_qualified_name,
-                    "validate.schema.key",
-                );
-            }
-            // An event is where its object is.
-            let subject = root.get("involvedObject").or(root.get("regarding"));
-            let there = subject.map_or("", |subject| subject.str_at("namespace"));
-            let here = object.namespace;
-            if let Some(subject) =
-                subject.filter(|_| !there.is_empty() && there != here && root.has("involvedObject"))
-            {
-                let place = subject.get("namespace").unwrap_or(subject);
-                rules.findings.error(place, || Message::new("validate.metadata.event_namespace"));
-            }
-        }
+        ("Event", _) => check_event(rules, object),
         ("Binding", _) => {
             if let Some(target) = root.get("target") {
                 rules.words(target.get("kind").filter(|kind| !kind.is_empty()), &["Node"]);
@@ -113,5 +85,56 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             }
         }
         _ => {}
+    }
+}
+
+/// An event: one with a time of its own is whole, and one of the newer group is nothing that old ones were.
+fn check_event(rules: &mut Rules<'_>, object: &Object<'_>) {
+    let root = object.root;
+    let is_new = root.str_at("apiVersion") == "events.k8s.io/v1";
+    let subject = root.get(if is_new { "regarding" } else { "involvedObject" });
+    let (there, here) = (subject.map_or("", |subject| subject.str_at("namespace")), object.namespace);
+    let is_timed = root.has("eventTime");
+    if is_timed {
+        let controller = if is_new { "reportingController" } else { "reportingComponent" };
+        for field in ["reason", "action", controller, "reportingInstance"] {
+            rules.required(root, field);
+        }
+        rules.holds(
+            root.get(controller).filter(|name| !name.is_empty()),
+            super::super::format::is_qualified_name,
+            "validate.schema.key",
+        );
+        for field in ["reason", "action", "reportingInstance"] {
+            rules.length(root.get(field), 128);
+        }
+        rules.length(root.get(if is_new { "note" } else { "message" }), 1024);
+    }
+    let is_there = match (there, is_timed) {
+        ("", true) => matches!(here, "default" | "kube-system"),
+        ("", false) => here == "default",
+        (_, true) => true,
+        (_, false) => there == here,
+    };
+    if !is_there {
+        let place = subject.map(|subject| subject.get("namespace").unwrap_or(subject)).unwrap_or(root);
+        rules.findings.error(place, || Message::new("validate.metadata.event_namespace"));
+    }
+    if !is_new {
+        return;
+    }
+    rules.required(root, "type");
+    rules.words(root.get("type").filter(|kind| !kind.is_empty()), &["Normal", "Warning"]);
+    if let Some(series) = root.get("series") {
+        rules.range(series.get("count"), 2, i64::MAX);
+    }
+    for field in ["deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount"] {
+        if root.get(field).is_some_and(|value| value.as_integer() != Some(0)) {
+            rules.forbidden(root, field, "apiVersion: events.k8s.io/v1");
+        }
+    }
+    if let Some(source) = root.get("deprecatedSource").filter(|source| !source.children().all(Node::is_empty))
+    {
+        rules.forbidden(root, source.key(), "apiVersion: events.k8s.io/v1");
     }
 }

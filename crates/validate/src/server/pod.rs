@@ -50,6 +50,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
     let volumes = volumes::check(rules, object, workload);
     containers::check(rules, workload, &volumes, &claims);
     check_budget(rules, pod);
+    if let Some(overhead) = pod.get("overhead") {
+        containers::check_overhead(rules, overhead);
+    }
     scheduling::check(rules, pod);
     check_dns(rules, pod);
     check_security(rules, pod);

@@ -17,6 +17,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             Message::new("validate.rule.one_of").with("fields", "user, groups").with("count", 0)
         });
     }
+    if object.is("LocalSubjectAccessReview") {
+        rules.forbidden(spec, "nonResourceAttributes", "kind: LocalSubjectAccessReview");
+    }
     let Some(attributes) = spec.get("resourceAttributes") else { return };
     if object.is("LocalSubjectAccessReview") {
         let here = object.namespace;

@@ -45,6 +45,10 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     if external {
         check_external_name(rules, spec);
     }
+    // Without affinity its settings are dropped.
+    if spec.str_at("sessionAffinity") == "ClientIP" {
+        rules.range(spec.at(&["sessionAffinityConfig", "clientIP", "timeoutSeconds"]), 1, 86_400);
+    }
     check_ports(rules, spec, kind);
     check_addresses(rules, spec);
     let balanced = kind == "LoadBalancer";
@@ -236,7 +240,9 @@ pub(super) fn check_endpoints(rules: &mut Rules<'_>, object: &Object<'_>) {
             for list in ["forZones", "forNodes"] {
                 let mut names = HashSet::new();
                 for hint in hints.list_at(list) {
-                    rules.unique(hint.get("name"), &mut names);
+                    if !names.insert(hint.str_at("name")) {
+                        rules.bad(hint.get("name").unwrap_or(hint), "validate.rule.duplicate");
+                    }
                 }
                 rules.at_most(hints.get(list), 8);
             }

@@ -37,7 +37,7 @@ const SOURCES: [&str; 22] = [
 /// Checks an object of the group.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     match (object.kind, object.spec()) {
-        ("PersistentVolumeClaim", Some(spec)) => check_claim(rules, spec),
+        ("PersistentVolumeClaim", Some(spec)) => check_claim(rules, spec, true),
         ("PersistentVolume", Some(spec)) => check_volume(rules, spec),
         ("StorageClass", _) => check_class(rules, object.root),
         ("CSIDriver", _) => {
@@ -52,6 +52,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             let mut audiences = HashSet::new();
             for request in object.spec().into_iter().flat_map(|spec| spec.list_at("tokenRequests")) {
                 rules.unique(request.get("audience"), &mut audiences);
+            }
+            if let Some(spec) = object.spec().filter(|spec| spec.has("serviceAccountTokenInSecrets")) {
+                rules.required_where(spec, "tokenRequests", "serviceAccountTokenInSecrets");
             }
         }
         ("VolumeAttributesClass", _) => {
@@ -112,8 +115,8 @@ pub(super) fn check_driver(rules: &mut Rules<'_>, node: Node<'_>) {
     rules.holds(Some(node), |text| text.is_empty() || is_driver(text), "validate.storage.driver");
 }
 
-/// A claim's `spec`, wherever it stands.
-pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
+/// A claim's `spec`; in a template of claims nothing of it is dropped.
+pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>, is_own: bool) {
     check_modes(rules, spec);
     if let Some(selector) = spec.get("selector") {
         rules.selector(selector);
@@ -130,13 +133,15 @@ pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
     if let Some(resources) = spec.get("resources") {
         rules.forbidden(resources, "claims", "kind: PersistentVolumeClaim");
     }
-    for field in ["dataSource", "dataSourceRef"] {
-        let Some(source) = spec.get(field) else { continue };
+    // One in another namespace is dropped unless its feature is switched on.
+    let reference =
+        spec.get("dataSourceRef").filter(|source| !is_own || source.str_at("namespace").is_empty());
+    for source in spec.get("dataSource").into_iter().chain(reference) {
         // A source that is neither claim nor snapshot is dropped, and the claim taken.
         let (kind, group) = (source.str_at("kind"), source.str_at("apiGroup"));
         let kept = (kind == "PersistentVolumeClaim" && group.is_empty())
             || (kind == "VolumeSnapshot" && group == "snapshot.storage.k8s.io");
-        if field == "dataSource" && !kept {
+        if is_own && reference.is_none() && !kept {
             continue;
         }
         rules.required(source, "kind");
@@ -150,7 +155,7 @@ pub(super) fn check_claim(rules: &mut Rules<'_>, spec: Node<'_>) {
             "validate.schema.subdomain",
         );
     }
-    if let (Some(source), Some(reference)) = (spec.get("dataSource"), spec.get("dataSourceRef")) {
+    if let (Some(source), Some(reference)) = (spec.get("dataSource"), reference) {
         let differs =
             ["apiGroup", "kind", "name"].iter().any(|field| source.str_at(field) != reference.str_at(field));
         if differs {

@@ -22,13 +22,19 @@ const UNSUPPORTED: [&str; 8] = [
     "uniqueItems",
 ];
 /// What a part of `allOf`, `anyOf`, `oneOf` and `not` can not have.
-const OUTSIDE: [&str; 7] = [
+const OUTSIDE: [&str; 13] = [
     "additionalProperties",
     "default",
     "description",
     "nullable",
     "title",
     "type",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
     "x-kubernetes-validations",
 ];
 const REASONS: [&str; 4] =
@@ -60,6 +66,20 @@ pub(super) fn check(rules: &mut Rules<'_>, schema: Node<'_>) {
         }
     }
     value(rules, schema, true);
+}
+
+/// What the root of a schema can not have where its status is written apart.
+pub(super) fn check_beside_status(rules: &mut Rules<'_>, schema: Node<'_>) {
+    for field in ["allOf", "anyOf", "enum", "maxProperties", "minProperties", "not", "oneOf"] {
+        rules.forbidden(schema, field, "subresources.status");
+    }
+    for field in schema.children().filter(|field| field.key().starts_with("x-kubernetes-")) {
+        let is_allowed =
+            matches!(field.key(), "x-kubernetes-preserve-unknown-fields" | "x-kubernetes-validations");
+        if !is_allowed && (field.is_true() || !matches!(field.kind(), Kind::Boolean | Kind::Null)) {
+            rules.forbidden(schema, field.key(), "subresources.status");
+        }
+    }
 }
 
 /// The schema of a field by its path, such as `.spec.size`.
@@ -132,7 +152,7 @@ fn check_keywords(rules: &mut Rules<'_>, schema: Node<'_>) {
     for field in UNSUPPORTED {
         let counts = |given: Node<'_>| match field {
             "uniqueItems" => given.is_true(),
-            "definitions" => !given.is_empty(),
+            "definitions" | "patternProperties" | "$ref" | "$schema" | "id" => !given.is_empty(),
             _ => true,
         };
         if schema.get(field).is_some_and(counts) {
@@ -148,8 +168,14 @@ fn logical(rules: &mut Rules<'_>, schema: Node<'_>, with_types: bool) {
     }
     check_keywords(rules, schema);
     for field in OUTSIDE {
-        let given = schema.get(field).filter(|given| !matches!(field, "nullable") || given.is_true());
-        if given.is_some() && !(field == "type" && with_types) {
+        let says_something = |given: &Node<'_>| match field {
+            "additionalProperties" | "default" => true,
+            "x-kubernetes-list-type" | "x-kubernetes-map-type" => given.kind() != Kind::Null,
+            _ => given.is_true() || !(given.is_empty() || given.kind() == Kind::Boolean),
+        };
+        let given = schema.get(field).filter(says_something);
+        let allowed = with_types && field == "type";
+        if given.is_some() && !allowed {
             rules.forbidden(schema, field, "allOf, anyOf, oneOf, not");
         }
     }
@@ -157,6 +183,13 @@ fn logical(rules: &mut Rules<'_>, schema: Node<'_>, with_types: bool) {
         for part in schema.list_at(field) {
             logical(rules, part, with_types);
         }
+    }
+    if let Some(metadata) = schema.at(&["properties", "metadata"]) {
+        rules.findings.error(Place::Key(metadata), || {
+            Message::new("validate.rule.forbidden")
+                .with("field", "metadata")
+                .with("when", "allOf, anyOf, oneOf, not")
+        });
     }
     for child in schema.get("properties").into_iter().flat_map(Node::children) {
         logical(rules, child, false);
@@ -210,6 +243,9 @@ fn check_extensions(rules: &mut Rules<'_>, schema: Node<'_>) {
             }
         }
         "set" => {
+            if schema.filled("x-kubernetes-list-map-keys") {
+                rules.words(list, &["map"]);
+            }
             let field = match items.map_or("", |items| items.str_at("type")) {
                 "object" => "x-kubernetes-map-type",
                 "array" => "x-kubernetes-list-type",

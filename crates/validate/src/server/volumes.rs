@@ -56,7 +56,10 @@ fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
     }
     if let Some(template) = volume.at(&["ephemeral", "volumeClaimTemplate"]) {
         if let Some(metadata) = template.get("metadata") {
-            for field in metadata.children().filter(|field| !field.is_empty()) {
+            for field in metadata
+                .children()
+                .filter(|field| !field.is_empty() || matches!(field.kind(), Kind::Sequence | Kind::Mapping))
+            {
                 if !matches!(field.key(), "labels" | "annotations") {
                     rules.forbidden(metadata, field.key(), "ephemeral.volumeClaimTemplate");
                 }
@@ -64,7 +67,7 @@ fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
             super::metadata::check_labels(rules, metadata);
         }
         if let Some(spec) = template.get("spec") {
-            storage::check_claim(rules, spec);
+            storage::check_claim(rules, spec, false);
         }
     }
     if let Some(csi) = volume.get("csi") {
@@ -101,14 +104,8 @@ fn check_file(rules: &mut Rules<'_>, file: Node<'_>) {
 fn check_projected(rules: &mut Rules<'_>, projected: Node<'_>) {
     let mut paths = HashSet::new();
     for source in projected.list_at("sources") {
-        let kinds = [
-            "secret",
-            "configMap",
-            "downwardAPI",
-            "serviceAccountToken",
-            "clusterTrustBundle",
-            "podCertificate",
-        ];
+        // Others are dropped unless their features are switched on.
+        let kinds = ["secret", "configMap", "downwardAPI", "serviceAccountToken"];
         let given = kinds.iter().filter(|kind| source.has(kind)).count();
         if given > 1 {
             rules.one_of(source, &kinds);

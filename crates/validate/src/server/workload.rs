@@ -100,7 +100,7 @@ fn check_stateful_set(rules: &mut Rules<'_>, spec: Node<'_>) {
             }),
         }
         if let Some(claim) = claim.get("spec") {
-            storage::check_claim(rules, claim);
+            storage::check_claim(rules, claim, false);
         }
     }
 }
@@ -120,8 +120,12 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, name: &st
         check_labels(rules, spec, manual);
         check_pod_names(rules, spec, name);
     }
-    if !is_own && spec.has("manualSelector") {
+    if !is_own && manual {
         rules.forbidden(spec, "manualSelector", "kind: CronJob");
+    }
+    let says_nothing = |selector: Node<'_>| selector.children().all(Node::is_empty);
+    if !is_own && spec.get("selector").is_some_and(says_nothing) {
+        rules.forbidden(spec, "selector", "kind: CronJob");
     }
     let indexed = spec.str_at("completionMode") == "Indexed";
     if indexed {

@@ -158,9 +158,7 @@ fn a_text_that_is_no_yaml_is_refused_with_line_and_column() {
     assert!(matches!(fault.line, Some(2..=4)), "{fault:?}");
     assert!(fault.column.is_some());
     assert!(fault.message.render(Language::Ko).starts_with("YAML로 읽을 수 없습니다"));
-    for text in
-        ["a: b: c\n", "{", "\"open", "a: *missing\n", "\u{0}", "a:\n\t- b\n", "%YAML 3.0\n---\na: b\n"]
-    {
+    for text in ["a: b: c\n", "{", "\"open", "a: *missing\n", "\u{0}", "a:\n\t- b\n"] {
         assert!(check_with(text, None).is_err(), "{text:?}");
     }
 }
@@ -177,4 +175,34 @@ fn the_documents_are_numbered_as_they_stand_in_the_text() {
 fn windows_line_ends_and_a_byte_order_mark_are_read() {
     let text = format!("\u{feff}{}", GOOD.replace('\n', "\r\n"));
     assert_eq!(listed(&check(&text)), []);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_replaced_and_binary_files_refused() {
+    use crate::decode;
+    let text = "kind: é";
+    let wide = |to_bytes: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(to_bytes).collect::<Vec<u8>>();
+    assert_eq!(decode(text.as_bytes()).unwrap(), text);
+    assert_eq!(decode(&[&[0xff, 0xfe], wide(u16::to_le_bytes).as_slice()].concat()).unwrap(), text);
+    assert_eq!(decode(&[&[0xfe, 0xff], wide(u16::to_be_bytes).as_slice()].concat()).unwrap(), text);
+    assert_eq!(decode(b"kind: \xe9").unwrap(), "kind: \u{fffd}");
+    assert!(decode(b"\xe9\0\x01").is_err());
+}
+
+#[test]
+fn a_line_of_a_block_begins_with_no_tab_and_one_of_a_flow_may() {
+    let object = |rest: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: ecp-ai-acme\n{rest}")
+    };
+    for rest in ["\t\n", "\t# x\n", "data:\n\t\n  k: v\n", "data:\n  k: |\n    \tv\n"] {
+        assert_eq!(check(&object(rest)).errors[0].code, "unreadable.tab", "{rest:?}");
+    }
+    for rest in [
+        "data: {k: a,\n\tl: b}\n",
+        "data:\n  k: \"a\n\tb\"\n",
+        "data:\n  k: |\n    v\n    \tw\n",
+        "data:\n  k: a\tb\n",
+    ] {
+        assert_eq!(listed(&check(&object(rest))), [], "{rest:?}");
+    }
 }
