@@ -105,6 +105,7 @@ test('each view has one stream, and none is left behind', async () => {
   await page.goto(`${server.address}/#/demo/tenants/followed?tab=logs&follow=1`);
   await settled([]);
   await page.goto(`${server.address}/#/demo/capacity`);
+  await page.getByRole('heading', { name: /^Nodes \(\d+\)$/ }).waitFor();
   await settled([]);
   await page.close();
 });

@@ -38,6 +38,7 @@ test('every text is used', () => {
     'action',
     'cause',
     'metric',
+    'node',
     'alerts.state',
     'tenant.tab',
     'alerts.tab',

@@ -143,6 +143,9 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	"get_overview": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
 		return c.GetOverviewContext(ctx)
 	}),
+	"list_nodes": with(func(ctx context.Context, c *Client, _ struct{}) (any, error) {
+		return c.ListNodesContext(ctx)
+	}),
 	"get_alert_rules": with(func(ctx context.Context, c *Client, in tenantArguments) (any, error) {
 		return c.GetAlertRulesContext(ctx, in.TenantID)
 	}),

@@ -123,6 +123,52 @@ type Overview struct {
 	Attention []Attention `json:"attention"`
 }
 
+// Nodes are the cluster's.
+type Nodes struct {
+	// True in demo mode.
+	IsDemo bool `json:"is_demo"`
+	// When this was so.
+	Timestamp time.Time `json:"timestamp"`
+	// Every node, by name.
+	Nodes []Node `json:"nodes"`
+}
+
+// Node is one node: what it has, and what is taken of it.
+type Node struct {
+	Name string `json:"name"`
+	// ready, cordoned, not_ready.
+	Status string `json:"status"`
+	// Why no tenant's pods come here; nil where they do.
+	LeftOut *NodeLeftOut `json:"left_out,omitempty"`
+	// Its device type; nil where it has no GPU.
+	GPUType *string `json:"gpu_type,omitempty"`
+	// What pods can ask of it, all together.
+	Allocatable NodeResources `json:"allocatable"`
+	// What they asked, whoever's they are.
+	Requested NodeResources `json:"requested"`
+	// Pods on it.
+	Pods int64 `json:"pods"`
+	// Pods that it can run; nil where there is no bound.
+	MaxPods *int64 `json:"max_pods,omitempty"`
+	// Tenants with pods on it.
+	Tenants int64 `json:"tenants"`
+}
+
+// NodeLeftOut says why a node takes no tenant's pods.
+type NodeLeftOut struct {
+	// not_ready, cordoned, taint, selector.
+	Reason string `json:"reason"`
+	// Which taint or label; nil for the others.
+	Detail *string `json:"detail,omitempty"`
+}
+
+// NodeResources are those of one node.
+type NodeResources struct {
+	CPU    string `json:"cpu"`
+	Memory string `json:"memory"`
+	GPU    int64  `json:"gpu"`
+}
+
 // Totals are sums over tenants.
 type Totals struct {
 	Tenants  int `json:"tenants"`

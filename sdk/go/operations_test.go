@@ -106,6 +106,10 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 		_, err := c.GetOverviewContext(ctx, o...)
 		return err
 	},
+	"list_nodes": func(ctx context.Context, c *Client, o ...CallOption) error {
+		_, err := c.ListNodesContext(ctx, o...)
+		return err
+	},
 	"get_alert_rules": func(ctx context.Context, c *Client, o ...CallOption) error {
 		_, err := c.GetAlertRulesContext(ctx, "a b", o...)
 		return err

@@ -17,6 +17,16 @@ func (c *Client) GetOverviewContext(ctx context.Context, options ...CallOption) 
 	return sendJSON[Overview](ctx, c, get("/overview", nil).with(options))
 }
 
+// ListNodes says what each node has, what is taken of it, and why tenants' pods stay away where they do.
+func (c *Client) ListNodes() (*Nodes, error) {
+	return c.ListNodesContext(context.Background())
+}
+
+// ListNodesContext is ListNodes with a context and options.
+func (c *Client) ListNodesContext(ctx context.Context, options ...CallOption) (*Nodes, error) {
+	return sendJSON[Nodes](ctx, c, get("/nodes", nil).with(options))
+}
+
 // CostsQuery says which month's costs, and how they are written.
 type CostsQuery struct {
 	// As 2026-11, in the catalog's time zone; the present one where it is empty.

@@ -40,7 +40,7 @@ var models = map[string]any{
 	"AlertRulesOut": AlertRules{}, "AlertRuleOut": AlertRule{}, "AlertRulesIn": AlertRulesRequest{},
 	"AlertRuleIn": AlertRuleChange{}, "AlertFilterOut": AlertMatch{}, "SilenceIn": SilenceRequest{},
 	"SilenceOut": Silence{}, "SilenceListOut": SilenceList{}, "SilenceTrialOut": SilenceTrial{}, "ReceiverOut": Receiver{}, "ReceiverListOut": ReceiverList{}, "ReceiverIn": ReceiverRequest{}, "DeliveryOut": Delivery{}, "DeliveryListOut": DeliveryList{}, "EventsOut": Events{}, "EventOut": Event{}, "EventObjectOut": EventObject{}, "TenantCostOut": TenantCost{}, "AmountsOut": Amounts{}, "TotalsOut": Totals{},
-	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "HeadroomOut": Headroom{},
+	"GpuHeadroomOut": GPUHeadroom{}, "AttentionOut": Attention{}, "CapacityOut": Capacity{}, "NodesOut": Nodes{}, "NodeOut": Node{}, "NodeLeftOut": NodeLeftOut{}, "NodeResourcesOut": NodeResources{}, "HeadroomOut": Headroom{},
 	"ExpectationOut": Expectation{}, "StageOut": Stage{}, "HourOut": Hour{}, "ResponseTimeOut": ResponseTime{},
 	"VerificationOut": Verification{}, "PromiseOut": PromiseCheck{}, "SizingIn": SizingRequest{}, "SizingOptionsOut": SizingOptions{},
 	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{}, "ReplicaOut": Replica{},

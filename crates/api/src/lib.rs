@@ -27,6 +27,7 @@ mod json;
 mod manifests;
 mod memory;
 mod monitoring;
+mod nodes;
 pub mod offline;
 mod openapi;
 mod overview;

@@ -6,7 +6,8 @@ mod opening;
 
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, deployments, happenings, health, history,
-    manifests, monitoring, overview, receivers, recommendation, silences, sizing, streams, system, tenants,
+    manifests, monitoring, nodes, overview, receivers, recommendation, silences, sizing, streams, system,
+    tenants,
 };
 use serde::Serialize;
 use serde_json::json;
@@ -69,6 +70,7 @@ pub(crate) const SHOWN_TENANT: &str = "global-call-center";
         system::get_system_metrics,
         overview::get_overview,
         capacity::get_capacity,
+        nodes::list_nodes,
         costs::get_costs,
         happenings::list_events,
         happenings::read_logs,

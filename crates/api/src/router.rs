@@ -6,8 +6,8 @@ use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, dashboard, deployments, docs, happenings, health,
-    history, manifests, monitoring, overview, receivers, recommendation, silences, sizing, streams, system,
-    tenants,
+    history, manifests, monitoring, nodes, overview, receivers, recommendation, silences, sizing, streams,
+    system, tenants,
 };
 use axum::Router;
 use axum::routing::{MethodRouter, get, post};
@@ -54,6 +54,7 @@ pub fn router(state: Arc<ApiState>) -> Router {
         ("/api/v1/tenants/{tenant_id}/logs", get(happenings::read_logs)),
         ("/api/v1/costs", get(costs::get_costs)),
         ("/api/v1/capacity", post(capacity::get_capacity)),
+        ("/api/v1/nodes", get(nodes::list_nodes)),
         ("/api/v1/audit", get(audit::list_audit_entries)),
         ("/api/v1/catalog/diff", get(catalog::get_catalog_diff).post(catalog::compare_catalog)),
         ("/api/v1/catalog/rollout", post(catalog::roll_out_catalog)),

@@ -6,11 +6,13 @@
 //! [`crate::tenancy`]'s; what nodes and pods there are is the cluster's.
 
 mod headroom;
+mod nodes;
 mod promise;
 mod room;
 mod shortage;
 
 pub use headroom::{Headroom, MOST_TRIED, headroom, without_largest_node};
+pub use nodes::NodeUse;
 pub use shortage::{Counted, LeftOut, LeftOutReason, Shortage, Shortfall};
 
 use crate::catalog::{Catalog, KubernetesSettings, TolerationSettings};
@@ -104,11 +106,7 @@ pub struct Node {
 impl Node {
     /// Whether pods of any tenant could come here: with a GPU or without.
     pub fn is_for_tenants(&self, settings: &KubernetesSettings) -> bool {
-        let nodes = &settings.nodes;
-        let tolerations: Vec<_> = nodes.tolerations.iter().chain(&nodes.gpu_tolerations).collect();
-        self.absence.is_none()
-            && self.taints.iter().all(|taint| taint.is_tolerated(&tolerations))
-            && nodes.selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+        self.left_out(settings).is_none()
     }
 }
 

@@ -38,6 +38,7 @@ mod manifest;
 mod metrics;
 mod migrate;
 mod near;
+mod nodes;
 mod output;
 mod overview;
 mod page;
@@ -137,6 +138,8 @@ enum Command {
     Overview(Single<overview::Overview>),
     /// Says how many more tenants of a demand fit, and what runs out first.
     Capacity(Single<capacity::Capacity>),
+    /// Lists the nodes: what each has, what is taken of it, and why tenants' pods stay away.
+    Nodes(Single<nodes::Nodes>),
     /// Shows what the cluster has and what is used.
     Cluster(Single<cluster::Cluster>),
     /// Asks the server how it is.
@@ -327,6 +330,9 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Overview(Single { options, command }) => {
+            client(options, async |client| command.run(client).await)
+        }
+        Command::Nodes(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
         }
         Command::Capacity(Single { options, command }) => {

@@ -332,6 +332,11 @@ export class ECPClient {
     return this.#get('/overview', {}, options);
   }
 
+  /** What each node has, what is taken of it, and why tenants' pods stay away where they do. */
+  listNodes(options?: RequestOptions): Promise<models.Nodes> {
+    return this.#get('/nodes', {}, options);
+  }
+
   /** What tenants paid and cost in a month such as `2026-11`; the present one by default. */
   getCosts(query: CostsQuery = {}, options?: RequestOptions): Promise<models.Costs> {
     return this.#get('/costs', { month: query.month }, options);

@@ -139,6 +139,7 @@ const calls = {
         ? client.getCosts({ month: args.month }, options)
         : client.getCostsCsv({ month: args.month }, options),
   ],
+  list_nodes: [[], (client, args, options) => client.listNodes(options)],
   get_capacity: [['body'], (client, args, options) => client.getCapacity(args.body, options)],
   get_system_metrics: [[], (client, args, options) => client.getSystemMetrics(options)],
   get_manifest: [

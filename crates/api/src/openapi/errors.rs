@@ -17,12 +17,13 @@ const TENANT: &str = "my-ai-service";
 const TIMED_OUT: &str = "INTERNAL_ERROR: the time limit passed";
 
 /// Operations that are answered from memory, or by calculation alone.
-const WITHOUT_DATABASE: [&str; 15] = [
+const WITHOUT_DATABASE: [&str; 16] = [
     "list_tenants",
     "get_tenant",
     "calculate_resources",
     "get_capacity",
     "get_overview",
+    "list_nodes",
     "get_alert_rules",
     "list_silences",
     "get_silence",

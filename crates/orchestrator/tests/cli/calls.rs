@@ -49,6 +49,7 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
         }
         "get_overview" => say("overview"),
         "get_capacity" => say("capacity -f -"),
+        "list_nodes" => say("nodes"),
         "get_alert_rules" => say(&format!("alert-rules get {tenant}")),
         "set_alert_rules" => say(&format!("alert-rules set {tenant} -f -")),
         "list_silences" => {

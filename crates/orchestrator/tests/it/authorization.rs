@@ -46,7 +46,7 @@ const VIEWER: Option<Role> = Some(Role::Viewer);
 const OPERATOR: Option<Role> = Some(Role::Operator);
 const ADMIN: Option<Role> = Some(Role::Admin);
 
-const RULES: [Rule; 46] = [
+const RULES: [Rule; 47] = [
     rule(Method::GET, "/api/v1/tenants/", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/tenants/", OPERATOR, Outside::Forbidden, 409),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}", VIEWER, TENANT, 200),
@@ -76,6 +76,7 @@ const RULES: [Rule; 46] = [
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/logs", VIEWER, TENANT, 200),
     rule(Method::GET, "/api/v1/costs", VIEWER, Outside::NamesNone, 200),
     rule(Method::POST, "/api/v1/capacity", VIEWER, Outside::WholeCluster, 200),
+    rule(Method::GET, "/api/v1/nodes", VIEWER, Outside::WholeCluster, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/manifest", VIEWER, TENANT, 200),
     rule(Method::POST, "/api/v1/tenants/validate-manifest", OPERATOR, Outside::Forbidden, 200),
     rule(Method::GET, "/api/v1/tenants/{tenant_id}/deployment-status", VIEWER, TENANT, 200),

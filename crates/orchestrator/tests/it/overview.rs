@@ -124,6 +124,30 @@ async fn as_many_fit_as_the_capacity_call_says() {
 }
 
 #[tokio::test]
+async fn each_node_says_what_it_has_and_what_is_taken_of_it() {
+    let server = three().await;
+    let client = server.client();
+    let answer = client.get("/api/v1/nodes").await.expect(200).json();
+    assert_eq!(answer["is_demo"], true);
+    let nodes = answer["nodes"].as_array().expect("nodes");
+    let names: Vec<&str> = nodes.iter().map(|node| node["name"].as_str().expect("a name")).collect();
+    assert!(names.is_sorted() && !names.is_empty(), "{names:?}");
+    assert!(nodes.iter().all(|node| node["status"] == "ready" && node["left_out"].is_null()));
+    // The same GPUs as in the overview, which knows no nodes.
+    let sum = |of: &str, device: &str| -> u64 {
+        let its = nodes.iter().filter(|node| node["gpu_type"] == device);
+        its.map(|node| node[of]["gpu"].as_u64().expect("a number")).sum()
+    };
+    let overview = client.get("/api/v1/overview").await.expect(200).json();
+    for device in overview["gpu"].as_array().expect("devices") {
+        let name = device["gpu_type"].as_str().expect("a type");
+        assert_eq!(device["total"], sum("allocatable", name));
+        assert_eq!(device["requested"], sum("requested", name));
+    }
+    assert!(nodes.iter().any(|node| node["tenants"] != 0 && node["pods"] != 0));
+}
+
+#[tokio::test]
 async fn a_cluster_is_promised_once_however_little_pods_ask_for() {
     let server = TestServer::start().await;
     let client = server.client();

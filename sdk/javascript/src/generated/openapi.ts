@@ -154,6 +154,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List nodes
+         * @description What each node has, what pods requested of it, and why tenants' pods stay away where they do. For tokens that
+         *     are not limited to tenants.
+         */
+        get: operations["list_nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/overview": {
         parameters: {
             query?: never;
@@ -2506,6 +2527,91 @@ export interface components {
             tenant_id: string;
             /** @description From when to when. */
             time_range: components["schemas"]["TimeRangeOut"];
+        };
+        /** @description Why a node takes no tenant's pods. */
+        NodeLeftOut: {
+            /**
+             * @description Which taint or label; `null` for the others.
+             * @example dedicated=db:NoSchedule
+             */
+            detail?: string | null;
+            /**
+             * @description `not_ready`, `cordoned`, `taint`, `selector`.
+             * @example taint
+             */
+            reason: string;
+        };
+        /** @description One node. */
+        NodeOut: {
+            /** @description What pods can ask of it, all together. */
+            allocatable: components["schemas"]["NodeResourcesOut"];
+            /**
+             * @description Its device type; `null` where it has no GPU.
+             * @example v100
+             */
+            gpu_type?: string | null;
+            left_out?: components["schemas"]["NodeLeftOut"] | null;
+            /**
+             * Format: int64
+             * @description Pods that it can run; `null` where there is no bound.
+             * @example 110
+             */
+            max_pods?: number | null;
+            /**
+             * @description Its name.
+             * @example gpu-node-3
+             */
+            name: string;
+            /**
+             * Format: int64
+             * @description Pods on it.
+             * @example 17
+             */
+            pods: number;
+            /** @description What they asked, whoever's they are. */
+            requested: components["schemas"]["NodeResourcesOut"];
+            /**
+             * @description `ready`, `cordoned`, `not_ready`.
+             * @example ready
+             */
+            status: string;
+            /**
+             * Format: int64
+             * @description Tenants with pods on it.
+             * @example 6
+             */
+            tenants: number;
+        };
+        /**
+         * @description Resources of one node.
+         * @example {
+         *       "cpu": "64000m",
+         *       "memory": "256Gi",
+         *       "gpu": 8
+         *     }
+         */
+        NodeResourcesOut: {
+            /** @description CPU in thousandths of a core. */
+            cpu: string;
+            /**
+             * Format: int64
+             * @description Whole GPUs.
+             */
+            gpu: number;
+            /** @description Memory in binary units. */
+            memory: string;
+        };
+        /** @description The nodes. */
+        NodesOut: {
+            /** @description True in demo mode. */
+            is_demo: boolean;
+            /** @description Every node, by name. */
+            nodes: components["schemas"]["NodeOut"][];
+            /**
+             * @description When this was so.
+             * @example 2024-01-20T14:30:00Z
+             */
+            timestamp: string;
         };
         /** @description One object, and what would become of it. */
         ObjectChangeOut: {
@@ -4861,6 +4967,103 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SystemMetricsOut"];
+                };
+            };
+            /** @description INVALID_REQUEST: a header or the path can not be read */
+            400: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description UNAUTHORIZED: a token is needed */
+            401: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
+            403: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description RATE_LIMITED: come back after `Retry-After` seconds */
+            429: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description INTERNAL_ERROR: a defect of the server */
+            500: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
+            503: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+        };
+    };
+    list_nodes: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Language of texts for people: `ko` (default) or `en` */
+                "Accept-Language"?: string;
+                /** @description `true` adds a `debug` object to JSON bodies */
+                "X-Debug"?: "true" | "false";
+                /** @description `true` for demo mode, `false` for real mode; in any case */
+                "X-Demo-Mode": "true" | "false";
+                /** @description Echoed; 1–128 visible ASCII characters */
+                "X-Request-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every node, by name */
+            200: {
+                headers: {
+                    /** @description Names the request */
+                    "X-Request-ID"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodesOut"];
                 };
             };
             /** @description INVALID_REQUEST: a header or the path can not be read */

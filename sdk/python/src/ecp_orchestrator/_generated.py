@@ -1028,6 +1028,40 @@ class MetricsIn(TypedDict):
     """
 
 
+class NodeLeftOut(TypedDict):
+    """
+    Why a node takes no tenant's pods.
+    """
+
+    reason: str
+    """
+    `not_ready`, `cordoned`, `taint`, `selector`.
+    """
+    detail: NotRequired[Optional[str]]
+    """
+    Which taint or label; `null` for the others.
+    """
+
+
+class NodeResourcesOut(TypedDict):
+    """
+    Resources of one node.
+    """
+
+    cpu: str
+    """
+    CPU in thousandths of a core.
+    """
+    memory: str
+    """
+    Memory in binary units.
+    """
+    gpu: int
+    """
+    Whole GPUs.
+    """
+
+
 class ObservedOut(TypedDict):
     """
     What was measured; `null` of what no sample has.
@@ -2604,6 +2638,65 @@ class MonitoringOut(TypedDict):
     summary: dict[str, float]
     """
     `avg_<series>` and `max_<series>` over the raw samples, for each series that has any.
+    """
+
+
+class NodeOut(TypedDict):
+    """
+    One node.
+    """
+
+    name: str
+    """
+    Its name.
+    """
+    status: str
+    """
+    `ready`, `cordoned`, `not_ready`.
+    """
+    left_out: NotRequired[Optional[NodeLeftOut]]
+    gpu_type: NotRequired[Optional[str]]
+    """
+    Its device type; `null` where it has no GPU.
+    """
+    allocatable: NodeResourcesOut
+    """
+    What pods can ask of it, all together.
+    """
+    requested: NodeResourcesOut
+    """
+    What they asked, whoever's they are.
+    """
+    pods: int
+    """
+    Pods on it.
+    """
+    max_pods: NotRequired[Optional[int]]
+    """
+    Pods that it can run; `null` where there is no bound.
+    """
+    tenants: int
+    """
+    Tenants with pods on it.
+    """
+
+
+class NodesOut(TypedDict):
+    """
+    The nodes.
+    """
+
+    is_demo: bool
+    """
+    True in demo mode.
+    """
+    timestamp: str
+    """
+    When this was so.
+    """
+    nodes: list[NodeOut]
+    """
+    Every node, by name.
     """
 
 

@@ -355,6 +355,10 @@ class ECPClient:
         """Everything at a glance, and what somebody should look at now, worst first."""
         return self._json(calls.get("/overview"), options)
 
+    def list_nodes(self, **options: Unpack[RequestOptions]) -> models.Nodes:
+        """What each node has, what is taken of it, and why tenants' pods stay away where they do."""
+        return self._json(calls.get("/nodes"), options)
+
     def get_alert_rules(self, tenant_id: str, **options: Unpack[RequestOptions]) -> models.AlertRules:
         """A tenant's alert rules, as they are in force."""
         return self._json(calls.get(calls.tenant_path(tenant_id, "/alert-rules")), options)

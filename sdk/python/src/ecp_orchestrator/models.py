@@ -34,6 +34,7 @@ from ._generated import EventsOut as Events
 from ._generated import FailureOut as Failure
 from ._generated import HealthOut as Health
 from ._generated import MonitoringOut as Monitoring
+from ._generated import NodesOut as Nodes
 from ._generated import OverviewOut as Overview
 from ._generated import PreviewOut as Preview
 from ._generated import ReceiverIn as ReceiverRequest
@@ -93,6 +94,7 @@ __all__ = [
     "MetricsRequest",
     "Monitoring",
     "MonitoringFrame",
+    "Nodes",
     "Overview",
     "Preset",
     "Preview",
