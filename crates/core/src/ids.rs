@@ -29,7 +29,7 @@ pub enum TenantIdFault {
 /// Words of the API's own paths, those to come included: under such an id a tenant could be created
 /// and then neither read nor deleted, or a later call would take its place. In alphabetical order;
 /// a test of the API holds the list against its routes.
-pub const RESERVED_TENANT_IDS: [&str; 20] = [
+pub const RESERVED_TENANT_IDS: [&str; 21] = [
     "alert-rules",
     "alerts",
     "audit",
@@ -43,6 +43,7 @@ pub const RESERVED_TENANT_IDS: [&str; 20] = [
     "logs",
     "manifest",
     "monitoring",
+    "nodes",
     "overview",
     "receivers",
     "recommendation",
