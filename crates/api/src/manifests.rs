@@ -16,7 +16,7 @@ use ecp_core::Mode;
 use ecp_core::access::{Access, Role};
 use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::RenderOptions;
-use ecp_core::ports::Cluster;
+use ecp_core::ports::ClusterView;
 use ecp_core::text::{Language, Message};
 use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Options, Position, Report, Unreadable};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -333,7 +333,7 @@ fn only_visible(
 }
 
 /// Adds what the cluster itself would refuse, by a server-side dry run.
-async fn ask_cluster(cluster: &dyn Cluster, report: &mut Report, objects: Vec<(Position, Value)>) {
+async fn ask_cluster(cluster: &dyn ClusterView, report: &mut Report, objects: Vec<(Position, Value)>) {
     if objects.is_empty() {
         return;
     }

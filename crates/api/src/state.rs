@@ -11,7 +11,7 @@ use crate::tenants::DetailCache;
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
 use ecp_core::ports::{
-    AlertingStore, Clock, Cluster, MetricStore, NotificationStore, Notifier, RuleObserver, TenantStore,
+    AlertingStore, Clock, ClusterView, MetricStore, NotificationStore, Notifier, RuleObserver, TenantStore,
 };
 use ecp_core::tenancy::Tenancy;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub struct ModeServices {
     /// Samples.
     pub metrics: Arc<dyn MetricStore>,
     /// The cluster, real or simulated.
-    pub cluster: Arc<dyn Cluster>,
+    pub cluster: Arc<dyn ClusterView>,
     pub(crate) details: DetailCache,
     pub(crate) answers: Answers,
 }
@@ -52,7 +52,7 @@ impl ModeServices {
         (alerting, rule_observer): (Arc<dyn AlertingStore>, Arc<dyn RuleObserver>),
         (notifications, notifier): (Arc<dyn NotificationStore>, Arc<dyn Notifier>),
         metrics: Arc<dyn MetricStore>,
-        cluster: Arc<dyn Cluster>,
+        cluster: Arc<dyn ClusterView>,
     ) -> Self {
         let (details, answers) = (DetailCache::default(), Answers::default());
         Self {

@@ -3,14 +3,16 @@
 //! It takes work from the store's durable queue and is woken by the store, by the cluster and by
 //! time; none of them tells it what changed. Each look at a tenant works from the whole state and
 //! can be cut short anywhere: what is on disk is enough to go on. One file a kind of look:
-//! [`rollout`], [`external`] and [`deletion`]; [`view`] compares, [`slots`] keeps who is in hand, [`healing`] who
+//! [`rollout`], [`external`] and [`deletion`]; [`look`] is what they share, [`hands`] who writes, [`view`] compares, [`slots`] keeps who is in hand, [`healing`] who
 //! changes what.
 
 mod bounds;
 mod deadlines;
 mod deletion;
 mod external;
+mod hands;
 mod healing;
+mod look;
 mod pause;
 mod rollout;
 mod slots;
@@ -25,12 +27,14 @@ use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLeve
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{ManifestDigest, Object};
 use ecp_core::ports::{
-    Clock, Cluster, ClusterError, MetricError, MetricStore, ProgressUpdate, StoreError, TenantStore, WorkItem,
+    Clock, Cluster, ClusterError, ClusterView, MetricError, MetricStore, ProgressUpdate, StoreError,
+    TenantStore, WorkItem,
 };
 use ecp_core::revision::{Revision, Revisions};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use ecp_core::{Mode, Timestamp};
+use hands::Hands;
 use healing::Fights;
 use parking_lot::Mutex;
 use pause::Pause;
@@ -101,7 +105,9 @@ struct Shared {
     mode: Mode,
     store: Arc<dyn TenantStore>,
     metrics: Arc<dyn MetricStore>,
-    cluster: Arc<dyn Cluster>,
+    /// What all looks see; who may write has a hand.
+    cluster: Arc<dyn ClusterView>,
+    hands: Hands,
     clock: Arc<dyn Clock>,
     options: ControllerOptions,
     slots: Mutex<Slots>,
@@ -171,7 +177,8 @@ impl Controller {
             mode,
             store,
             metrics,
-            cluster,
+            cluster: cluster.clone(),
+            hands: Hands::new(cluster),
             clock,
             options,
             slots,
@@ -417,13 +424,16 @@ impl Shared {
         let Some(tenant) = self.store.tenant(id) else { return Ok(LookEnd::Done) };
         let Some(deployment) = self.newest_deployment(&tenant) else { return Ok(LookEnd::Done) };
         self.slots.lock().aims_at(id, (deployment.id.clone(), deployment.kind));
-        match deployment.kind {
-            DeploymentKind::Delete(how) => self.look_at_deletion(tenant, &deployment, how, job.fresh).await,
-            DeploymentKind::Create | DeploymentKind::Update if tenant.spec.is_external() => {
-                self.look_at_external(tenant, &deployment).await
+        match (deployment.kind, self.hands.on(&tenant)) {
+            (DeploymentKind::Delete(how), Some(hand)) => {
+                self.look_at_deletion(tenant, &deployment, how, job.fresh, hand).await
             }
-            DeploymentKind::Create | DeploymentKind::Update => {
-                self.look_at_rollout(tenant, &deployment).await
+            (DeploymentKind::Delete(_), None) => self.look_at_external_deletion(tenant, &deployment).await,
+            (DeploymentKind::Create | DeploymentKind::Update, Some(hand)) => {
+                self.look_at_rollout(tenant, &deployment, hand).await
+            }
+            (DeploymentKind::Create | DeploymentKind::Update, None) => {
+                self.look_at_external(tenant, &deployment).await
             }
         }
     }

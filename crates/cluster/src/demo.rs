@@ -3,7 +3,7 @@
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes};
 use ecp_core::deployment::{DeploymentStatus, Phase};
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Clock, Cluster, StoreError, TenantStore};
+use ecp_core::ports::{Clock, Cluster, ClusterView, StoreError, TenantStore};
 use ecp_core::tenant::Tenant;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@
 
 use crate::SimulatedCluster;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Cluster, StoreError, TenantStore};
+use ecp_core::ports::{Cluster, ClusterView, StoreError, TenantStore};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;

@@ -6,7 +6,7 @@
 //! state lacks of what the store has, the controller brings there, as after a crash.
 
 use crate::{Controller, SimulatedCluster, demo_gitops, restore_demo_cluster};
-use ecp_core::ports::{Cluster, StoreError, TenantStore};
+use ecp_core::ports::{ClusterView, StoreError, TenantStore};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::broadcast::error::RecvError;

@@ -31,7 +31,8 @@ use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::ledger::{Notes, ObjectLedger};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{
-    Capacity, Cluster, ClusterError, ClusterHealth, Drift, MetricStore, Observation, Refusal, TenantStore,
+    Capacity, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, MetricStore, Observation, Refusal,
+    TenantStore,
 };
 use ecp_core::text::Message;
 use index::Index;
@@ -199,21 +200,9 @@ impl KubernetesCluster {
 }
 
 #[async_trait]
-impl Cluster for KubernetesCluster {
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        self.apply_objects(tenant_id, objects).await
-    }
-
+impl ClusterView for KubernetesCluster {
     async fn dry_run(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
         self.try_objects(objects).await
-    }
-
-    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.prune_objects(tenant_id, keep).await
-    }
-
-    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
-        self.delete_tenant(tenant_id, how).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {
@@ -240,15 +229,6 @@ impl Cluster for KubernetesCluster {
     ) -> Result<(Observation, Vec<Drift>), ClusterError> {
         self.check_reachable()?;
         Ok(self.index.observe_wanted(tenant_id, wanted))
-    }
-
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
-        self.check_known(tenant_id)?;
-        let objects = self.index.to_take_over(tenant_id, wanted);
-        let noted = self.ledger.note(tenant_id, &objects).await;
-        noted.map_err(|error| ClusterError::Unreachable(format!("the ledger: {error}")))?;
-        self.index.note(tenant_id, &objects);
-        Ok(())
     }
 
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
@@ -296,5 +276,29 @@ impl Cluster for KubernetesCluster {
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         self.check_reachable()?;
         Ok(self.index.capacity(&self.catalog.kubernetes))
+    }
+}
+
+#[async_trait]
+impl Cluster for KubernetesCluster {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        self.apply_objects(tenant_id, objects).await
+    }
+
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
+        self.prune_objects(tenant_id, keep).await
+    }
+
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.delete_tenant(tenant_id, how).await
+    }
+
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+        self.check_known(tenant_id)?;
+        let objects = self.index.to_take_over(tenant_id, wanted);
+        let noted = self.ledger.note(tenant_id, &objects).await;
+        noted.map_err(|error| ClusterError::Unreachable(format!("the ledger: {error}")))?;
+        self.index.note(tenant_id, &objects);
+        Ok(())
     }
 }

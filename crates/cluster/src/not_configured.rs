@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use ecp_core::deployment::Removal;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
+use ecp_core::ports::{
+    Capacity, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, Observation, Refusal,
+};
 use ecp_core::text::Message;
 use tokio::sync::broadcast;
 
@@ -22,20 +24,8 @@ impl Default for NotConfigured {
 }
 
 #[async_trait]
-impl Cluster for NotConfigured {
-    async fn apply(&self, _tenant_id: &TenantId, _objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-
+impl ClusterView for NotConfigured {
     async fn dry_run(&self, _objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-
-    async fn prune(&self, _tenant_id: &TenantId, _keep: &[Object]) -> Result<(), ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-
-    async fn delete(&self, _tenant_id: &TenantId, _how: Removal) -> Result<(), ClusterError> {
         Err(ClusterError::NotConfigured)
     }
 
@@ -48,10 +38,6 @@ impl Cluster for NotConfigured {
         _tenant_id: &TenantId,
         _wanted: &[Object],
     ) -> Result<(Observation, Vec<Drift>), ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-
-    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
         Err(ClusterError::NotConfigured)
     }
 
@@ -76,6 +62,25 @@ impl Cluster for NotConfigured {
     }
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+}
+
+#[async_trait]
+impl Cluster for NotConfigured {
+    async fn apply(&self, _tenant_id: &TenantId, _objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    async fn prune(&self, _tenant_id: &TenantId, _keep: &[Object]) -> Result<(), ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    async fn delete(&self, _tenant_id: &TenantId, _how: Removal) -> Result<(), ClusterError> {
+        Err(ClusterError::NotConfigured)
+    }
+
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
         Err(ClusterError::NotConfigured)
     }
 }

@@ -28,7 +28,9 @@ use ecp_core::deployment::Removal;
 use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Capacity, Clock, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal};
+use ecp_core::ports::{
+    Capacity, Clock, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, Observation, Refusal,
+};
 use ecp_core::tenant::DemoFault;
 use ecp_core::text::Message;
 use parking_lot::Mutex;
@@ -135,25 +137,9 @@ impl SimulatedCluster {
 }
 
 #[async_trait]
-impl Cluster for SimulatedCluster {
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        let fault = (self.fault_of)(tenant_id);
-        self.with_world(|world| world.apply(tenant_id, objects, fault))?;
-        Ok(Vec::new())
-    }
-
+impl ClusterView for SimulatedCluster {
     async fn dry_run(&self, _objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
         Ok(Vec::new())
-    }
-
-    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.with_world(|world| world.prune(tenant_id, keep));
-        Ok(())
-    }
-
-    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
-        self.with_world(|world| world.delete(tenant_id, how.force));
-        Ok(())
     }
 
     /// What is left of a tenant that others managed goes with them.
@@ -183,10 +169,6 @@ impl Cluster for SimulatedCluster {
         };
         let drifts = world.differing(tenant_id, wanted).into_iter().map(drift).collect();
         Ok((observation, drifts))
-    }
-
-    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
-        Ok(())
     }
 
     fn may_have_drifted(&self, _tenant_id: &TenantId) -> bool {
@@ -281,5 +263,28 @@ impl Cluster for SimulatedCluster {
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         Ok(self.world.lock().capacity())
+    }
+}
+
+#[async_trait]
+impl Cluster for SimulatedCluster {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        let fault = (self.fault_of)(tenant_id);
+        self.with_world(|world| world.apply(tenant_id, objects, fault))?;
+        Ok(Vec::new())
+    }
+
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
+        self.with_world(|world| world.prune(tenant_id, keep));
+        Ok(())
+    }
+
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.with_world(|world| world.delete(tenant_id, how.force));
+        Ok(())
+    }
+
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
+        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{
-    Capacity, Cluster, ClusterError, ClusterHealth, Drift, Observation, Refusal, TenantStore,
+    Capacity, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, Observation, Refusal, TenantStore,
 };
 use ecp_core::text::Message;
 use std::future::poll_fn;
@@ -113,21 +113,9 @@ impl Stoppable {
 }
 
 #[async_trait]
-impl Cluster for Stoppable {
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
-        self.acting("apply", tenant_id, self.inner.apply(tenant_id, objects)).await
-    }
-
+impl ClusterView for Stoppable {
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
         self.until_stopped("dry_run", self.inner.dry_run(objects)).await
-    }
-
-    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
-        self.acting("prune", tenant_id, self.inner.prune(tenant_id, keep)).await
-    }
-
-    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
-        self.acting("delete", tenant_id, self.inner.delete(tenant_id, how)).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {
@@ -152,10 +140,6 @@ impl Cluster for Stoppable {
         wanted: &[Object],
     ) -> Result<(Observation, Vec<Drift>), ClusterError> {
         self.inner.observe_wanted(tenant_id, wanted)
-    }
-
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
-        self.acting("take_over", tenant_id, self.inner.take_over(tenant_id, wanted)).await
     }
 
     fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
@@ -197,6 +181,25 @@ impl Cluster for Stoppable {
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         self.inner.capacity()
+    }
+}
+
+#[async_trait]
+impl Cluster for Stoppable {
+    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
+        self.acting("apply", tenant_id, self.inner.apply(tenant_id, objects)).await
+    }
+
+    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
+        self.acting("prune", tenant_id, self.inner.prune(tenant_id, keep)).await
+    }
+
+    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
+        self.acting("delete", tenant_id, self.inner.delete(tenant_id, how)).await
+    }
+
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+        self.acting("take_over", tenant_id, self.inner.take_over(tenant_id, wanted)).await
     }
 }
 

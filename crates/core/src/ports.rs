@@ -3,11 +3,15 @@
 //! Reads are answered from memory and never wait for a writer; a write returns when it is on disk.
 
 mod alerting;
+mod cluster;
 mod leases;
 mod metric_store;
 mod notifications;
 
 pub use alerting::{AlertingStore, RuleObserver};
+pub use cluster::{
+    Capacity, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, ObjectState, Observation, Refusal,
+};
 pub use leases::{ALONE, Lease, Leases};
 pub use metric_store::{
     MetricCapabilities, MetricError, MetricHealth, MetricStore, SampleObserver, SampleState,
@@ -21,18 +25,15 @@ use crate::catalog::Edition;
 use crate::costs::PricePeriod;
 use crate::damage::Damage;
 use crate::deployment::{Deployment, Removal};
-use crate::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
-use crate::ids::{AlertId, DeploymentId, Incarnation, InstallationId, TenantId, TenantKey};
-use crate::manifest::{ManifestDigest, Object, PinnedManifest};
-use crate::placement::{Places, Shortage};
-use crate::quantity::Resources;
+use crate::ids::{AlertId, DeploymentId, Incarnation, TenantId, TenantKey};
+use crate::manifest::{ManifestDigest, PinnedManifest};
+use crate::placement::Shortage;
 use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
-use crate::text::Message;
 use async_trait::async_trait;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 
 /// Tells the time; tests set it.
 pub trait Clock: Send + Sync {
@@ -468,192 +469,4 @@ pub trait TenantStore: Leases {
     async fn set_setting(&self, name: &str, value: &str) -> Result<(), StoreError>;
     /// Says that another process set one; the value counts the changes.
     fn subscribe_settings(&self) -> watch::Receiver<u64>;
-}
-
-/// What a cluster refuses or fails at.
-#[derive(Debug, thiserror::Error)]
-pub enum ClusterError {
-    /// No cluster is configured for this mode.
-    #[error("no cluster is configured")]
-    NotConfigured,
-    /// The cluster does not answer; worth another try.
-    #[error("the cluster can not be reached: {0}")]
-    Unreachable(String),
-    /// The cluster refused an object; trying again changes nothing.
-    #[error("{kind} {name} was refused: {reason}")]
-    Refused {
-        /// Kind of the object.
-        kind: String,
-        /// Its name.
-        name: String,
-        /// What the cluster said.
-        reason: String,
-    },
-    /// An object of that kind and name is in the tenant's namespace already and is not ours.
-    #[error("{kind} {name} is in namespace {namespace} already and was not made by this orchestrator")]
-    ForeignObject {
-        /// Where it is.
-        namespace: String,
-        /// Its kind.
-        kind: String,
-        /// Its name.
-        name: String,
-    },
-    /// The tenant's namespace is there and is not ours.
-    #[error("namespace {namespace} exists and was not made by the orchestrator")]
-    ForeignNamespace {
-        /// Its name.
-        namespace: String,
-    },
-}
-
-/// An object that the cluster would not take, found by a dry run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Which of the objects asked about, from 0.
-    pub index: usize,
-    /// Kind of the object.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// What the cluster said.
-    pub reason: String,
-}
-
-/// An object that is there and is not as it was applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drift {
-    /// Kind of the object.
-    pub kind: String,
-    /// Its name.
-    pub name: String,
-    /// The field that differs, as a JSON pointer; an item that was added to a list by its key.
-    pub field: String,
-    /// Who changed it, as the cluster knows them (a field manager), where it says so.
-    pub manager: Option<String>,
-}
-
-/// Whether a cluster answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClusterHealth {
-    /// The mode has none.
-    NotConfigured,
-    /// It answers and all that is watched is known.
-    Ready,
-    /// It does not answer, or what is watched is not known yet.
-    Unreachable(String),
-}
-
-/// What a cluster has and what is taken, as its scheduler counts: by requests.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Capacity {
-    /// `healthy`, `degraded` (a node is not ready).
-    pub status: String,
-    /// Allocatable on all nodes that tenants' pods could go to; no storage where it is not known.
-    pub total: Resources,
-    /// Requested by pods, whoever's they are.
-    pub used: Resources,
-    /// The part of `used` that our tenants' pods requested; the rest is not ours to plan with.
-    pub used_by_tenants: Resources,
-    /// The same, node by node.
-    pub places: Places,
-}
-
-/// One object as the cluster has it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ObjectState {
-    /// Kind.
-    pub kind: String,
-    /// Name.
-    pub name: String,
-    /// As in [`crate::deployment::ResourceState::status`].
-    pub status: String,
-    /// True when nothing more is expected of it.
-    pub ready: bool,
-    /// Ready and wanted pods, for workloads.
-    pub replicas: Option<(u32, u32)>,
-    /// Why it is not ready, with the fix.
-    pub reason: Option<Message>,
-    /// True when waiting will not help (image not found, crash loop, unschedulable).
-    pub stuck: bool,
-}
-
-/// Everything of one tenant in the cluster, from memory.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observation {
-    /// Its objects, in the order in which they were applied.
-    pub objects: Vec<ObjectState>,
-}
-
-/// A Kubernetes cluster, real or simulated. Applying is idempotent; observing never asks the
-/// cluster but an index that its watches keep.
-#[async_trait]
-pub trait Cluster: Send + Sync {
-    /// Makes these objects so, in the order of their kinds; returns when the cluster has accepted
-    /// them, with what is worth the log of the deployment: kinds that the cluster does not know,
-    /// fields that were taken back from another manager.
-    async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError>;
-    /// Asks the cluster what it would say to these objects, and changes nothing.
-    async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError>;
-    /// Deletes those of the tenant's objects that are not among `keep`; an empty `keep` deletes
-    /// nothing.
-    async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError>;
-    /// Goes one step towards an end of a tenant; idempotent. It is gone when [`Self::observe`] returns
-    /// no objects. What others keep in its namespace is shown by [`Self::observe`] meanwhile.
-    async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError>;
-    /// What others added to the tenant's objects and is left as it is: it is there again after it was
-    /// taken out.
-    fn left_as_is(&self, _tenant_id: &TenantId) -> Vec<Drift> {
-        Vec::new()
-    }
-    /// Forgets a tenant that is gone, from the store too.
-    fn forget(&self, _tenant_id: &TenantId) {}
-    /// Which of these objects are there and not as they should be; those that are missing are seen
-    /// by [`Self::observe`].
-    fn drift(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<Vec<Drift>, ClusterError>;
-    /// What is there of `wanted`, whoever made it, and where it is not as they say: of a tenant whose
-    /// objects others apply. What they add is theirs to add, and what is in Secrets is not compared.
-    fn observe_wanted(
-        &self,
-        tenant_id: &TenantId,
-        wanted: &[Object],
-    ) -> Result<(Observation, Vec<Drift>), ClusterError>;
-    /// Makes those of `wanted` that are there ours, whoever made them: the tenant was managed by others and
-    /// is managed by the orchestrator from here on. Changes nothing of them.
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError>;
-    /// True where the tenant's objects changed since [`Self::drift`] last found them as they should
-    /// be; asking costs nothing.
-    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool;
-    /// Refuses a tenant whose namespace is there already and is not ours.
-    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError>;
-    /// Whether the cluster answers.
-    fn health(&self) -> ClusterHealth;
-    /// Which installation objects are made as; none where nothing is marked.
-    fn installation(&self) -> Option<InstallationId> {
-        None
-    }
-    /// What is there now.
-    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError>;
-    /// What the cluster says happened to a tenant's objects, newest first, at most
-    /// [`MOST_EVENTS`](crate::happenings::MOST_EVENTS).
-    async fn events(&self, _tenant_id: &TenantId) -> Result<Vec<ClusterEvent>, ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-    /// A tenant's pods, by name, from memory.
-    fn pods(&self, _tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-    /// What containers of these pods wrote, and go on to write where that is asked for.
-    async fn logs(
-        &self,
-        _tenant_id: &TenantId,
-        _pods: Vec<PodName>,
-        _query: LogQuery,
-    ) -> Result<PodLogs, ClusterError> {
-        Err(ClusterError::NotConfigured)
-    }
-    /// Which tenants' objects changed. A lagged reader looks at every tenant.
-    fn changes(&self) -> broadcast::Receiver<TenantId>;
-    /// What the cluster has and what is taken.
-    fn capacity(&self) -> Result<Capacity, ClusterError>;
 }

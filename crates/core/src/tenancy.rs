@@ -16,7 +16,7 @@ use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{self, ImmutableField, PinnedManifest};
 use crate::placement;
 use crate::ports::{
-    Admission, Clock, Cluster, ClusterError, Created, IdempotencyKey, NewTenant, Refusal, StoreError,
+    Admission, Clock, ClusterError, ClusterView, Created, IdempotencyKey, NewTenant, Refusal, StoreError,
     TenantChange, TenantStore,
 };
 use crate::revision::{Cause, NewRevision};
@@ -159,7 +159,7 @@ pub enum TenancyError {
 pub struct Tenancy {
     edition: Arc<Edition>,
     store: Arc<dyn TenantStore>,
-    cluster: Arc<dyn Cluster>,
+    cluster: Arc<dyn ClusterView>,
     clock: Arc<dyn Clock>,
     /// How many times faster than life the cluster runs; 1 but for a simulated one.
     time_scale: f64,
@@ -175,7 +175,7 @@ impl Tenancy {
     pub fn new(
         catalog: Arc<Catalog>,
         store: Arc<dyn TenantStore>,
-        cluster: Arc<dyn Cluster>,
+        cluster: Arc<dyn ClusterView>,
         clock: Arc<dyn Clock>,
         time_scale: f64,
     ) -> Self {

@@ -1,5 +1,6 @@
 //! One look at a tenant that goes away: first its objects, then its samples, then the tenant.
 
+use super::hands::Hand;
 use super::view::resource;
 use super::{LookEnd, LookError, Shared};
 use ecp_core::deployment::{Deployment, LogLevel, Phase, Removal, ResourceState};
@@ -17,22 +18,18 @@ impl Shared {
         recorded: &Deployment,
         how: Removal,
         fresh: bool,
+        hand: Hand<'_>,
     ) -> Result<LookEnd, LookError> {
         let mut deletion = recorded.clone();
         if deletion.phase == Phase::Queued {
             self.supersede(&tenant, &deletion).await?;
-        }
-        if tenant.spec.is_external() {
-            let left = Message::new("deployment.external_left").with("namespace", tenant.id.namespace());
-            deletion.note(self.clock.now(), LogLevel::Info, left);
-            return self.finish_deletion(&tenant, deletion).await;
         }
         let seen = self.cluster.observe(&tenant.id)?;
         if seen.objects.is_empty() {
             return self.finish_deletion(&tenant, deletion).await;
         }
         if fresh || seen.objects.iter().any(|object| object.status != "Terminating") {
-            self.cluster.delete(&tenant.id, how).await?;
+            hand.delete(how).await?;
         }
         let seen = self.cluster.observe(&tenant.id)?;
         if seen.objects.is_empty() {
@@ -70,6 +67,19 @@ impl Shared {
         }
         self.record(deletion, TenantStatus::Deleting, None).await?;
         Ok(LookEnd::Waiting)
+    }
+
+    /// Ends a tenant whose objects others apply, and leaves them.
+    pub(super) async fn look_at_external_deletion(
+        &self,
+        tenant: Arc<Tenant>,
+        recorded: &Deployment,
+    ) -> Result<LookEnd, LookError> {
+        let mut deletion = recorded.clone();
+        self.supersede(&tenant, &deletion).await?;
+        let left = Message::new("deployment.external_left").with("namespace", tenant.id.namespace());
+        deletion.note(self.clock.now(), LogLevel::Info, left);
+        self.finish_deletion(&tenant, deletion).await
     }
 
     async fn finish_deletion(&self, tenant: &Tenant, mut deletion: Deployment) -> Result<LookEnd, LookError> {

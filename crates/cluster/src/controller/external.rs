@@ -3,7 +3,9 @@
 //!
 //! What the manifest asks for is awaited for as long as it takes: deadlines run only while all of it is there.
 
-use super::rollout::{APPLIED, Look, SCALED};
+use super::hands::HandsOff;
+use super::look::Look;
+use super::rollout::{APPLIED, SCALED};
 use super::view::{View, pods_ready};
 use super::{LookEnd, LookError, Shared};
 use ecp_core::deployment::{Deployment, DeploymentStatus, LogLevel, Phase};
@@ -34,7 +36,7 @@ impl Shared {
         self.manifests.lock().insert(tenant.id.clone(), unpinned);
         let deployment = recorded.clone();
         let whole = objects.clone();
-        let mut look = Look { shared: self, tenant, objects, whole, revisions, deployment };
+        let mut look = Look { hand: HandsOff, shared: self, tenant, objects, whole, revisions, deployment };
         if look.deployment.status.is_final() { look.watch().await } else { look.await_others().await }
     }
 
@@ -82,7 +84,7 @@ fn mark(observation: &mut Observation, drifts: &[Drift], ended: bool) {
     }
 }
 
-impl Look<'_> {
+impl Look<'_, HandsOff> {
     fn see(&self) -> Result<Seen, ClusterError> {
         self.shared.see_wanted(&self.tenant.id, &self.objects, self.deployment.status.is_final())
     }

@@ -1,18 +1,17 @@
 //! One look at a tenant that is to be there: apply what should be, see what is, say what changed.
 
 use super::bounds;
+use super::hands::Hand;
 use super::healing::{FIGHT_TIME, Found, MOST_HEALS};
-use super::view::{View, news, pods_ready, stalled};
+use super::look::Look;
+use super::view::{View, news, pods_ready};
 use super::{LookEnd, LookError, Shared};
-use crate::reasons;
 use ecp_core::audit::AuditEntry;
-use ecp_core::deployment::{
-    Deployment, DeploymentKind, DeploymentStatus, Failure, LogLevel, Phase, ResourceState,
-};
+use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel, Phase};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Admission, ClusterError, Drift, ObjectState, StoreError, TenantChange};
-use ecp_core::revision::{Cause, NewRevision, Reach, Revision, Revisions, reach_shown, returned_to};
+use ecp_core::ports::{ClusterError, Drift};
+use ecp_core::revision::{Reach, Revisions, reach_shown};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::sync::Arc;
@@ -73,26 +72,12 @@ impl Found {
     }
 }
 
-/// A look under way.
-pub(super) struct Look<'a> {
-    pub(super) shared: &'a Shared,
-    pub(super) tenant: Arc<Tenant>,
-    /// What is to be there now.
-    pub(super) objects: Arc<Vec<Object>>,
-    /// What is to be there in the end: an update rolls out with a wider quota, since pods that go and
-    /// pods that come count together, and those that come might wait for ever for those that go.
-    pub(super) whole: Arc<Vec<Object>>,
-    /// What the tenant was and is to be; `objects` are of one of these.
-    pub(super) revisions: Revisions,
-    /// The record, as it will be written next.
-    pub(super) deployment: Deployment,
-}
-
 impl Shared {
     pub(super) async fn look_at_rollout(
         &self,
         tenant: Arc<Tenant>,
         recorded: &Deployment,
+        hand: Hand<'_>,
     ) -> Result<LookEnd, LookError> {
         let revisions = self.store.revisions(&tenant.id).await?;
         let is_final = recorded.status.is_final();
@@ -117,7 +102,7 @@ impl Shared {
             false => whole.clone(),
         };
         let deployment = recorded.clone();
-        let mut look = Look { shared: self, tenant, objects, whole, revisions, deployment };
+        let mut look = Look { hand, shared: self, tenant, objects, whole, revisions, deployment };
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
         match end {
             Err(LookError::Cluster(
@@ -152,7 +137,7 @@ impl Shared {
     }
 }
 
-impl Look<'_> {
+impl Look<'_, Hand<'_>> {
     /// Brings a deployment that has not ended further.
     async fn roll_out(&mut self) -> Result<LookEnd, LookError> {
         if self.deployment.phase == Phase::Queued {
@@ -161,7 +146,7 @@ impl Look<'_> {
             let replaced = self.deployment.replaces.as_ref().and_then(|id| self.shared.store.deployment(id));
             self.deployment.unsettled = replaced.is_some_and(|replaced| replaced.unsettled);
             if self.others_managed_before() {
-                self.shared.cluster.take_over(&self.tenant.id, &self.whole).await?;
+                self.hand.take_over(&self.whole).await?;
                 self.note(LogLevel::Info, Message::new("deployment.taken_over"));
             }
             if let Some(refused) = self.refused_beforehand().await? {
@@ -199,21 +184,6 @@ impl Look<'_> {
         self.end_or_wait(&view).await
     }
 
-    /// Ends a deployment that goes no further, and waits for the others.
-    pub(super) async fn end_or_wait(&mut self, view: &View) -> Result<LookEnd, LookError> {
-        if let Some(stuck) = &view.stuck {
-            return self.fail_for(stuck).await;
-        }
-        if self.shared.is_overdue(&self.deployment) {
-            return self.fail_for_standstill(view).await;
-        }
-        if let Some(quiet) = self.shared.quiet_to_record(&self.deployment) {
-            self.deployment.quiet = quiet;
-            self.record(TenantStatus::Pending).await?;
-        }
-        Ok(LookEnd::Waiting)
-    }
-
     /// Others applied what this deployment finds: the revision before it, or one that was overtaken before
     /// its turn came, says so.
     fn others_managed_before(&self) -> bool {
@@ -240,7 +210,7 @@ impl Look<'_> {
     async fn apply_in_steps(&mut self) -> Result<bool, LookError> {
         if self.deployment.kind == DeploymentKind::Update {
             // What goes makes room for what comes.
-            self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
+            self.hand.prune(&self.objects).await?;
         }
         for step in &STEPS {
             let newest = self.shared.store.tenant(&self.tenant.id);
@@ -262,7 +232,7 @@ impl Look<'_> {
 
     /// Applies objects, and says in the log what the cluster made of them.
     async fn apply(&mut self, objects: &[Object]) -> Result<(), ClusterError> {
-        for warning in self.shared.cluster.apply(&self.tenant.id, objects).await? {
+        for warning in self.hand.apply(objects).await? {
             if !self.deployment.logs.iter().any(|line| line.message == warning) {
                 self.note(LogLevel::Warning, warning);
             }
@@ -347,7 +317,7 @@ impl Look<'_> {
             self.shared.settle_healing(&self.tenant.id, &intent, Some(entry)).await?;
         }
         if view.surplus {
-            self.shared.cluster.prune(&self.tenant.id, &self.objects).await?;
+            self.hand.prune(&self.objects).await?;
         }
         if found.is_nothing() && !view.surplus { Ok((view, found)) } else { Ok((self.observe()?, found)) }
     }
@@ -452,7 +422,7 @@ impl Look<'_> {
     async fn clear_away(&mut self) -> Result<(), LookError> {
         let whole = self.whole.clone();
         self.apply(&bounds::quotas(&whole)).await?;
-        self.shared.cluster.prune(&self.tenant.id, &whole).await?;
+        self.hand.prune(&whole).await?;
         self.apply_each(&whole).await?;
         self.deployment.unsettled = false;
         self.record(self.tenant.status).await?;
@@ -512,11 +482,6 @@ impl Look<'_> {
         Ok(LookEnd::Done)
     }
 
-    /// The revision that is in force although this deployment was to bring another.
-    fn stays_at(&self) -> Option<&Revision> {
-        self.revisions.in_force().filter(|revision| revision.number != self.deployment.generation)
-    }
-
     /// Says what was put back of the revision that stays in force after a roll-out that came to
     /// nothing; the tenant is what the roll-out left it.
     async fn keep_earlier(&mut self, view: &View, found: &Found) -> Result<LookEnd, LookError> {
@@ -555,122 +520,7 @@ impl Look<'_> {
         }
     }
 
-    /// Ends the deployment with an object for which waiting will not help.
-    pub(super) async fn fail_for(&mut self, stuck: &ObjectState) -> Result<LookEnd, LookError> {
-        let reason = stuck.reason.clone();
-        let reason =
-            reason.unwrap_or_else(|| Message::new("deployment.stalled").with("objects", &stuck.name));
-        let shortage = reasons::is_shortage(&reason);
-        self.fail(if shortage { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
-    }
-
-    /// Ends a deployment in which nothing moves: with the reason of the first object that has one.
-    async fn fail_for_standstill(&mut self, view: &View) -> Result<LookEnd, LookError> {
-        let reason = view.pending.iter().find_map(|resource| resource.reason.clone());
-        let Some(reason) = reason else { return self.fail("DEPLOYMENT_FAILED", stalled(view)).await };
-        let shortage = reasons::is_shortage(&reason);
-        self.fail(if shortage { "INSUFFICIENT_RESOURCES" } else { "DEPLOYMENT_FAILED" }, reason).await
-    }
-
-    async fn fail(&mut self, code: &str, message: Message) -> Result<LookEnd, LookError> {
-        let failure = Failure { code: code.to_owned(), message };
-        let wanted = !self.deployment.status.is_final()
-            && !self.tenant.spec.is_external()
-            && self.deployment.rollback.unwrap_or(self.shared.options.rollback_on_failure);
-        let good = self.revisions.last_whole_before(self.deployment.generation);
-        if let Some(good) = good.filter(|_| wanted).cloned() {
-            return self.roll_back(failure, &good).await;
-        }
-        self.deployment.fail(self.now(), failure);
-        if wanted {
-            self.note(LogLevel::Warning, Message::new("deployment.nothing_to_return_to"));
-        }
-        // Of what others manage nothing is put back.
-        let stays_at = self.stays_at().filter(|_| !self.tenant.spec.is_external());
-        if let Some(number) = stays_at.map(|revision| revision.number) {
-            self.note(LogLevel::Info, Message::new("deployment.stays_at").with("revision", number));
-        }
-        self.record_outcome(TenantStatus::Failed, "failed").await?;
-        // What was begun of the new one gives way to what is in force, now and not at some later look.
-        Ok(if self.deployment.unsettled { LookEnd::Again } else { LookEnd::Done })
-    }
-
-    /// Makes an earlier revision the tenant's newest, to the letter, and ends this deployment as
-    /// rolled back.
-    async fn roll_back(&mut self, failure: Failure, good: &Revision) -> Result<LookEnd, LookError> {
-        let now = self.now();
-        let tenant = returned_to(good, &self.tenant, now);
-        let (id, newer) = (tenant.id.clone(), tenant.deployment_id.clone());
-        let kind = DeploymentKind::Update;
-        let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)
-            .replacing(self.deployment.id.clone())
-            .asked_for(Cause::Rollback, "controller");
-        // Going back and forth between two revisions that fail would never end.
-        let deployment = Deployment { rollback: Some(false), ..deployment };
-        let revision = Some(NewRevision::again(good, &tenant, Cause::Rollback));
-        self.deployment.roll_back(now, failure, &newer);
-        let audit = AuditEntry {
-            action: "tenant.rollback".to_owned(),
-            before: Some(
-                serde_json::json!({ "generation": self.tenant.generation, "spec": self.tenant.spec }),
-            ),
-            after: Some(serde_json::json!({ "generation": tenant.generation, "spec": tenant.spec })),
-            ..self.shared.audit(&self.tenant, &self.deployment, "accepted")
-        };
-        // It had room for what it goes back to.
-        let admission = Admission::default();
-        let change = TenantChange { tenant, deployment, revision, audit, admission };
-        self.shared.store.change_tenant(change).await?;
-        self.record_outcome(TenantStatus::Failed, "rolled_back").await?;
-        Ok(LookEnd::Again)
-    }
-
     fn observe(&self) -> Result<View, ClusterError> {
         Ok(View::of(&self.objects, &self.shared.cluster.observe(&self.tenant.id)?))
-    }
-
-    pub(super) fn shows(&self, view: &View) -> bool {
-        view.is_shown_by(&self.deployment)
-    }
-
-    pub(super) fn show(&mut self, view: &View) {
-        self.deployment.created_resources.clone_from(&view.created);
-        self.deployment.pending_resources.clone_from(&view.pending);
-    }
-
-    /// Reasons that the record does not show yet.
-    pub(super) fn new_trouble(&self, view: &View) -> Vec<Message> {
-        let known = |resource: &ResourceState| {
-            self.deployment.pending_resources.iter().any(|known| known.reason == resource.reason)
-        };
-        let new = view.pending.iter().filter(|resource| resource.reason.is_some() && !known(resource));
-        new.filter_map(|resource| resource.reason.clone()).collect()
-    }
-
-    pub(super) fn announce(&mut self, message: Message) {
-        let now = self.now();
-        self.deployment.announce(now, message);
-    }
-
-    pub(super) fn note(&mut self, level: LogLevel, message: Message) {
-        let now = self.now();
-        self.deployment.note(now, level, message);
-    }
-
-    pub(super) async fn record(&self, tenant_status: TenantStatus) -> Result<(), StoreError> {
-        self.shared.record(self.deployment.clone(), tenant_status, None).await
-    }
-
-    pub(super) async fn record_outcome(
-        &self,
-        tenant_status: TenantStatus,
-        outcome: &str,
-    ) -> Result<(), StoreError> {
-        let audit = self.shared.audit(&self.tenant, &self.deployment, outcome);
-        self.shared.record(self.deployment.clone(), tenant_status, Some(audit)).await
-    }
-
-    pub(super) fn now(&self) -> ecp_core::Timestamp {
-        self.shared.clock.now()
     }
 }

@@ -3,7 +3,7 @@ use crate::{DemoSpeed, NodePool, SimulatedCluster, SimulatedNodes};
 use ecp_core::deployment::Removal;
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{Clock, Cluster};
+use ecp_core::ports::{Clock, Cluster, ClusterView};
 use ecp_core::tenant::DemoFault;
 use std::sync::Arc;
 

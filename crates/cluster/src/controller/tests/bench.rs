@@ -9,8 +9,8 @@ use ecp_core::deployment::{Phase, Removal};
 use ecp_core::ids::{DeploymentId, TenantKey};
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use ecp_core::ports::{
-    Admission, AuditQuery, Capacity, ClusterHealth, Drift, MetricCapabilities, NewTenant, Observation,
-    Refusal, TenantChange,
+    Admission, AuditQuery, Capacity, ClusterHealth, ClusterView, Drift, MetricCapabilities, NewTenant,
+    Observation, Refusal, TenantChange,
 };
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
@@ -164,6 +164,72 @@ impl Line {
 }
 
 #[async_trait]
+impl ClusterView for Line {
+    async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.check()?;
+        let refused = *self.refused_beforehand.lock();
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let said = *self.refused_text.lock();
+        let asked = objects.iter().enumerate().filter(|(_, object)| {
+            if said.is_some_and(|said| object.to_string().contains(said)) {
+                return true;
+            }
+            let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
+            Some(kind.as_str()) == refused || self.refuses(Refused::Beforehand, &kind, &name)
+        });
+        let refusal = |(index, object): (usize, &serde_json::Value)| Refusal {
+            index,
+            kind: object["kind"].as_str().unwrap().to_owned(),
+            name: object["metadata"]["name"].as_str().unwrap().to_owned(),
+            reason: "denied by policy".to_owned(),
+        };
+        Ok(asked.map(refusal).collect())
+    }
+
+    fn drift(&self, tenant_id: &TenantId, _: &[Object]) -> Result<Vec<Drift>, ClusterError> {
+        self.check()?;
+        self.drift_asked.lock().push(tenant_id.clone());
+        Ok(self.drifts.lock().get(tenant_id).cloned().unwrap_or_default())
+    }
+
+    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
+        self.drifts.lock().get(tenant_id).is_some_and(|drifts| !drifts.is_empty())
+    }
+
+    fn observe_wanted(
+        &self,
+        tenant_id: &TenantId,
+        wanted: &[Object],
+    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
+        self.simulated.observe_wanted(tenant_id, wanted)
+    }
+
+    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
+        self.simulated.check_namespace(tenant_id)
+    }
+
+    fn health(&self) -> ClusterHealth {
+        match self.check() {
+            Ok(()) => self.simulated.health(),
+            Err(error) => ClusterHealth::Unreachable(error.to_string()),
+        }
+    }
+
+    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
+        self.check()?;
+        self.simulated.observe(tenant_id)
+    }
+
+    fn changes(&self) -> broadcast::Receiver<TenantId> {
+        self.simulated.changes()
+    }
+
+    fn capacity(&self) -> Result<Capacity, ClusterError> {
+        self.simulated.capacity()
+    }
+}
+
+#[async_trait]
 impl Cluster for Line {
     async fn apply(&self, tenant_id: &TenantId, objects: &[Object]) -> Result<Vec<Message>, ClusterError> {
         self.check()?;
@@ -202,26 +268,7 @@ impl Cluster for Line {
         self.mortal_point().await;
         Ok(warnings)
     }
-    async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
-        self.check()?;
-        let refused = *self.refused_beforehand.lock();
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let said = *self.refused_text.lock();
-        let asked = objects.iter().enumerate().filter(|(_, object)| {
-            if said.is_some_and(|said| object.to_string().contains(said)) {
-                return true;
-            }
-            let (kind, name) = (text(&object["kind"]), text(&object["metadata"]["name"]));
-            Some(kind.as_str()) == refused || self.refuses(Refused::Beforehand, &kind, &name)
-        });
-        let refusal = |(index, object): (usize, &serde_json::Value)| Refusal {
-            index,
-            kind: object["kind"].as_str().unwrap().to_owned(),
-            name: object["metadata"]["name"].as_str().unwrap().to_owned(),
-            reason: "denied by policy".to_owned(),
-        };
-        Ok(asked.map(refusal).collect())
-    }
+
     async fn prune(&self, tenant_id: &TenantId, keep: &[Object]) -> Result<(), ClusterError> {
         self.check()?;
         let kept = |kind: &str, name: &str| {
@@ -230,49 +277,15 @@ impl Cluster for Line {
         self.live.lock().retain(|(id, kind, name), _| id != tenant_id || kept(kind, name));
         self.simulated.prune(tenant_id, keep).await
     }
+
     async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError> {
         self.check()?;
         self.live.lock().retain(|(id, ..), _| id != tenant_id);
         self.simulated.delete(tenant_id, how).await
     }
-    fn drift(&self, tenant_id: &TenantId, _: &[Object]) -> Result<Vec<Drift>, ClusterError> {
-        self.check()?;
-        self.drift_asked.lock().push(tenant_id.clone());
-        Ok(self.drifts.lock().get(tenant_id).cloned().unwrap_or_default())
-    }
-    fn may_have_drifted(&self, tenant_id: &TenantId) -> bool {
-        self.drifts.lock().get(tenant_id).is_some_and(|drifts| !drifts.is_empty())
-    }
-    fn observe_wanted(
-        &self,
-        tenant_id: &TenantId,
-        wanted: &[Object],
-    ) -> Result<(Observation, Vec<Drift>), ClusterError> {
-        self.simulated.observe_wanted(tenant_id, wanted)
-    }
 
     async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
         self.simulated.take_over(tenant_id, wanted).await
-    }
-
-    fn check_namespace(&self, tenant_id: &TenantId) -> Result<(), ClusterError> {
-        self.simulated.check_namespace(tenant_id)
-    }
-    fn health(&self) -> ClusterHealth {
-        match self.check() {
-            Ok(()) => self.simulated.health(),
-            Err(error) => ClusterHealth::Unreachable(error.to_string()),
-        }
-    }
-    fn observe(&self, tenant_id: &TenantId) -> Result<Observation, ClusterError> {
-        self.check()?;
-        self.simulated.observe(tenant_id)
-    }
-    fn changes(&self) -> broadcast::Receiver<TenantId> {
-        self.simulated.changes()
-    }
-    fn capacity(&self) -> Result<Capacity, ClusterError> {
-        self.simulated.capacity()
     }
 }
 
