@@ -137,7 +137,7 @@ type AuditEntry struct {
 	Actor string `json:"actor"`
 	// tenant.create, tenant.update, tenant.delete …
 	Action string `json:"action"`
-	// Whose.
+	// Whose; empty of what is about all tenants, such as a receiver of every alert.
 	TenantID string `json:"tenant_id"`
 	// Request that asked for it, where one did.
 	RequestID string `json:"request_id,omitempty"`

@@ -29,9 +29,9 @@ pub struct AuditEntryOut<'a> {
     /// `tenant.create`, `tenant.update`, `tenant.delete` …
     #[schema(example = "tenant.create")]
     action: &'a str,
-    /// Whose.
+    /// Whose; `null` of what is about all tenants, such as a receiver of every alert.
     #[schema(example = "my-ai-service")]
-    tenant_id: &'a str,
+    tenant_id: Option<&'a str>,
     /// Request that asked for it, where one did.
     #[schema(example = "req-xyz789")]
     request_id: Option<&'a str>,
@@ -52,7 +52,7 @@ impl<'a> AuditEntryOut<'a> {
             timestamp: wire::timestamp_text(entry.timestamp),
             actor: &entry.actor,
             action: &entry.action,
-            tenant_id: entry.tenant_id.as_str(),
+            tenant_id: entry.tenant_id.as_ref().map(TenantId::as_str),
             request_id: entry.request_id.as_deref(),
             before: entry.before.as_ref(),
             after: entry.after.as_ref(),

@@ -610,7 +610,7 @@ impl Shared {
             timestamp: self.clock.now(),
             actor: "controller".to_owned(),
             action: action.to_owned(),
-            tenant_id: tenant.id.clone(),
+            tenant_id: Some(tenant.id.clone()),
             request_id: None,
             before: None,
             after: Some(serde_json::json!({

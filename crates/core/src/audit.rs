@@ -13,8 +13,8 @@ pub struct AuditEntry {
     pub actor: String,
     /// `tenant.create`, `tenant.update`, `tenant.delete` …
     pub action: String,
-    /// Whose.
-    pub tenant_id: TenantId,
+    /// Whose; none of what is about all tenants, such as a receiver of every alert.
+    pub tenant_id: Option<TenantId>,
     /// Request that asked for it, where one did.
     pub request_id: Option<String>,
     /// State before, where there was one.
@@ -33,6 +33,8 @@ pub const BEGUN: &str = "begun";
 pub struct Intent {
     /// Where it is in the trail.
     pub number: u64,
+    /// Whose tenant's.
+    pub tenant_id: TenantId,
     /// What it says so far.
     pub entry: AuditEntry,
 }

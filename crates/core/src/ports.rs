@@ -445,7 +445,7 @@ pub trait TenantStore: Leases {
 
     /// Writes down what is about to be done; it is on disk when this returns, so that no crash loses
     /// the deed, and doing it again after one does not tell it twice.
-    async fn intend(&self, entry: AuditEntry) -> Result<Intent, StoreError>;
+    async fn intend(&self, id: &TenantId, entry: AuditEntry) -> Result<Intent, StoreError>;
     /// Says what came of it; what did not happen at all is taken back.
     async fn settle(&self, intent: &Intent, entry: Option<AuditEntry>) -> Result<(), StoreError>;
     /// What was begun for a tenant and is not settled.

@@ -501,7 +501,7 @@ impl Tenancy {
             timestamp: now,
             actor: caller.actor.clone(),
             action: action.to_owned(),
-            tenant_id: after.id.clone(),
+            tenant_id: Some(after.id.clone()),
             request_id: Some(caller.request_id.clone()).filter(|id| !id.is_empty()),
             before: before.map(state),
             after: Some(state(after)),

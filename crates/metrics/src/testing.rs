@@ -217,7 +217,7 @@ impl World {
             timestamp: self.clock.now(),
             actor: "test".to_owned(),
             action: action.to_owned(),
-            tenant_id: tenant.id.clone(),
+            tenant_id: Some(tenant.id.clone()),
             request_id: None,
             before: None,
             after: None,

@@ -143,7 +143,7 @@ impl Seed {
             timestamp: now,
             actor: "demo".to_owned(),
             action: "tenant.create".to_owned(),
-            tenant_id: tenant.id.clone(),
+            tenant_id: Some(tenant.id.clone()),
             request_id: None,
             before: None,
             after: Some(json!({ "generation": 1, "spec": tenant.spec })),

@@ -45,7 +45,7 @@ fn audit(id: &TenantId, action: &str) -> AuditEntry {
         timestamp: Timestamp::now(),
         actor: "victim".to_owned(),
         action: action.to_owned(),
-        tenant_id: id.clone(),
+        tenant_id: Some(id.clone()),
         request_id: None,
         before: None,
         after: None,

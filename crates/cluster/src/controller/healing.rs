@@ -208,9 +208,9 @@ impl Shared {
                 entry.timestamp = earlier.entry.timestamp;
                 entry.before = merged(earlier.entry.before.clone(), entry.before);
                 self.store.settle(&earlier, Some(entry.clone())).await?;
-                Intent { number: earlier.number, entry }
+                Intent { number: earlier.number, tenant_id: tenant.id.clone(), entry }
             }
-            None => self.store.intend(entry).await?,
+            None => self.store.intend(&tenant.id, entry).await?,
         };
         self.intents.lock().insert(tenant.id.clone(), Some(intent.clone()));
         Ok(intent)
@@ -254,7 +254,7 @@ impl Shared {
             timestamp: self.clock.now(),
             actor: "controller".to_owned(),
             action: HEAL.to_owned(),
-            tenant_id: tenant.id.clone(),
+            tenant_id: Some(tenant.id.clone()),
             request_id: None,
             before: Some(changed.chain(lost).collect()),
             after: Some(serde_json::json!({ "generation": tenant.generation })),

@@ -35,9 +35,9 @@ pub trait AlertingStore: Send + Sync {
     /// Every silence, those that ended some time ago included, oldest first, from memory.
     fn silences(&self) -> Arc<Vec<Arc<Silence>>>;
     /// Keeps a silence. One that names a tenant goes with it, and is refused where it is gone.
-    async fn add_silence(&self, silence: Silence, audit: Option<AuditEntry>) -> Result<(), StoreError>;
+    async fn add_silence(&self, silence: Silence, audit: AuditEntry) -> Result<(), StoreError>;
     /// Takes a silence away; false where it is not there.
-    async fn remove_silence(&self, id: &SilenceId, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
+    async fn remove_silence(&self, id: &SilenceId, audit: AuditEntry) -> Result<bool, StoreError>;
 
     /// True of an open alert of which nobody is told now.
     fn is_silenced(&self, alert: &Alert, now: Timestamp) -> bool {

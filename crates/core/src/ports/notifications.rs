@@ -57,15 +57,11 @@ pub trait NotificationStore: Send + Sync {
     /// Every receiver, oldest first, from memory.
     fn receivers(&self) -> Arc<Vec<Arc<Receiver>>>;
     /// Keeps a new receiver; refused beyond [`MOST`](crate::alerts::receiver::MOST).
-    async fn add_receiver(&self, receiver: Receiver, audit: Option<AuditEntry>) -> Result<(), StoreError>;
+    async fn add_receiver(&self, receiver: Receiver, audit: AuditEntry) -> Result<(), StoreError>;
     /// Replaces a receiver, with its secret; false where it is not there.
-    async fn change_receiver(
-        &self,
-        receiver: Receiver,
-        audit: Option<AuditEntry>,
-    ) -> Result<bool, StoreError>;
+    async fn change_receiver(&self, receiver: Receiver, audit: AuditEntry) -> Result<bool, StoreError>;
     /// Takes a receiver away, with what waits for it; false where it is not there.
-    async fn remove_receiver(&self, id: &ReceiverId, audit: Option<AuditEntry>) -> Result<bool, StoreError>;
+    async fn remove_receiver(&self, id: &ReceiverId, audit: AuditEntry) -> Result<bool, StoreError>;
 
     /// Deliveries, newest first: page and total count.
     async fn deliveries(&self, query: DeliveryQuery) -> Result<(Vec<Delivery>, usize), StoreError>;

@@ -29,7 +29,7 @@ macro_rules! say_text {
 pub(super) use say_text;
 
 /// Labels of details, by their English text.
-const LABELS: [(&str, &str); 26] = [
+const LABELS: [(&str, &str); 32] = [
     ("Tenant", "테넌트"),
     ("Status", "상태"),
     ("Plan", "플랜"),
@@ -56,6 +56,12 @@ const LABELS: [(&str, &str); 26] = [
     ("Token", "토큰"),
     ("Client", "클라이언트"),
     ("Reason", "이유"),
+    ("Silence", "무음"),
+    ("Alerts", "알림"),
+    ("From", "시작"),
+    ("Until", "끝"),
+    ("By", "만든 사람"),
+    ("Comment", "메모"),
 ];
 
 /// A label in that language; one that is no word of it stays.

@@ -3,13 +3,14 @@
 use super::Client;
 use super::alerts;
 use super::candidates;
-use super::clock::{local, parse_duration, parse_moment};
+use super::clock::{local, local_and_age, parse_duration, parse_moment};
 use super::connection::{Call, escaped};
 use super::failure::Failure;
 use super::language::{say_text, told};
 use super::output::{View, entries, text_of};
 use super::page::{Page, Sorting};
 use super::table::{Cell, Table};
+use super::tenants::named_lines;
 use clap::{Args, Subcommand};
 use ecp_core::Timestamp;
 use ecp_core::text::Message;
@@ -27,8 +28,10 @@ pub(super) enum Command {
     Preview(Asked),
     /// Lists silences, the newest first.
     List(List),
+    /// Shows silences.
+    Get(Named),
     /// Ends silences at once.
-    Delete(Delete),
+    Delete(Named),
 }
 
 /// A silence to create.
@@ -85,9 +88,9 @@ pub(super) struct List {
     sorting: Sorting,
 }
 
-/// Silences to end.
+/// Some silences.
 #[derive(Args)]
-pub(super) struct Delete {
+pub(super) struct Named {
     /// Their ids, as the list shows them.
     #[arg(required = true, value_name = "SILENCE_ID", add = candidates::silences())]
     silence_ids: Vec<String>,
@@ -101,7 +104,8 @@ impl Command {
                 asked.preview(client).await
             }
             Self::List(list) => list.run(client).await,
-            Self::Delete(delete) => delete.run(client).await,
+            Self::Get(named) => named.get(client).await,
+            Self::Delete(named) => named.delete(client).await,
         }
     }
 }
@@ -170,8 +174,17 @@ impl List {
     }
 }
 
-impl Delete {
-    async fn run(self, client: &Client) -> Result<(), Failure> {
+impl Named {
+    async fn get(self, client: &Client) -> Result<(), Failure> {
+        let connection = client.options.connect()?;
+        for id in &self.silence_ids {
+            let silence = connection.json(&Call::get(format!("{PATH}/{}", escaped(id)))).await?;
+            client.output.value(&silence, detail)?;
+        }
+        Ok(())
+    }
+
+    async fn delete(self, client: &Client) -> Result<(), Failure> {
         let connection = client.options.connect()?;
         for id in &self.silence_ids {
             let silence = connection.json(&Call::delete(format!("{PATH}/{}", escaped(id)))).await?;
@@ -181,6 +194,20 @@ impl Delete {
         }
         Ok(())
     }
+}
+
+fn detail(silence: &Value) -> String {
+    let mut lines = vec![
+        ("Silence", text_of(&silence["silence_id"])),
+        ("Status", text_of(&silence["status"])),
+        ("Alerts", named(silence)),
+        ("From", local_and_age(&text_of(&silence["starts_at"]))),
+        ("Until", local_and_age(&text_of(&silence["ends_at"]))),
+        ("By", text_of(&silence["created_by"])),
+        ("Comment", text_of(&silence["comment"])),
+    ];
+    lines.retain(|(_, text)| !text.is_empty());
+    named_lines(&lines)
 }
 
 /// What a silence names of alerts, as `name=value`.

@@ -57,6 +57,10 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
             flags.push(("status", "--status"));
         }
         "create_silence" => say("silence create"),
+        "get_silence" => {
+            say("silence get");
+            words.extend(take("silence_id"));
+        }
         "delete_silence" => {
             say("silence delete");
             words.extend(take("silence_id"));

@@ -1,6 +1,7 @@
 //! Integration tests over real sockets and real files; one file a resource.
 
 mod alert_rules;
+mod audit;
 mod authorization;
 mod contract;
 mod costs;

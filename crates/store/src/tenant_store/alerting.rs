@@ -43,11 +43,11 @@ impl AlertingStore for SqlStore {
         self.shared.index.read().silences.clone()
     }
 
-    async fn add_silence(&self, silence: Silence, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+    async fn add_silence(&self, silence: Silence, audit: AuditEntry) -> Result<(), StoreError> {
         self.keep_silence(silence, audit).await
     }
 
-    async fn remove_silence(&self, id: &SilenceId, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+    async fn remove_silence(&self, id: &SilenceId, audit: AuditEntry) -> Result<bool, StoreError> {
         self.drop_silence(id.clone(), audit).await
     }
 }

@@ -403,8 +403,8 @@ impl TenantStore for SqlStore {
         self.forget_alerts(key.clone()).await
     }
 
-    async fn intend(&self, entry: AuditEntry) -> Result<Intent, StoreError> {
-        self.write_intent(entry).await
+    async fn intend(&self, id: &TenantId, entry: AuditEntry) -> Result<Intent, StoreError> {
+        self.write_intent(id.clone(), entry).await
     }
 
     async fn settle(&self, intent: &Intent, entry: Option<AuditEntry>) -> Result<(), StoreError> {

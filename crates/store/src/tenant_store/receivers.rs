@@ -32,7 +32,7 @@ impl NotificationStore for SqlStore {
         self.shared.index.read().receivers.clone()
     }
 
-    async fn add_receiver(&self, receiver: Receiver, audit: Option<AuditEntry>) -> Result<(), StoreError> {
+    async fn add_receiver(&self, receiver: Receiver, audit: AuditEntry) -> Result<(), StoreError> {
         let kept = Arc::new(receiver.clone());
         self.write(
             "keeping a receiver",
@@ -48,7 +48,7 @@ impl NotificationStore for SqlStore {
                         &to_document(&receiver)?
                     ],
                 )?;
-                touch(sql, audit.as_ref())
+                touch(sql, &audit)
             },
             move |shared, ()| {
                 Arc::make_mut(&mut shared.index.write().receivers).push(kept);
@@ -58,11 +58,7 @@ impl NotificationStore for SqlStore {
         .await
     }
 
-    async fn change_receiver(
-        &self,
-        receiver: Receiver,
-        audit: Option<AuditEntry>,
-    ) -> Result<bool, StoreError> {
+    async fn change_receiver(&self, receiver: Receiver, audit: AuditEntry) -> Result<bool, StoreError> {
         let kept = Arc::new(receiver.clone());
         self.write(
             "changing a receiver",
@@ -76,7 +72,7 @@ impl NotificationStore for SqlStore {
                     ],
                 )?;
                 if changed > 0 {
-                    touch(sql, audit.as_ref())?;
+                    touch(sql, &audit)?;
                 }
                 Ok(changed > 0)
             },
@@ -94,14 +90,14 @@ impl NotificationStore for SqlStore {
         .await
     }
 
-    async fn remove_receiver(&self, id: &ReceiverId, audit: Option<AuditEntry>) -> Result<bool, StoreError> {
+    async fn remove_receiver(&self, id: &ReceiverId, audit: AuditEntry) -> Result<bool, StoreError> {
         let (id, removed) = (id.clone(), id.clone());
         self.write(
             "removing a receiver",
             move |sql, _| {
                 let found = sql.execute("DELETE FROM receivers WHERE id = ?1", values![id.as_str()])? > 0;
                 if found {
-                    touch(sql, audit.as_ref())?;
+                    touch(sql, &audit)?;
                 }
                 Ok(found)
             },
@@ -335,10 +331,8 @@ pub(super) fn tell_unsilenced(
     outbox.bound(sql, &shared.damage)
 }
 
-fn touch(sql: &Sql<'_>, audit: Option<&AuditEntry>) -> Result<(), WorkError> {
-    if let Some(entry) = audit {
-        rows::insert_audit(sql, entry)?;
-    }
+fn touch(sql: &Sql<'_>, audit: &AuditEntry) -> Result<(), WorkError> {
+    rows::insert_audit(sql, audit)?;
     sql.touch(Change::Receivers);
     Ok(())
 }

@@ -141,11 +141,13 @@ pub(super) fn insert_deployment(
 
 /// Adds to the audit trail; the entry's number.
 pub(super) fn insert_audit(sql: &Sql<'_>, entry: &AuditEntry) -> Result<u64, WorkError> {
+    // No tenant has an id without letters: it stands for none.
+    let tenant = entry.tenant_id.as_ref().map_or("", TenantId::as_str);
     let number = sql.value(
         "INSERT INTO audit (tenant_id, actor, action, outcome, request_id, at_ms, document)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING number",
         values![
-            entry.tenant_id.as_str(),
+            tenant,
             &entry.actor,
             &entry.action,
             &entry.outcome,

@@ -17,11 +17,7 @@ pub(super) type Silences = Arc<Vec<Arc<Silence>>>;
 
 impl SqlStore {
     /// One more silence; those that ended long ago give way.
-    pub(super) async fn keep_silence(
-        &self,
-        silence: Silence,
-        audit: Option<AuditEntry>,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn keep_silence(&self, silence: Silence, audit: AuditEntry) -> Result<(), StoreError> {
         let forgotten_ms = self.clock.now().as_millisecond() - KEPT_SECONDS * 1000;
         let kept = Arc::new(silence.clone());
         self.write(
@@ -46,7 +42,7 @@ impl SqlStore {
                         &to_document(&silence)?
                     ],
                 )?;
-                audit_all(sql, audit.as_ref())
+                audit_all(sql, &audit)
             },
             move |shared, ()| {
                 let mut index = shared.index.write();
@@ -59,11 +55,7 @@ impl SqlStore {
     }
 
     /// Takes a silence away; false where it is not there.
-    pub(super) async fn drop_silence(
-        &self,
-        id: SilenceId,
-        audit: Option<AuditEntry>,
-    ) -> Result<bool, StoreError> {
+    pub(super) async fn drop_silence(&self, id: SilenceId, audit: AuditEntry) -> Result<bool, StoreError> {
         let (dropped, now) = (id.clone(), self.clock.now());
         self.write(
             "ending a silence",
@@ -76,7 +68,7 @@ impl SqlStore {
                 let found = sql.execute("DELETE FROM silences WHERE id = ?1", values)? > 0;
                 if found {
                     receivers::tell_unsilenced(sql, shared, &active, now)?;
-                    audit_all(sql, audit.as_ref())?;
+                    audit_all(sql, &audit)?;
                 }
                 Ok(found)
             },
@@ -91,10 +83,8 @@ impl SqlStore {
     }
 }
 
-fn audit_all(sql: &Sql<'_>, audit: Option<&AuditEntry>) -> Result<(), WorkError> {
-    if let Some(entry) = audit {
-        rows::insert_audit(sql, entry)?;
-    }
+fn audit_all(sql: &Sql<'_>, audit: &AuditEntry) -> Result<(), WorkError> {
+    rows::insert_audit(sql, audit)?;
     sql.touch(Change::Silences);
     Ok(())
 }

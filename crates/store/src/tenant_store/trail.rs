@@ -14,12 +14,16 @@ const BATCH: usize = 500;
 
 impl SqlStore {
     /// An entry at the end of the trail, with its number.
-    pub(super) async fn write_intent(&self, entry: AuditEntry) -> Result<Intent, StoreError> {
-        let id = entry.tenant_id.clone();
+    pub(super) async fn write_intent(
+        &self,
+        tenant_id: TenantId,
+        entry: AuditEntry,
+    ) -> Result<Intent, StoreError> {
+        let id = tenant_id.clone();
         self.write_held(
             &id,
             "writing down an intent",
-            move |sql, _| Ok(Intent { number: rows::insert_audit(sql, &entry)?, entry }),
+            move |sql, _| Ok(Intent { number: rows::insert_audit(sql, &entry)?, tenant_id, entry }),
             |_, _| {},
         )
         .await
@@ -33,7 +37,7 @@ impl SqlStore {
     ) -> Result<(), StoreError> {
         let number = intent.number;
         self.write_held(
-            &intent.entry.tenant_id,
+            &intent.tenant_id,
             "settling an intent",
             move |sql, _| {
                 match &entry {
@@ -89,7 +93,10 @@ pub(super) fn intents(sql: &Sql<'_>, id: &TenantId) -> Result<Vec<Intent>, WorkE
     sql.rows(
         "SELECT number, document FROM audit WHERE tenant_id = ?1 AND outcome = ?2 ORDER BY number",
         values![id.as_str(), BEGUN],
-        |row| Ok(Intent { number: row.get(0)?, entry: serde_json::from_str(&row.get::<String>(1)?)? }),
+        |row| {
+            let entry = serde_json::from_str(&row.get::<String>(1)?)?;
+            Ok(Intent { number: row.get(0)?, tenant_id: id.clone(), entry })
+        },
     )
 }
 

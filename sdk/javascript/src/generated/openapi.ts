@@ -1231,10 +1231,10 @@ export interface components {
              */
             request_id?: string | null;
             /**
-             * @description Whose.
+             * @description Whose; `null` of what is about all tenants, such as a receiver of every alert.
              * @example my-ai-service
              */
-            tenant_id: string;
+            tenant_id?: string | null;
             /**
              * @description When.
              * @example 2024-01-20T14:30:00Z

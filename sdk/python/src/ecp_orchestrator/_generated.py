@@ -278,9 +278,9 @@ class AuditEntryOut(TypedDict):
     """
     `tenant.create`, `tenant.update`, `tenant.delete` …
     """
-    tenant_id: str
+    tenant_id: NotRequired[Optional[str]]
     """
-    Whose.
+    Whose; `null` of what is about all tenants, such as a receiver of every alert.
     """
     request_id: NotRequired[Optional[str]]
     """

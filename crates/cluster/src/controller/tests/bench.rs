@@ -529,7 +529,7 @@ impl Bench {
             timestamp: tenant.updated_at,
             actor: "anonymous".to_owned(),
             action: action.to_owned(),
-            tenant_id: tenant.id.clone(),
+            tenant_id: Some(tenant.id.clone()),
             request_id: Some(request_id),
             before: None,
             after: None,

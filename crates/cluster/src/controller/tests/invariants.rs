@@ -79,8 +79,8 @@ impl Bench {
         for (tenant, action, request_id) in &calls {
             let of_it =
                 entries.iter().filter(|entry| entry.request_id.as_deref() == Some(request_id.as_str()));
-            let told: Vec<_> = of_it.map(|entry| (&entry.tenant_id, entry.action.as_str())).collect();
-            assert_eq!(told, [(tenant, *action)], "{request_id}");
+            let told: Vec<_> = of_it.map(|entry| (entry.tenant_id.as_ref(), entry.action.as_str())).collect();
+            assert_eq!(told, [(Some(tenant), *action)], "{request_id}");
         }
         for entry in entries.iter().filter(|entry| entry.actor != "controller") {
             let known = calls.iter().any(|(.., id)| entry.request_id.as_ref() == Some(id));

@@ -232,7 +232,7 @@ async fn history_is_forgotten_by_age_but_for_what_is_newest_or_not_settled() {
     record(&world, &ended, TenantStatus::Running).await.unwrap();
     let second = world.change("acme", DeploymentKind::Update).await.unwrap();
     let intent = AuditEntry { outcome: ecp_core::audit::BEGUN.to_owned(), ..audit("acme", "tenant.heal") };
-    let intent = world.store.intend(intent).await.unwrap();
+    let intent = world.store.intend(&tenant_id("acme"), intent).await.unwrap();
     let later = world.clock.now() + SignedDuration::from_hours(24);
     assert_eq!(world.store.prune_history(None, None).await.unwrap(), (0, 0), "for ever");
     let (entries, deployments) = world.store.prune_history(Some(later), Some(later)).await.unwrap();

@@ -138,12 +138,17 @@ fn tenant_id(id: &str) -> TenantId {
     TenantId::parse(id).unwrap()
 }
 
+/// Of what is about all tenants.
+fn nobody_s(action: &str) -> AuditEntry {
+    AuditEntry { tenant_id: None, ..audit("none", action) }
+}
+
 fn audit(id: &str, action: &str) -> AuditEntry {
     AuditEntry {
         timestamp: start(),
         actor: "tester".to_owned(),
         action: action.to_owned(),
-        tenant_id: tenant_id(id),
+        tenant_id: Some(tenant_id(id)),
         request_id: Some("req-1".to_owned()),
         before: None,
         after: None,

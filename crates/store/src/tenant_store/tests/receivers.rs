@@ -35,7 +35,7 @@ impl World {
     async fn receiver(&self, kind: ReceiverKind, filter: AlertFilter) -> ReceiverId {
         let receiver = receiver(kind, filter);
         let id = receiver.id.clone();
-        self.store.add_receiver(receiver, None).await.unwrap();
+        self.store.add_receiver(receiver, nobody_s("receiver.create")).await.unwrap();
         id
     }
 
@@ -80,7 +80,7 @@ impl World {
             created_at: self.clock.now(),
         };
         let id = silence.id.clone();
-        self.store.add_silence(silence, None).await.unwrap();
+        self.store.add_silence(silence, nobody_s("silence.create")).await.unwrap();
         id
     }
 }
@@ -198,9 +198,9 @@ async fn nobody_is_told_while_a_silence_lasts_and_everybody_when_it_ends_over_an
     assert_eq!(world.notices(&id).await, [Opened], "once, and of the open one alone");
     // One that is taken away ends as well, and one that another silence covers stays silent.
     let (longer, shorter) = (world.silence(600).await, world.silence(60).await);
-    assert!(world.store.remove_silence(&shorter, None).await.unwrap());
+    assert!(world.store.remove_silence(&shorter, nobody_s("silence.delete")).await.unwrap());
     assert_eq!(world.notices(&id).await, [Opened]);
-    assert!(world.store.remove_silence(&longer, None).await.unwrap());
+    assert!(world.store.remove_silence(&longer, nobody_s("silence.delete")).await.unwrap());
     assert_eq!(world.notices(&id).await, [Opened, Repeated]);
     world.silence(600).await;
     let over = Alert { resolved_at: Some(start()), ..alert("a1", Severity::Warning) };
@@ -256,12 +256,12 @@ async fn receivers_and_their_secrets_outlive_a_restart_and_take_what_waits_with_
     let world = World::new();
     world.create("acme").await;
     let mut kept = receiver(ReceiverKind::Webhook, AlertFilter::default());
-    world.store.add_receiver(kept.clone(), None).await.unwrap();
+    world.store.add_receiver(kept.clone(), nobody_s("receiver.create")).await.unwrap();
     world.record(AlertChange::Opened, alert("a1", Severity::Warning)).await;
     let world = world.reopen();
     assert_eq!(**world.store.receivers(), [Arc::new(kept.clone())]);
     (kept.secret, kept.comment) = (Some(SigningSecret::generate()), Some("다른 곳".to_owned()));
-    assert!(world.store.change_receiver(kept.clone(), Some(audit("acme", "receiver.update"))).await.unwrap());
+    assert!(world.store.change_receiver(kept.clone(), audit("acme", "receiver.update")).await.unwrap());
     let document: Option<String> = world
         .store
         .database
@@ -270,9 +270,17 @@ async fn receivers_and_their_secrets_outlive_a_restart_and_take_what_waits_with_
     assert!(!document.unwrap().contains("whsec_"));
     let world = world.reopen();
     assert_eq!(**world.store.receivers(), [Arc::new(kept.clone())]);
-    assert!(world.store.remove_receiver(&kept.id, None).await.unwrap());
-    assert!(!world.store.remove_receiver(&kept.id, None).await.unwrap());
-    assert!(!world.store.change_receiver(kept, None).await.unwrap());
+    assert!(world.store.remove_receiver(&kept.id, nobody_s("receiver.delete")).await.unwrap());
+    assert!(!world.store.remove_receiver(&kept.id, nobody_s("receiver.delete")).await.unwrap());
+    assert!(!world.store.change_receiver(kept, nobody_s("receiver.update")).await.unwrap());
+    // What is about all tenants is in the trail of none, and in the whole.
+    let query = |tenant_id| AuditQuery { tenant_id, limit: 100, ..Default::default() };
+    let (all, _) = world.store.audit(query(None)).await.unwrap();
+    let nobodys: Vec<&str> =
+        all.iter().filter(|entry| entry.tenant_id.is_none()).map(|entry| entry.action.as_str()).collect();
+    assert_eq!(nobodys, ["receiver.delete", "receiver.create"]);
+    let (of_one, _) = world.store.audit(query(Some(tenant_id("acme")))).await.unwrap();
+    assert!(of_one.iter().all(|entry| entry.tenant_id == Some(tenant_id("acme"))));
     assert_eq!((world.count("receivers"), world.count("deliveries"), world.count("told_alerts")), (0, 0, 0));
 }
 
@@ -285,7 +293,10 @@ async fn there_can_be_so_many_receivers_and_so_many_deliveries_that_ended() {
         let none = AlertFilter { tenant_id: Some(tenant_id("none")), ..Default::default() };
         world.receiver(ReceiverKind::Webhook, none).await;
     }
-    let more = world.store.add_receiver(receiver(ReceiverKind::Webhook, AlertFilter::default()), None).await;
+    let more = world
+        .store
+        .add_receiver(receiver(ReceiverKind::Webhook, AlertFilter::default()), nobody_s("receiver.create"))
+        .await;
     assert!(matches!(more, Err(StoreError::TooMany { what: "receivers", .. })));
     world.record(AlertChange::Opened, alert("a1", Severity::Warning)).await;
     let due = world.due(&id).await;

@@ -271,7 +271,8 @@ async fn the_audit_trail_is_paged_newest_first_and_can_be_of_one_tenant() {
         ..Default::default()
     };
     let ids = |entries: Vec<AuditEntry>| {
-        entries.iter().map(|entry| entry.tenant_id.to_string()).collect::<Vec<_>>().join(" ")
+        let whose = |entry: &AuditEntry| entry.tenant_id.as_ref().expect("a tenant's").to_string();
+        entries.iter().map(whose).collect::<Vec<_>>().join(" ")
     };
     let (page, total) = world.store.audit(query(None, 1, 2)).await.unwrap();
     assert_eq!((ids(page), total), ("coda beta".to_owned(), 4));

@@ -152,7 +152,7 @@ async fn a_process_that_is_not_heard_of_loses_its_tenants_and_writes_nothing_of_
     lost(world.store.record_progress(progress_of(&world.store, &tenant)).await);
     lost(world.store.queue_work(&tenant.id).await);
     lost(world.store.remove_tenant(&tenant.id, audit("acme", "tenant.delete")).await);
-    lost(world.store.intend(audit("acme", "tenant.heal")).await.map(|_| ()));
+    lost(world.store.intend(&tenant.id, audit("acme", "tenant.heal")).await.map(|_| ()));
     lost(world.store.finish_work(&item).await);
     lost(ecp_core::ledger::ObjectLedger::note(&world.store, &tenant.id, &[]).await);
     assert_eq!(other.revision(), before, "nothing came of it");

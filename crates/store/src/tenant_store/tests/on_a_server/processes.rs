@@ -71,7 +71,7 @@ async fn a_receiver_is_known_to_both_and_told_by_one_at_a_time() {
     world.create("acme").await;
     let other = SqlStore::open(world.place.open(), world.clock.clone()).unwrap();
     let receiver = super::receivers::receiver(ReceiverKind::Webhook, AlertFilter::default());
-    world.store.add_receiver(receiver.clone(), None).await.unwrap();
+    world.store.add_receiver(receiver.clone(), nobody_s("receiver.create")).await.unwrap();
     caught_up(&other, &world.store).await;
     assert_eq!(other.receivers(), world.store.receivers());
     let mut outbox = other.subscribe_outbox();
