@@ -39,7 +39,7 @@ use index::Index;
 use kube::Client;
 use parking_lot::Mutex;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,8 @@ pub struct KubernetesCluster {
     index: Arc<Index>,
     catalog: Arc<Catalog>,
     ledger: Arc<dyn ObjectLedger>,
+    /// Who manages a tenant; there once the cluster is watched.
+    store: OnceLock<Arc<dyn TenantStore>>,
     turns: Semaphore,
     /// Why the last probe failed; none where it was answered.
     away: Mutex<Option<String>>,
@@ -110,6 +112,7 @@ impl KubernetesCluster {
             index,
             catalog,
             ledger,
+            store: OnceLock::new(),
             turns: Semaphore::new(CALLS_AT_ONCE),
             away: Mutex::new(Some("it was not asked yet".to_owned())),
         }))
@@ -118,6 +121,7 @@ impl KubernetesCluster {
     /// Watches and probes the cluster until told to stop. Of tenants that this process works on it takes
     /// over what earlier versions made.
     pub async fn run(&self, leases: Arc<dyn TenantStore>, stop: CancellationToken) {
+        self.store.get_or_init(|| leases.clone());
         let watching = async {
             tokio::join!(
                 watches::run(self.client.clone(), self.index.clone(), stop.clone()),
@@ -275,7 +279,11 @@ impl ClusterView for KubernetesCluster {
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         self.check_reachable()?;
-        Ok(self.index.capacity(&self.catalog.kubernetes))
+        let store = self.store.get();
+        let is_external = |id: &TenantId| {
+            store.and_then(|store| store.tenant(id)).is_some_and(|tenant| tenant.spec.is_external())
+        };
+        Ok(self.index.capacity(&self.catalog.kubernetes, is_external))
     }
 }
 

@@ -146,7 +146,7 @@ impl Look<'_, Hand<'_>> {
             let replaced = self.deployment.replaces.as_ref().and_then(|id| self.shared.store.deployment(id));
             self.deployment.unsettled = replaced.is_some_and(|replaced| replaced.unsettled);
             if self.others_managed_before() {
-                self.hand.take_over(&self.whole).await?;
+                self.take_over().await?;
                 self.note(LogLevel::Info, Message::new("deployment.taken_over"));
             }
             if let Some(refused) = self.refused_beforehand().await? {
@@ -182,6 +182,20 @@ impl Look<'_, Hand<'_>> {
             return self.verify().await;
         }
         self.end_or_wait(&view).await
+    }
+
+    /// Makes ours what others applied, also what is wanted no more: it goes with the rest.
+    async fn take_over(&mut self) -> Result<(), LookError> {
+        let (id, number) = (&self.tenant.id, self.deployment.generation);
+        let earlier = self.shared.earlier_objects(id, &self.revisions, number).await?;
+        let mut objects = Vec::clone(&self.whole);
+        for object in earlier.into_iter().flatten() {
+            let same = |other: &Object| (other.kind(), other.name()) == (object.kind(), object.name());
+            if !objects.iter().any(same) {
+                objects.push(object);
+            }
+        }
+        Ok(self.hand.take_over(&objects).await?)
     }
 
     /// Others applied what this deployment finds: the revision before it, or one that was overtaken before

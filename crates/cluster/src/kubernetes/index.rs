@@ -64,8 +64,6 @@ struct TenantIndex {
     skipped: BTreeSet<Key>,
     /// Nothing changed since all objects were found as they should be.
     verified: bool,
-    /// Others apply its objects.
-    external: bool,
 }
 
 impl TenantIndex {

@@ -8,7 +8,7 @@ use ecp_core::manifest;
 use ecp_core::metrics::{Metric, Sample, SampleSource};
 use ecp_core::ports::{MetricError, MetricStore, TenantStore};
 use ecp_core::quantity::parse_quantity;
-use ecp_core::tenant::TenantStatus;
+use ecp_core::tenant::{Tenant, TenantStatus};
 use kube::Client;
 use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
@@ -60,7 +60,7 @@ pub(super) async fn run(
         };
         for (tenant_id, usage) in by_tenant(&listed.items) {
             let Some(tenant) = store.tenant(&tenant_id) else { continue };
-            if tenant.status != TenantStatus::Running {
+            if !is_measured(&tenant) {
                 continue;
             }
             let now = ecp_core::Timestamp::now().as_millisecond();
@@ -71,6 +71,15 @@ pub(super) async fn run(
                 tracing::warn!(%error, tenant.id = %tenant_id, "use of pods can not be kept");
             }
         }
+    }
+}
+
+/// Pods of a tenant that runs are measured, and those that others keep running while a change waits for them.
+fn is_measured(tenant: &Tenant) -> bool {
+    match tenant.status {
+        TenantStatus::Running => true,
+        TenantStatus::Pending => tenant.spec.is_external(),
+        TenantStatus::Failed | TenantStatus::Deleting => false,
     }
 }
 

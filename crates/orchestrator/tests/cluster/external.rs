@@ -53,7 +53,7 @@ async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
     let namespace = "ecp-ai-theirs";
     let body = json!({
         "tenant_id": "theirs", "name": "theirs", "preset": "small", "management": "external",
-        "service_requirements": {"chatbot": 5},
+        "service_requirements": {"chatbot": 5, "ta": 1},
     });
     real.client.post("/api/v1/tenants/", &body).await.expect(201);
     let waits = until("it says what it waits for", async || {
@@ -88,8 +88,10 @@ async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
 
     // Who takes it over owns what is there, and keeps it.
     let uid = cluster.get(&["-n", namespace, "deployment", "chatbot"])["metadata"]["uid"].clone();
-    real.client.put("/api/v1/tenants/theirs", &json!({"management": "internal"})).await.expect(200);
+    let ours = json!({"management": "internal", "service_requirements": {"ta": 0}});
+    real.client.put("/api/v1/tenants/theirs", &ours).await.expect(200);
     real.until_status("theirs", "running").await;
+    assert!(cluster.try_kubectl(&["-n", namespace, "get", "deployment", "ta"]).is_err(), "nobody wants it");
     assert_eq!(cluster.get(&["-n", namespace, "deployment", "chatbot"])["metadata"]["uid"], uid);
     cluster.kubectl(&["-n", namespace, "get", "service", "chatbot-service"]);
     cluster.kubectl(&["-n", namespace, "delete", "service", "chatbot-service"]);

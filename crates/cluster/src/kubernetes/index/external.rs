@@ -20,11 +20,9 @@ impl Index {
     ) -> (Observation, Vec<Drift>) {
         let autoscaled = self.autoscaled(tenant, wanted);
         let (mut observation, mut drifts) = (Observation::default(), Vec::new());
-        let mut guard = self.inner.lock();
-        let inner = &mut *guard;
+        let inner = self.inner.lock();
         let unknown = &inner.unknown;
-        let Some(index) = inner.tenants.get_mut(tenant) else { return (observation, drifts) };
-        index.external = true;
+        let Some(index) = inner.tenants.get(tenant) else { return (observation, drifts) };
         let pods: Vec<&PodFacts> = index.pods.values().map(|(facts, _)| facts).collect();
         for object in wanted {
             let Some((place, _)) = kinds::find(object.kind()) else { continue };
@@ -57,9 +55,8 @@ impl Index {
         tenant: &TenantId,
         wanted: &[Object],
     ) -> Vec<NotedObject> {
-        let mut inner = self.inner.lock();
-        let Some(index) = inner.tenants.get_mut(tenant) else { return Vec::new() };
-        index.external = false;
+        let inner = self.inner.lock();
+        let Some(index) = inner.tenants.get(tenant) else { return Vec::new() };
         let there = |object: &Object| {
             let (place, kind) = kinds::find(object.kind()).filter(|(_, kind)| kind.name != CLAIM)?;
             let entry = index.objects.get(&(place, object.name().to_owned()))?;

@@ -217,7 +217,6 @@ impl Index {
         inner.unnoted.remove(tenant);
         let Some(index) = inner.tenants.get_mut(tenant) else { return };
         index.noted.clear();
-        index.external = false;
         index.left.clear();
         index.shared_with.clear();
         if index.is_empty() {

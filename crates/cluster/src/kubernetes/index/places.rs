@@ -163,12 +163,17 @@ impl Index {
         pods.map(|(uid, (facts, _))| (facts.name.clone(), uid.clone())).collect()
     }
 
-    /// What the nodes have, and what the pods asked for.
-    pub(in crate::kubernetes) fn capacity(&self, settings: &KubernetesSettings) -> Capacity {
+    /// What the nodes have, and what the pods asked for; those in namespaces of tenants that others manage are
+    /// these tenants' too.
+    pub(in crate::kubernetes) fn capacity(
+        &self,
+        settings: &KubernetesSettings,
+        is_external: impl Fn(&TenantId) -> bool,
+    ) -> Capacity {
         let inner = self.inner.lock();
         // A namespace that is called like a tenant's may be another installation's.
         let is_known = |id: &TenantId, index: &TenantIndex| {
-            !index.noted.is_empty() || index.external || inner.unnoted.contains(id)
+            !index.noted.is_empty() || is_external(id) || inner.unnoted.contains(id)
         };
         let pods = |known: bool| {
             let tenants = inner.tenants.iter().filter(move |(id, index)| is_known(id, index) == known);

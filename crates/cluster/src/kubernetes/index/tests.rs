@@ -198,3 +198,37 @@ fn what_another_installation_made_is_not_taken_over() {
         assert!(noted.iter().all(|object| object.uid.as_deref() == Some("a")));
     }
 }
+
+#[test]
+fn pods_of_a_tenant_that_others_manage_are_the_tenants_whether_or_not_anybody_looked_at_it() {
+    let index = index();
+    let node = json!({
+        "metadata": {"name": "n1"},
+        "spec": {},
+        "status": {
+            "allocatable": {"cpu": "8", "memory": "16Gi"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    });
+    index.node_applied(&serde_json::from_value(node).expect("a node"));
+    let pod = json!({
+        "metadata": {
+            "name": "chatbot-1", "namespace": "ecp-ai-acme", "uid": "p1",
+            "ownerReferences": [
+                {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "chatbot", "uid": "s1", "controller": true},
+            ],
+        },
+        "spec": {
+            "nodeName": "n1",
+            "containers": [{"name": "main", "resources": {"requests": {"cpu": "3"}}}],
+        },
+        "status": {"phase": "Running"},
+    });
+    index.pod_applied(&serde_json::from_value(pod).expect("a pod"));
+    let settings = ecp_core::catalog::Catalog::embedded().kubernetes;
+    for (is_external, ours) in [(true, 3000), (false, 0)] {
+        let capacity = index.capacity(&settings, |_| is_external);
+        assert_eq!(capacity.used.cpu_millicores, 3000);
+        assert_eq!(capacity.used_by_tenants.cpu_millicores, ours, "external: {is_external}");
+    }
+}

@@ -4,6 +4,7 @@ use super::*;
 use async_trait::async_trait;
 use ecp_core::metrics::{Latest, Retention, Series, SeriesQuery};
 use ecp_core::ports::MetricCapabilities;
+use ecp_core::tenant::Management;
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -24,6 +25,29 @@ fn use_is_summed_by_tenant_and_told_in_percent_of_the_limits() {
     let sample = sample_of(1, sums[&acme], limits);
     assert_eq!(sample.get(Metric::CpuUsage), Some(25.0));
     assert_eq!(sample.get(Metric::MemoryUsage), Some(25.0));
+}
+
+#[test]
+fn pods_are_measured_while_a_tenant_runs_and_while_a_change_waits_for_others() {
+    let demand = json!({
+        "name": "acme", "preset": "micro", "service_requirements": {"chatbot": 1},
+        "sla_target": {"availability": 999_000, "response_time_ms": 300},
+    });
+    let spec = serde_json::from_value(demand).expect("a specification");
+    let id = TenantId::parse("acme").expect("a valid id");
+    let now = ecp_core::Timestamp::UNIX_EPOCH;
+    let mut tenant = ecp_core::tenancy::planned_tenant(&Catalog::embedded(), id, spec, now);
+    let mut measured = |management| {
+        tenant.spec.management = management;
+        [TenantStatus::Pending, TenantStatus::Running, TenantStatus::Failed, TenantStatus::Deleting].map(
+            |status| {
+                tenant.status = status;
+                is_measured(&tenant)
+            },
+        )
+    };
+    assert_eq!(measured(Management::Internal), [false, true, false, false]);
+    assert_eq!(measured(Management::External), [true, true, false, false]);
 }
 
 /// Knows what clients told, and keeps when the collector's samples came.
