@@ -138,7 +138,7 @@ type AuditEntry struct {
 	// tenant.create, tenant.update, tenant.delete …
 	Action string `json:"action"`
 	// Whose; empty of what is about all tenants, such as a receiver of every alert.
-	TenantID string `json:"tenant_id"`
+	TenantID string `json:"tenant_id,omitempty"`
 	// Request that asked for it, where one did.
 	RequestID string `json:"request_id,omitempty"`
 	// State before: an object, or of what was healed a list of what was found; nil where there was none.
