@@ -6,7 +6,7 @@ use clap::Parser;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use ecp_core::alerts::silence::SilencePhase;
 use ecp_core::alerts::{AlertKind, AlertSubject, Severity};
-use ecp_core::tenant::{DemoFault, Preset, Service, TenantStatus};
+use ecp_core::tenant::{DemoFault, Management, Preset, Service, TenantStatus};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -56,6 +56,11 @@ pub(super) fn statuses() -> ArgValueCandidates {
 /// Faults that demo mode can show, and none of them.
 pub(super) fn faults() -> ArgValueCandidates {
     names(|| DemoFault::ALL.map(DemoFault::as_str).into_iter().chain(["none"]).collect())
+}
+
+/// Who may manage a tenant.
+pub(super) fn managements() -> ArgValueCandidates {
+    names(|| Management::ALL.map(Management::as_str).to_vec())
 }
 
 /// Services whose pods have logs.

@@ -181,7 +181,7 @@ pub(super) struct TenantFlags {
     #[arg(long)]
     exposure: Option<String>,
     /// Who brings the tenant's objects to the cluster (internal, external) [default: internal].
-    #[arg(long)]
+    #[arg(long, add = candidates::managements())]
     management: Option<String>,
     /// Demo mode: the failure that the deployment shows (image-not-found, crash-loop, unschedulable, none).
     #[arg(long, add = candidates::faults())]

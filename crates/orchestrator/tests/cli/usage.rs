@@ -249,6 +249,7 @@ fn tenants_plans_statuses_faults_and_formats_complete_in_shells_and_in_kubectl()
     assert_eq!(offered(&server, &["tenants", "list", "--status", "r"]), ["running"]);
     assert_eq!(offered(&server, &["tenants", "list", "--preset", "m"]), ["micro", "medium"]);
     assert_eq!(offered(&server, &["tenants", "create", "--demo-fault", "crash"]), ["crash-loop"]);
+    assert_eq!(offered(&server, &["tenants", "update", "hanbit-card", "--management", "e"]), ["external"]);
     assert_eq!(offered(&server, &["tenants", "list", "-o", "js"]), ["jsonpath=", "json"]);
     assert_eq!(offered(&server, &["alert-rules", "set", "hanbit-card", "cpu.w"]), ["cpu.warning="]);
     let silence = server.run(["silence", "create", "--severity", "warning", "-o", "name"]).done();

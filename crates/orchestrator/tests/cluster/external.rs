@@ -4,22 +4,33 @@ use super::{Real, namespace_exists, until};
 use ecp_testkit::ControlPlane;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use tempfile::NamedTempFile;
 
 /// The orchestrator's field manager.
 const OURS: &str = "ecp-orchestrator";
 
-/// What kubectl applies as others would: what this cluster knows the kinds of.
-async fn manifest(real: &Real, id: &str) -> String {
-    let path = format!("/api/v1/tenants/{id}/manifest?format=json");
+/// What kubectl applies as others would, out of Git and so without the values of Secrets: what this cluster
+/// knows the kinds of.
+async fn manifest(real: &Real, id: &str) -> NamedTempFile {
+    let path = format!("/api/v1/tenants/{id}/manifest?format=json&redact=true");
     let mut list = real.client.get(&path).await.expect(200).json();
     let items = list["items"].as_array_mut().expect("items");
     items.retain(|item| item["apiVersion"] != "monitoring.coreos.com/v1");
-    list.to_string()
+    let file = NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), list.to_string()).expect("it is written");
+    file
 }
 
-/// Kinds that the tenant's manifest has.
-const KINDS: &str =
-    "deployments,statefulsets,services,configmaps,secrets,networkpolicies,resourcequotas,limitranges";
+/// Applies as kubectl and Argo CD do by default, or on the server's side, whoever has the fields.
+fn apply(cluster: &ControlPlane, manifest: &NamedTempFile, forced: bool) {
+    let how: &[&str] = if forced { &["--server-side", "--force-conflicts"] } else { &[] };
+    let path = manifest.path().to_str().expect("a path");
+    cluster.kubectl(&[&["apply", "-f", path], how].concat());
+}
+
+/// Kinds that the tenant's manifest has, and what comes of them.
+const KINDS: &str = "deployments,statefulsets,services,configmaps,secrets,networkpolicies,resourcequotas,limitranges,\
+     serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,persistentvolumeclaims,pods";
 
 /// Objects of the namespace, by uid.
 fn uids(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
@@ -64,7 +75,7 @@ async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
     assert_eq!(waits["status"], "deploying", "{waits}");
     assert!(!namespace_exists(cluster, "theirs"));
 
-    cluster.apply(&manifest(&real, "theirs").await);
+    apply(cluster, &manifest(&real, "theirs").await, false);
     real.until_status("theirs", "running").await;
     assert_eq!(written_by_us(cluster, namespace), Vec::<String>::new());
 
@@ -108,11 +119,8 @@ async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
     assert_eq!(uids(cluster, namespace), before);
     // A namespace that is there already is theirs: it is no reason to refuse a tenant whose objects they apply.
     real.client.post("/api/v1/tenants/", &body).await.expect(201);
-    let file = tempfile::NamedTempFile::new().expect("a file");
-    std::fs::write(file.path(), manifest(&real, "theirs").await).expect("it is written");
-    let path = file.path().to_str().expect("a path");
     // What was ours has our manager still.
-    cluster.kubectl(&["apply", "--server-side", "--force-conflicts", "-f", path]);
+    apply(cluster, &manifest(&real, "theirs").await, true);
     real.until_status("theirs", "running").await;
     let there = uids(cluster, namespace);
     real.delete_and_wait("theirs").await;

@@ -101,6 +101,7 @@ stories! {
     a_roll_out_that_fails_to_its_end: "failed-rollout",
     what_changed_last_night: "last-night",
     every_tenant_to_git_and_back: "git",
+    a_tenant_that_argo_cd_applies: "given-away",
     back_to_what_ran_by_hand: "rollback",
     costs_of_last_month_to_the_cent: "last-months-costs",
     a_threshold_for_one_tenant_alone: "one-threshold",
