@@ -47,6 +47,11 @@ impl<'t> Place<'t> {
             Self::Key(node) => node.key_position(),
             Self::Missing(node, field) => {
                 let mut position = node.position();
+                // Where it is written, and says nothing, it is to be written there.
+                if let Some(empty) = node.children().find(|child| child.key() == field) {
+                    let written = empty.key_position();
+                    (position.line, position.column) = (written.line, written.column);
+                }
                 if !position.path.is_empty() {
                     position.path.push('.');
                 }

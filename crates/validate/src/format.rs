@@ -50,6 +50,15 @@ fn is_subdomain_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
+/// A prefix of a name as it is checked: a hyphen at its end, and what is before it, count as a letter.
+pub(super) fn prefix(text: &str) -> std::borrow::Cow<'_, str> {
+    let mut characters = text.chars();
+    match (characters.next_back(), characters.next_back()) {
+        (Some('-'), Some(_)) => format!("{}a", characters.as_str()).into(),
+        _ => text.into(),
+    }
+}
+
 /// RFC 1035 label: as RFC 1123, and begins with a letter; what Service names are.
 pub(super) fn is_dns_1035_label(text: &str) -> bool {
     is_dns_1123_label(text) && text.starts_with(|c: char| c.is_ascii_lowercase())

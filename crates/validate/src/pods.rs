@@ -195,7 +195,10 @@ fn check_probes(container: Node<'_>, long_running: bool, findings: &mut Findings
         let handlers = ["exec", "httpGet", "tcpSocket", "grpc"];
         let given = handlers.iter().filter(|handler| probe.get(handler).is_some()).count();
         if given != 1 {
-            findings.error(probe, || Message::new("validate.probe.handler").with("count", given));
+            let second = probe.children().filter(|child| handlers.contains(&child.key())).nth(1);
+            findings.error(second.map_or(Place::Value(probe), Place::Key), || {
+                Message::new("validate.probe.handler").with("count", given)
+            });
         }
         for handler in ["httpGet", "tcpSocket", "grpc"] {
             if let Some(port) = probe.get(handler).and_then(|handler| handler.get("port")) {

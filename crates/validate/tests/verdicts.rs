@@ -83,3 +83,27 @@ fn every_text_is_judged_as_kubectl_judged_it() {
     }
     assert!(wrong.is_empty(), "{} texts are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
 }
+
+/// Rules of a definition on values, each with whether the server took the value.
+#[test]
+fn every_rule_says_what_the_server_said() {
+    let catalog = Catalog::embedded();
+    let definition = include_str!("custom/rules.yaml");
+    let mut wrong = Vec::new();
+    for line in include_str!("custom/rules.txt").lines() {
+        let (verdict, case) = line.split_once(' ').expect("a verdict and a case");
+        let case: serde_json::Value = serde_json::from_str(case).expect("the case is JSON");
+        let object = serde_json::json!({
+            "apiVersion": "example.org/v1", "kind": "Probe", "metadata": {"name": "p"}, "of": case["value"]
+        });
+        let text = format!("{}\n---\n{object}\n", definition.replace("RULE", &case["rule"].to_string()));
+        let report =
+            ecp_validate::validate_manifest(&catalog, &text, &Options::default()).expect("it can be read");
+        let was_run = report.warnings.iter().all(|warning| warning.code != "definition.rule_not_run");
+        if !was_run || report.is_valid() != (verdict == "valid") {
+            let codes: Vec<_> = report.errors.iter().map(|finding| finding.code).collect();
+            wrong.push(format!("the server says {verdict}, ours {codes:?}: {line}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}

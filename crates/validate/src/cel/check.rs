@@ -234,7 +234,16 @@ impl<'s> Checker<'s> {
             arguments.push(self.check(target)?);
         }
         for argument in &call.args {
-            arguments.push(self.check(argument)?);
+            arguments.push(match &argument.expr {
+                // What is put into a text may be of any types.
+                Expr::List(list) if call.func_name == "format" && is_member => {
+                    for item in &list.elements {
+                        self.check(item)?;
+                    }
+                    Type::List(Rc::new(Type::Dyn))
+                }
+                _ => self.check(argument)?,
+            });
         }
         let named = known.or_else(|| OVERLOADS.get(call.func_name.as_str()));
         let undeclared = || format!("undeclared reference to '{}'", call.func_name);

@@ -4,9 +4,12 @@
 //! crate `cel`'s; it checks no types, which [`check`] does.
 
 mod check;
+mod kubernetes;
 mod library;
+mod rewrite;
 mod run;
 mod types;
+mod values;
 
 pub(super) use library::is_url;
 pub(super) use run::{Answer, Runner};

@@ -1,5 +1,6 @@
 //! Running expressions, within bounds.
 
+use super::super::format;
 use super::Expression;
 use super::library;
 use super::types::escaped;
@@ -76,14 +77,17 @@ impl Runner<'_> {
         if self.cost(expression) > MAX_STEPS {
             return None;
         }
-        catch_unwind(AssertUnwindSafe(|| self.context.resolve(&expression.tree))).ok()
+        catch_unwind(AssertUnwindSafe(|| {
+            self.context.resolve(&super::rewrite::for_running(&expression.tree))
+        }))
+        .ok()
     }
 }
 
 /// Errors that are the value's: the server counts them as a rule that does not hold.
 fn is_of_value(error: &ExecutionError) -> bool {
     if let ExecutionError::FunctionError { function, .. } = error {
-        return library::fails_for_the_value(function);
+        return super::kubernetes::fails_for_the_value(function);
     }
     matches!(
         error,
@@ -121,6 +125,19 @@ fn value_of(json: &Json, schema: Option<&Json>) -> Value {
             "date-time" => match chrono::DateTime::parse_from_rfc3339(text) {
                 Ok(time) => Value::Timestamp(time),
                 Err(_) => Value::String(Arc::new(text.clone())),
+            },
+            "date" => match text.parse::<chrono::NaiveDate>() {
+                Ok(day) => Value::Timestamp(day.and_time(chrono::NaiveTime::MIN).and_utc().fixed_offset()),
+                Err(_) => Value::String(Arc::new(text.clone())),
+            },
+            #[allow(clippy::cast_possible_truncation, reason = "no duration is longer than that")]
+            "duration" => match format::go_duration(text) {
+                Some(nanoseconds) => Value::Duration(chrono::Duration::nanoseconds(nanoseconds as i64)),
+                None => Value::String(Arc::new(text.clone())),
+            },
+            "byte" => match crate::server::decode(text) {
+                Some(bytes) => Value::Bytes(Arc::new(bytes)),
+                None => Value::String(Arc::new(text.clone())),
             },
             _ => Value::String(Arc::new(text.clone())),
         },

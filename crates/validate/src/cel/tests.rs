@@ -79,7 +79,9 @@ fn a_rule_is_run_on_a_value() {
     assert_eq!(answer("quantity('1Gi').isGreaterThan(quantity('1Mi'))"), Answer::Yes);
     assert!(matches!(answer("quantity('x') == quantity('1')"), Answer::No(Some(_))));
     assert_eq!(answer("[1, 2].sum() == 3 && [1, 2].isSorted() && 'a,b'.split(',').size() == 2"), Answer::Yes);
-    assert_eq!(answer("semver('1.2.3').major() == 1"), Answer::Unknown);
+    assert_eq!(answer("semver('1.2.3').major() == 1"), Answer::Yes);
+    assert!(matches!(answer("ip('x').family() == 4"), Answer::No(Some(_))));
+    assert_eq!(answer("math.ceil(1.5) == 2.0"), Answer::Unknown);
 }
 
 #[test]

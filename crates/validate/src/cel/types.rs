@@ -73,7 +73,7 @@ timestamp t>t;timestamp s>t;timestamp i>t;duration D>D;duration s>D
 .first LA>OA;.last LA>OA
 .find s s>s;.findAll s s>Ls;.findAll s s i>Ls
 url s>R;isURL s>b;.getScheme R>s;.getHost R>s;.getHostname R>s;.getPort R>s;.getEscapedPath R>s;.getQuery R>MsLs
-quantity s>Q;isQuantity s>b;.isInteger Q>b;.asInteger Q>i;.asApproximateFloat Q>d;.sign Q>i;.add Q Q>Q;.add Q i>Q
+quantity s>Q;isQuantity s>b;.isInteger Q>b;.asInteger Q>i;.asApproximateFloat Q>d;.add Q Q>Q;.add Q i>Q
 .sub Q Q>Q;.sub Q i>Q;.isLessThan Q Q>b;.isGreaterThan Q Q>b;.compareTo Q Q>i
 ip s>P;isIP s>b;ip.isCanonical s>b;.family P>i;.isUnspecified P>b;.isLoopback P>b;.isLinkLocalMulticast P>b
 .isLinkLocalUnicast P>b;.isGlobalUnicast P>b;cidr s>C;isCIDR s>b;.containsIP C s>b;.containsIP C P>b
@@ -231,7 +231,7 @@ pub(super) fn join<'s>(first: &Type<'s>, second: &Type<'s>) -> Option<Type<'s>> 
         (Type::Map(key, value), Type::Map(other_key, other_value)) => {
             Type::Map(Rc::new(join(key, other_key)?), Rc::new(join(value, other_value)?))
         }
-        (Type::Schema(one, _), Type::Schema(other, _)) if std::ptr::eq(*one, *other) || one == other => first,
+        (Type::Schema(one, _), Type::Schema(other, _)) if std::ptr::eq(*one, *other) => first,
         (Type::Fields(one), Type::Fields(other)) if Rc::ptr_eq(one, other) => first,
         _ => return None,
     })

@@ -152,7 +152,7 @@ fn missing(rules: &mut Rules<'_>, root: Node<'_>, key: &str, kind: &str) {
 }
 
 /// The bytes of base64, absent where it is none.
-pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+pub(in super::super) fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut held) = (0_u32, 0);
     for byte in text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r' | b'=')) {

@@ -17,7 +17,8 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         "ResourceClaimTemplate" => {
             if let Some(metadata) = spec.get("metadata") {
                 for field in metadata.children().filter(|field| {
-                    !field.is_empty() || matches!(field.kind(), Kind::Sequence | Kind::Mapping)
+                    let is_nothing = field.is_empty() || field.as_integer() == Some(0);
+                    !is_nothing || matches!(field.kind(), Kind::Sequence | Kind::Mapping)
                 }) {
                     if !matches!(field.key(), "labels" | "annotations") {
                         rules.forbidden(metadata, field.key(), "kind: ResourceClaimTemplate");

@@ -215,15 +215,20 @@ fn check_generated(rules: &mut Rules<'_>, object: &Object<'_>, prefix: Node<'_>)
         });
     }
     // A hyphen at the end is well, for the check counts it as a letter.
-    let checked = match text.strip_suffix('-') {
-        Some(rest) if !rest.is_empty() => format!("{rest}a"),
+    let checked = match format::prefix(text) {
+        std::borrow::Cow::Owned(checked) => checked,
         // These look at the whole name alone.
         _ if text.ends_with('.') && (object.is("ReplicationController") || object.is("DeviceClass")) => {
             format!("{text}a")
         }
         _ => text.to_owned(),
     };
+    let before = rules.findings.count();
     check_syntax(rules, object, prefix, &checked);
+    // The name that comes of it is whole. One that is too long is cut.
+    if object.name.is_empty() && rules.findings.count() == before && text.len() < 50 {
+        check_syntax(rules, object, prefix, &format!("{text}aaaaa"));
+    }
 }
 
 fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text: &str) {

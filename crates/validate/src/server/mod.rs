@@ -25,6 +25,7 @@ mod structural;
 mod volumes;
 mod workload;
 
+pub(super) use config::decode;
 pub(super) use custom::check as check_custom_object;
 pub(super) use metadata::check as check_metadata;
 

@@ -188,7 +188,7 @@ fn check_dns(rules: &mut Rules<'_>, pod: Node<'_>) {
     for search in config.list_at("searches") {
         // Labels may hold underscores, at their ends too.
         let plain = search.text().strip_suffix('.').unwrap_or(search.text()).replace('_', "a");
-        if search.text() != "." && !format::is_dns_subdomain(&plain) {
+        if search.kind() == Kind::Null || (search.text() != "." && !format::is_dns_subdomain(&plain)) {
             rules.bad(search, "validate.schema.subdomain");
         }
     }

@@ -101,7 +101,14 @@ fn value(rules: &mut Rules<'_>, schema: Node<'_>, is_root: bool) {
         rules.words(schema.get("type"), &TYPES);
     }
     check_keywords(rules, schema);
-    if kind == "array" && !schema.has("items") && !either && !keeps {
+    let has_items =
+        schema.get("items").is_some_and(|items| matches!(items.kind(), Kind::Mapping | Kind::Sequence));
+    for field in ["items", "additionalProperties"] {
+        if let Some(text) = schema.get(field).filter(|value| value.kind() == Kind::Text) {
+            rules.bad(text, "validate.schema.wrong_type.mapping");
+        }
+    }
+    if kind == "array" && !has_items && !either && !keeps {
         rules.required_where(schema, "items", "type: array");
     }
     if schema.filled("properties") && schema.has("additionalProperties") {

@@ -76,6 +76,11 @@ fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
         }
         if let Some(secret) = csi.get("nodePublishSecretRef") {
             rules.required(secret, "name");
+            rules.holds(
+                secret.get("name").filter(|name| !name.is_empty()),
+                super::super::format::is_dns_subdomain,
+                "validate.schema.subdomain",
+            );
         }
     }
     storage::check_source(rules, volume);

@@ -63,7 +63,7 @@ fn a_probe_has_one_handler() {
     broken(
         "          periodSeconds: 10",
         "          exec: {command: [\"true\"]}\n          periodSeconds: 10",
-        &[("error probe.handler", &container("livenessProbe"), "livenessProbe:")],
+        &[("error probe.handler", &container("livenessProbe.exec"), "          exec:")],
     );
     broken(
         "          initialDelaySeconds: 30",
