@@ -28,9 +28,9 @@ fn apply(cluster: &ControlPlane, manifest: &NamedTempFile, forced: bool) {
     cluster.kubectl(&[&["apply", "-f", path], how].concat());
 }
 
-/// Kinds that the tenant's manifest has, and what comes of them.
+/// Kinds that the tenant's manifest has.
 const KINDS: &str = "deployments,statefulsets,services,configmaps,secrets,networkpolicies,resourcequotas,limitranges,\
-     serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,persistentvolumeclaims,pods";
+     serviceaccounts,horizontalpodautoscalers,poddisruptionbudgets,persistentvolumeclaims";
 
 /// Objects of the namespace, by uid.
 fn uids(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
@@ -43,14 +43,14 @@ fn uids(cluster: &ControlPlane, namespace: &str) -> BTreeSet<String> {
 /// Objects of the namespace, and the namespace, that our manager ever wrote to.
 fn written_by_us(cluster: &ControlPlane, namespace: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for args in [vec!["-n", namespace, KINDS], vec!["namespace", namespace]] {
+    for args in [vec!["-n", namespace, KINDS], vec!["-n", namespace, "pods"], vec!["namespace", namespace]] {
         let mut args = args;
         args.push("--show-managed-fields");
         let answer = cluster.get(&args);
         let items = answer["items"].as_array().cloned().unwrap_or_else(|| vec![answer.clone()]);
         let ours = |item: &&Value| {
-            let fields = item["metadata"]["managedFields"].as_array().expect("managed fields");
-            fields.iter().any(|entry| entry["manager"] == OURS)
+            let fields = item["metadata"]["managedFields"].as_array();
+            fields.into_iter().flatten().any(|entry| entry["manager"] == OURS)
         };
         found.extend(items.iter().filter(ours).map(|item| item["metadata"]["name"].to_string()));
     }
