@@ -146,6 +146,23 @@ test('a failed tenant says why, on its page and on the overview', async () => {
   }
 });
 
+test('a tenant that others manage says so, also where it would be deleted', async () => {
+  await createTenant(server, 'theirs', { management: 'external' });
+  const browser = await startBrowser();
+  try {
+    const { page } = await openPage(browser.context);
+    await page.goto(`${server.address}/#/demo/tenants/theirs`);
+    await page.getByText('nothing is written to the cluster for it').waitFor();
+    await page.goto(`${server.address}/#/demo/tenants/theirs?tab=edit`);
+    await page.getByText('is left as it is').waitFor();
+    await page.goto(`${server.address}/#/demo/tenants/failing?tab=edit`);
+    await page.getByText('The namespace, samples and alerts are deleted').waitFor();
+    assert.equal(await page.getByText('nothing is written to the cluster').count(), 0);
+  } finally {
+    await browser.close();
+  }
+});
+
 test('a manifest is judged beside its lines', async () => {
   const browser = await startBrowser();
   try {
