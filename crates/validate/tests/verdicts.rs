@@ -6,6 +6,8 @@ mod variants;
 
 use ecp_core::catalog::Catalog;
 use ecp_validate::Options;
+use serde_json::{Value, json};
+use std::collections::HashSet;
 
 /// Variants that are still judged otherwise: file and line, reason.
 const KNOWN: &str = include_str!("variants/known.list");
@@ -92,8 +94,8 @@ fn every_rule_says_what_the_server_said() {
     let mut wrong = Vec::new();
     for line in include_str!("custom/rules.txt").lines() {
         let (verdict, case) = line.split_once(' ').expect("a verdict and a case");
-        let case: serde_json::Value = serde_json::from_str(case).expect("the case is JSON");
-        let object = serde_json::json!({
+        let case: Value = serde_json::from_str(case).expect("the case is JSON");
+        let object = json!({
             "apiVersion": "example.org/v1", "kind": "Probe", "metadata": {"name": "p"}, "of": case["value"]
         });
         let text = format!("{}\n---\n{object}\n", definition.replace("RULE", &case["rule"].to_string()));
@@ -102,6 +104,69 @@ fn every_rule_says_what_the_server_said() {
         let was_run = report.warnings.iter().all(|warning| warning.code != "definition.rule_not_run");
         if !was_run || report.is_valid() != (verdict == "valid") {
             let codes: Vec<_> = report.errors.iter().map(|finding| finding.code).collect();
+            wrong.push(format!("the server says {verdict}, ours {codes:?}: {line}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// A definition with a rule: lists and maps of at most so many items, texts of at most so many characters.
+fn with_rule(case: &Value) -> Value {
+    let bounded = |mut of: Value, name: &str, bound: &Value| {
+        if !bound.is_null() {
+            of[name] = bound.clone();
+        }
+        of
+    };
+    let (items, length) = (&case["items"], &case["length"]);
+    let text = || bounded(json!({"type": "string"}), "maxLength", length);
+    let list = |of: Value| bounded(json!({"type": "array", "items": of}), "maxItems", items);
+    let whole = json!({"type": "integer"});
+    let object = json!({"type": "object", "required": ["b"], "properties": {
+        "a": text(), "b": whole, "ll": list(text())
+    }});
+    let mut keyed = list(json!({"type": "object", "required": ["k"], "properties": {"k": text()}}));
+    keyed["x-kubernetes-list-type"] = json!("map");
+    keyed["x-kubernetes-list-map-keys"] = json!(["k"]);
+    let map = json!({"type": "object", "additionalProperties": text()});
+    let mut rules = vec![json!({"rule": case["rule"]})];
+    if case["in"] == "several" {
+        let rule = case["rule"].as_str().unwrap_or_default();
+        rules.push(json!({"rule": format!("({rule})")}));
+        rules.push(json!({"rule": format!("(({rule}))")}));
+    }
+    let of = json!({"type": "object", "x-kubernetes-validations": rules, "properties": {
+        "s": text(), "s2": text(), "i": whole, "l": list(text()), "l2": list(text()), "li": list(whole.clone()),
+        "m": bounded(map, "maxProperties", items), "lo": list(object), "lm": keyed,
+        "e": {"type": "string", "enum": ["A", "B"]}, "t": {"type": "string", "format": "date-time"},
+        "emb": {"type": "object", "x-kubernetes-embedded-resource": true, "x-kubernetes-preserve-unknown-fields": true},
+        "q": {"x-kubernetes-int-or-string": true}
+    }});
+    let properties = match case["in"].as_str().unwrap_or_default() {
+        "list" => json!({"spec": list(of)}),
+        "map" => json!({"spec": {"type": "object", "additionalProperties": of}}),
+        "several" => json!({"s0": of, "s1": of, "s2": of, "s3": of}),
+        _ => json!({"spec": of}),
+    };
+    json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "probes.example.org"}, "spec": {"group": "example.org", "scope": "Namespaced",
+        "names": {"plural": "probes", "singular": "probe", "kind": "Probe"}, "versions": [{"name": "v1",
+        "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}}}]}})
+}
+
+/// Rules whose bounds are wide or narrow, each with whether the server took what they may cost.
+#[test]
+fn every_rule_costs_what_the_server_said() {
+    let catalog = Catalog::embedded();
+    let mut wrong = Vec::new();
+    for line in include_str!("custom/costs.txt").lines() {
+        let (verdict, case) = line.split_once(' ').expect("a verdict and a case");
+        let definition = with_rule(&serde_json::from_str(case).expect("the case is JSON"));
+        let report = ecp_validate::validate_manifest(&catalog, &definition.to_string(), &Options::default())
+            .expect("it can be read");
+        let expected: &[&str] = if verdict == "valid" { &[] } else { &["definition.cost"] };
+        let codes: HashSet<_> = report.errors.iter().map(|finding| finding.code).collect();
+        if codes != expected.iter().copied().collect() {
             wrong.push(format!("the server says {verdict}, ours {codes:?}: {line}"));
         }
     }

@@ -4,6 +4,7 @@
 //! crate `cel`'s; it checks no types, which [`check`] does.
 
 mod check;
+pub(super) mod cost;
 mod kubernetes;
 mod library;
 mod rewrite;

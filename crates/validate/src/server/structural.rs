@@ -3,7 +3,7 @@
 use super::super::format::{self, shortened};
 use super::super::tree::{Kind, Node};
 use super::{Rules, custom};
-use crate::cel::{self, BOOL, TEXT, Type};
+use crate::cel::{self, BOOL, TEXT, Type, cost};
 use crate::findings::Place;
 use crate::values;
 use ecp_core::text::Message;
@@ -65,7 +65,18 @@ pub(super) fn check(rules: &mut Rules<'_>, schema: Node<'_>) {
             }
         }
     }
-    value(rules, schema, true);
+    let mut total = Some(0);
+    value(rules, schema, true, Some(1), &mut total);
+    if let Some(total) = total.filter(|total| *total > cost::DEFINITION_LIMIT) {
+        too_dear(rules, schema, total, cost::DEFINITION_LIMIT);
+    }
+}
+
+/// An error where the server would refuse what rules may cost.
+fn too_dear(rules: &mut Rules<'_>, place: Node<'_>, cost: u64, limit: u64) {
+    rules.findings.error(place, || {
+        Message::new("validate.definition.cost").with("times", (cost / limit).max(1)).with("limit", limit)
+    });
 }
 
 /// What the root of a schema can not have where its status is written apart.
@@ -88,7 +99,15 @@ pub(super) fn leaf<'t>(schema: Node<'t>, path: &str) -> Option<Node<'t>> {
     steps.into_iter().try_fold(schema, |schema, step| schema.get("properties")?.get(step))
 }
 
-fn value(rules: &mut Rules<'_>, schema: Node<'_>, is_root: bool) {
+/// `often` is how often such a value can be in an object, absent without a bound; `total` is what rules cost so
+/// far, absent where that can not be told.
+fn value(
+    rules: &mut Rules<'_>,
+    schema: Node<'_>,
+    is_root: bool,
+    often: Option<u64>,
+    total: &mut Option<u64>,
+) {
     if schema.kind() != Kind::Mapping || !rules.limits.spend(schema.children().count() + 1) {
         return;
     }
@@ -129,22 +148,31 @@ fn value(rules: &mut Rules<'_>, schema: Node<'_>, is_root: bool) {
     }
     check_default(rules, schema);
     if schema.filled("x-kubernetes-validations") {
-        check_rules(rules, schema, is_root);
+        check_rules(rules, schema, is_root, often, total);
     }
+    let more = match kind {
+        "array" => schema.get("maxItems").map(|most| most.as_integer()),
+        "object" if schema.has("additionalProperties") => {
+            schema.get("maxProperties").map(|most| most.as_integer())
+        }
+        _ => Some(Some(1)),
+    };
+    let more = more.flatten().and_then(|more| u64::try_from(more).ok());
+    let often = often.zip(more).map(|(often, more)| often.saturating_mul(more));
     for child in schema.get("properties").into_iter().flat_map(Node::children) {
         if child.kind() == Kind::Null {
             rules.findings.error(Place::Key(child), || {
                 Message::new("validate.schema.missing_field").with("field", "type")
             });
         }
-        value(rules, child, false);
+        value(rules, child, false, often, total);
     }
     for field in ["items", "additionalProperties"] {
         if let Some(child) = schema.get(field) {
             if field == "items" && child.kind() == Kind::Sequence {
                 rules.bad(child, "validate.definition.items");
             }
-            value(rules, child, false);
+            value(rules, child, false, often, total);
         }
     }
 }
@@ -305,7 +333,13 @@ fn check_default(rules: &mut Rules<'_>, schema: Node<'_>) {
     }
 }
 
-fn check_rules(rules: &mut Rules<'_>, schema: Node<'_>, is_root: bool) {
+fn check_rules(
+    rules: &mut Rules<'_>,
+    schema: Node<'_>,
+    is_root: bool,
+    often: Option<u64>,
+    total: &mut Option<u64>,
+) {
     if !rules.limits.spend(2000) {
         return;
     }
@@ -327,6 +361,13 @@ fn check_rules(rules: &mut Rules<'_>, schema: Node<'_>, is_root: bool) {
         };
         let names = [("self", of.clone()), ("oldSelf", old)];
         rules.expression(Some(text), &names, &[BOOL], false);
+        let read = cel::parse(text.text()).ok().flatten();
+        let cost = read.and_then(|rule| cost::of(&rule, &whole, is_root));
+        let cost = cost.map(|cost| cost.saturating_mul(often.unwrap_or_else(|| cost::most_often(&whole))));
+        if let Some(cost) = cost.filter(|cost| *cost > cost::RULE_LIMIT) {
+            too_dear(rules, text, cost, cost::RULE_LIMIT);
+        }
+        *total = total.map(|total| total.saturating_add(cost.unwrap_or(0)));
         let asks_old = cel::parse(text.text()).ok().flatten().is_none_or(|rule| rule.mentions("oldSelf"));
         if !asks_old && rule.flag_at("optionalOldSelf") {
             rules.forbidden(rule, "optionalOldSelf", "rule without oldSelf");
