@@ -356,7 +356,7 @@ mod tests {
         let catalog = Catalog::embedded();
         let like = catalog.device("l40s");
         let fits = fit(&read(&load_test("nlp", 90.0, 777.0, 0.0)).expect("reads")).expect("fits");
-        let entry = entry("h100", like, &fits, "load.csv", "2026-11-27");
+        let entry = entry("b300", like, &fits, "load.csv", "2026-11-27");
         assert!(
             entry.contains("# measured: load.csv, 2026-11-27, 6 measurements; capacity 777.0 ± 0.0"),
             "{entry}"
@@ -372,6 +372,6 @@ mod tests {
             1,
         );
         let catalog = Catalog::parse(&text).expect("a catalog with the device");
-        assert_eq!(catalog.device("h100").nlp_queries_per_second, 777.0);
+        assert_eq!(catalog.device("b300").nlp_queries_per_second, 777.0);
     }
 }

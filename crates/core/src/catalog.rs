@@ -96,6 +96,11 @@ impl Catalog {
             .expect("validation finds every device that a plan names")
     }
 
+    /// Devices that the installation has, smallest first.
+    pub fn offered(&self) -> impl DoubleEndedIterator<Item = &Device> {
+        self.devices.iter().filter(|device| device.offered)
+    }
+
     /// The figures of a service.
     pub fn service(&self, service: Service) -> &ServiceModel {
         self.services.get(&service).expect("validation finds every service in the catalog")
@@ -143,6 +148,39 @@ mod tests {
         assert_eq!(catalog.needs(Service::Callbot), [Service::Stt, Service::Tts]);
         assert_eq!(catalog.needs(Service::Advisor), [Service::Stt]);
         assert_eq!(catalog.image(Service::Callbot), "ecp-ai/callbot:latest");
+    }
+
+    /// What the file says of how its assumed figures came about is so.
+    #[test]
+    fn devices_that_are_not_offered_are_t4_by_memory_bandwidth_or_a_part_of_such_a_device() {
+        let catalog = Catalog::parse(EMBEDDED).expect("valid");
+        let t4 = catalog.devices.iter().find(|device| device.name == "t4").expect("t4");
+        // Memory bandwidth in GB/s, and how many parts share it.
+        let bandwidths = [
+            ("t4-shared", 320.0, 2.0),
+            ("a100-mig-1g.10gb", 2039.0, 8.0),
+            ("l4", 300.0, 1.0),
+            ("h100-mig-1g.10gb", 3350.0, 8.0),
+            ("a10", 600.0, 1.0),
+            ("a100", 2039.0, 1.0),
+            ("h100", 3350.0, 1.0),
+            ("h200", 4800.0, 1.0),
+        ];
+        let others: Vec<&Device> = catalog.devices.iter().filter(|device| !device.offered).collect();
+        let names: Vec<&str> = others.iter().map(|device| device.name.as_str()).collect();
+        assert_eq!(names, bandwidths.map(|(name, ..)| name));
+        let figures = |device: &Device| {
+            [
+                device.tts_channels_uncached,
+                device.tts_channels_cached,
+                device.nlp_queries_per_second,
+                device.aicm_searches_per_second,
+            ]
+        };
+        for (device, (name, bandwidth, parts)) in others.into_iter().zip(bandwidths) {
+            let derived = figures(t4).map(|of_t4| (of_t4 * bandwidth / 320.0 / parts).floor());
+            assert_eq!(figures(device), derived, "{name}");
+        }
     }
 
     /// The embedded catalog with edits, each of which must hit.
@@ -226,6 +264,17 @@ mod tests {
             assert!(faults.iter().any(|fault| fault.contains(path)), "{path} in {faults:#?}");
         }
         assert_eq!(faults.len(), 2, "{faults:#?}");
+    }
+
+    #[test]
+    fn a_plan_names_only_devices_that_are_offered() {
+        let faults = faults_of(&edited(&[("gpu_type = \"t4\"", "gpu_type = \"l4\"")]));
+        assert!(
+            faults.iter().any(|fault| fault.contains("presets.micro.gpu_type: must name")),
+            "{faults:#?}"
+        );
+        let offered: Vec<_> = Catalog::embedded().offered().map(|device| device.name.clone()).collect();
+        assert_eq!(offered, ["t4", "v100", "l40s"]);
     }
 
     #[test]

@@ -16,6 +16,10 @@ use std::sync::Arc;
 
 /// The label of the GPU operator's feature discovery.
 const GPU_PRODUCT: &str = "nvidia.com/gpu.product";
+/// Before the profile of a slice in a product's name.
+const MIG: &str = "-MIG-";
+/// At the end of the name of a product whose devices are shared by time.
+const SHARED: &str = "-SHARED";
 /// A device type as the catalog spells it, for nodes that an operator labels by hand.
 const GPU_TYPE: &str = "ecp.ai/gpu-type";
 
@@ -138,14 +142,20 @@ impl NodeFacts {
     }
 }
 
-/// `Tesla-V100-SXM2-32GB` is `v100`: the first part with a digit names the model.
+/// `Tesla-V100-SXM2-32GB` is `v100`: the first part with a digit names the model. Where the resource is a part
+/// of a device, the device plugin says which: `NVIDIA-A100-SXM4-80GB-MIG-1g.10gb` is `a100-mig-1g.10gb`, and
+/// `Tesla-T4-SHARED` is `t4-shared`.
 fn gpu_type(labels: &Value) -> String {
     if let Some(own) = labels[GPU_TYPE].as_str() {
         return own.to_owned();
     }
     let product = labels[GPU_PRODUCT].as_str().unwrap_or("unknown");
     let has_digit = |part: &&str| part.contains(|letter: char| letter.is_ascii_digit());
-    product.split('-').find(has_digit).unwrap_or(product).to_lowercase()
+    let model = product.split('-').find(has_digit).unwrap_or(product);
+    let slice = product.split_once(MIG).map(|(_, profile)| format!("{MIG}{profile}"));
+    let shared = product.ends_with(SHARED).then(|| SHARED.to_owned());
+    let part = slice.or(shared).unwrap_or_default();
+    format!("{model}{part}").to_lowercase()
 }
 
 /// What a pod takes of its node.

@@ -15,7 +15,7 @@ pub struct Catalog {
     pub(super) default_sla: DefaultSla,
     /// Plans, smallest first.
     pub presets: Vec<Plan>,
-    /// Devices, smallest first.
+    /// Devices; those that are offered, smallest first.
     pub devices: Vec<Device>,
     /// Services.
     pub services: BTreeMap<Service, ServiceModel>,
@@ -125,6 +125,16 @@ pub struct Device {
     pub list_price_usd_per_hour: f64,
     /// Largest number of devices for which this type is chosen; 0 for no bound.
     pub up_to_count: u64,
+    /// Whether the installation has such devices: plans name them and sizes are chosen among them.
+    #[serde(default = "Device::offered_unless_said")]
+    pub offered: bool,
+}
+
+impl Device {
+    /// Files that were written before there was a choice offer every device that they have.
+    fn offered_unless_said() -> bool {
+        true
+    }
 }
 
 /// A service. Figures that are left out are zero: the service causes no such work.

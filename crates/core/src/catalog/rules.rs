@@ -89,13 +89,13 @@ fn plans(faults: &mut Faults, catalog: &Catalog) {
         for (field, figure) in figures {
             faults.check(figure(smaller) <= figure(larger), key(field), &fix);
         }
-        let position = |plan: &Plan| catalog.devices.iter().position(|device| device.name == plan.gpu_type);
+        let position = |plan: &Plan| catalog.offered().position(|device| device.name == plan.gpu_type);
         faults.check(position(smaller) <= position(larger), key("gpu_type"), &fix);
     }
     for plan in &catalog.presets {
         let key = |field: &str| format!("presets.{}.{field}", plan.name);
-        let known = catalog.devices.iter().any(|device| device.name == plan.gpu_type);
-        faults.check(known, key("gpu_type"), "must name a device of this file");
+        let offered = catalog.offered().any(|device| device.name == plan.gpu_type);
+        faults.check(offered, key("gpu_type"), "must name a device of this file that is offered");
         faults.check(
             (1..=MOST_REPLICAS).contains(&plan.replicas),
             key("replicas"),
@@ -122,10 +122,12 @@ fn least_plan(catalog: &Catalog, plan: &Plan, request: u64, weight: fn(&ServiceM
 }
 
 fn devices(faults: &mut Faults, devices: &[Device]) {
-    faults.check(!devices.is_empty(), "devices", "must have at least one");
+    let offered = || devices.iter().filter(|device| device.offered);
+    faults.check(offered().count() > 0, "devices", "must have at least one that is offered");
     for (index, device) in devices.iter().enumerate() {
         let key = |field: &str| format!("devices.{}.{field}", device.name);
-        let before = index.checked_sub(1).map(|before| &devices[before]);
+        // What is not offered is never chosen, so its order among the others does not matter.
+        let before = devices[..index].iter().rfind(|before| before.offered && device.offered);
         let twice = devices[..index].iter().any(|other| other.name == device.name);
         faults.check(!twice && !device.name.is_empty(), key("name"), "must be a name of its own");
         type Figure = fn(&Device) -> f64;
@@ -144,10 +146,13 @@ fn devices(faults: &mut Faults, devices: &[Device]) {
         faults.zero_or_more(key("power_watts"), device.power_watts);
         let cached = device.tts_channels_cached >= device.tts_channels_uncached;
         faults.check(cached, key("tts_channels_cached"), "must be at least tts_channels_uncached");
-        let last = index + 1 == devices.len();
+        if !device.offered {
+            continue;
+        }
+        let last = offered().next_back().is_some_and(|last| std::ptr::eq(last, device));
         let bound = device.up_to_count;
         let right = if last { bound == 0 } else { bound > before.map_or(0, |before| before.up_to_count) };
-        let fix = "must be 0 for the last device, and over that of the device before it for the others";
+        let fix = "must be 0 for the last device that is offered, and over that of the device before it for the others";
         faults.check(right && bound <= MOST, key("up_to_count"), fix);
     }
 }

@@ -149,7 +149,7 @@ fn may_use(catalog: &Catalog, tenant: Option<&Tenant>, pod: &TenantPod) -> Conta
 fn supply(catalog: &Catalog, room: &mut Room<'_>, tenants: &HashMap<&TenantId, &Tenant>) -> Amounts {
     let plain_class = room.class("", false);
     let classes: Vec<(&str, usize)> =
-        catalog.devices.iter().map(|device| (&*device.name, room.class(&device.name, true))).collect();
+        catalog.offered().map(|device| (&*device.name, room.class(&device.name, true))).collect();
     let mut stays = vec![Amounts::default(); room.places.nodes.len()];
     for (id, pods) in &room.places.tenants {
         for pod in pods {
@@ -201,7 +201,7 @@ fn supply(catalog: &Catalog, room: &mut Room<'_>, tenants: &HashMap<&TenantId, &
     supply
 }
 
-/// Whether a node's GPUs are of a type of the catalog, or may be.
+/// Whether a node's GPUs are of a type that the catalog offers, or may be.
 fn is_of_type(catalog: &Catalog, node: &Node, gpu_type: &str) -> bool {
     let looked_for = catalog.kubernetes.nodes.gpu_selectors.contains_key(gpu_type);
     let of_node = node.gpu_type.as_deref();
@@ -209,7 +209,7 @@ fn is_of_type(catalog: &Catalog, node: &Node, gpu_type: &str) -> bool {
 }
 
 fn is_known(catalog: &Catalog, gpu_type: &str) -> bool {
-    catalog.devices.iter().any(|device| device.name == gpu_type)
+    catalog.offered().any(|device| device.name == gpu_type)
 }
 
 fn scaled(amount: u64, factor: f64) -> u64 {

@@ -160,24 +160,23 @@ fn grown(catalog: &Catalog, work: &Work, demand: &Demand) -> Fit {
     Fit::new(&frame, Preset::Large, resources, device, true)
 }
 
-/// The smallest device type, from the plan's on, whose number stays within its bound, and the number.
+/// The smallest device type that is offered, from the plan's on, whose number stays within its bound, and the number.
 /// A larger type starts where the smaller one ends, so that more work never means fewer devices.
 fn grown_devices<'c>(frame: &Frame<'c>) -> (&'c Device, u64) {
     let Frame { catalog, work, replicas, gpus, .. } = *frame;
     let plan = catalog.plan(Preset::Large);
-    let first = catalog.devices.iter().position(|device| device.name == plan.gpu_type).unwrap_or(0);
     let mut at_least = gpus;
     if places::gpu_host(catalog, &work.counts).is_some() {
         at_least = at_least.max(u64::from(replicas)).max(frame.fewest_gpus());
     }
-    for device in &catalog.devices[first..] {
+    for device in catalog.offered().skip_while(|device| device.name != plan.gpu_type) {
         let count = devices_needed(frame, device).max(at_least);
         if device.up_to_count == 0 || count <= device.up_to_count {
             return (device, count);
         }
         at_least = at_least.max(device.up_to_count + 1);
     }
-    // Validation gives the last device no bound, so the loop has returned.
+    // Validation gives the last offered device no bound, so the loop has returned.
     (catalog.device(&plan.gpu_type), at_least)
 }
 

@@ -84,11 +84,22 @@ fn gpus_are_counted_by_the_type_that_the_node_s_labels_name() {
         gpu_node("e", "1", json!({GPU_PRODUCT: "Tesla-T4", GPU_TYPE: "l40"})),
         gpu_node("f", "3", json!({})),
         node("g"),
+        // Parts of a device are no such devices.
+        gpu_node("h", "7", json!({GPU_PRODUCT: "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"})),
+        gpu_node("i", "10", json!({GPU_PRODUCT: "Tesla-T4-SHARED"})),
     ];
     let sums = sums(&nodes, &[]);
-    let by_type = [("a100", 8), ("l40", 1), ("t4", 2), ("unknown", 3), ("v100", 12)];
+    let by_type = [
+        ("a100", 8),
+        ("a100-mig-1g.10gb", 7),
+        ("l40", 1),
+        ("t4", 2),
+        ("t4-shared", 10),
+        ("unknown", 3),
+        ("v100", 12),
+    ];
     assert_eq!(totals(&sums), by_type.map(|(name, count)| (name.to_owned(), count)));
-    assert_eq!(sums.total, resources(7 * 8000, 7 * 16 * 1024, 26));
+    assert_eq!(sums.total, resources(9 * 8000, 9 * 16 * 1024, 43));
 }
 
 #[test]

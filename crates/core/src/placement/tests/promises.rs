@@ -54,6 +54,51 @@ fn forty_orders_of_8840_cores_are_not_accepted_on_4000() {
     assert!(found.more < 40 && found.runs_out.is_some_and(|short| short.short[0].resource == "cpu"));
 }
 
+/// The embedded catalog as the file of an operator who has one type of device.
+fn offering_only(gpu_type: &str) -> Catalog {
+    let mut catalog = Catalog::embedded();
+    for device in &mut catalog.devices {
+        device.offered = device.name == gpu_type;
+    }
+    for plan in &mut catalog.presets {
+        plan.gpu_type = gpu_type.to_owned();
+    }
+    let labels = [("gpu".to_owned(), gpu_type.to_owned())].into();
+    catalog.kubernetes.nodes.gpu_selectors.insert(gpu_type.to_owned(), labels);
+    Catalog::parse(&toml::to_string(&catalog).expect("a file")).expect("valid")
+}
+
+#[test]
+fn an_operator_with_one_of_the_other_devices_sizes_renders_and_admits_with_it() {
+    for gpu_type in ["l4", "a10", "a100", "h100", "h200"] {
+        let catalog = offering_only(gpu_type);
+        let spec = TenantSpec {
+            preset: None,
+            service_requirements: [(Service::Callbot, 300)].into(),
+            ..tenant("x", sizing(gpu_type, &[])).spec.clone()
+        };
+        let order = planned_tenant(&catalog, id("order"), spec, "2026-01-20T14:30:00Z".parse().unwrap());
+        assert_eq!(order.sizing.gpu_type, gpu_type);
+        let secrets = crate::tenant::TenantSecrets::generate(manifest::SECRET_KEYS);
+        let rendered = manifest::render(&catalog, &order, &secrets, &Default::default());
+        let mut named = rendered.objects.iter().filter(|object| object.name() == "callbot");
+        let pod = named.find_map(|object| object.pod_template());
+        let selector = pod.and_then(|pod| pod.spec.as_ref()?.node_selector.clone()).expect("a selector");
+        assert_eq!(selector.get("gpu").map(String::as_str), Some(gpu_type));
+        let nodes = |labelled_as: &str| -> Vec<Node> {
+            (0..64)
+                .map(|n| {
+                    labelled(Node { max_pods: 1000, ..node(&format!("n{n}"), 1000, 64) }, "gpu", labelled_as)
+                })
+                .collect()
+        };
+        let admitted =
+            |nodes: &[Node]| admit(&catalog, &cluster(nodes), &[], &id("order"), &order.sizing).is_ok();
+        assert!(admitted(&nodes(gpu_type)), "{gpu_type}");
+        assert!(!admitted(&nodes("t4")), "{gpu_type}");
+    }
+}
+
 #[test]
 fn gpus_count_by_type_where_nodes_say_theirs() {
     let capacity = cluster(&[typed("t", "t4", 4), typed("v", "v100", 2)]);

@@ -52,6 +52,14 @@ prop_compose! {
 
 proptest! {
     #[test]
+    fn devices_that_are_not_offered_change_no_answer(demand in any_demand()) {
+        let mut offered_alone = catalog().clone();
+        offered_alone.devices.retain(|device| device.offered);
+        prop_assert!(offered_alone.devices.len() < catalog().devices.len());
+        prop_assert_eq!(calculate(catalog(), &demand), calculate(&offered_alone, &demand));
+    }
+
+    #[test]
     fn more_load_never_gets_a_smaller_answer(
         mut demand in any_demand(), index in 0..7_usize, more in prop_oneof![1..50_u32, 1..50_000_u32],
     ) {
