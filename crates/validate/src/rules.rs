@@ -169,7 +169,6 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("ExactDeviceRequest", "allocationMode", OneOf(&["", "ExactCount", "All"])),
     ("ExemptPriorityLevelConfiguration", "lendablePercent", Range(0, 100)),
     ("ExemptPriorityLevelConfiguration", "nominalConcurrencyShares", COUNT),
-    ("FCVolumeSource", "lun", Range(0, 255)),
     ("FlowDistinguisherMethod", "type", OneOf(&["ByUser", "ByNamespace"])),
     ("FlowSchemaSpec", "matchingPrecedence", Range(0, 10_000)),
     ("ForNode", "name", Subdomain),

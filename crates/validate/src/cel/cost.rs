@@ -14,6 +14,8 @@ pub(in super::super) const RULE_LIMIT: u64 = 10_000_000;
 pub(in super::super) const DEFINITION_LIMIT: u64 = 100_000_000;
 /// Bytes of the largest request.
 const REQUEST: u64 = 3 * 1024 * 1024;
+/// Most nodes of an expression times those of its schema.
+const MAX_STEPS: usize = 2_000_000;
 /// One pass over a character of a text, and of a pattern.
 const PASS: f64 = 0.1;
 const PATTERN: f64 = 0.25;
@@ -131,9 +133,21 @@ pub(in super::super) fn most_often(schema: &Json) -> u64 {
 
 /// The most that an expression on a value of a schema costs; absent where that can not be told.
 pub(in super::super) fn of(expression: &super::Expression, schema: &Json, is_object: bool) -> Option<u64> {
+    // Sizes are asked for again at every name.
+    if expression.size().0.saturating_mul(nodes(schema)) > MAX_STEPS {
+        return None;
+    }
     let root = Place::Of(schema, is_object);
     let mut estimator = Estimator { root, scope: vec![("self".to_owned(), named(root))], steps: 0 };
     estimator.estimate(&expression.tree).map(|estimate| estimate.cost)
+}
+
+fn nodes(schema: &Json) -> usize {
+    match schema {
+        Json::Array(items) => 1 + items.iter().map(nodes).sum::<usize>(),
+        Json::Object(members) => 1 + members.values().map(nodes).sum::<usize>(),
+        _ => 1,
+    }
 }
 
 /// A value of a place, by its name.

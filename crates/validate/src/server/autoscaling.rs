@@ -72,6 +72,18 @@ fn check_group(rules: &mut Rules<'_>, reference: Node<'_>, needed: bool) {
 
 fn check_metric(rules: &mut Rules<'_>, metric: Node<'_>) {
     let kind = metric.str_at("type");
+    if let Some(source) = metric.get("containerResource") {
+        let filled = |field: &str| source.get(field).filter(|value| !value.is_empty());
+        rules.holds(filled("container"), ecp_core::ids::is_dns_1123_label, "validate.schema.label");
+        let is_resource = |name: &str| {
+            ["cpu", "memory", "ephemeral-storage"].contains(&name)
+                || name.starts_with("hugepages-")
+                || (name.contains('/')
+                    && !name.starts_with("requests.")
+                    && super::super::format::is_qualified_name(name))
+        };
+        rules.form(filled("name"), is_resource, "cpu");
+    }
     let Some(&(_, field)) = SOURCES.iter().find(|(name, _)| *name == kind) else { return };
     for (_, other) in SOURCES.iter().filter(|(_, other)| *other != field) {
         rules.forbidden(metric, other, &format!("type: {kind}"));

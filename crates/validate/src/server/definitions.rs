@@ -79,6 +79,11 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 {
                     rules.bad(versions, "validate.admission.review_versions");
                 }
+                let mut seen = HashSet::new();
+                for version in webhook.list_at("conversionReviewVersions") {
+                    rules.unique(Some(version), &mut seen);
+                    rules.holds(Some(version), format::is_dns_1035_label, "validate.definition.version");
+                }
                 match webhook.get("clientConfig") {
                     Some(client) => super::admission::check_client(rules, client),
                     None => rules.required(webhook, "clientConfig"),
@@ -114,7 +119,12 @@ fn check_versions(rules: &mut Rules<'_>, spec: Node<'_>) {
                 Message::new("validate.schema.missing_field").with("field", "schema.openAPIV3Schema")
             }),
             Some(schema) => {
-                if schema.str_at("type") != "object" {
+                // What can be anything, or a number or a text, needs no type.
+                let has_none = schema.str_at("type").is_empty()
+                    && ["x-kubernetes-preserve-unknown-fields", "x-kubernetes-int-or-string"]
+                        .iter()
+                        .any(|field| schema.flag_at(field));
+                if schema.str_at("type") != "object" && !has_none {
                     let place = schema.get("type").map_or(Place::Missing(schema, "type"), Place::Value);
                     rules.findings.error(place, || Message::new("validate.definition.root"));
                 } else {

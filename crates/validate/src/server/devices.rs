@@ -220,7 +220,7 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
                 || (value.key() == "nodeName" && !value.is_empty())
         })
         .count();
-    if given != 1 && !(given == 0 && spec.filled("sharedCounters")) {
+    if given != 1 {
         rules.findings.error(Place::Value(spec), || {
             Message::new("validate.rule.one_of").with("fields", fields.join(", ")).with("count", given)
         });
@@ -249,6 +249,16 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
         );
         rules.range(pool.get("resourceSliceCount"), 1, i64::MAX);
         rules.range(pool.get("generation"), 0, i64::MAX);
+    }
+    let mut sets = HashSet::new();
+    for set in spec.list_at("sharedCounters") {
+        rules.unique(set.get("name"), &mut sets);
+        rules.holds(
+            set.get("name").filter(|name| !name.is_empty()),
+            ecp_core::ids::is_dns_1123_label,
+            "validate.schema.label",
+        );
+        check_counters(rules, set);
     }
     rules.at_most(spec.get("devices"), 128);
     let mut names = HashSet::new();
@@ -289,20 +299,15 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
     for capacity in device.get("capacity").into_iter().flat_map(Node::children) {
         check_policy(rules, device, capacity);
     }
+    let mut sets = HashSet::new();
     for used in device.list_at("consumesCounters") {
+        rules.unique(used.get("counterSet"), &mut sets);
         rules.holds(
             used.get("counterSet"),
             |text| text.is_empty() || ecp_core::ids::is_dns_1123_label(text),
             "validate.schema.label",
         );
-        rules.required(used, "counters");
-        for counter in used.get("counters").into_iter().flat_map(Node::children) {
-            if !ecp_core::ids::is_dns_1123_label(counter.key()) {
-                rules.findings.error(Place::Key(counter), || {
-                    Message::new("validate.schema.label").with("value", format::shortened(counter.key()))
-                });
-            }
-        }
+        check_counters(rules, used);
     }
     check_conditions(rules, device);
     let places = ["nodeName", "nodeSelector", "allNodes"];
@@ -313,6 +318,18 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
     } else {
         for place in places {
             rules.forbidden(device, place, "perDeviceNodeSelection ≠ true");
+        }
+    }
+}
+
+/// Counters by their names.
+fn check_counters(rules: &mut Rules<'_>, set: Node<'_>) {
+    rules.required(set, "counters");
+    for counter in set.get("counters").into_iter().flat_map(Node::children) {
+        if !ecp_core::ids::is_dns_1123_label(counter.key()) {
+            rules.findings.error(Place::Key(counter), || {
+                Message::new("validate.schema.label").with("value", format::shortened(counter.key()))
+            });
         }
     }
 }

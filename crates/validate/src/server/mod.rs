@@ -11,6 +11,7 @@ mod custom;
 mod definitions;
 mod devices;
 mod flow_control;
+mod held;
 mod limits;
 mod metadata;
 mod network;

@@ -101,6 +101,9 @@ fn check_pod_term(rules: &mut Rules<'_>, term: Node<'_>) {
         }
     }
     for namespace in term.list_at("namespaces") {
+        if namespace.kind() == Kind::Null {
+            rules.bad(namespace, "validate.schema.empty_text");
+        }
         rules.holds(Some(namespace), ecp_core::ids::is_dns_1123_label, "validate.schema.label");
     }
     check_label_keys(rules, term);

@@ -51,7 +51,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             }
             let mut audiences = HashSet::new();
             for request in object.spec().into_iter().flat_map(|spec| spec.list_at("tokenRequests")) {
-                rules.unique(request.get("audience"), &mut audiences);
+                if !audiences.insert(request.str_at("audience")) {
+                    rules.bad(request.get("audience").unwrap_or(request), "validate.rule.duplicate");
+                }
             }
             if let Some(spec) = object.spec().filter(|spec| spec.has("serviceAccountTokenInSecrets")) {
                 rules.required_where(spec, "tokenRequests", "serviceAccountTokenInSecrets");
@@ -186,7 +188,36 @@ pub(super) fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
         }
         if channel.filled("targetWWNs") {
             rules.required_where(channel, "lun", "targetWWNs");
+            rules.range(channel.get("lun"), 0, 255);
         }
+    }
+    if let Some(disk) = volume.get("azureDisk") {
+        let (head, example) = match disk.str_at("kind") {
+            "Managed" => (
+                "/subscriptions",
+                "/subscriptions/ID/resourcegroups/GROUP/providers/microsoft.compute/disks/DISK",
+            ),
+            _ => ("https://", "https://ACCOUNT.blob.core.windows.net/CONTAINER/DISK.vhd"),
+        };
+        let address = disk.get("diskURI").filter(|address| !address.is_empty());
+        rules.form(address, |text| text.starts_with(head), example);
+    }
+    if let Some(secret) = volume.at(&["storageos", "secretRef"]) {
+        rules.required(secret, "name");
+    }
+    if let Some(cephfs) = volume.get("cephfs") {
+        rules.required(cephfs, "monitors");
+    }
+    if let Some(scale) = volume.get("scaleIO") {
+        rules.required(scale, "volumeName");
+    }
+    if let Some(quobyte) = volume.get("quobyte") {
+        let is_pair = |pair: &str| pair.matches(':').count() == 1 || pair.contains("]:");
+        rules.form(
+            quobyte.get("registry").filter(|registry| !registry.is_empty()),
+            |text| text.split(',').all(is_pair),
+            "registry:7861",
+        );
     }
     if let Some(flocker) = volume.get("flocker") {
         rules.one_of(flocker, &["datasetName", "datasetUUID"]);
@@ -285,14 +316,13 @@ fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
             "controllerExpandSecretRef",
             "nodePublishSecretRef",
             "nodeExpandSecretRef",
-            "nodeStageSecretRef",
         ] {
             if let Some(reference) = csi.get(field) {
                 rules.required(reference, "name");
-                // For staging a name alone will do.
-                if field != "nodeStageSecretRef" {
-                    rules.required(reference, "namespace");
-                }
+                rules.required(reference, "namespace");
+                let filled = |field: &str| reference.get(field).filter(|value| !value.is_empty());
+                rules.holds(filled("name"), format::is_dns_subdomain, "validate.schema.subdomain");
+                rules.holds(filled("namespace"), ecp_core::ids::is_dns_1123_label, "validate.schema.label");
             }
         }
     }

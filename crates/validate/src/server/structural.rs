@@ -55,6 +55,7 @@ pub(super) fn check(rules: &mut Rules<'_>, schema: Node<'_>) {
     }
     if let Some(metadata) = properties.and_then(|properties| properties.get("metadata")) {
         rules.words(metadata.get("type"), &["object"]);
+        rules.forbidden(metadata, "default", "openAPIV3Schema.properties.metadata");
         for field in metadata.get("properties").into_iter().flat_map(Node::children) {
             if !matches!(field.key(), "name" | "generateName") {
                 rules.findings.error(Place::Key(field), || {
@@ -202,6 +203,12 @@ fn logical(rules: &mut Rules<'_>, schema: Node<'_>, with_types: bool) {
         return;
     }
     check_keywords(rules, schema);
+    let keeps = schema.get("x-kubernetes-preserve-unknown-fields");
+    rules.form(
+        keeps.filter(|keeps| keeps.kind() == Kind::Boolean),
+        |_| keeps.is_some_and(Node::is_true),
+        "true",
+    );
     for field in OUTSIDE {
         let says_something = |given: &Node<'_>| match field {
             "additionalProperties" | "default" => true,
@@ -369,7 +376,7 @@ fn check_rules(
         }
         *total = total.map(|total| total.saturating_add(cost.unwrap_or(0)));
         let asks_old = cel::parse(text.text()).ok().flatten().is_none_or(|rule| rule.mentions("oldSelf"));
-        if !asks_old && rule.flag_at("optionalOldSelf") {
+        if !asks_old && rule.has("optionalOldSelf") {
             rules.forbidden(rule, "optionalOldSelf", "rule without oldSelf");
         }
         let message = rule.get("messageExpression").filter(|text| !text.is_empty());

@@ -127,8 +127,5 @@ fn check_projected(rules: &mut Rules<'_>, projected: Node<'_>) {
                 }
             }
         }
-        if let Some(token) = source.get("serviceAccountToken") {
-            rules.unique(token.get("path"), &mut paths);
-        }
     }
 }

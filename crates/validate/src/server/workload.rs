@@ -165,6 +165,7 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, name: &st
                     .with("count", 0)
             });
         }
+        rules.range(rule.get("succeededCount"), 0, i64::from(i32::MAX));
         if let (Some(count), Some(all)) = (rule.get("succeededCount"), spec.get("completions"))
             && count.as_integer() > all.as_integer()
         {
