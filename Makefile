@@ -30,6 +30,11 @@ test: toolchain ## Run all tests
 	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract:: tenants:: deployments:: \
 	  history:: incarnations:: overview:: receivers:: streams:: costs::
 
+.PHONY: simulate
+SEEDS ?= 2000
+simulate: toolchain ## Try schedules of several replicas over one database, each from a seed (SEEDS=200000)
+	ECP_SIMULATE_SEEDS=$(SEEDS) $(CARGO) test --locked -p ecp-store --lib -- --nocapture simulation
+
 .PHONY: bench
 bench: toolchain ## Measure the release build against a bare baseline (ARGS="--seconds 10")
 	$(CARGO) build --release --locked -p ecp-orchestrator -p ecp-bench

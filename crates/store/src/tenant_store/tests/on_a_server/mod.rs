@@ -16,6 +16,7 @@ mod processes;
 mod receivers;
 #[path = "../revisions.rs"]
 mod revisions;
+mod simulation;
 #[path = "../tenants.rs"]
 mod tenants;
 #[path = "../work.rs"]
