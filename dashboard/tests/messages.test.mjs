@@ -55,6 +55,7 @@ test('every text is used', () => {
     'changes.when',
     'changes.group',
     'unit',
+    'units',
     'charts.hours',
   ];
   for (const key of Object.keys(ko)) {

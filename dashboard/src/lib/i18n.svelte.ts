@@ -64,6 +64,12 @@ export function dollars(value: number): string {
   return money(value, 'USD', 0);
 }
 
+/** Dollars a month as the API writes them, such as `$12237/month`; another text as it is. */
+export function monthly(text: string): string {
+  const amount = /^\$(\d+)\/month$/.exec(text)?.[1];
+  return amount === undefined ? text : t('money.monthly', { amount: dollars(Number(amount)) });
+}
+
 /** A time on the clock of who reads it. */
 export function clock(time: string): string {
   return new Date(time).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
