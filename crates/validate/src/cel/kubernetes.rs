@@ -105,6 +105,7 @@ pub(super) fn fails_for_the_value(function: &str) -> bool {
             | "semver"
             | "slice"
             | "substring"
+            | "sum"
             | "timestamp"
             | "uint"
             | "url"

@@ -50,6 +50,9 @@ fn sum(value: &Value) -> Result<Value, ExecutionError> {
             .collect();
         return numbers.map(|numbers| Value::Float(numbers.iter().sum())).ok_or_else(unfit);
     }
+    if items.iter().any(|item| !matches!(item, Value::Int(_))) {
+        return Err(unfit());
+    }
     items
         .iter()
         .try_fold(
@@ -57,7 +60,7 @@ fn sum(value: &Value) -> Result<Value, ExecutionError> {
             |sum, item| if let Value::Int(number) = item { sum.checked_add(*number) } else { None },
         )
         .map(Value::Int)
-        .ok_or_else(unfit)
+        .ok_or_else(|| ExecutionError::function_error("sum", "integer overflow"))
 }
 
 /// An address that begins with a scheme or at a root.

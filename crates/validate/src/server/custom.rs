@@ -120,7 +120,10 @@ fn value(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
         return;
     }
     if node.kind() == Kind::Null {
-        if schema["nullable"] != true && schema.get("default").is_none() && schema.get("type").is_some() {
+        if schema["nullable"] != true
+            && schema.get("default").is_none()
+            && (schema.get("type").is_some() || schema["x-kubernetes-int-or-string"] == true)
+        {
             rules.findings.error(Place::Key(node), || Message::new("validate.schema.null"));
         }
         return;
@@ -334,7 +337,7 @@ fn check_format(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
     let text = node.text();
     let hexadecimal = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let well = match (name, node.kind()) {
-        ("date-time", Kind::Text) => format::is_time(text, false),
+        ("date-time", Kind::Text) => is_date_time(text),
         ("date", Kind::Text) => format::is_time(&format!("{text}T00:00:00Z"), false),
         ("duration", Kind::Text) => format::go_duration(text).is_some() || is_spelled_duration(text),
         ("byte", Kind::Text) => !text.is_empty() && format::is_base64(text),
@@ -347,10 +350,7 @@ fn check_format(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
             let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
             (lengths == [8, 4, 4, 4, 12] || lengths == [32]) && parts.into_iter().all(hexadecimal)
         }
-        ("mac", Kind::Text) => {
-            let parts: Vec<&str> = text.split([':', '-']).collect();
-            parts.len() == 6 && parts.into_iter().all(|part| part.len() == 2 && hexadecimal(part))
-        }
+        ("mac", Kind::Text) => is_hardware_address(text),
         ("email", Kind::Text) => {
             // A name before it is well, with the address in brackets.
             let address = text
@@ -405,17 +405,53 @@ fn is_host(text: &str) -> bool {
     }
 }
 
-/// A duration in words, such as `3 days`.
+/// Numbers with units in words, whatever stands between them: `1 day`, `3weeks`, `P1D`.
 fn is_spelled_duration(text: &str) -> bool {
-    const UNITS: [&str; 12] = ["ns", "nano", "us", "µs", "micro", "ms", "milli", "s", "sec", "m", "h", "d"];
-    let trimmed = text.trim();
-    let digits = trimmed.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
-    let unit = trimmed.get(digits..).unwrap_or_default().trim();
-    digits > 0
-        && (UNITS.contains(&unit)
-            || ["second", "minute", "hour", "hr", "day", "week", "wk", "min"]
-                .iter()
-                .any(|word| unit.strip_prefix(word).is_some_and(|rest| matches!(rest, "" | "s"))))
+    const WORDS: [&str; 8] = ["ns", "us", "ms", "s", "m", "h", "d", "w"];
+    const BEGINNINGS: [&str; 9] = ["nano", "micro", "milli", "sec", "min", "hour", "day", "week", "wk"];
+    let (mut rest, mut known) = (text, false);
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let behind = rest[at..].trim_start_matches(|c: char| c.is_ascii_digit());
+        let word = behind.trim_start();
+        let length = word.find(|c: char| !c.is_ascii_alphabetic() && c != 'µ').unwrap_or(word.len());
+        let unit = word[..length].to_lowercase();
+        known |= WORDS.contains(&unit.as_str())
+            || matches!(unit.as_str(), "µs" | "hr")
+            || BEGINNINGS.iter().any(|beginning| unit.starts_with(beginning));
+        rest = behind;
+    }
+    known
+}
+
+/// A day and a time with its zone, `T` and `Z` in either case.
+fn is_date_time(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let mut parts = text.split('t');
+    let (Some(day), Some(time)) = (parts.next(), parts.next()) else { return false };
+    let digits = |text: &str| text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let clock = |text: &str, most: &[&str]| {
+        let parts: Vec<&str> = text.split(':').collect();
+        parts.len() == most.len() && parts.iter().zip(most).all(|(part, most)| digits(part) && part <= most)
+    };
+    let (Some(begin), Some(rest)) = (time.get(..8), time.get(8..)) else { return false };
+    let zone = rest.find(['z', '+', '-']).map_or("", |at| &rest[at..]);
+    let fraction = &rest[..rest.len() - zone.len()];
+    let has_fraction = fraction.chars().count() > 1 && fraction.chars().skip(1).all(|c| c.is_ascii_digit());
+    let has_zone = zone == "z" || zone.get(1..).is_some_and(|zone| clock(zone, &["99", "99"]));
+    format::is_time(&format!("{day}T00:00:00Z"), false)
+        && clock(begin, &["23", "59", "59"])
+        && (fraction.is_empty() || has_fraction)
+        && has_zone
+}
+
+/// An address of 6, 8 or 20 bytes: pairs of digits with colons or hyphens, or fours with points.
+fn is_hardware_address(text: &str) -> bool {
+    let hexadecimal = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let of = |separator: char, digits: usize, counts: [usize; 3]| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        counts.contains(&parts.len()) && parts.iter().all(|part| part.len() == digits && hexadecimal(part))
+    };
+    of(':', 2, [6, 8, 20]) || of('-', 2, [6, 8, 20]) || of('.', 4, [3, 4, 10])
 }
 
 /// Fills in defaults, as the server does before it runs rules.
