@@ -123,9 +123,11 @@ fn value(
     check_keywords(rules, schema);
     let has_items =
         schema.get("items").is_some_and(|items| matches!(items.kind(), Kind::Mapping | Kind::Sequence));
+    let is_scalar = |value: &Node<'_>| !matches!(value.kind(), Kind::Mapping | Kind::Sequence | Kind::Null);
     for field in ["items", "additionalProperties"] {
-        if let Some(text) = schema.get(field).filter(|value| value.kind() == Kind::Text) {
-            rules.bad(text, "validate.schema.wrong_type.mapping");
+        let is_flag = |value: &Node<'_>| field != "items" && value.kind() == Kind::Boolean;
+        if let Some(value) = schema.get(field).filter(is_scalar).filter(|value| !is_flag(value)) {
+            rules.bad(value, "validate.schema.wrong_type.mapping");
         }
     }
     if kind == "array" && !has_items && !either && !keeps {
