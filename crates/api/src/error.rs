@@ -289,8 +289,13 @@ impl From<StoreError> for ApiError {
                 let text = Message::new("api.too_many_kept").with("what", what).with("most", most);
                 Self::new(ErrorCode::Conflict, text).detail("most", *most)
             }
-            StoreError::IdempotencyKeyReused => {
-                Self::new(ErrorCode::Conflict, Message::new("api.idempotency_key_reused"))
+            StoreError::IdempotencyKeyReused { tenant_id } => {
+                let text = Message::new("api.idempotency_key_reused");
+                let refused = Self::new(ErrorCode::Conflict, text).detail("header", "Idempotency-Key");
+                match tenant_id {
+                    Some(id) => refused.detail("used_for_tenant_id", id.as_str()),
+                    None => refused,
+                }
             }
             StoreError::SchemaTooNew { .. }
             | StoreError::MovedTo(_)

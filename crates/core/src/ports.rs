@@ -111,7 +111,10 @@ pub enum StoreError {
     },
     /// The idempotency key was used for another request.
     #[error("the idempotency key was used for another request")]
-    IdempotencyKeyReused,
+    IdempotencyKeyReused {
+        /// The tenant that the other request created, where its answer says so.
+        tenant_id: Option<String>,
+    },
     /// The database was written by a newer version of the program.
     #[error(
         "the database has schema {found}, this program knows up to {known}: start the newer program, or restore a backup made before it"

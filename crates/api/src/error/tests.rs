@@ -45,7 +45,7 @@ fn every_error_of_the_domain_has_its_status_and_code() {
         (StoreError::DeploymentNotFound(DeploymentId::generate()).into(), 404, "DEPLOYMENT_NOT_FOUND"),
         (StoreError::GenerationMismatch { tenant_id: id(), actual: 2 }.into(), 409, "CONFLICT"),
         (StoreError::TenantDeleting(id()).into(), 409, "CONFLICT"),
-        (StoreError::IdempotencyKeyReused.into(), 409, "CONFLICT"),
+        (StoreError::IdempotencyKeyReused { tenant_id: None }.into(), 409, "CONFLICT"),
         (StoreError::SchemaTooNew { found: 2, known: 1 }.into(), 503, "DATABASE_ERROR"),
         (database().into(), 503, "DATABASE_ERROR"),
         (StoreError::Closed.into(), 503, "DATABASE_ERROR"),

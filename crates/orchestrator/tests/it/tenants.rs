@@ -146,7 +146,10 @@ async fn the_same_request_under_one_key_gets_the_first_answer_and_another_reques
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.header("location"), "/api/v1/tenants/acme");
     assert_eq!(again.json(), first.json());
-    assert_eq!(send(&small("other"), "key-1").await.expect(409).error_code(), "CONFLICT");
+    let used = send(&small("other"), "key-1").await.expect(409);
+    assert_eq!(used.error_code(), "CONFLICT");
+    let details = &used.json()["error"]["details"];
+    assert_eq!(*details, json!({"header": "Idempotency-Key", "used_for_tenant_id": "acme"}));
     assert_eq!(send(&small("acme"), "key-2").await.expect(409).error_code(), "TENANT_ALREADY_EXISTS");
     assert_eq!(send(&small("other"), &"k".repeat(256)).await.expect(400).error_code(), "INVALID_REQUEST");
     assert_eq!(client.get("/api/v1/tenants").await.json()["total_count"], 1);

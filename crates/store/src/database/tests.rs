@@ -120,7 +120,7 @@ async fn a_failing_or_panicking_job_undoes_its_own_writes_alone() {
         &database,
         vec![
             Box::new(|tx| insert(tx, 1)),
-            Box::new(|tx| insert(tx, 2).and(Err(StoreError::IdempotencyKeyReused))),
+            Box::new(|tx| insert(tx, 2).and(Err(StoreError::IdempotencyKeyReused { tenant_id: None }))),
             Box::new(|tx| {
                 insert(tx, 3)?;
                 panic!("on purpose")
@@ -130,7 +130,7 @@ async fn a_failing_or_panicking_job_undoes_its_own_writes_alone() {
     )
     .await;
     assert!(matches!(results[0], Ok(1)));
-    assert!(matches!(results[1], Err(StoreError::IdempotencyKeyReused)));
+    assert!(matches!(results[1], Err(StoreError::IdempotencyKeyReused { tenant_id: None })));
     assert!(whole(results[2].as_ref().unwrap_err()).contains("on purpose"));
     assert!(matches!(results[3], Ok(4)));
     assert_eq!(numbers(&database).await, [1, 4]);
@@ -145,7 +145,7 @@ async fn nothing_of_a_group_is_acknowledged_when_its_commit_fails() {
         vec![
             Box::new(|tx| insert(tx, 1)),
             // A refusal that rests on what the neighbour wrote is no truth once that is lost.
-            Box::new(|_| Err(StoreError::IdempotencyKeyReused)),
+            Box::new(|_| Err(StoreError::IdempotencyKeyReused { tenant_id: None })),
             Box::new(|tx| {
                 tx.execute("INSERT INTO children (n) VALUES (99)", [])
                     .map_err(database_error("inserting"))?;

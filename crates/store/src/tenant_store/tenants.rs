@@ -324,7 +324,11 @@ pub(super) fn kept_response(
     )?;
     match found {
         None => Ok(None),
-        Some((digest, _)) if digest != key.request_digest => Err(StoreError::IdempotencyKeyReused.into()),
+        Some((digest, response)) if digest != key.request_digest => {
+            let response: serde_json::Value = serde_json::from_str(&response).unwrap_or_default();
+            let tenant_id = response["tenant_id"].as_str().map(str::to_owned);
+            Err(StoreError::IdempotencyKeyReused { tenant_id }.into())
+        }
         Some((_, response)) => Ok(Some(serde_json::from_str(&response)?)),
     }
 }

@@ -147,9 +147,12 @@ async fn another_request_under_a_key_is_refused_and_creates_nothing() {
     let world = World::new();
     world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
     let refused = world.store.create_tenant(with_key("beta", "k", 2, start())).await;
-    assert!(matches!(refused, Err(StoreError::IdempotencyKeyReused)));
+    assert!(matches!(refused, Err(StoreError::IdempotencyKeyReused { .. })));
     let key = IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [2; 32] };
-    assert!(matches!(world.store.idempotent_response(&key).await, Err(StoreError::IdempotencyKeyReused)));
+    assert!(matches!(
+        world.store.idempotent_response(&key).await,
+        Err(StoreError::IdempotencyKeyReused { .. })
+    ));
     assert_eq!(world.count("tenants"), 1);
 }
 
