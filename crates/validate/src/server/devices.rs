@@ -290,7 +290,9 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
     for attribute in device.get("attributes").into_iter().flat_map(Node::children) {
         let given = KINDS.iter().filter(|kind| attribute.has(kind)).count();
         if given != 1 {
-            rules.one_of(attribute, &KINDS);
+            rules.findings.error(Place::Value(attribute), || {
+                Message::new("validate.rule.one_of").with("fields", KINDS.join(", ")).with("count", given)
+            });
         }
         rules.length(attribute.get("string"), 64);
         rules.length(attribute.get("version"), 64);
@@ -312,8 +314,11 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
     check_conditions(rules, device);
     let places = ["nodeName", "nodeSelector", "allNodes"];
     if places_itself {
-        if !places.iter().any(|place| device.has(place)) {
-            rules.one_of(device, &places);
+        let given = places.iter().filter(|place| device.has(place)).count();
+        if given != 1 {
+            rules.findings.error(Place::Value(device), || {
+                Message::new("validate.rule.one_of").with("fields", places.join(", ")).with("count", given)
+            });
         }
     } else {
         for place in places {

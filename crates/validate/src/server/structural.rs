@@ -68,9 +68,39 @@ pub(super) fn check(rules: &mut Rules<'_>, schema: Node<'_>) {
     }
     let mut total = Some(0);
     value(rules, schema, true, Some(1), &mut total);
+    described(rules, schema, Some(schema));
     if let Some(total) = total.filter(|total| *total > cost::DEFINITION_LIMIT) {
         too_dear(rules, schema, total, cost::DEFINITION_LIMIT);
     }
+}
+
+/// What parts of the root ask of a field is asked of one that the schema itself describes.
+fn described(rules: &mut Rules<'_>, part: Node<'_>, schema: Option<Node<'_>>) {
+    let parts = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(|field| part.list_at(field));
+    for part in parts.chain(part.get("not")).filter(|part| part.kind() == Kind::Mapping) {
+        asks(rules, part, schema);
+    }
+}
+
+fn asks(rules: &mut Rules<'_>, part: Node<'_>, schema: Option<Node<'_>>) {
+    if !rules.limits.spend(part.children().count() + 1) {
+        return;
+    }
+    let of = |field: &str| schema.and_then(|schema| schema.get(field));
+    let items = part.get("items").filter(|items| items.kind() == Kind::Mapping);
+    let fields = part.get("properties").into_iter().flat_map(Node::children);
+    let fields = fields.map(|field| (field, of("properties").and_then(|own| own.get(field.key()))));
+    for (field, own) in fields.chain(items.map(|items| (items, of("items")))) {
+        match own {
+            Some(_) => asks(rules, field, own),
+            None => rules.findings.error(Place::Key(field), || {
+                Message::new("validate.rule.required")
+                    .with("field", shortened(field.key()))
+                    .with("when", "allOf, anyOf, oneOf, not")
+            }),
+        }
+    }
+    described(rules, part, schema);
 }
 
 /// An error where the server would refuse what rules may cost.

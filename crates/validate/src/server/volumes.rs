@@ -59,6 +59,7 @@ fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
             for field in metadata
                 .children()
                 .filter(|field| !field.is_empty() || matches!(field.kind(), Kind::Sequence | Kind::Mapping))
+                .filter(|field| field.as_integer() != Some(0))
             {
                 if !matches!(field.key(), "labels" | "annotations") {
                     rules.forbidden(metadata, field.key(), "ephemeral.volumeClaimTemplate");
