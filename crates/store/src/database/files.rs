@@ -37,8 +37,19 @@ pub(super) fn private_file() -> std::fs::OpenOptions {
     options
 }
 
+/// The advisory lock of a database. It is given back by word: a child that is being started has the open file
+/// too until it runs its own program, and would hold the lock for as long.
+pub(super) struct FileLock(File);
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        // Where this fails the system frees it, with the last of those who have it.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the advisory lock of the file beside the database; the system frees it with the process.
-pub(super) fn take_lock(path: &Path) -> Result<File, OpenFault> {
+pub(super) fn take_lock(path: &Path) -> Result<FileLock, OpenFault> {
     let lock_path = path.with_extension("lock");
     let mut file = private_file().open(&lock_path).map_err(OpenFault::file(&lock_path))?;
     match file.try_lock() {
@@ -51,13 +62,14 @@ pub(super) fn take_lock(path: &Path) -> Result<File, OpenFault> {
         }
         Err(TryLockError::Error(error)) => return Err(OpenFault::file(&lock_path)(error)),
     }
-    let name = |file: &mut File| -> std::io::Result<()> {
+    let name = |file: &mut &File| -> std::io::Result<()> {
         file.set_len(0)?;
         file.rewind()?;
         writeln!(file, "process {}", std::process::id())
     };
-    name(&mut file).map_err(OpenFault::file(&lock_path))?;
-    Ok(file)
+    let lock = FileLock(file);
+    name(&mut &lock.0).map_err(OpenFault::file(&lock_path))?;
+    Ok(lock)
 }
 
 /// Opens the connection that writes.
@@ -86,4 +98,24 @@ pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connection
         .execute_batch("PRAGMA busy_timeout = 5000; PRAGMA cache_size = -1024; PRAGMA mmap_size = 0;")?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_given_back_is_free_though_a_child_has_the_open_file_still() {
+        let folder = tempfile::TempDir::new().expect("a folder");
+        let path = folder.path().join("test.db");
+        let lock = take_lock(&path).expect("it is free");
+        // What a fork leaves in the child.
+        let of_a_child = lock.0.try_clone().expect("it is copied");
+        assert!(take_lock(&path).is_err());
+        drop(lock);
+        let again = take_lock(&path).expect("it is free again");
+        drop(of_a_child);
+        assert!(take_lock(&path).is_err(), "it is the other's");
+        drop(again);
+    }
 }

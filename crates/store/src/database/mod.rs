@@ -89,7 +89,7 @@ impl Database {
             .name("store-writer".to_owned())
             .spawn(move || {
                 // The lock goes last, after the connection is closed.
-                let lock: File = lock;
+                let lock: files::FileLock = lock;
                 write_until_closed(connection, jobs_in, &counter, &told);
                 drop(lock);
             })
