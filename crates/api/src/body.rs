@@ -30,7 +30,7 @@ pub(crate) struct RawBody {
     /// What was sent.
     pub bytes: Bytes,
     /// What it holds of the memory, for as long as it is worked on.
-    _charge: Charge,
+    charge: Charge,
 }
 
 impl FromRequest<Arc<ApiState>> for RawBody {
@@ -45,6 +45,17 @@ impl RawBody {
     /// Reads what `shape` asks for. A large body is parsed where it holds no other request up.
     pub async fn json(&self, state: &ApiState, shape: &'static Shape) -> Result<(Value, Faults), ApiError> {
         read_json(self.bytes.clone(), state, shape).await
+    }
+
+    /// As [`Self::json`], of a body that is no longer needed: what it was made into waits for a turn in its
+    /// place, under the same charge.
+    pub async fn into_json(
+        self,
+        state: &ApiState,
+        shape: &'static Shape,
+    ) -> Result<(Value, Faults, Charge), ApiError> {
+        let (value, faults) = read_json(self.bytes, state, shape).await?;
+        Ok((value, faults, self.charge))
     }
 }
 
@@ -100,7 +111,7 @@ async fn read_charged(
         collect(body, limit, most, &mut charge).await
     };
     match tokio::time::timeout(timeout, reading).await {
-        Ok(outcome) => outcome.map(|bytes| RawBody { bytes, _charge: charge }),
+        Ok(outcome) => outcome.map(|bytes| RawBody { bytes, charge }),
         Err(_elapsed) => Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.body_too_slow"))
             .with_status(StatusCode::REQUEST_TIMEOUT)),
     }

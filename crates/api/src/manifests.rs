@@ -273,8 +273,10 @@ pub(crate) async fn validate_manifest(
     Writer(api): Writer,
     ManifestBody(body): ManifestBody,
 ) -> Result<Response, ApiError> {
-    let (read, faults) = body.json(&api.state, &VALIDATION).await?;
-    let read = read_validation(&read, &faults);
+    let (value, faults, _charge) = body.into_json(&api.state, &VALIDATION).await?;
+    let read = read_validation(&value, &faults);
+    // Whoever waits for a turn holds the text once.
+    drop(value);
     api.warn_of_unknown_fields(faults)?;
     // Without faults everything that is required was there.
     let (id, content) = read.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
