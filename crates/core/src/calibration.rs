@@ -5,7 +5,7 @@
 //! over `1 / R`, whose intercept and slope are fitted by least squares. The spread is a jackknife's: how far the
 //! fits lie apart that leave out one measurement each.
 
-use crate::catalog::Device;
+use crate::catalog::{Catalog, Device, DeviceFigure, FigureSource, Provenance, ServiceTimes};
 use std::fmt;
 
 /// Fewest measurements that a line and its spread are fitted to.
@@ -43,21 +43,21 @@ impl Figure {
     }
 
     /// The device's key in the catalog.
-    pub fn key(self) -> &'static str {
+    pub fn key(self) -> DeviceFigure {
         match self {
-            Self::TtsCached => "tts_channels_cached",
-            Self::TtsUncached => "tts_channels_uncached",
-            Self::Nlp => "nlp_queries_per_second",
-            Self::Aicm => "aicm_searches_per_second",
+            Self::TtsCached => DeviceFigure::TtsChannelsCached,
+            Self::TtsUncached => DeviceFigure::TtsChannelsUncached,
+            Self::Nlp => DeviceFigure::NlpQueriesPerSecond,
+            Self::Aicm => DeviceFigure::AicmSearchesPerSecond,
         }
     }
 
-    fn of(self, device: &Device) -> f64 {
+    fn of_mut(self, device: &mut Device) -> &mut f64 {
         match self {
-            Self::TtsCached => device.tts_channels_cached,
-            Self::TtsUncached => device.tts_channels_uncached,
-            Self::Nlp => device.nlp_queries_per_second,
-            Self::Aicm => device.aicm_searches_per_second,
+            Self::TtsCached => &mut device.tts_channels_cached,
+            Self::TtsUncached => &mut device.tts_channels_uncached,
+            Self::Nlp => &mut device.nlp_queries_per_second,
+            Self::Aicm => &mut device.aicm_searches_per_second,
         }
     }
 }
@@ -266,44 +266,121 @@ fn line<'m>(measurements: impl Iterator<Item = &'m Measurement>) -> Option<(f64,
     is_queue.then(|| (-slope / capacity, capacity))
 }
 
-/// The catalog's entry of a device, with what the figures come from beside each. What was not measured is the
-/// other device's, and says so.
-pub fn entry(name: &str, like: &Device, fits: &[Fit], source: &str, date: &str) -> String {
-    let mut text = format!("[[devices]]\nname = {name:?}\nmemory_gb = {}\n", like.memory_gb);
+/// The catalog's entry of a device, with what each figure comes from. What was not measured is the other
+/// device's, and says so.
+pub fn entry(catalog: &Catalog, name: &str, like: &Device, fits: &[Fit], source: &str, date: &str) -> String {
+    let of = |figure: Figure| fits.iter().find(|fit| fit.figure == figure);
+    let mut device = Device {
+        name: name.to_owned(),
+        service_time_ms: service_times(catalog.gpu.tts_cache_share, like, fits),
+        sources: Vec::new(),
+        ..like.clone()
+    };
+    let mut measured = Vec::new();
+    let mut assumed =
+        vec![DeviceFigure::MemoryGb, DeviceFigure::PowerWatts, DeviceFigure::ListPriceUsdPerHour];
     for figure in Figure::ALL {
-        match fits.iter().find(|fit| fit.figure == figure) {
+        match of(figure) {
             Some(fit) => {
-                text.push_str(&format!(
-                    "# measured: {source}, {date}, {} measurements; capacity {}, service time {} ms.\n{} = {:.1}\n",
-                    fit.measurements,
-                    fit.capacity,
-                    fit.service_time_ms,
-                    figure.key(),
-                    fit.capacity.value
-                ));
+                *figure.of_mut(&mut device) = (fit.capacity.value * 10.0).round() / 10.0;
+                measured.push(FigureSource {
+                    figures: vec![figure.key()],
+                    label: Provenance::Measured,
+                    source: format!(
+                        "{source}, {} measurements; {} a second at most, {} ms on an idle device",
+                        fit.measurements, fit.capacity, fit.service_time_ms
+                    ),
+                    date: date.to_owned(),
+                });
             }
-            None => {
-                let value = figure.of(like);
-                text.push_str(&format!(
-                    "# assumed: as {}'s, not measured.\n{} = {value:?}\n",
-                    like.name,
-                    figure.key()
-                ));
-            }
+            None => assumed.push(figure.key()),
         }
     }
-    text.push_str(&format!(
-        "# assumed: as {}'s; write what yours takes and costs.\npower_watts = {:?}\nlist_price_usd_per_hour = {:?}\n\
-         up_to_count = {}\n",
-        like.name, like.power_watts, like.list_price_usd_per_hour, like.up_to_count
-    ));
+    if device.service_time_ms != like.service_time_ms {
+        measured.push(FigureSource {
+            figures: vec![DeviceFigure::ServiceTimeMs],
+            label: Provenance::Measured,
+            source: format!(
+                "{source}; of speech by the share of the cache, what was not measured as {}'s",
+                like.name
+            ),
+            date: date.to_owned(),
+        });
+    }
+    assumed.sort();
+    let assumed = FigureSource {
+        figures: assumed,
+        label: Provenance::Assumed,
+        source: format!("as {}'s, not measured; write what yours has, takes and costs", like.name),
+        date: date.to_owned(),
+    };
+    device.sources = measured.into_iter().chain([assumed]).collect();
+    text_of(&device)
+}
+
+/// Times on an idle device: those that were measured, else the other device's. Speech takes the mean of what
+/// the cache has and has not, so that both must have been measured.
+fn service_times(cache_share: f64, like: &Device, fits: &[Fit]) -> ServiceTimes {
+    let of = |figure: Figure| {
+        let fit = fits.iter().find(|fit| fit.figure == figure)?;
+        Some(fit.service_time_ms.value)
+    };
+    let tenths = |time: f64| (time * 10.0).round().max(1.0) / 10.0;
+    let mixed = |(cached, uncached): (f64, f64)| cached * cache_share + uncached * (1.0 - cache_share);
+    ServiceTimes {
+        tts: of(Figure::TtsCached)
+            .zip(of(Figure::TtsUncached))
+            .map(mixed)
+            .map(tenths)
+            .or(like.service_time_ms.tts),
+        nlp: of(Figure::Nlp).map(tenths).or(like.service_time_ms.nlp),
+        aicm: of(Figure::Aicm).map(tenths).or(like.service_time_ms.aicm),
+    }
+}
+
+/// The device as it goes into a catalog.
+fn text_of(device: &Device) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    let mut text = format!("[[devices]]\nname = {}\n", quoted(&device.name));
+    if !device.offered {
+        text.push_str("offered = false\n");
+    }
+    text.push_str(&format!("memory_gb = {}\n", device.memory_gb));
+    for figure in DeviceFigure::ALL.into_iter().filter(|figure| *figure != DeviceFigure::MemoryGb) {
+        if let Some(value) = device.value_of(figure) {
+            text.push_str(&format!("{} = {value:?}\n", figure.as_str()));
+        }
+    }
+    text.push_str(&format!("up_to_count = {}\n", device.up_to_count));
+    let times = [
+        ("tts", device.service_time_ms.tts),
+        ("nlp", device.service_time_ms.nlp),
+        ("aicm", device.service_time_ms.aicm),
+    ];
+    let times = times.into_iter().filter_map(|(kind, time)| Some(format!("{kind} = {:?}", time?)));
+    let times = times.collect::<Vec<_>>().join(", ");
+    if !times.is_empty() {
+        text.push_str(&format!("service_time_ms = {{ {times} }}\n"));
+    }
+    text.push_str("sources = [\n");
+    for source in &device.sources {
+        let figures: Vec<String> =
+            source.figures.iter().map(|figure| format!("{:?}", figure.as_str())).collect();
+        text.push_str(&format!(
+            "  {{ figures = [{}], label = {:?}, source = {}, date = {:?} }},\n",
+            figures.join(", "),
+            source.label.as_str(),
+            quoted(&source.source),
+            source.date
+        ));
+    }
+    text.push_str("]\n");
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Catalog;
 
     /// A load test of a device as the model says, each latency off by a few percent.
     fn load_test(stage: &str, service_time_ms: f64, capacity: f64, noise: f64) -> String {
@@ -356,15 +433,7 @@ mod tests {
         let catalog = Catalog::embedded();
         let like = catalog.device("l40s");
         let fits = fit(&read(&load_test("nlp", 90.0, 777.0, 0.0)).expect("reads")).expect("fits");
-        let entry = entry("b300", like, &fits, "load.csv", "2026-11-27");
-        assert!(
-            entry.contains("# measured: load.csv, 2026-11-27, 6 measurements; capacity 777.0 ± 0.0"),
-            "{entry}"
-        );
-        assert!(
-            entry.contains("# assumed: as l40s's, not measured.\naicm_searches_per_second = 400.0"),
-            "{entry}"
-        );
+        let entry = entry(&catalog, "b300", like, &fits, "load \"1\".csv", "2026-11-27");
         let bounded = crate::catalog::EMBEDDED.replacen("up_to_count = 0\n", "up_to_count = 20\n", 1);
         let text = bounded.replacen(
             "# Services (product line).",
@@ -372,6 +441,19 @@ mod tests {
             1,
         );
         let catalog = Catalog::parse(&text).expect("a catalog with the device");
-        assert_eq!(catalog.device("b300").nlp_queries_per_second, 777.0);
+        let device = catalog.device("b300");
+        assert_eq!((device.nlp_queries_per_second, device.aicm_searches_per_second), (777.0, 400.0));
+        assert_eq!(device.service_time_ms, ServiceTimes { nlp: Some(90.0), ..ServiceTimes::default() });
+        let of = |figure| device.source_of(figure).map(|said| (said.label, &*said.source));
+        for figure in DeviceFigure::ALL {
+            let measured = [DeviceFigure::NlpQueriesPerSecond, DeviceFigure::ServiceTimeMs].contains(&figure);
+            let label = if measured { Provenance::Measured } else { Provenance::Assumed };
+            assert_eq!(of(figure).map(|(label, _)| label), Some(label), "{figure:?} in {entry}");
+        }
+        let (_, said) = of(DeviceFigure::NlpQueriesPerSecond).expect("a source");
+        assert_eq!(
+            said,
+            "load \"1\".csv, 6 measurements; 777.0 ± 0.0 a second at most, 90.0 ± 0.0 ms on an idle device"
+        );
     }
 }

@@ -4,6 +4,7 @@
 //! figures mean for a tenant is the sizing's.
 
 mod billing;
+mod device;
 mod edition;
 mod kubernetes;
 mod model;
@@ -12,15 +13,16 @@ mod rules;
 mod shape;
 
 pub use billing::{Billing, Currency};
+pub use device::{Device, DeviceFigure, FigureSource, Provenance, ServiceTimes};
 pub use edition::{CatalogDigest, Edition};
 pub use kubernetes::{
     ImageSettings, KubernetesSettings, LifecycleSettings, MonitoringSettings, NodeSettings, RedisSettings,
     TolerationSettings,
 };
 pub use model::{
-    Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, Device, GpuModel,
-    GrowthSteps, LimitSteps, LoadMultiplier, MemoryModel, NodeShape, OperatorCost, Overcommit, Plan, Prices,
-    Requests, ServiceModel, StorageModel,
+    Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, GpuModel, GrowthSteps,
+    LimitSteps, LoadMultiplier, MemoryModel, NodeShape, OperatorCost, Overcommit, Plan, Prices, Requests,
+    ServiceModel, StorageModel,
 };
 
 pub use reach::{CallerSettings, GatewaySettings, IngressSettings, PlatformService};
@@ -148,6 +150,51 @@ mod tests {
         assert_eq!(catalog.needs(Service::Callbot), [Service::Stt, Service::Tts]);
         assert_eq!(catalog.needs(Service::Advisor), [Service::Stt]);
         assert_eq!(catalog.image(Service::Callbot), "ecp-ai/callbot:latest");
+    }
+
+    #[test]
+    fn every_figure_of_every_device_says_where_it_is_from() {
+        for device in Catalog::embedded().devices {
+            for figure in DeviceFigure::ALL {
+                let said = device.source_of(figure).map(|source| source.label);
+                let own = figure != DeviceFigure::ServiceTimeMs || !device.service_time_ms.is_empty();
+                assert_eq!(said.is_some(), own, "{} {}", device.name, figure.as_str());
+                let published = ["t4", "v100", "l40s"].contains(&device.name.as_str());
+                assert!(!own || (said == Some(Provenance::ProductLine)) == published, "{}", device.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_source_or_a_time_that_says_nothing_is_refused_at_its_line() {
+        let own = "up_to_count = 0\nservice_time_ms = { nlp = 0.0 }\nsources = [\n  { figures = [\"memory_gb\", \"power_watts\", \"memory_gb\"], label = \"vendor\", source = \" \", date = \"2026-13-27\" },\n  { figures = [\"power_watts\"], label = \"vendor\", source = \"s\", date = \"20261127\" },\n  { figures = [], label = \"vendor\", source = \"s\", date = \"2026-11-27\" },\n]\n[[presets]]";
+        let (before, rest) = EMBEDDED.split_once("name = \"a100-mig-1g.10gb\"").expect("the slice");
+        let (figures, after) = rest.split_once("up_to_count").expect("its figures");
+        let after = after.split_once("]\n\n").expect("its sources").1;
+        let own = own.replace("[[presets]]", "");
+        let broken = format!("{before}name = \"a100-mig-1g.10gb\"{figures}{own}\n{after}");
+        let faults = faults_of(&broken);
+        let at = |part: &str| line_in(&broken, part);
+        let of = |line: usize, rest: &str| format!("line {line}: devices.a100-mig-1g.10gb.{rest}");
+        let (times, first) = (
+            at("service_time_ms = { nlp"),
+            at("  { figures = [\"memory_gb\", \"power_watts\", \"memory_gb\"]"),
+        );
+        for expected in [
+            of(times, "service_time_ms.nlp: must be over 0"),
+            of(first, "sources.0.figures: must name each figure once"),
+            of(first, "sources.0.source: must say where"),
+            of(first, "sources.0.date: must be a day"),
+            of(first + 1, "sources.1.figures: must name each figure once"),
+            of(first + 1, "sources.1.date: must be a day"),
+            of(first + 2, "sources.2.figures: must name at least one"),
+        ] {
+            assert!(faults.iter().any(|fault| fault.starts_with(&expected)), "{expected} in {faults:#?}");
+        }
+        assert_eq!(faults.len(), 7, "{faults:#?}");
+        let label = "label = \"vendor\"";
+        let faults = faults_of(&EMBEDDED.replacen(label, "label = \"hearsay\"", 1));
+        assert!(faults[0].contains("unknown variant `hearsay`, expected one of `measured`"), "{faults:#?}");
     }
 
     /// What the file says of how its assumed figures came about is so.

@@ -143,7 +143,7 @@ pub fn simulate(
 ) -> Outcome {
     let layout = Layout::of(catalog, objects);
     let sources = source::sources(catalog, demand, gpu_type, options.busy_hour);
-    Run::new(catalog, layout, sources, options).outcome(options)
+    Run::new(catalog, gpu_type, layout, sources, options).outcome(options)
 }
 
 /// Something that is to happen.
@@ -197,13 +197,23 @@ struct Run {
     recognizers: Vec<Recognizer>,
     devices: BTreeMap<Stage, Vec<usize>>,
     gpus: Vec<Device>,
-    service_time_ms: f64,
+    /// Milliseconds of a request of each GPU stage on an idle device.
+    times: BTreeMap<Stage, f64>,
     measuring_from: f64,
     outcome: Outcome,
 }
 
 impl Run {
-    fn new(catalog: &Catalog, layout: Layout, sources: Vec<Source>, options: &Options) -> Self {
+    fn new(
+        catalog: &Catalog,
+        gpu_type: &str,
+        layout: Layout,
+        sources: Vec<Source>,
+        options: &Options,
+    ) -> Self {
+        let device = catalog.devices.iter().find(|device| device.name == gpu_type);
+        let time = |stage| device.map(|device| (stage, sizing::service_time_ms(catalog, device, stage)));
+        let times = Stage::ALL.into_iter().filter(|stage| stage.is_on_gpu()).filter_map(time).collect();
         let lines = (layout.recognition.millicores as f64 / 1000.0 * catalog.cpu.stt_channels_per_core + 1e-9)
             .floor() as u64;
         let recognizers = vec![Recognizer { lines, busy: 0 }; layout.recognition.pods];
@@ -226,7 +236,7 @@ impl Run {
             recognizers,
             devices,
             gpus,
-            service_time_ms: catalog.gpu.service_time_ms,
+            times,
             measuring_from: options.seconds * WARM_UP,
             outcome: Outcome::default(),
         }
@@ -245,18 +255,18 @@ impl Run {
             }
             self.happen(at, event);
         }
-        let (stages, gpus) = (&mut self.outcome.responses, self.gpus.len());
+        let (stages, times, gpus) = (&mut self.outcome.responses, &self.times, self.gpus.len());
         let mut used = 0.0;
         for gpu in &mut self.gpus {
             gpu.advance(seconds, |stage, arrived, stretch| {
                 if arrived >= self.measuring_from {
-                    stages.entry(stage).or_default().add(stretch * self.service_time_ms);
+                    stages.entry(stage).or_default().add(stretch * time_of(times, stage));
                 }
             });
             // What is still there has taken this long already: else an overload would look fast.
             gpu.unfinished(seconds, |stage, arrived, stretch| {
                 if arrived >= self.measuring_from {
-                    stages.entry(stage).or_default().add(stretch * self.service_time_ms);
+                    stages.entry(stage).or_default().add(stretch * time_of(times, stage));
                 }
             });
             used += gpu.busy_seconds();
@@ -394,12 +404,17 @@ impl Run {
             return;
         };
         let gpu = &mut self.gpus[place[self.random.below(place.len())]];
-        let (stages, from, ms) = (&mut self.outcome.responses, self.measuring_from, self.service_time_ms);
+        let (stages, times, from) = (&mut self.outcome.responses, &self.times, self.measuring_from);
         gpu.advance(now, |stage, arrived, stretch| {
             if arrived >= from {
-                stages.entry(stage).or_default().add(stretch * ms);
+                stages.entry(stage).or_default().add(stretch * time_of(times, stage));
             }
         });
         gpu.take(now, stage, size);
     }
+}
+
+/// Every stage on a GPU has a time where there is a device, and without one there are no requests.
+fn time_of(times: &BTreeMap<Stage, f64>, stage: Stage) -> f64 {
+    times.get(&stage).copied().unwrap_or(f64::NAN)
 }

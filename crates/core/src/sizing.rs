@@ -30,6 +30,7 @@ use crate::tenant::{Preset, Service, ServiceRequirements, SlaTarget};
 use crate::text::Message;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use demand::service_time_ms;
 pub use demand::{ServiceLoad, service_loads};
 pub use options::{Percentile, Share, SizedFor, SizingOptions, SizingPatch, Survives};
 pub use places::{Places, Stage};

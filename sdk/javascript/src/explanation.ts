@@ -22,8 +22,8 @@ export interface SizingStep {
   inputs: Record<string, unknown>;
   result: unknown;
   unit: string;
-  /** `ordered` by the request, published for the `product_line`, or `assumed` by the catalog. */
-  label: 'ordered' | 'product_line' | 'assumed';
+  /** `ordered` by the request, published for the `product_line` or by the `vendor`, `measured`, or `assumed` by the catalog. */
+  label: 'ordered' | 'product_line' | 'vendor' | 'measured' | 'assumed';
   source: string;
   /** The service whose number it is; absent where it is the tenant's. */
   service?: string;

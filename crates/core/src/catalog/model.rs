@@ -1,7 +1,6 @@
 //! The shape of the catalog file. Units and sources stand in the file itself, beside each figure.
 
-use super::Billing;
-use super::KubernetesSettings;
+use super::{Billing, Device, KubernetesSettings};
 use crate::quantity::Resources;
 use crate::tenant::{Availability, Preset, Service};
 use serde::{Deserialize, Serialize};
@@ -103,40 +102,6 @@ impl Plan {
     }
 }
 
-/// A GPU.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Device {
-    /// Its name in requests and answers.
-    pub name: String,
-    /// GB.
-    pub memory_gb: u32,
-    /// Text-to-speech channels without the cache.
-    pub tts_channels_uncached: f64,
-    /// Text-to-speech channels with the cache.
-    pub tts_channels_cached: f64,
-    /// Nlp queries a second.
-    pub nlp_queries_per_second: f64,
-    /// Aicm searches a second.
-    pub aicm_searches_per_second: f64,
-    /// Watts.
-    pub power_watts: f64,
-    /// US dollars.
-    pub list_price_usd_per_hour: f64,
-    /// Largest number of devices for which this type is chosen; 0 for no bound.
-    pub up_to_count: u64,
-    /// Whether the installation has such devices: plans name them and sizes are chosen among them.
-    #[serde(default = "Device::offered_unless_said")]
-    pub offered: bool,
-}
-
-impl Device {
-    /// Files that were written before there was a choice offer every device that they have.
-    fn offered_unless_said() -> bool {
-        true
-    }
-}
-
 /// A service. Figures that are left out are zero: the service causes no such work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -211,7 +176,7 @@ impl CpuModel {
 pub struct GpuModel {
     /// Share of speech that comes from the cache.
     pub tts_cache_share: f64,
-    /// Milliseconds on an idle device.
+    /// Milliseconds of a request on an idle device, where the device has no time of its own.
     pub service_time_ms: f64,
     /// Utilisation below which no devices are added.
     pub lowest_utilization: f64,

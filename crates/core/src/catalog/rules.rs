@@ -11,11 +11,12 @@ const MOST_REPLICAS: u32 = 1000;
 /// Most minutes of each part of a deployment: a day.
 const MOST_MINUTES: u32 = 1440;
 
+/// Faults as they are found.
 #[derive(Default)]
-struct Faults(Vec<Fault>);
+pub(super) struct Faults(Vec<Fault>);
 
 impl Faults {
-    fn check(&mut self, right: bool, path: impl Into<String>, fix: &str) {
+    pub(super) fn check(&mut self, right: bool, path: impl Into<String>, fix: &str) {
         if !right {
             self.0.push(Fault { path: path.into(), text: fix.to_owned() });
         }
@@ -26,7 +27,7 @@ impl Faults {
         self.check((least..=MOST).contains(&value), path, &fix);
     }
 
-    fn above_zero(&mut self, path: impl Into<String>, value: f64) {
+    pub(super) fn above_zero(&mut self, path: impl Into<String>, value: f64) {
         let fix = format!("must be over 0 and at most {MOST}");
         self.check(value > 0.0 && value <= MOST as f64, path, &fix);
     }
@@ -144,6 +145,7 @@ fn devices(faults: &mut Faults, devices: &[Device]) {
             faults.check(grows, key(field), "must be at least that of the device before it");
         }
         faults.zero_or_more(key("power_watts"), device.power_watts);
+        device.check_sources(faults);
         let cached = device.tts_channels_cached >= device.tts_channels_uncached;
         faults.check(cached, key("tts_channels_cached"), "must be at least tts_channels_uncached");
         if !device.offered {

@@ -85,20 +85,25 @@ impl<'t> Document<'t> {
 
     /// A fault of the rules with the line of its key, or of the nearest key above it.
     pub(super) fn locate(&self, fault: &Fault) -> String {
+        let (first, mut rest) = fault.path.split_once('.').unwrap_or((&fault.path, ""));
+        let mut found = self.root.get_ref().get(first);
         let mut span = None;
-        let mut here: Option<&DeValue<'_>> = None;
-        for (index, segment) in fault.path.split('.').enumerate() {
-            let found = if index == 0 {
-                self.root.get_ref().get(segment)
-            } else {
-                here.and_then(|value| child(value, segment))
-            };
-            let Some(found) = found else { break };
-            span = Some(found.span());
-            here = Some(found.get_ref());
+        while let Some(here) = found {
+            span = Some(here.span());
+            (found, rest) = step(here.get_ref(), rest);
         }
         let line = span.map_or(1, |span| line_of(self.text, span.start));
         format!("line {line}: {}: {}", fault.path, fault.text)
+    }
+}
+
+/// The child that a path begins with, and the rest of the path. The names of list elements may have dots.
+fn step<'v, 't, 'p>(value: &'v DeValue<'t>, path: &'p str) -> (Option<&'v Spanned<DeValue<'t>>>, &'p str) {
+    let ends = path.match_indices('.').map(|(end, _)| end).chain([path.len()]);
+    let first = |end: usize| Some((child(value, &path[..end])?, path.get(end + 1..).unwrap_or("")));
+    match { ends }.find_map(first) {
+        Some((found, rest)) => (Some(found), rest),
+        None => (None, ""),
     }
 }
 

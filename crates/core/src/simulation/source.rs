@@ -2,7 +2,7 @@
 
 use super::random::Random;
 use crate::catalog::Catalog;
-use crate::sizing::{Demand, Stage, service_loads};
+use crate::sizing::{Demand, Stage, service_loads, service_time_ms};
 use crate::tenant::Service;
 
 /// What calls that are on make.
@@ -88,7 +88,7 @@ pub(super) fn sources(catalog: &Catalog, demand: &Demand, gpu_type: &str, busy_h
     // average and a device carries the channels that the catalog says.
     let mixed = gpu.tts_cache_share / device.tts_channels_cached
         + (1.0 - gpu.tts_cache_share) / device.tts_channels_uncached;
-    let between = gpu.service_time_ms / 1000.0 / mixed;
+    let between = service_time_ms(catalog, device, Stage::Tts) / 1000.0 / mixed;
     service_loads(catalog, demand, busy_hour)
         .into_iter()
         .filter(|load| load.items_per_second > 0.0 && load.item_seconds > 0.0)

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use super::*;
+use crate::catalog::ServiceTimes;
 use crate::sizing::{SizingOptions, queueing, size};
 use crate::tenant::{Availability, Preset, ServiceRequirements, SlaTarget};
 
@@ -104,6 +105,34 @@ fn pods_that_can_not_do_the_work_are_seen_by_the_simulation() {
     let verification = verify(&catalog, &order, &good, &rendered(&bad), &options);
     let broken: Vec<Figure> = verification.broken().map(|promise| promise.figure).collect();
     assert!(broken.contains(&Figure::TurnsBusy) && broken.contains(&Figure::ResponseMean), "{broken:?}");
+}
+
+#[test]
+fn each_kind_of_request_takes_the_time_of_its_device() {
+    let mut catalog = Catalog::embedded();
+    for device in &mut catalog.devices {
+        device.service_time_ms = ServiceTimes { tts: Some(40.0), nlp: None, aicm: Some(20.0) };
+    }
+    let order = demand(&[(Service::Callbot, 60)], 300);
+    let sizing = size(&catalog, &order);
+    let options = Options { seconds: 1800.0, most_events: 400_000, ..Options::default() };
+    let verification = verify_order(&catalog, &order, &sizing, &options).unwrap();
+    let mean = |stage| {
+        let of = |promise: &&Promise| promise.stage == Some(stage) && promise.figure == Figure::ResponseMean;
+        let promise = verification.promises.iter().find(of).unwrap();
+        assert!((promise.simulated / promise.promised - 1.0).abs() < 0.1, "{promise:?}");
+        promise.promised
+    };
+    let (tts, nlp, aicm) = (mean(Stage::Tts), mean(Stage::Nlp), mean(Stage::Aicm));
+    assert!((nlp / tts - 118.0 / 40.0).abs() < 1e-9 && (tts / aicm - 2.0).abs() < 1e-9, "{tts} {nlp} {aicm}");
+    // The slowest kind keeps the SLA: where the tenant has none of it, the next one does.
+    let fastest = |services: &[(Service, u32)]| {
+        let explained = sizing::explain(&catalog, &demand(services, 300));
+        let steps = explained["steps"].as_array().unwrap();
+        let of = |step: &&serde_json::Value| step["name"] == "response_time_ms" && step["service"].is_null();
+        steps.iter().find(of).unwrap()["inputs"]["service_time_ms"].as_f64().unwrap()
+    };
+    assert_eq!((fastest(&[(Service::Callbot, 60)]), fastest(&[(Service::Tts, 60)])), (118.0, 40.0));
 }
 
 #[test]

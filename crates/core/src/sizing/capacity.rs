@@ -27,6 +27,8 @@ pub(super) struct Fit {
     pub needed: Resources,
     /// Devices that the work would keep fully busy.
     pub gpu_load: f64,
+    /// Milliseconds of the slowest kind of request on an idle device.
+    pub service_time_ms: f64,
     /// Share of the GPUs' time that is used; over 1 where they can not keep up.
     pub utilization: f64,
     /// Milliseconds of the figure that has to keep the SLA; infinite where the devices can not keep up.
@@ -79,7 +81,8 @@ impl Fit {
         let utilization = if gpu_load > 0.0 { gpu_load / needs.surviving_gpus as f64 } else { 0.0 };
         // A service whose pods need a GPU has no more of them than there are GPUs.
         let spares: Vec<u32> = needs.services.iter().map(|need| need.pods.min(replicas)).collect();
-        let mean_ms = response_time_ms(catalog.gpu.service_time_ms, utilization);
+        let service_time_ms = work.service_time_ms(catalog, device);
+        let mean_ms = response_time_ms(service_time_ms, utilization);
         Self {
             preset,
             resources,
@@ -87,6 +90,7 @@ impl Fit {
             needed: needed(frame, &needs, device),
             needs,
             gpu_load,
+            service_time_ms,
             utilization,
             response_time_ms: mean_ms * demand.options.percentile.of_mean(),
             unavailability: availability::unavailability(catalog, spares.iter().copied()),
@@ -194,7 +198,7 @@ fn needed(frame: &Frame<'_>, needs: &Needs, device: &Device) -> Resources {
 /// as still help.
 fn devices_needed(frame: &Frame<'_>, device: &Device) -> u64 {
     let Frame { catalog, demand, work, .. } = *frame;
-    let service_time_ms = catalog.gpu.service_time_ms * demand.options.percentile.of_mean();
+    let service_time_ms = work.service_time_ms(catalog, device) * demand.options.percentile.of_mean();
     let allowed = 1.0 - service_time_ms / f64::from(demand.response_time_ms());
     let load = work.devices(catalog, device);
     let carrying = (load / allowed.max(catalog.gpu.lowest_utilization)).ceil() as u64;
@@ -202,9 +206,9 @@ fn devices_needed(frame: &Frame<'_>, device: &Device) -> u64 {
     if carrying == 0 { 0 } else { carrying.saturating_add(lost) }
 }
 
-/// Milliseconds below which devices can not bring the figure that has to keep the SLA.
-pub(super) fn fastest_response_ms(catalog: &Catalog, demand: &Demand) -> f64 {
-    let mean_ms = response_time_ms(catalog.gpu.service_time_ms, catalog.gpu.lowest_utilization);
+/// Milliseconds below which devices of the plan's type can not bring the figure that has to keep the SLA.
+pub(super) fn fastest_response_ms(catalog: &Catalog, demand: &Demand, fit: &Fit) -> f64 {
+    let mean_ms = response_time_ms(fit.service_time_ms, catalog.gpu.lowest_utilization);
     mean_ms * demand.options.percentile.of_mean()
 }
 

@@ -3,7 +3,7 @@
 
 use super::queueing::lines_for_blocking;
 use super::speech::{Speakers, Turns};
-use super::{Demand, SizedFor};
+use super::{Demand, SizedFor, Stage};
 use crate::catalog::{Catalog, Device};
 use crate::tenant::{Service, ServiceRequirements};
 use std::collections::BTreeMap;
@@ -216,6 +216,21 @@ impl Work {
                 + self.nlp_per_second / device.nlp_queries_per_second
                 + self.aicm_per_second / device.aicm_searches_per_second)
     }
+
+    /// Milliseconds on an idle device of the slowest kind of request that the work has: the one that has to
+    /// keep the SLA.
+    pub fn service_time_ms(&self, catalog: &Catalog, device: &Device) -> f64 {
+        let kinds = [
+            (Stage::Tts, self.tts_lines > 0),
+            (Stage::Nlp, self.nlp_per_second > 0.0),
+            (Stage::Aicm, self.aicm_per_second > 0.0),
+        ];
+        let times = kinds.iter().filter(|(_, there)| *there).map(|(stage, _)| stage);
+        times
+            .map(|stage| service_time_ms(catalog, device, *stage))
+            .reduce(f64::max)
+            .unwrap_or(catalog.gpu.service_time_ms)
+    }
 }
 
 impl Caused {
@@ -403,4 +418,15 @@ fn with_derived(catalog: &Catalog, ordered: &ServiceRequirements) -> ServiceRequ
         }
     }
     counts
+}
+
+/// Milliseconds that a request of a GPU stage takes on an idle device.
+pub(crate) fn service_time_ms(catalog: &Catalog, device: &Device, stage: Stage) -> f64 {
+    let own = match stage {
+        Stage::Tts => device.service_time_ms.tts,
+        Stage::Nlp => device.service_time_ms.nlp,
+        Stage::Aicm => device.service_time_ms.aicm,
+        Stage::Stt | Stage::Ta | Stage::Qa => None,
+    };
+    own.unwrap_or(catalog.gpu.service_time_ms)
 }

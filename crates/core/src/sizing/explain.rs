@@ -4,6 +4,7 @@
 //! functions that `docs/SIZING.md` lists), so that a program recomputes the result; one of kind `rule` is said
 //! in words. Figures of one service carry its name.
 
+mod device;
 mod services;
 mod tenant;
 mod what_if;
@@ -15,8 +16,10 @@ mod tests;
 
 use super::capacity::{self, Fit};
 use super::{Alternative, Model, Sizing};
+use crate::catalog::Provenance;
 use crate::tenant::{Preset, Service};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Where a figure's inputs come from; of several, the least certain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,12 +28,25 @@ pub(crate) enum Label {
     Ordered,
     /// Figures that the product line publishes.
     ProductLine,
+    /// A vendor's specification.
+    Vendor,
     /// Figures that the catalog assumes.
     Assumed,
-    /// Samples of the tenant.
+    /// Samples of the tenant, or a load test of the device.
     Measured,
     /// What the model makes of all of these.
     Model,
+}
+
+impl From<Provenance> for Label {
+    fn from(provenance: Provenance) -> Self {
+        match provenance {
+            Provenance::Measured => Self::Measured,
+            Provenance::ProductLine => Self::ProductLine,
+            Provenance::Vendor => Self::Vendor,
+            Provenance::Assumed => Self::Assumed,
+        }
+    }
 }
 
 impl Label {
@@ -38,6 +54,7 @@ impl Label {
         match self {
             Self::Ordered => "ordered",
             Self::ProductLine => "product_line",
+            Self::Vendor => "vendor",
             Self::Assumed => "assumed",
             Self::Measured => "measured",
             Self::Model => "model",
@@ -49,11 +66,11 @@ impl Label {
 pub(crate) struct Origin {
     unit: &'static str,
     label: Label,
-    source: &'static str,
+    source: Cow<'static, str>,
 }
 
-pub(crate) fn from(unit: &'static str, label: Label, source: &'static str) -> Origin {
-    Origin { unit, label, source }
+pub(crate) fn from(unit: &'static str, label: Label, source: impl Into<Cow<'static, str>>) -> Origin {
+    Origin { unit, label, source: source.into() }
 }
 
 /// A figure whose formula a program can recompute.
@@ -94,11 +111,12 @@ fn number(value: f64) -> Value {
 pub(super) fn explanation(model: &Model<'_>, sizing: &Sizing, alternatives: &[Alternative]) -> Value {
     let stages = stages(&model.fit);
     let bottleneck = stages.iter().max_by(|left, right| left.1.total_cmp(&right.1));
-    let steps = [tenant::work(model), tenant::devices(model), tenant::resources(model)]
-        .into_iter()
-        .chain([tenant::outcome(model, sizing), services::figures(model, sizing)])
-        .flatten()
-        .collect::<Vec<_>>();
+    let steps =
+        [tenant::work(model), device::figures(model), tenant::devices(model), tenant::resources(model)]
+            .into_iter()
+            .chain([tenant::outcome(model, sizing), services::figures(model, sizing)])
+            .flatten()
+            .collect::<Vec<_>>();
     json!({
         "bottleneck": bottleneck.map(|stage| stage.0),
         "utilization": (stages.iter())

@@ -4,7 +4,7 @@
 //! It is computed from the sizing that a tenant has, not from the one that it would get, so that anyone
 //! can hold the manifest to it.
 
-use super::demand::{Caused, Hour, Work, items_per_hour, sized_for, tts_channels};
+use super::demand::{Caused, Hour, Work, items_per_hour, service_time_ms, sized_for, tts_channels};
 use super::queueing::{erlang_b, erlang_c, lines_for_blocking, response_time_ms};
 use super::warnings::percent;
 use super::{Demand, Percentile, ServicePlan, SizedFor, Sizing, Stage, availability};
@@ -196,7 +196,9 @@ impl Reporter<'_> {
                 self.device.map_or(f64::NAN, |device| work.devices(self.catalog, device) / work.headroom);
             let capacity = pods * place.limits.gpu as f64;
             let utilization = load / capacity;
-            let response = response_time_ms(self.catalog.gpu.service_time_ms, utilization);
+            let service_time_ms =
+                self.device.map_or(f64::NAN, |device| service_time_ms(self.catalog, device, stage));
+            let response = response_time_ms(service_time_ms, utilization);
             return HourReport {
                 load,
                 capacity,

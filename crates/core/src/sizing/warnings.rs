@@ -111,7 +111,7 @@ fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy, lost_turns: f6
             .with("needed", needed.storage_text())
             .with("available", plan.storage_text()),
         Shortage::ResponseTime => {
-            let fastest = fastest_response_ms(catalog, demand).ceil();
+            let fastest = fastest_response_ms(catalog, demand, fit).ceil();
             let unreachable = f64::from(demand.response_time_ms()) < fastest;
             let message = if unreachable {
                 Message::new("sizing.response_time_unreachable").with("fastest", format!("{fastest}ms"))

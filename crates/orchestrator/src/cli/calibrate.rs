@@ -38,11 +38,11 @@ impl Calibrate {
         })?;
         let is_name = |name: &str| {
             !name.is_empty()
-                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+                && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
         };
         anyhow::ensure!(
             is_name(&self.device),
-            "--device {:?}: give a name of lower-case letters, digits and dashes, such as h100",
+            "--device {:?}: give a name of lower-case letters, digits, dashes and dots, such as h100 or a100-mig-1g.10gb",
             self.device
         );
         let file = self.file.display().to_string();
@@ -54,6 +54,6 @@ impl Calibrate {
         );
         let date = self.measured_on.unwrap_or_else(|| Zoned::now().date());
         let name = self.file.file_name().map_or(file, |name| name.to_string_lossy().into_owned());
-        Ok(entry(&self.device, like, &fits, &name, &date.to_string()))
+        Ok(entry(&catalog, &self.device, like, &fits, &name, &date.to_string()))
     }
 }

@@ -218,8 +218,11 @@ fn a_load_test_becomes_a_device_of_the_catalog_and_says_what_was_measured() {
         finish(&mut offline(&["calibrate", &path, "--device", "h100", "--measured-on", "2026-11-20"]), "")
             .done();
     assert!(entry.contains("name = \"h100\"") && entry.contains("nlp_queries_per_second = 800.0"), "{entry}");
-    assert!(entry.contains("# measured: h100.csv, 2026-11-20, 5 measurements; capacity 800.0"), "{entry}");
-    assert!(entry.contains("# assumed: as l40s's, not measured."), "{entry}");
+    assert!(entry.contains("service_time_ms = { nlp = 80.0 }"), "{entry}");
+    let measured = "label = \"measured\", source = \"h100.csv, 5 measurements; 800.0 ± 0.0 a second at most, \
+                    80.0 ± 0.0 ms on an idle device\", date = \"2026-11-20\"";
+    assert!(entry.contains(measured), "{entry}");
+    assert!(entry.contains("label = \"assumed\", source = \"as l40s's, not measured;"), "{entry}");
     let lines = steps.map(|(concurrency, latency)| format!("nlp,{concurrency},{latency},1\n")).concat();
     std::fs::write(&file, format!("stage,concurrency,latency_ms,throughput_per_second\n{lines}"))
         .expect("writes");

@@ -1,7 +1,7 @@
 //! Each service's figures: what it needs, how the plan is dealt out to it, and what its pods can expect.
 
-use super::{Label, figure, from, number, of_service, rule};
-use crate::sizing::demand::{Hour, Work, items_per_hour};
+use super::{Label, device as device_figures, figure, from, number, of_service, rule};
+use crate::sizing::demand::{Hour, Work, items_per_hour, service_time_ms};
 use crate::sizing::needs::Term;
 use crate::sizing::report::{HourReport, StageReport, lines_of_pod, report};
 use crate::sizing::split::{Dealt, dealt};
@@ -331,12 +331,13 @@ fn expected(
         }
     }
     if let Some(response) = expected.response_time_ms {
+        let device = catalog.device(&model.fit.gpu_type);
         let inputs = json!({
-            "service_time_ms": catalog.gpu.service_time_ms,
+            "service_time_ms": service_time_ms(catalog, device, stage.stage),
             "utilization": number(expected.utilization),
         });
-        let source = "catalog gpu.service_time_ms; S / (1 - utilization)";
-        let origin = || from("ms", Label::Assumed, source);
+        let (_, source) = device_figures::time_origin(device, stage.stage);
+        let origin = || from("ms", Label::Assumed, format!("{source}; S / (1 - utilization)"));
         figures.push(figure(
             &name("response_time_ms"),
             "response(service_time_ms, utilization)",

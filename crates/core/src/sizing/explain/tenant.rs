@@ -119,7 +119,7 @@ pub(super) fn work(model: &Model<'_>) -> Vec<Value> {
 pub(super) fn devices(model: &Model<'_>) -> Vec<Value> {
     let Model { catalog, demand, work, fit, .. } = model;
     let device = catalog.device(&fit.gpu_type);
-    let (factor, service_time_ms) = (demand.options.percentile.of_mean(), catalog.gpu.service_time_ms);
+    let (factor, service_time_ms) = (demand.options.percentile.of_mean(), fit.service_time_ms);
     vec![
         figure(
             "tts_channels_per_device",
@@ -191,7 +191,7 @@ pub(super) fn devices(model: &Model<'_>) -> Vec<Value> {
             from(
                 "ms",
                 Label::Assumed,
-                "queue of the GPU stage, S / (1 - utilization); null where the devices can not keep up",
+                "queue of the GPU stage, S / (1 - utilization) with the S of the slowest kind of request that there is; null where the devices can not keep up",
             ),
         ),
     ]

@@ -72,7 +72,22 @@ macro_rules! assumption {
 pub(super) fn assumptions(model: &Model<'_>) -> Vec<Value> {
     let mut assumed = vec![
         assumption!(gpu.tts_cache_share, true),
-        assumption!(gpu.service_time_ms, false),
+        Assumption {
+            path: "gpu.service_time_ms".to_owned(),
+            get: |catalog| catalog.gpu.service_time_ms,
+            set: |catalog, value| {
+                // What a device takes by itself is as uncertain.
+                let factor = value / catalog.gpu.service_time_ms;
+                catalog.gpu.service_time_ms = value;
+                for device in &mut catalog.devices {
+                    let times = &mut device.service_time_ms;
+                    for time in [&mut times.tts, &mut times.nlp, &mut times.aicm].into_iter().flatten() {
+                        *time *= factor;
+                    }
+                }
+            },
+            is_share: false,
+        },
         assumption!(cpu.stt_speech_share, true),
         assumption!(memory.mib_per_voice_channel, false),
         assumption!(memory.mib_per_chat_user, false),

@@ -1,6 +1,7 @@
 //! What must hold for every demand with every catalog that is valid.
 
 use super::*;
+use crate::catalog::ServiceTimes;
 use proptest::prelude::*;
 
 /// Figures of a catalog, each within what could be somebody's.
@@ -24,6 +25,8 @@ struct Figures {
     nodes: (u64, u64),
     away: (f64, f64, f64, u32),
     feed: (u64, u64),
+    /// Of each device: how long each kind of request takes, where it is its own time.
+    times: Vec<[Option<f64>; 3]>,
 }
 
 fn any_figures() -> impl Strategy<Value = Figures> {
@@ -41,8 +44,9 @@ fn any_figures() -> impl Strategy<Value = Figures> {
     let amounts = ((50_u64..400, 64_u64..1024), (1_u64..500, 1_u64..128, 1_u64..2000, 1_u64..2048));
     let nodes = ((16_000_u64..64_000, 8192_u64..262_144), (0.0001..0.05, 0.0..0.001, 0.0..0.01, 1_u32..6));
     let feed = (0_u64..3000, 0_u64..6000);
-    (plans, devices, services, order, shares, gpu, amounts, nodes, feed).prop_map(
-        |(plans, devices, services, order, shares, gpu, amounts, nodes, feed)| Figures {
+    let times = prop::collection::vec(prop::array::uniform3(prop::option::of(20.0..300.0)), 5);
+    (plans, devices, services, order, shares, gpu, amounts, nodes, feed, times).prop_map(
+        |(plans, devices, services, order, shares, gpu, amounts, nodes, feed, times)| Figures {
             plans,
             devices,
             services,
@@ -58,6 +62,7 @@ fn any_figures() -> impl Strategy<Value = Figures> {
             nodes: nodes.0,
             away: nodes.1,
             feed,
+            times,
         },
     )
 }
@@ -81,6 +86,8 @@ impl Figures {
                 device.aicm_searches_per_second = rates.2;
                 device.list_price_usd_per_hour = rates.3;
                 device.up_to_count = if index + 1 == count { 0 } else { bound };
+                let [tts, nlp, aicm] = self.times[index];
+                device.service_time_ms = ServiceTimes { tts, nlp, aicm };
                 device
             })
             .collect();
