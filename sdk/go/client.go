@@ -76,6 +76,7 @@ type Client struct {
 	retry        RetryPolicy
 	http         *http.Client
 	onWarning    func(string)
+	revision     seenRevision
 	// A stream that brings neither frame nor ping for so long is taken for dead.
 	silence time.Duration
 }

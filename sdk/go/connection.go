@@ -74,6 +74,7 @@ func (s *stream[T]) connect(ctx context.Context) (over bool, err error) {
 	defer silence.Stop()
 	connection, err := s.dial(ctx, silence)
 	if err != nil {
+		s.client.revision.forgetWhereUnreached(err)
 		if ctx.Err() == nil && !isFinal(err) {
 			s.report(err)
 			return false, nil

@@ -89,7 +89,7 @@ func (c *Client) FollowLogs(ctx context.Context, tenantID string, parameters *Lo
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		content, _ := io.ReadAll(response.Body)
-		return newAPIError(response.StatusCode, response.Header, content)
+		return c.refusal(response.StatusCode, response.Header, content)
 	}
 	for _, text := range warningTexts(response.Header) {
 		c.onWarning(text)

@@ -214,10 +214,14 @@ var sending = map[string]func(context.Context, *Client, ...CallOption) error{
 }
 
 func TestEveryOperationOfTheDocumentHasItsMethodAndSendsAllThatIsNamed(t *testing.T) {
-	server := startMisbehaving(t, func(writer http.ResponseWriter, _ recorded, _ int) { _, _ = writer.Write([]byte("{}")) })
+	server := startMisbehaving(t, func(writer http.ResponseWriter, _ recorded, _ int) {
+		writer.Header().Set("X-Revision", "7")
+		_, _ = writer.Write([]byte("{}"))
+	})
 	client := NewClient(&Config{
 		BaseURL: server.URL + "/api/v1/", IsDemo: true, Token: "secret", Language: "en", Retry: quick,
 	})
+	must(client.UpdateTenant("a", &TenantUpdate{}))(t)
 	left := map[string]bool{}
 	for name := range sending {
 		left[name] = true

@@ -140,6 +140,9 @@ func (k *streamKind[T]) address(client *Client) string {
 	if client.language != "" {
 		parameters.Set("lang", client.language)
 	}
+	if revision, known := client.revision.text(); known {
+		parameters.Set("revision", revision)
+	}
 	if k.since != nil && k.since() != "" {
 		parameters.Set("since", k.since())
 	}

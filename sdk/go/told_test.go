@@ -7,6 +7,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -115,4 +116,37 @@ func TestAnOutageThatNobodyListensToIsLoggedOnce(t *testing.T) {
 	subscription.Close()
 	// Written before the second request; nothing is written after the first failure.
 	equal(t, strings.Count(log.String(), "goes on after an error"), 1)
+}
+
+func TestWhatWasWrittenIsAskedForByReadsUntilAServerCanNotReachIt(t *testing.T) {
+	server := startMisbehaving(t, func(writer http.ResponseWriter, request recorded, _ int) {
+		if request.Method != http.MethodGet {
+			writer.Header().Set("X-Revision", map[string]string{"a": "7", "b": "12", "c": "9"}[path.Base(request.URL.Path)])
+		}
+		if request.Header.Get("X-Revision") == "12" && path.Base(request.URL.Path) == "gone" {
+			writer.WriteHeader(http.StatusServiceUnavailable)
+			_, _ = writer.Write([]byte(`{"error": {"code": "DATABASE_ERROR", "message": "late", "details": {"revision": 12, "reached": 5}}}`))
+			return
+		}
+		_, _ = writer.Write([]byte("{}"))
+	})
+	client := server.client()
+	asked := func(id string) string {
+		_, _ = client.GetTenant(id)
+		requests := server.all()
+		return requests[len(requests)-1].Header.Get("X-Revision")
+	}
+	equal(t, asked("a"), "")
+	for _, id := range []string{"a", "b", "c"} {
+		must(client.UpdateTenant(id, &TenantUpdate{}))(t)
+	}
+	equal(t, asked("a"), "12")
+	if requests := server.all(); requests[len(requests)-2].Header.Get("X-Revision") != "" {
+		t.Error("a write asked for a revision")
+	}
+	// Restored from a backup, it never gets there: the client does not ask for it for ever.
+	asked("gone")
+	equal(t, asked("a"), "")
+	must(client.UpdateTenant("a", &TenantUpdate{}))(t)
+	equal(t, asked("a"), "7")
 }

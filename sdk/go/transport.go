@@ -108,8 +108,9 @@ func (c *Client) exchange(ctx, limited context.Context, call *call, limit time.D
 	if call.response != nil {
 		*call.response = *answer
 	}
+	c.revision.note(answer.Header)
 	if answer.Status < 200 || answer.Status > 299 {
-		return nil, newAPIError(answer.Status, answer.Header, content)
+		return nil, c.refusal(answer.Status, answer.Header, content)
 	}
 	return answer, nil
 }
@@ -136,12 +137,20 @@ func (c *Client) request(ctx context.Context, call *call, body []byte) (*http.Re
 	if content != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	c.revision.show(call.method, request.Header)
 	for _, header := range []http.Header{c.header, call.header} {
 		for name, values := range header {
 			request.Header[name] = values
 		}
 	}
 	return request, checkHeader(call.header)
+}
+
+// refusal is what an answer that is none is to the caller.
+func (c *Client) refusal(status int, header http.Header, content []byte) error {
+	err := newAPIError(status, header, content)
+	c.revision.forgetWhereUnreached(err)
+	return err
 }
 
 // failure tells apart who ended an attempt: the caller, the call's time limit, or the connection.

@@ -160,9 +160,17 @@ impl Modify for Shared {
         }
         closed_sets::close_properties(components);
         for (path, item) in &mut document.paths.paths {
-            let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
-            for operation in operations.into_iter().flatten() {
+            if let Some(operation) = &mut item.get {
                 complete(operation, path);
+                if path.starts_with("/api/") {
+                    operation.parameters.get_or_insert_default().push(shown_revision().into());
+                }
+            }
+            for operation in [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
+                complete(operation, path);
+                if path.starts_with("/api/") && !path.ends_with("/monitoring") {
+                    name_revision(operation);
+                }
             }
         }
     }
@@ -186,6 +194,26 @@ fn complete(operation: &mut Operation, path: &str) {
         operation.security = Some(optional_bearer());
     }
     errors::show(operation);
+}
+
+/// Every answer to a write names a revision.
+fn name_revision(operation: &mut Operation) {
+    for response in operation.responses.responses.values_mut() {
+        let RefOr::T(response) = response else { continue };
+        let text = "What was written is in every answer that is asked for with it";
+        response.headers.insert("X-Revision".to_owned(), text_header(text).into());
+    }
+}
+
+/// What every read takes.
+fn shown_revision() -> Parameter {
+    ParameterBuilder::new()
+        .name("X-Revision")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("Of an earlier answer: this one is not older; 503 where that takes over 2 s"))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
 }
 
 fn takes_dry_run(operation: &Operation) -> bool {
@@ -214,7 +242,7 @@ fn optional_bearer() -> Vec<SecurityRequirement> {
 }
 
 /// What every WebSocket takes: browsers can not send headers with one.
-fn stream_parameters() -> [Parameter; 5] {
+fn stream_parameters() -> [Parameter; 6] {
     let parameter = |name: &str, place, description: &str| {
         ParameterBuilder::new()
             .name(name)
@@ -252,6 +280,11 @@ fn stream_parameters() -> [Parameter; 5] {
             ParameterIn::Query,
             "The token, where neither header can be sent; proxies may log it",
         ),
+        parameter(
+            "revision",
+            ParameterIn::Query,
+            "`X-Revision` of an earlier answer: what comes first is not older; 503 where that takes over 2 s",
+        ),
     ]
 }
 
@@ -278,8 +311,12 @@ fn common_parameters() -> [Parameter; 4] {
 }
 
 fn request_id_header() -> Header {
+    text_header("Names the request")
+}
+
+fn text_header(description: &str) -> Header {
     let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
-    header.description = Some("Names the request".to_owned());
+    header.description = Some(description.to_owned());
     header
 }
 

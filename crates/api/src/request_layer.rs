@@ -127,8 +127,11 @@ where
 
 /// The revision that a request wants to see, with its mode.
 fn shown<B>(context: &RequestContext, request: &Request<B>) -> Result<Option<(Mode, u64)>, ApiError> {
-    // A handshake that names its mode elsewhere is its handler's to read.
+    // A handshake is its handler's to read, and the process's own state has no revision.
     let Ok(mode) = context.mode else { return Ok(None) };
+    if !request.uri().path().starts_with("/api/") {
+        return Ok(None);
+    }
     Ok(revisions::shown(request.headers())?.map(|revision| (mode, revision)))
 }
 

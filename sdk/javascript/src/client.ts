@@ -3,6 +3,7 @@
 import { ConflictError, DeploymentFailedError, ECPTimeoutError, NotFoundError } from './errors.js';
 import { followLines, isTransient, send, sendJson, sleep } from './http.js';
 import type { Call, RequestOptions, RetryPolicy, TransportConfig } from './http.js';
+import { SeenRevision } from './revision.js';
 import type * as models from './models.js';
 import type {
   AlertFilter,
@@ -97,13 +98,15 @@ export class ECPClient {
     const call = config.fetch ?? ((...args: Parameters<typeof fetch>) => globalThis.fetch(...args));
     const onWarning = config.onWarning ?? ((text: string) => console.warn(`ecp-orchestrator: ${text}`));
     const retry = { ...DEFAULT_RETRY, ...config.retry };
-    this.#transport = { headers, timeoutMs, retry, fetch: call, onWarning };
+    const revision = new SeenRevision();
+    this.#transport = { headers, timeoutMs, retry, fetch: call, onWarning, revision };
     this.#stream = {
       openSocket: config.webSocket ?? openSocket,
       protocols: token === undefined ? [] : ['ecp.v1', `bearer.${token}`],
       connectTimeoutMs: timeoutMs,
       fetch: call,
       headers,
+      revision,
     };
   }
 
@@ -746,6 +749,8 @@ export class ECPClient {
     if (id === '') throw new TypeError(`the id of the ${stream} stream must not be empty`);
     const params = new URLSearchParams({ demo_mode: String(this.#isDemo) });
     if (this.#language !== undefined) params.set('lang', this.#language);
+    const { shown } = this.#transport.revision;
+    if (shown !== undefined) params.set('revision', shown);
     if (since !== undefined) params.set('since', since);
     const path = id === undefined ? stream : `${stream}/${encodeURIComponent(id)}`;
     return `${this.#server.replace(/^http/, 'ws')}/ws/${path}?${params}`;

@@ -7,6 +7,7 @@ import {
   InvalidResponseError,
   errorFromResponse,
 } from './errors.js';
+import type { SeenRevision } from './revision.js';
 
 /** When and how often a call is repeated. Only reads, and writes with an idempotency key, ever are. */
 export interface RetryPolicy {
@@ -52,6 +53,7 @@ export interface TransportConfig {
   retry: RetryPolicy;
   fetch: typeof fetch;
   onWarning: (text: string) => void;
+  revision: SeenRevision;
 }
 
 export interface Answer {
@@ -109,12 +111,13 @@ export async function* followLines(
   signal?.addEventListener('abort', abort, { once: true });
   try {
     const headers = new Headers({ ...config.headers, accept: 'text/plain, application/json;q=0.9' });
+    showRevision(config, call, headers);
     const response = await config.fetch(base + call.path + queryString(call.query), {
       method: call.method,
       headers,
       signal: controller.signal,
     });
-    if (!response.ok) throw errorFromResponse(response.status, response.headers, await response.text());
+    if (!response.ok) throw refusal(config, response, await response.text());
     const told = call.options?.onWarning ?? config.onWarning;
     for (const text of warningTexts(response.headers)) told(text);
     const decoder = new TextDecoder();
@@ -179,6 +182,7 @@ async function exchange(
     }
     if (options.requestId !== undefined) headers.set('x-request-id', options.requestId);
     if (options.debug) headers.set('x-debug', 'true');
+    showRevision(config, call, headers);
     if (call.body !== undefined) headers.set('content-type', 'application/json');
     const response = await config.fetch(base + call.path + queryString(call.query), {
       method: call.method,
@@ -187,7 +191,8 @@ async function exchange(
       ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
     });
     const text = await response.text();
-    if (!response.ok) throw errorFromResponse(response.status, response.headers, text);
+    config.revision.note(response.headers);
+    if (!response.ok) throw refusal(config, response, text);
     return { status: response.status, headers: response.headers, text };
   } catch (error) {
     if (error instanceof ECPError) throw error;
@@ -204,6 +209,17 @@ async function exchange(
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', abort);
   }
+}
+
+function showRevision(config: TransportConfig, call: Call, headers: Headers): void {
+  const { shown } = config.revision;
+  if (call.method === 'GET' && shown !== undefined) headers.set('x-revision', shown);
+}
+
+function refusal(config: TransportConfig, response: Response, text: string): ECPError {
+  const error = errorFromResponse(response.status, response.headers, text);
+  config.revision.forgetWhereUnreached(error);
+  return error;
 }
 
 function describe(error: unknown): string {

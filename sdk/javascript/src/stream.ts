@@ -3,6 +3,7 @@
 
 import { ECPError, errorFromResponse } from './errors.js';
 import { backoff } from './http.js';
+import type { SeenRevision } from './revision.js';
 
 /** The part of the WebSocket interface that is used. */
 export interface SocketLike {
@@ -90,6 +91,7 @@ export interface StreamConfig {
   connectTimeoutMs: number;
   fetch: typeof fetch;
   headers: Record<string, string>;
+  revision: SeenRevision;
 }
 
 const REMEMBERED_FRAMES = 2_000;
@@ -293,7 +295,9 @@ export class Subscription<T extends { seq: number }> implements AsyncIterable<T>
         if (response.status !== 400) return this.#end(error);
         this.#report(error);
       } else if (response.status === 429 || response.status >= 500) {
-        this.#report(errorFromResponse(response.status, response.headers, text));
+        const error = errorFromResponse(response.status, response.headers, text);
+        this.#config.revision.forgetWhereUnreached(error);
+        this.#report(error);
       }
     } catch (error) {
       this.#report(error);

@@ -24,6 +24,9 @@ const OF_EVERY_CALL = {
   'Sec-WebSocket-Protocol': 'ecp.v1,bearer.secret',
   demo_mode: 'true',
   lang: 'en',
+  // As the last write was answered.
+  'X-Revision': '7',
+  revision: '7',
 };
 const EXAMPLES = { boolean: true, integer: 7, string: 'text' };
 
@@ -34,9 +37,11 @@ let server, client;
 before(async () => {
   server = await startMisbehaving((request, response) => {
     if (request.url.startsWith('/ws/')) return refuse(response, 404, 'TENANT_NOT_FOUND');
+    if (request.method !== 'GET') response.setHeader('x-revision', '7');
     response.end('{}');
   });
   client = new ECPClient({ baseUrl: server.baseUrl, isDemo: true, token: 'secret', language: 'en' });
+  await client.createTenant({});
 });
 after(() => server.stop());
 

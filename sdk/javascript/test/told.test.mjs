@@ -130,3 +130,35 @@ test('the stream of all alerts has no tenant in its address, and an empty id is 
   await assert.rejects(client.subscribeToAlerts('').done, /must not be empty/);
   await server.stop();
 });
+
+test('what was written is asked for by reads, until a server can not reach it', async () => {
+  const revisions = { a: '7', b: '12', c: '9' };
+  const server = await startMisbehaving((request, response) => {
+    const id = request.url.split('/').at(-1);
+    if (request.method !== 'GET') response.setHeader('x-revision', revisions[id]);
+    if (id === 'gone' && request.headers['x-revision'] === '12') {
+      response.writeHead(503, { 'content-type': 'application/json' });
+      const details = { revision: 12, reached: 5 };
+      return response.end(JSON.stringify({ error: { code: 'DATABASE_ERROR', message: 'late', details } }));
+    }
+    response.end('{}');
+  });
+  try {
+    const client = new ECPClient({ baseUrl: server.baseUrl, isDemo: true, retry: { retries: 0 } });
+    const asked = async (id) => {
+      await client.getTenant(id).catch(() => undefined);
+      return server.requests.at(-1).headers['x-revision'];
+    };
+    assert.equal(await asked('a'), undefined);
+    for (const id of ['a', 'b', 'c']) await client.updateTenant(id, {});
+    assert.equal(await asked('a'), '12');
+    assert.equal(server.requests.at(-2).headers['x-revision'], undefined);
+    // Restored from a backup, it never gets there: the client does not ask for it for ever.
+    assert.equal(await asked('gone'), '12');
+    assert.equal(await asked('a'), undefined);
+    await client.updateTenant('a', {});
+    assert.equal(await asked('a'), '7');
+  } finally {
+    await server.stop();
+  }
+});

@@ -7,14 +7,18 @@ use super::output::{Color, FormatFlag, Output, parse_format};
 use super::warnings;
 use clap::Args;
 use ecp_core::text::Language;
+use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Address of a server that nothing names.
 const DEFAULT_SERVER: &str = "http://localhost:8001";
 /// First pause before a repetition; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Names a revision of what the server keeps.
+const X_REVISION: &str = "x-revision";
 /// Longest pause; a longer `Retry-After` ends the retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -172,6 +176,7 @@ impl ClientOptions {
             language: self.language(),
             timeout: self.timeout,
             retries: self.retries,
+            seen: AtomicU64::new(0),
         })
     }
 }
@@ -186,6 +191,9 @@ pub(super) struct Connection {
     language: Language,
     pub(super) timeout: Duration,
     pub(super) retries: u32,
+    /// The newest revision that an answer named: reads ask for nothing older, whichever replica answers; 0
+    /// asks for nothing.
+    seen: AtomicU64,
 }
 
 /// One call.
@@ -403,11 +411,15 @@ impl Connection {
         for (name, value) in &call.headers {
             request = request.header(*name, value);
         }
+        if let Some(revision) = self.shown().filter(|_| call.method == Method::GET) {
+            request = request.header(X_REVISION, revision);
+        }
         if let Some(body) = &call.body {
             request = request.json(body);
         }
         let failed = |error: reqwest::Error| self.no_answer(call, &error);
         let response = request.send().await.map_err(failed)?;
+        self.note(response.headers());
         if response.status().is_success() {
             return Ok(response);
         }
@@ -418,7 +430,32 @@ impl Connection {
         let text = response.text().await.map_err(failed)?;
         let retry_after = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let missing = (status == 404).then(|| Box::new(Missing { place: self.place(), suggestion: None }));
-        Err(CallFailure { retry_after, missing, ..CallFailure::from_answer(status, &text, request_id) })
+        let failure =
+            CallFailure { retry_after, missing, ..CallFailure::from_answer(status, &text, request_id) };
+        self.forget_where_unreached(&failure);
+        Err(failure)
+    }
+
+    /// A server that cannot get to a revision, such as one that was restored from a backup, is not asked for it
+    /// again.
+    pub(super) fn forget_where_unreached(&self, failure: &CallFailure) {
+        if failure.status == 503 && !failure.details["revision"].is_null() {
+            self.seen.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Remembers the revision that an answer names.
+    fn note(&self, headers: &HeaderMap) {
+        let named = headers.get(X_REVISION).and_then(|value| value.to_str().ok());
+        if let Some(revision) = named.and_then(|text| text.parse().ok()) {
+            self.seen.fetch_max(revision, Ordering::Relaxed);
+        }
+    }
+
+    /// The revision that reads and streams ask for, where there was a write.
+    fn shown(&self) -> Option<String> {
+        let revision = self.seen.load(Ordering::Relaxed);
+        (revision > 0).then(|| revision.to_string())
     }
 
     fn too_late(&self) -> CallFailure {
@@ -457,7 +494,8 @@ impl Connection {
         url.query_pairs_mut()
             .append_pair("demo_mode", if self.demo { "true" } else { "false" })
             .append_pair("lang", self.language_code())
-            .extend_pairs(query);
+            .extend_pairs(query)
+            .extend_pairs(self.shown().map(|revision| ("revision", revision)));
         Ok(url)
     }
 

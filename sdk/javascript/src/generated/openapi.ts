@@ -4071,6 +4071,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4215,6 +4217,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4338,6 +4342,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4349,6 +4355,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4360,6 +4368,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4371,6 +4381,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4382,6 +4394,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4393,6 +4407,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4404,6 +4420,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4415,6 +4433,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4426,6 +4446,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4437,6 +4459,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4457,6 +4481,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4562,7 +4588,7 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first (product line). Channels and queries a second for each device; a device is\n# chosen where the number of devices needed is at most `up_to_count` (0: no bound).\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Devices that are not offered until `offered = true` stands here; sizes are chosen among those that are,\n# and plans name only those. Where several are offered, they come smallest first, each figure at least\n# that of the one before, and the last has no bound.\n#\n# Where each figure comes from (read 2026-11-27):\n#   memory_gb, power_watts, and the memory bandwidth that the others are derived from: vendor, the published\n#     specification as public tables repeat it. L4 300 GB/s, A10 600 GB/s, A100 (80 GB, SXM) 2039 GB/s, H100\n#     (80 GB, SXM) 3350 GB/s, H200 (SXM) 4800 GB/s; T4, which they are held to, 320 GB/s.\n#   tts_channels_*, nlp_queries_*, aicm_searches_*: assumed. T4's of the product line times the bandwidth over\n#     T4's, rounded down: synthesis and language models read their weights for each step.\n#   list_price_usd_per_hour: assumed; write what you pay.\n#   Slices: vendor for the share (a 1g slice has one of seven compute and one of eight memory parts; a device\n#     that is shared by time in two halves gives each a half when both are busy), assumed for what follows from it.\n# Measure yours with `ecp calibrate` before you offer it.\n[[devices]]\nname = \"t4-shared\"\noffered = false\nmemory_gb = 8\ntts_channels_uncached = 5\ntts_channels_cached = 25\nnlp_queries_per_second = 75\naicm_searches_per_second = 50\npower_watts = 35\nlist_price_usd_per_hour = 0.18\nup_to_count = 0\n\n[[devices]]\nname = \"a100-mig-1g.10gb\"\noffered = false\nmemory_gb = 10\ntts_channels_uncached = 7\ntts_channels_cached = 39\nnlp_queries_per_second = 119\naicm_searches_per_second = 79\npower_watts = 57\nlist_price_usd_per_hour = 0.53\nup_to_count = 0\n\n[[devices]]\nname = \"l4\"\noffered = false\nmemory_gb = 24\ntts_channels_uncached = 9\ntts_channels_cached = 46\nnlp_queries_per_second = 140\naicm_searches_per_second = 93\npower_watts = 72\nlist_price_usd_per_hour = 0.71\nup_to_count = 0\n\n[[devices]]\nname = \"h100-mig-1g.10gb\"\noffered = false\nmemory_gb = 10\ntts_channels_uncached = 13\ntts_channels_cached = 65\nnlp_queries_per_second = 196\naicm_searches_per_second = 130\npower_watts = 100\nlist_price_usd_per_hour = 0.99\nup_to_count = 0\n\n[[devices]]\nname = \"a10\"\noffered = false\nmemory_gb = 24\ntts_channels_uncached = 18\ntts_channels_cached = 93\nnlp_queries_per_second = 281\naicm_searches_per_second = 187\npower_watts = 150\nlist_price_usd_per_hour = 1.00\nup_to_count = 0\n\n[[devices]]\nname = \"a100\"\noffered = false\nmemory_gb = 80\ntts_channels_uncached = 63\ntts_channels_cached = 318\nnlp_queries_per_second = 955\naicm_searches_per_second = 637\npower_watts = 400\nlist_price_usd_per_hour = 3.70\nup_to_count = 0\n\n[[devices]]\nname = \"h100\"\noffered = false\nmemory_gb = 80\ntts_channels_uncached = 104\ntts_channels_cached = 523\nnlp_queries_per_second = 1570\naicm_searches_per_second = 1046\npower_watts = 700\nlist_price_usd_per_hour = 6.90\nup_to_count = 0\n\n[[devices]]\nname = \"h200\"\noffered = false\nmemory_gb = 141\ntts_channels_uncached = 150\ntts_channels_cached = 750\nnlp_queries_per_second = 2250\naicm_searches_per_second = 1500\npower_watts = 700\nlist_price_usd_per_hour = 8.00\nup_to_count = 0\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n# A plan is chosen so that speech recognition loses no more turns than the blocking target. A plan that was\n# named and loses more says so, and over this share it is warned of (assumption: one turn in two hundred is\n# asked again without anybody taking offence).\nstt_blocking_warned_of = 0.005\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# How much of what the nodes have can be promised to tenants, as multiples of it. A tenant counts with what its pods\n# may use, not with the little that they ask of the scheduler (assumption: nothing is promised twice, since every\n# tenant's busy hour is the same one).\n[overcommit]\ncpu = 1.0\nmemory = 1.0\n\n# The same of GPUs by device type; 1 where a type is left out. Over 1 it takes a device plugin that shares devices.\n[overcommit.gpu]\n\n# ---------------------------------------------------------------------------------------------------\n# A tenant answers while each of its services does and its redis: shares of time, all of them assumptions.\n[availability]\n# A pod of a service, its node being there: eight interruptions a month - roll-outs, evictions - of about five\n# minutes, most of it loading the model.\npod_share = 0.999\n# The redis, its node being there: the same eight, of about six seconds, since it is started again in place and loads\n# no model.\nredis_share = 0.99998\n# A node: it fails twice a year, and after a quarter of an hour its pods are elsewhere.\nnode_share = 0.99994\n# Nodes over which the pods of a service are spread at least, where it has as many.\nspread_over_nodes = 3\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Costs are told by months of this zone, in US dollars and in a second currency, counted whole, at this\n# rate of this day (assumption: the rate that the operator books with).\n[billing]\ntime_zone = \"Asia/Seoul\"\n\n[billing.currency]\ncode = \"KRW\"\nper_usd = 1390.0\nas_of = \"2026-11-02\"\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n# How pods come and go (assumptions: a model of a few gigabytes is loaded in minutes; nearly every call is over in\n# ten).\n[kubernetes.lifecycle]\n# A container may take this long to answer /health for the first time; only then does liveness look at it.\nstartup_seconds = 600\n# A pod that goes finishes what it has: calls for this long (callbot, advisor, stt, tts), all else for this long. What\n# is over sooner goes sooner.\ndrain_voice_seconds = 600\ndrain_seconds = 60\n# Of that the first part goes to telling the others, before the program is told (SIGTERM); 0 leaves the wait out, for\n# clusters before Kubernetes 1.30, which do not know it.\nleave_endpoints_seconds = 10\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
+                 *       "catalog": "# The catalog: what is sold, what it needs, what devices carry and what they cost.\n#\n# Every figure of sizing, prices and manifests stands here and nowhere in the program.\n# `ecp catalog` prints this file; an operator changes a copy and names it in the configuration\n# (`catalog = \"FILE\"`). It is validated whole at start. \"Product line\" names the published figures of\n# this product line; \"assumption\" marks what those figures leave open, with the reason.\n\n# What a tenant is promised that states no SLA (assumption: the middle of what is usually asked).\n[default_sla]\navailability = \"99.9%\"\nresponse_time_ms = 300\n\n# ---------------------------------------------------------------------------------------------------\n# Plans, smallest first (product line). `gpu_type` names a device below; storage is in GB (10^9 bytes),\n# memory in MiB, prices in US dollars a month.\n[[presets]]\nname = \"micro\"\ncpu_millicores = 4000\nmemory_mib = 8192\ngpu = 1\ngpu_type = \"t4\"\nstorage_gb = 250\nlist_price_usd = 60\nreplicas = 1\n\n[[presets]]\nname = \"small\"\ncpu_millicores = 12000\nmemory_mib = 16384\ngpu = 2\ngpu_type = \"t4\"\nstorage_gb = 500\nlist_price_usd = 130\nreplicas = 2\n\n[[presets]]\nname = \"medium\"\ncpu_millicores = 24000\nmemory_mib = 32768\ngpu = 3\ngpu_type = \"v100\"\nstorage_gb = 1000\nlist_price_usd = 250\nreplicas = 3\n\n[[presets]]\nname = \"large\"\ncpu_millicores = 45000\nmemory_mib = 65536\ngpu = 6\ngpu_type = \"v100\"\nstorage_gb = 2000\nlist_price_usd = 450\nreplicas = 3\n\n# ---------------------------------------------------------------------------------------------------\n# Devices, smallest first. Channels and queries a second for each device; a device is chosen where the number\n# of devices needed is at most `up_to_count` (0: no bound).\n#\n# `sources` says of each figure how it came about: `measured` (a load test, see `ecp calibrate`), `product_line`,\n# `vendor` (the specification) or `assumed`; from where, or how it was concluded; and on which day. It is told\n# with every sizing that uses the figure. `service_time_ms = { tts = 90.0, nlp = 80.0, aicm = 60.0 }` is how long\n# such a request takes on an idle device; a kind that is left out takes `gpu.service_time_ms`.\n[[devices]]\nname = \"t4\"\nmemory_gb = 16\ntts_channels_uncached = 10\ntts_channels_cached = 50\nnlp_queries_per_second = 150\naicm_searches_per_second = 100\npower_watts = 70\nlist_price_usd_per_hour = 0.35\nup_to_count = 2\nsources = [\n  { figures = [\"memory_gb\", \"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\", \"power_watts\", \"list_price_usd_per_hour\"], label = \"product_line\", source = \"the capacity table that the product line publishes\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"v100\"\nmemory_gb = 32\ntts_channels_uncached = 30\ntts_channels_cached = 150\nnlp_queries_per_second = 450\naicm_searches_per_second = 300\npower_watts = 300\nlist_price_usd_per_hour = 2.48\nup_to_count = 8\nsources = [\n  { figures = [\"memory_gb\", \"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\", \"power_watts\", \"list_price_usd_per_hour\"], label = \"product_line\", source = \"the capacity table that the product line publishes\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"l40s\"\nmemory_gb = 48\ntts_channels_uncached = 40\ntts_channels_cached = 200\nnlp_queries_per_second = 600\naicm_searches_per_second = 400\npower_watts = 300\nlist_price_usd_per_hour = 3.20\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\", \"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\", \"power_watts\", \"list_price_usd_per_hour\"], label = \"product_line\", source = \"the capacity table that the product line publishes\", date = \"2026-11-27\" },\n]\n\n# ---------------------------------------------------------------------------------------------------\n# Devices that are not offered until `offered = true` stands here; sizes are chosen among those that are,\n# and plans name only those. Where several are offered, they come smallest first, each figure at least\n# that of the one before, and the last has no bound.\n#\n# Their capacities are T4's of the product line times the memory bandwidth over T4's 320 GB/s, rounded down:\n# synthesis and language models read their weights for each step. A 1g slice has one of eight memory parts and\n# one of seven compute parts; a device that is shared by time in two halves gives each a half when both are busy.\n# Measure yours with `ecp calibrate` before you offer it.\n[[devices]]\nname = \"t4-shared\"\noffered = false\nmemory_gb = 8\ntts_channels_uncached = 5\ntts_channels_cached = 25\nnlp_queries_per_second = 75\naicm_searches_per_second = 50\npower_watts = 35\nlist_price_usd_per_hour = 0.18\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\"], label = \"vendor\", source = \"half of the device's; time slices share the memory without a wall between them\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 320 / 320 GB/s / 2, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"power_watts\", \"list_price_usd_per_hour\"], label = \"assumed\", source = \"its share of the whole device's\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"a100-mig-1g.10gb\"\noffered = false\nmemory_gb = 10\ntts_channels_uncached = 7\ntts_channels_cached = 39\nnlp_queries_per_second = 119\naicm_searches_per_second = 79\npower_watts = 57\nlist_price_usd_per_hour = 0.53\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\"], label = \"vendor\", source = \"the profile's name; one of eight memory parts of the 80 GB device\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 2039 / 320 GB/s / 8, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"power_watts\", \"list_price_usd_per_hour\"], label = \"assumed\", source = \"its share of the whole device's\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"l4\"\noffered = false\nmemory_gb = 24\ntts_channels_uncached = 9\ntts_channels_cached = 46\nnlp_queries_per_second = 140\naicm_searches_per_second = 93\npower_watts = 72\nlist_price_usd_per_hour = 0.71\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\", \"power_watts\"], label = \"vendor\", source = \"the vendor's specification of the device, as public tables repeat it\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 300 / 320 GB/s, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"list_price_usd_per_hour\"], label = \"assumed\", source = \"a guess at the order of public clouds' prices; write what you pay\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"h100-mig-1g.10gb\"\noffered = false\nmemory_gb = 10\ntts_channels_uncached = 13\ntts_channels_cached = 65\nnlp_queries_per_second = 196\naicm_searches_per_second = 130\npower_watts = 100\nlist_price_usd_per_hour = 0.99\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\"], label = \"vendor\", source = \"the profile's name; one of eight memory parts of the 80 GB device\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 3350 / 320 GB/s / 8, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"power_watts\", \"list_price_usd_per_hour\"], label = \"assumed\", source = \"its share of the whole device's\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"a10\"\noffered = false\nmemory_gb = 24\ntts_channels_uncached = 18\ntts_channels_cached = 93\nnlp_queries_per_second = 281\naicm_searches_per_second = 187\npower_watts = 150\nlist_price_usd_per_hour = 1.00\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\", \"power_watts\"], label = \"vendor\", source = \"the vendor's specification of the device, as public tables repeat it\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 600 / 320 GB/s, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"list_price_usd_per_hour\"], label = \"assumed\", source = \"a guess at the order of public clouds' prices; write what you pay\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"a100\"\noffered = false\nmemory_gb = 80\ntts_channels_uncached = 63\ntts_channels_cached = 318\nnlp_queries_per_second = 955\naicm_searches_per_second = 637\npower_watts = 400\nlist_price_usd_per_hour = 3.70\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\", \"power_watts\"], label = \"vendor\", source = \"the vendor's specification of the device, as public tables repeat it\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 2039 / 320 GB/s, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"list_price_usd_per_hour\"], label = \"assumed\", source = \"a guess at the order of public clouds' prices; write what you pay\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"h100\"\noffered = false\nmemory_gb = 80\ntts_channels_uncached = 104\ntts_channels_cached = 523\nnlp_queries_per_second = 1570\naicm_searches_per_second = 1046\npower_watts = 700\nlist_price_usd_per_hour = 6.90\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\", \"power_watts\"], label = \"vendor\", source = \"the vendor's specification of the device, as public tables repeat it\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 3350 / 320 GB/s, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"list_price_usd_per_hour\"], label = \"assumed\", source = \"a guess at the order of public clouds' prices; write what you pay\", date = \"2026-11-27\" },\n]\n\n[[devices]]\nname = \"h200\"\noffered = false\nmemory_gb = 141\ntts_channels_uncached = 150\ntts_channels_cached = 750\nnlp_queries_per_second = 2250\naicm_searches_per_second = 1500\npower_watts = 700\nlist_price_usd_per_hour = 8.00\nup_to_count = 0\nsources = [\n  { figures = [\"memory_gb\", \"power_watts\"], label = \"vendor\", source = \"the vendor's specification of the device, as public tables repeat it\", date = \"2026-11-27\" },\n  { figures = [\"tts_channels_uncached\", \"tts_channels_cached\", \"nlp_queries_per_second\", \"aicm_searches_per_second\"], label = \"assumed\", source = \"T4's times 4800 / 320 GB/s, rounded down\", date = \"2026-11-27\" },\n  { figures = [\"list_price_usd_per_hour\"], label = \"assumed\", source = \"a guess at the order of public clouds' prices; write what you pay\", date = \"2026-11-27\" },\n]\n\n# ---------------------------------------------------------------------------------------------------\n# Services (product line). `stt_channels` and `tts_channels` are what one unit needs and what the\n# service brings into the tenant; items a day are calls, sessions or consultations of one unit.\n[services.callbot]\nunit = \"concurrent call channels\"\ncontainer_port = 8080\nstt_channels = 1\ntts_channels = 1\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 20\naicm_searches_per_item = 3\n# Share of the calls that quality assessment looks at, where the tenant has qa.\nqa_item_share = 0.7\n# 09:00-18:00 KST.\nhours_per_day = 9\n# Share of the day's items that come in the busiest hour (assumption: contact centers see 12 to 17 % of\n# a day's calls in it). Printed beside the mean hour, and sized for where that is asked for.\nbusy_hour_share = 0.15\ncpu_weight = 4\nmemory_weight = 12\n\n[services.chatbot]\nunit = \"concurrent users\"\ncontainer_port = 8080\nitems_per_day = 2.4\nminutes_per_item = 8\nnlp_queries_per_item = 12\naicm_searches_per_item = 1\nqa_item_share = 0.5\nhours_per_day = 24\n# Flatter, over 24 hours (assumption).\nbusy_hour_share = 0.08\ncpu_weight = 3\nmemory_weight = 5\n\n[services.advisor]\nunit = \"human agents assisted\"\ncontainer_port = 8080\n# One channel for the agent, one for the customer.\nstt_channels = 2\nitems_per_day = 160\nminutes_per_item = 3\nnlp_queries_per_item = 15\naicm_searches_per_item = 8.5\nqa_item_share = 0.9\nhours_per_day = 9\n# As callbot's.\nbusy_hour_share = 0.15\ncpu_weight = 3\nmemory_weight = 5\n\n[services.stt]\nunit = \"stand-alone speech-to-text channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.tts]\nunit = \"stand-alone text-to-speech channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.ta]\nunit = \"text-analysis channels (batch, idle hours)\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n[services.qa]\nunit = \"quality-assessment channels\"\ncontainer_port = 8080\ncpu_weight = 3\nmemory_weight = 5\n\n# ---------------------------------------------------------------------------------------------------\n# Work on CPU (product line).\n[cpu]\nstt_channels_per_core = 6.5\n# Text analysis is a batch of the idle hours: it takes the cores that speech leaves then, so that the\n# larger of the two counts.\nta_channels_per_core = 1\nqa_channels_per_core = 50\n# Assessment done in-house, the rest being an external language model's; CPU time of each such item.\nqa_in_house_share = 0.05\nqa_cpu_seconds_per_item = 0.02\n# Share of a call in which one side speaks; recognition works only then (assumption: half, the two\n# sides take turns).\nstt_speech_share = 0.5\n# A plan is chosen so that speech recognition loses no more turns than the blocking target. A plan that was\n# named and loses more says so, and over this share it is warned of (assumption: one turn in two hundred is\n# asked again without anybody taking offence).\nstt_blocking_warned_of = 0.005\n\n# Work on GPU.\n[gpu]\n# Share of synthesised speech that comes from the cache (assumption: with it a V100 carries about 124\n# channels, as the product line says in effect: 1 / (0.9481 / 150 + 0.0519 / 30) = 124.2; a T4 41.4 and an\n# L40S 165.6).\ntts_cache_share = 0.9481\n# Time of a request on an idle device, in milliseconds: R = S / (1 - utilisation). The product line's\n# figures hold for 107 to 128 ms; this is the middle. A device may have times of its own.\nservice_time_ms = 118\n# Devices are not added below this utilisation: the response time is within a tenth of an idle\n# device's by then (assumption). An SLA that asks for less can not be bought with devices.\nlowest_utilization = 0.1\n# Services whose pods hold a tenant's GPUs (product line): all of them go to the first of these that the\n# tenant has, one a pod, and its synthesis, nlp and aicm run there, whichever service asks. One pool\n# of devices waits less than two. A tenant with none of these has them in the pods of the service that\n# causes the work.\norder = [\"callbot\", \"tts\", \"advisor\"]\n# CPU and memory that keep a GPU fed (product line: the contract's pod has one GPU, 2000m and 4Gi). A plan\n# that is short of them gives first what speech recognition needs.\ncpu_millicores_per_gpu = 2000\nmemory_mib_per_gpu = 4096\n\n# nlp and aicm work is multiplied by total voice channels, callbot + advisor + stt + tts as ordered\n# (product line). Between two steps the higher one holds.\n[[load_multipliers]]\nup_to_voice_channels = 100\nfactor = 1.0\n[[load_multipliers]]\nup_to_voice_channels = 500\nfactor = 1.5\n[[load_multipliers]]\nup_to_voice_channels = 0\nfactor = 2.5\n\n# ---------------------------------------------------------------------------------------------------\n# What one container asks of the scheduler (product line: the contract's manifest).\n[requests]\ncpu_millicores = 200\nmemory_mib = 512\n\n# Containers' limits split the plan by the services' weights and are rounded down to whole steps\n# (assumption: what people write by hand).\n[limits]\ncpu_step_millicores = 10\nmemory_step_mib = 1\n\n# A demand over the largest plan makes each resource grow to what it needs, in whole steps of these;\n# GPUs grow one by one (assumption: cores and gibibytes are what nodes are bought in).\n[growth]\ncpu_step_millicores = 1000\nmemory_step_mib = 1024\nstorage_step_gb = 1\n\n# Memory and storage beside the containers' base.\n[memory]\n# MiB for each unit that is active at once (assumption: audio buffers and dialogue state of a voice\n# channel, dialogue state of a chat).\nmib_per_voice_channel = 24\nmib_per_chat_user = 8\n\n[storage]\n# GB for each service: models, images' layers, logs (assumption).\ngb_per_service = 20\n# MB for each user (product line).\nmb_per_user = 5\n# MB an agent and day of recordings (product line), and the days that they are kept (assumption: a\n# year, as audits of contact centers ask).\nmb_per_agent_day = 1.2\nrecording_days = 365\n\n# ---------------------------------------------------------------------------------------------------\n# The smallest node that tenants' pods go to: no pod is larger, a service gets more pods instead\n# (assumption: a common general-purpose size of the large clouds, what the node itself takes left out).\n[nodes]\ncpu_millicores = 31000\nmemory_mib = 126976\n\n# ---------------------------------------------------------------------------------------------------\n# How much of what the nodes have can be promised to tenants, as multiples of it. A tenant counts with what its pods\n# may use, not with the little that they ask of the scheduler (assumption: nothing is promised twice, since every\n# tenant's busy hour is the same one).\n[overcommit]\ncpu = 1.0\nmemory = 1.0\n\n# The same of GPUs by device type; 1 where a type is left out. Over 1 it takes a device plugin that shares devices.\n[overcommit.gpu]\n\n# ---------------------------------------------------------------------------------------------------\n# A tenant answers while each of its services does and its redis: shares of time, all of them assumptions.\n[availability]\n# A pod of a service, its node being there: eight interruptions a month - roll-outs, evictions - of about five\n# minutes, most of it loading the model.\npod_share = 0.999\n# The redis, its node being there: the same eight, of about six seconds, since it is started again in place and loads\n# no model.\nredis_share = 0.99998\n# A node: it fails twice a year, and after a quarter of an hour its pods are elsewhere.\nnode_share = 0.99994\n# Nodes over which the pods of a service are spread at least, where it has as many.\nspread_over_nodes = 3\n\n# A smaller plan is offered as an alternative while the response time grows by no more than this.\n[alternatives]\n# Percent (assumption: half as much again is the most that a caller would take for a lower price). All\n# else must fit.\nmax_response_increase_percent = 50\n\n# ---------------------------------------------------------------------------------------------------\n# Prices. Stand-alone speech channels are sold on top of the plan in blocks, pro rata, each of the two\n# in whole dollars (product line). A plan that grew costs more in proportion to the resource that grew\n# most.\n[prices]\nspeech_block_channels = 30\nusd_per_stt_block = 50\nusd_per_tts_block = 50\n\n# What a tenant costs the operator: device-hours at the devices' price, and node prices (assumption:\n# on-demand prices of general-purpose nodes and block storage at the large clouds).\n[operator_cost]\n# 24 hours on 365 days, over 12 months.\nhours_per_month = 730\nusd_per_core_hour = 0.031\nusd_per_gib_hour = 0.0042\nusd_per_storage_gb_month = 0.08\n\n# Costs are told by months of this zone, in US dollars and in a second currency, counted whole, at this\n# rate of this day (assumption: the rate that the operator books with).\n[billing]\ntime_zone = \"Asia/Seoul\"\n\n[billing.currency]\ncode = \"KRW\"\nper_usd = 1390.0\nas_of = \"2026-11-02\"\n\n# Minutes to deploy and to delete (assumption: measured orders of magnitude - objects and images a few\n# minutes, a workload about one, loading a GPU model about two).\n[deployment_time]\nbase_minutes = 4\nminutes_per_workload = 1\nminutes_per_gpu_model = 2\nspread_minutes_per_workload = 1\ndeletion_minutes_per_workload = 1\ndeletion_spread_minutes_per_workload = 1\n\n# ---------------------------------------------------------------------------------------------------\n# How the manifests of tenants are rendered for your clusters. These values give the manifest that\n# the API reference prints.\n[kubernetes]\n# The extended resource by which a container asks for a GPU.\ngpu_resource = \"nvidia.com/gpu\"\n# User and group that the services run as: any but root, or the namespace refuses the pods.\nrun_as_user = 10001\n# Storage class of volumes; \"\" is the cluster's default.\nstorage_class = \"\"\n# Storage that tenants can be promised altogether, in GB (10^9 bytes): a cluster does not say how much\n# its storage classes can provide. 0: not known, so that no tenant is refused for it.\nstorage_capacity_gb = 0\n# The namespace whose pods answer DNS.\ndns_namespace = \"kube-system\"\n# Addresses that answer DNS on the nodes themselves: NodeLocal DNSCache's, unless yours has another.\ndns_cidrs = [\"169.254.20.10/32\"]\n# How the services of a tenant that does not say it itself are reached from outside: \"none\",\n# \"ingress\" (see [kubernetes.ingress]) or \"gateway\" (HTTPRoute, see [kubernetes.gateway]).\nexposure = \"none\"\n# Namespaces whose pods may call services of every tenant, such as:\n#   [[kubernetes.callers]]\n#   namespace = \"crm\"\n#   services = [\"chatbot\"]\n#   pod_labels = { app = \"frontend\" }          # left out: every pod of the namespace\ncallers = []\n# Services outside the tenants that their pods may call, such as a shared model server. The pods find\n# this one in NLP_URL, NLP_HOST and NLP_PORT:\n#   [[kubernetes.platform_services]]\n#   name = \"nlp\"\n#   address = \"nlp.platform.svc.cluster.local\" # a Service, an IP address, or a host name with cidrs\n#   port = 80\n#   pod_port = 8080                            # where the Service's pods have another port\n#   scheme = \"http\"                            # of the URL\n#   pod_labels = { app = \"nlp\" }               # left out: every pod of the namespace\n#   cidrs = [\"203.0.113.0/24\"]                 # what a host name stands for\n#   services = [\"callbot\"]                     # who may call it; left out: every service\nplatform_services = []\n# Services that call a provider outside the cluster over HTTPS (qa: 95 % of its work is done by an\n# external language model).\nexternal_egress = [\"qa\"]\n# CPU use of a pod, in percent of its limit, over which a Deployment gets another pod. Only what a\n# tenant's plan leaves unused can be given.\nscale_up_cpu_percent = 70\n\n# How pods come and go (assumptions: a model of a few gigabytes is loaded in minutes; nearly every call is over in\n# ten).\n[kubernetes.lifecycle]\n# A container may take this long to answer /health for the first time; only then does liveness look at it.\nstartup_seconds = 600\n# A pod that goes finishes what it has: calls for this long (callbot, advisor, stt, tts), all else for this long. What\n# is over sooner goes sooner.\ndrain_voice_seconds = 600\ndrain_seconds = 60\n# Of that the first part goes to telling the others, before the program is told (SIGTERM); 0 leaves the wait out, for\n# clusters before Kubernetes 1.30, which do not know it.\nleave_endpoints_seconds = 10\n\n[kubernetes.images]\n# [registry/]repository/service:tag; the contract prints ecp-ai/callbot:latest.\nregistry = \"\"\nrepository = \"ecp-ai\"\ntag = \"latest\"\n# Secrets for pulling, which you keep in every tenant's namespace.\npull_secrets = []\n\n# A whole image reference for a single service, such as:\n# callbot = \"registry.example.com/voice/callbot:1.4.2\"\n[kubernetes.images.overrides]\n\n[kubernetes.nodes]\n# Labels that the node of any pod must have, such as { pool = \"tenants\" }.\nselector = {}\n# Taints that pods tolerate, such as [{ key = \"dedicated\", value = \"tenants\", effect = \"NoSchedule\" }].\ntolerations = []\n# The same for pods with a GPU, on top, such as [{ key = \"nvidia.com/gpu\", effect = \"NoSchedule\" }].\ngpu_tolerations = []\n\n# Labels that the node of a pod with a GPU must have on top, by device type, such as:\n# v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n[kubernetes.nodes.gpu_selectors]\n\n# Every tenant has a small redis of its own. It comes on top of the tenant's plan, and the\n# namespace's quota has room for it.\n[kubernetes.redis]\nimage = \"redis:7.2.5-alpine@sha256:6aaf3f5e6bc8a592fbfe2cccf19eb36d27c39d12dab4f4b01556b7449e7b1f44\"\n# The user `redis` of that image.\nrun_as_user = 999\ncpu_request_millicores = 100\ncpu_limit_millicores = 500\nmemory_mib = 512\n# Data may take this share of the memory; the rest is for the copy made while it writes to disk.\nmax_data_percent = 70\nstorage_gib = 1\n\n[kubernetes.monitoring]\n# The namespace that Prometheus runs in.\nnamespace = \"monitoring\"\n# Labels by which your Prometheus Operator finds monitors and rules, such as { release = \"prometheus\" }.\nlabels = {}\n# Where the services serve their metrics, and how often they are read.\npath = \"/metrics\"\ninterval = \"30s\"\n\n# Services are reached as <service>.<tenant_id>.<domain>.\n[kubernetes.ingress]\nclass = \"nginx\"\n# The namespace that the ingress controller runs in.\nnamespace = \"ingress-nginx\"\ndomain = \"ecp-ai.internal\"\n# Name of the TLS secret in the tenant's namespace; \"\" is plain HTTP.\ntls_secret = \"\"\n# Such as { \"cert-manager.io/cluster-issuer\" = \"letsencrypt\" }.\nannotations = {}\n# Labels of the ingress controller's pods; {} is every pod of its namespace.\npod_labels = {}\n\n# The same through a Gateway that you run; routes of kind HTTPRoute (gateway.networking.k8s.io/v1).\n[kubernetes.gateway]\n# The Gateway, and the listener that takes the routes (\"\" is every one that does).\nname = \"tenants\"\nnamespace = \"gateway-system\"\nsection = \"\"\ndomain = \"ecp-ai.internal\"\n# The namespace of the pods that pass the requests on, where it is not the Gateway's, and their labels.\nproxy_namespace = \"\"\npod_labels = {}\n"
                  *     }
                  */
                 "application/json": components["schemas"]["CatalogIn"];
@@ -4574,6 +4600,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4585,6 +4613,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4596,6 +4626,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4607,6 +4639,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4618,6 +4652,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4629,6 +4665,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4640,6 +4678,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4651,6 +4691,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4662,6 +4704,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4673,6 +4717,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4708,6 +4754,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4719,6 +4767,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4730,6 +4780,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4741,6 +4793,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4752,6 +4806,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4763,6 +4819,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4774,6 +4832,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4785,6 +4845,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4796,6 +4858,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4807,6 +4871,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4818,6 +4884,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4843,6 +4911,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -4952,6 +5022,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5049,6 +5121,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5146,6 +5220,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5254,6 +5330,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -5377,6 +5455,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5388,6 +5468,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5399,6 +5481,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5410,6 +5494,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5421,6 +5507,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5432,6 +5520,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5443,6 +5533,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5454,6 +5546,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5465,6 +5559,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5476,6 +5572,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5487,6 +5585,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5498,6 +5598,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5518,6 +5620,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -5647,6 +5751,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5658,6 +5764,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5669,6 +5777,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5680,6 +5790,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5691,6 +5803,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5702,6 +5816,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5713,6 +5829,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5724,6 +5842,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5735,6 +5855,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5746,6 +5868,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5757,6 +5881,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5791,6 +5917,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5802,6 +5930,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5813,6 +5943,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5824,6 +5956,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5835,6 +5969,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5846,6 +5982,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5857,6 +5995,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5868,6 +6008,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5901,6 +6043,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -6037,6 +6181,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6048,6 +6194,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6059,6 +6207,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6070,6 +6220,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6081,6 +6233,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6092,6 +6246,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6103,6 +6259,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6114,6 +6272,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6147,6 +6307,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6276,6 +6438,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6287,6 +6451,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6298,6 +6464,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6309,6 +6477,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6320,6 +6490,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6331,6 +6503,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6342,6 +6516,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6353,6 +6529,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6364,6 +6542,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6375,6 +6555,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6386,6 +6568,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6397,6 +6581,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6408,6 +6594,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6428,6 +6616,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description As the creation answered it, or the list */
@@ -6553,6 +6743,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6564,6 +6756,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6575,6 +6769,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6586,6 +6782,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6597,6 +6795,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6608,6 +6808,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6619,6 +6821,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6630,6 +6834,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6671,6 +6877,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path?: never;
             cookie?: never;
@@ -6802,6 +7010,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6817,6 +7027,8 @@ export interface operations {
                     Location?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6828,6 +7040,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6839,6 +7053,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6850,6 +7066,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6861,6 +7079,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6872,6 +7092,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6883,6 +7105,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6894,6 +7118,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6905,6 +7131,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6916,6 +7144,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6927,6 +7157,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6947,6 +7179,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7099,6 +7333,8 @@ export interface operations {
                     ETag?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7110,6 +7346,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7121,6 +7359,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7132,6 +7372,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7143,6 +7385,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7154,6 +7398,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7165,6 +7411,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7176,6 +7424,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7187,6 +7437,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7198,6 +7450,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7209,6 +7463,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7220,6 +7476,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7231,6 +7489,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7286,6 +7546,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7297,6 +7559,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7308,6 +7572,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7319,6 +7585,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7330,6 +7598,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7341,6 +7611,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7352,6 +7624,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7363,6 +7637,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7374,6 +7650,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7385,6 +7663,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7405,6 +7685,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7540,6 +7822,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7551,6 +7835,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7562,6 +7848,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7573,6 +7861,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7584,6 +7874,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7595,6 +7887,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7606,6 +7900,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7617,6 +7913,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7628,6 +7926,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7639,6 +7939,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7650,6 +7952,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7683,6 +7987,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7811,6 +8117,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -7947,6 +8255,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8075,6 +8385,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description Id of the tenant */
@@ -8210,6 +8522,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /** @description Id of the tenant */
@@ -8343,6 +8657,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8485,6 +8801,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8778,6 +9096,8 @@ export interface operations {
                 "X-Demo-Mode": "true" | "false";
                 /** @description Echoed; 1–128 visible ASCII characters */
                 "X-Request-ID"?: string;
+                /** @description Of an earlier answer: this one is not older; 503 where that takes over 2 s */
+                "X-Revision"?: string;
             };
             path: {
                 /**
@@ -8928,6 +9248,8 @@ export interface operations {
                     ETag?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8939,6 +9261,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8950,6 +9274,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8961,6 +9287,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8972,6 +9300,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8983,6 +9313,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8994,6 +9326,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9005,6 +9339,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9016,6 +9352,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9027,6 +9365,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9038,6 +9378,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9049,6 +9391,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9060,6 +9404,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9095,6 +9441,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9106,6 +9454,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9117,6 +9467,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9128,6 +9480,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9139,6 +9493,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9150,6 +9506,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9161,6 +9519,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9172,6 +9532,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9183,6 +9545,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9194,6 +9558,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9229,6 +9595,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9240,6 +9608,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9251,6 +9621,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9262,6 +9634,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9273,6 +9647,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9284,6 +9660,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9295,6 +9673,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9306,6 +9686,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9317,6 +9699,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9328,6 +9712,8 @@ export interface operations {
                 headers: {
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What was written is in every answer that is asked for with it */
+                    "X-Revision"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9425,6 +9811,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description `X-Revision` of an earlier answer: what comes first is not older; 503 where that takes over 2 s */
+                revision?: string;
                 /** @description The last alert that the client has seen */
                 since?: string;
             };
@@ -9528,6 +9916,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description `X-Revision` of an earlier answer: what comes first is not older; 503 where that takes over 2 s */
+                revision?: string;
                 /** @description The last alert that the client has seen */
                 since?: string;
             };
@@ -9648,6 +10038,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description `X-Revision` of an earlier answer: what comes first is not older; 503 where that takes over 2 s */
+                revision?: string;
             };
             header?: {
                 /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */
@@ -9763,6 +10155,8 @@ export interface operations {
                 demo_mode?: string;
                 /** @description Language of texts for people: `ko` or `en`; by default as `Accept-Language` says */
                 lang?: string;
+                /** @description `X-Revision` of an earlier answer: what comes first is not older; 503 where that takes over 2 s */
+                revision?: string;
             };
             header?: {
                 /** @description `ecp.v1`; a browser offers its token beside it as `bearer.<token>` */

@@ -14,7 +14,6 @@ from ._transport import (
     Answer,
     RequestOptions,
     Settings,
-    accepted,
     exchange_async,
     failure,
     pause_async,
@@ -52,7 +51,9 @@ class AsyncTransport:
         try:
             if answer.status_code >= 400:
                 content = await answer.aread()
-                accepted(Answer(answer.status_code, answer.headers, content.decode(errors="replace")))
+                self.settings.accepted(
+                    Answer(answer.status_code, answer.headers, content.decode(errors="replace"))
+                )
             async for line in answer.aiter_lines():
                 yield line
         finally:
@@ -87,4 +88,4 @@ class AsyncTransport:
             answer = await exchange_async(self._client, request, left)
         except NO_ANSWER as error:
             raise failure(call, error, limit) from error
-        return accepted(answer)
+        return self.settings.accepted(answer)

@@ -96,6 +96,8 @@ class Stream:
         query = {"demo_mode": "true" if settings.is_demo else "false"}
         if settings.language is not None:
             query["lang"] = settings.language
+        if settings.revision.shown is not None:
+            query["revision"] = settings.revision.shown
         if since is not None:
             query["since"] = since
         server = "ws" + settings.addresses.server[len("http") :]
@@ -106,11 +108,12 @@ class Stream:
 class Track:
     """What has been seen of a stream."""
 
-    def __init__(self, stream: Stream, listener: Listener) -> None:
+    def __init__(self, stream: Stream, listener: Listener, settings: Settings) -> None:
         self.stream = stream
         self.since = stream.since
         self.attempt = 0
         self._listener = listener
+        self._settings = settings
         self._opened = False
         self._last: Optional[int] = None
         self._newest_opening = ""
@@ -131,6 +134,7 @@ class Track:
             response = error.response
             text = (response.body or b"").decode("utf-8", "replace")
             failure: ECPError = error_from_answer(response.status_code, response.headers, text)
+            self._settings.revision.forget_where_unreached(failure)
             if 400 <= response.status_code < 500 and response.status_code not in _PASSING:
                 raise failure from error
         else:
@@ -212,7 +216,7 @@ class Subscription(Generic[Frame]):
 
     def __init__(self, settings: Settings, stream: Stream, listener: Listener) -> None:
         self._settings = settings
-        self._track = Track(stream, listener)
+        self._track = Track(stream, listener, settings)
         self._closed = threading.Event()
         self._socket: Optional[ClientConnection] = None
         self._thread: Optional[threading.Thread] = None
@@ -305,7 +309,7 @@ class AsyncSubscription(Generic[Frame]):
 
     def __init__(self, settings: Settings, stream: Stream, listener: Listener) -> None:
         self._settings = settings
-        self._track = Track(stream, listener)
+        self._track = Track(stream, listener, settings)
         self._closed = asyncio.Event()
         self._socket: Optional[AsyncConnection] = None
         self._frames: Optional[AsyncIterator[Frame]] = None

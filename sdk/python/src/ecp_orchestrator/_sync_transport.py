@@ -15,7 +15,6 @@ from ._transport import (
     Answer,
     RequestOptions,
     Settings,
-    accepted,
     exchange,
     failure,
     pause,
@@ -53,7 +52,9 @@ class Transport:
         try:
             if answer.status_code >= 400:
                 content = answer.read()
-                accepted(Answer(answer.status_code, answer.headers, content.decode(errors="replace")))
+                self.settings.accepted(
+                    Answer(answer.status_code, answer.headers, content.decode(errors="replace"))
+                )
             for line in answer.iter_lines():
                 yield line
         finally:
@@ -88,4 +89,4 @@ class Transport:
             answer = exchange(self._client, request, left)
         except NO_ANSWER as error:
             raise failure(call, error, limit) from error
-        return accepted(answer)
+        return self.settings.accepted(answer)

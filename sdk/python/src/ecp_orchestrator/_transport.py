@@ -10,6 +10,7 @@ import os
 import random
 import re
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Mapping
@@ -75,6 +76,34 @@ def token_or_environment(token: Optional[str]) -> Optional[str]:
     return token if token is not None else os.environ.get("ECP_TOKEN") or None
 
 
+class SeenRevision:
+    """The newest revision that an answer named: reads ask for nothing older, whichever replica answers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._newest: Optional[int] = None
+
+    @property
+    def shown(self) -> Optional[str]:
+        """What reads show; nothing before the first write."""
+        newest = self._newest
+        return None if newest is None else str(newest)
+
+    def note(self, headers: Mapping[str, str]) -> None:
+        """Remembers the revision that an answer names."""
+        text = headers.get("x-revision", "")
+        if not re.fullmatch(r"[0-9]{1,20}", text):
+            return
+        with self._lock:
+            self._newest = max(int(text), self._newest or 0)
+
+    def forget_where_unreached(self, error: ECPError) -> None:
+        """A server that cannot get there, such as one restored from a backup, is not asked for it again."""
+        if error.status == 503 and "revision" in error.details:
+            with self._lock:
+                self._newest = None
+
+
 @dataclass(frozen=True)
 class Settings:
     """What does not change while a client lives."""
@@ -85,6 +114,7 @@ class Settings:
     language: Optional[str]
     timeout: float
     retry: RetryPolicy
+    revision: SeenRevision = field(default_factory=SeenRevision, compare=False)
 
     def headers(self) -> dict[str, str]:
         headers = {"X-Demo-Mode": "true" if self.is_demo else "false"}
@@ -102,6 +132,8 @@ class Settings:
             headers["X-Request-ID"] = options["request_id"]
         if options.get("debug"):
             headers["X-Debug"] = "true"
+        if call.method == "GET" and self.revision.shown is not None:
+            headers["X-Revision"] = self.revision.shown
         base = self.addresses.server if call.at_root else self.addresses.api
         request: httpx.Request = client.build_request(
             call.method,
@@ -112,6 +144,15 @@ class Settings:
             timeout=seconds,
         )
         return request
+
+    def accepted(self, answer: Answer) -> Answer:
+        """The answer, unless it is a refusal."""
+        self.revision.note(answer.headers)
+        if 200 <= answer.status < 300:
+            return answer
+        error = error_from_answer(answer.status, answer.headers, answer.text)
+        self.revision.forget_where_unreached(error)
+        raise error
 
     def limit(self, options: RequestOptions) -> float:
         """Seconds that a call may take."""
@@ -187,13 +228,6 @@ def failure(call: Call, error: Exception, limit: float) -> ECPError:
 
 NO_ANSWER = (httpx.HTTPError, _Late)
 """What an exchange raises where no answer came."""
-
-
-def accepted(answer: Answer) -> Answer:
-    """The answer, unless it is a refusal."""
-    if 200 <= answer.status < 300:
-        return answer
-    raise error_from_answer(answer.status, answer.headers, answer.text)
 
 
 def tell(answer: Answer, options: RequestOptions) -> None:
