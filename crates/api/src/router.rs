@@ -6,15 +6,16 @@ use crate::request_layer::RequestLayer;
 use crate::state::ApiState;
 use crate::{
     alert_rules, alerts, audit, capacity, catalog, costs, dashboard, deployments, docs, happenings, health,
-    history, manifests, monitoring, nodes, overview, receivers, recommendation, silences, sizing, streams,
-    system, tenants,
+    history, manifests, monitoring, nodes, openapi, overview, receivers, recommendation, silences, sizing,
+    streams, system, tenants,
 };
 use axum::Router;
+use axum::extract::MatchedPath;
 use axum::routing::{MethodRouter, get, post};
 use ecp_core::text::Message;
 use http::request::Parts;
 use http::{StatusCode, Uri};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// Every route of the API, with everything that requests have in common around it.
 pub fn router(state: Arc<ApiState>) -> Router {
@@ -107,11 +108,32 @@ async fn method_not_allowed(parts: Parts) -> ApiError {
     {
         return fault.into();
     }
-    ApiError::new(
-        ErrorCode::InvalidRequest,
-        Message::new("api.method_not_allowed").with("method", method).with("path", path),
-    )
-    .with_status(StatusCode::METHOD_NOT_ALLOWED)
-    .detail("method", method)
-    .detail("path", path)
+    let allowed =
+        parts.extensions.get::<MatchedPath>().map(|route| methods_of(route.as_str())).unwrap_or_default();
+    let text = if allowed.is_empty() {
+        Message::new("api.method_not_allowed")
+    } else {
+        Message::new("api.method_not_among").with("allowed", allowed.join(", "))
+    };
+    ApiError::new(ErrorCode::InvalidRequest, text.with("method", method).with("path", path))
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+        .detail("method", method)
+        .detail("path", path)
+        .detail("allowed", allowed)
+}
+
+/// The methods of a route that the OpenAPI document describes, HEAD with GET as everywhere.
+fn methods_of(route: &str) -> Vec<&'static str> {
+    static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(openapi::openapi);
+    let described = DOCUMENT.paths.paths.iter();
+    let same = |path: &str| path.trim_end_matches('/') == route.trim_end_matches('/');
+    let Some((_, item)) = { described }.find(|(path, _)| same(path)) else { return Vec::new() };
+    let methods = [
+        (item.get.is_some(), "GET"),
+        (item.get.is_some(), "HEAD"),
+        (item.post.is_some(), "POST"),
+        (item.put.is_some(), "PUT"),
+        (item.delete.is_some(), "DELETE"),
+    ];
+    methods.into_iter().filter_map(|(there, name)| there.then_some(name)).collect()
 }

@@ -3,6 +3,7 @@
 use ecp_testkit::{Client, Reply, TestServer, my_ai_service};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Every route of the API with a method that it has.
 const ROUTES: [(Method, &str); 14] = [
@@ -157,6 +158,16 @@ async fn unknown_paths_and_methods_get_the_envelope() {
     let mut allowed: Vec<&str> = reply.header("allow").split(',').map(str::trim).collect();
     allowed.sort_unstable();
     assert_eq!(allowed, ["DELETE", "GET", "HEAD", "PUT"]);
+    assert_eq!(reply.json()["error"]["details"]["allowed"], json!(["GET", "HEAD", "PUT", "DELETE"]));
+    for path in ["/api/v1/tenants", "/api/v1/tenants/", "/ws/alerts", "/readyz", "/docs"] {
+        let reply = client.send(client.request(Method::PATCH, path)).await.expect(405);
+        let header =
+            reply.header("allow").split(',').map(|name| name.trim().to_owned()).collect::<BTreeSet<_>>();
+        let said = reply.json()["error"]["details"]["allowed"].clone();
+        let said: BTreeSet<String> = serde_json::from_value(said).expect("names of methods");
+        // What the document does not describe is a page for people.
+        assert!(said == header || (path == "/docs" && said.is_empty()), "{path}: {said:?}, {header:?}");
+    }
 }
 
 #[tokio::test]

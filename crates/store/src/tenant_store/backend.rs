@@ -104,12 +104,12 @@ impl Backend {
         work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let work = move |sql: &Sql<'_>| work(sql).map_err(|error| error.into_store_error(operation));
-        match self {
+        beside_other_tasks(|| match self {
             Self::Sqlite(file) => {
                 file.read_blocking(operation, move |connection| work(&Sql::sqlite(connection)))
             }
             Self::Postgres(server) => server.read_blocking(operation, work),
-        }
+        })
     }
 
     /// As [`Self::read_blocking`], at start: a damaged file is told from other failures.
@@ -166,5 +166,41 @@ impl Backend {
             Self::Sqlite(file) => file.close(),
             Self::Postgres(server) => server.close(),
         }
+    }
+}
+
+/// Waits for a disk or a server without keeping the tasks of this thread waiting: a server that hangs would else
+/// stop as many of the process's threads as ask it.
+fn beside_other_tasks<T>(work: impl FnOnce() -> T) -> T {
+    let flavor = tokio::runtime::Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    match flavor {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::beside_other_tasks;
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    #[test]
+    fn who_waits_for_a_server_keeps_no_other_task_waiting() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+        let (answer, waited_for) = mpsc::channel();
+        let waiting = runtime.spawn(async move {
+            // The only one who answers is a task of the same worker.
+            tokio::spawn(async move { answer.send(()) });
+            beside_other_tasks(|| waited_for.recv_timeout(Duration::from_secs(60)))
+        });
+        assert_eq!(runtime.block_on(waiting).expect("ends"), Ok(()));
+        assert_eq!(beside_other_tasks(|| 7), 7);
+    }
+
+    #[tokio::test]
+    async fn where_there_is_one_thread_it_waits() {
+        assert_eq!(beside_other_tasks(|| 7), 7);
     }
 }
