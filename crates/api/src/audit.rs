@@ -143,3 +143,25 @@ fn read_filter(api: &Api, uri: &Uri) -> Result<(AuditQuery, Page), ApiError> {
     query.finish(&api.context)?;
     Ok((filter, page))
 }
+
+/// The entry of a change that is done when it is answered, by who asks.
+pub(crate) fn entry<T: Serialize>(
+    api: &Api,
+    action: &str,
+    tenant_id: Option<&TenantId>,
+    before: Option<&T>,
+    after: Option<&T>,
+) -> AuditEntry {
+    let caller = api.caller();
+    let state = |state: Option<&T>| state.and_then(|state| serde_json::to_value(state).ok());
+    AuditEntry {
+        timestamp: api.state.clock.now(),
+        request_id: caller.request_id().map(str::to_owned),
+        actor: caller.actor,
+        action: action.to_owned(),
+        tenant_id: tenant_id.cloned(),
+        before: state(before),
+        after: state(after),
+        outcome: "completed".to_owned(),
+    }
+}

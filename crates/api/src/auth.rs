@@ -19,11 +19,13 @@
 use crate::error::{ApiError, ErrorCode};
 use crate::request_context::Api;
 use crate::state::ApiState;
+use crate::tracing_context::trace_parent;
 use axum::extract::FromRequestParts;
 use ecp_core::access::{Access, AccessControl, Role};
 use ecp_core::damage::Damage;
 use ecp_core::ids::TenantId;
-use ecp_core::tenancy::{Caller, TenancyError};
+use ecp_core::origin::{Caller, Origin};
+use ecp_core::tenancy::TenancyError;
 use ecp_core::text::Message;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE};
 use http::request::Parts;
@@ -247,9 +249,10 @@ impl FromRequestParts<Arc<ApiState>> for MetricsReader {
 }
 
 impl Api {
-    /// Who asks, for the audit trail.
+    /// Who asks, for the audit trail and for what is done afterwards.
     pub fn caller(&self) -> Caller {
-        Caller { actor: self.access.actor.clone(), request_id: self.context.request_id.as_str().to_owned() }
+        let origin = Origin { request_id: self.context.request_id.clone(), trace_parent: trace_parent() };
+        Caller { actor: self.access.actor.clone(), origin: Some(origin) }
     }
 
     /// Answers 404, as for a tenant that does not exist, where the caller may not see this one.

@@ -4,6 +4,7 @@
 pub(crate) mod deliveries;
 
 use crate::alert_filter::{AlertFilterOut, check_reach, read_filter};
+use crate::audit;
 use crate::auth::Admin;
 use crate::body::RawBody;
 use crate::error::ApiError;
@@ -178,7 +179,7 @@ pub(crate) async fn create_receiver(Admin(api): Admin, body: RawBody) -> Result<
     api.warn_of_unknown_fields(faults)?;
     let (receiver, made) = with_secret(receiver);
     check_reach_of(&api, &receiver, None)?;
-    let audit = audit(&api, "receiver.create", &receiver, None, Some(&receiver));
+    let audit = audit(&api, "receiver.create", None, Some(&receiver));
     let out = ReceiverOut::showing(&receiver, made.as_ref());
     api.services().notifications.add_receiver(receiver, audit).await?;
     Ok(wire::json(StatusCode::CREATED, &out))
@@ -227,7 +228,7 @@ pub(crate) async fn update_receiver(
     api.warn_of_unknown_fields(faults)?;
     let (receiver, made) = with_secret(receiver);
     check_reach_of(&api, &receiver, Some(&before))?;
-    let audit = audit(&api, "receiver.update", &receiver, Some(&before), Some(&receiver));
+    let audit = audit(&api, "receiver.update", Some(&before), Some(&receiver));
     let out = ReceiverOut::showing(&receiver, made.as_ref());
     if !api.services().notifications.change_receiver(receiver, audit).await? {
         return Err(not_found(&id));
@@ -250,7 +251,7 @@ pub(crate) async fn update_receiver(
 )]
 pub(crate) async fn delete_receiver(Admin(api): Admin, PathText(id): PathText) -> Result<Response, ApiError> {
     let receiver = find(&api, &id)?;
-    let audit = audit(&api, "receiver.delete", &receiver, Some(&receiver), None);
+    let audit = audit(&api, "receiver.delete", Some(&receiver), None);
     if !api.services().notifications.remove_receiver(&receiver.id, audit).await? {
         return Err(not_found(&id));
     }
@@ -331,30 +332,11 @@ fn read_receiver(api: &Api, body: &Value, faults: &Faults, before: Option<&Arc<R
 }
 
 /// The entry of the trail.
-fn audit(
-    api: &Api,
-    action: &str,
-    receiver: &Receiver,
-    before: Option<&Receiver>,
-    after: Option<&Receiver>,
-) -> AuditEntry {
-    let caller = api.caller();
-    tracing::info!(
-        actor = caller.actor,
-        action,
-        receiver.id = receiver.id.as_str(),
-        "a receiver was changed"
-    );
-    let state =
-        |receiver: Option<&Receiver>| receiver.and_then(|receiver| serde_json::to_value(receiver).ok());
-    AuditEntry {
-        timestamp: api.state.clock.now(),
-        actor: caller.actor,
-        action: action.to_owned(),
-        tenant_id: receiver.filter.tenant_id.clone(),
-        request_id: Some(caller.request_id).filter(|id| !id.is_empty()),
-        before: state(before),
-        after: state(after),
-        outcome: "completed".to_owned(),
-    }
+fn audit(api: &Api, action: &str, before: Option<&Receiver>, after: Option<&Receiver>) -> AuditEntry {
+    let receiver = after.or(before);
+    let tenant_id = receiver.and_then(|receiver| receiver.filter.tenant_id.as_ref());
+    let entry = audit::entry(api, action, tenant_id, before, after);
+    let id = receiver.map(|receiver| receiver.id.as_str());
+    tracing::info!(entry.actor, action, receiver.id = id, "a receiver was changed");
+    entry
 }

@@ -3,6 +3,7 @@
 
 use crate::alert_filter::{AlertFilterOut, check_reach, read_named_filter};
 use crate::alerts::AlertOut;
+use crate::audit;
 use crate::auth::{Reader, Writer};
 use crate::body::RawBody;
 use crate::error::ApiError;
@@ -222,7 +223,7 @@ pub(crate) async fn create_silence(
         return Ok(trial_response(&api, &silence));
     }
     let out = SilenceOut::new(&silence, now);
-    let audit = audit(&api, "silence.create", &silence);
+    let audit = audit(&api, "silence.create", None, Some(&silence));
     api.services().alerting.add_silence(silence, audit).await?;
     Ok(wire::json(StatusCode::CREATED, &out))
 }
@@ -246,7 +247,7 @@ pub(crate) async fn delete_silence(
     PathText(silence_id): PathText,
 ) -> Result<Response, ApiError> {
     let silence = find(&api, &silence_id)?;
-    let audit = audit(&api, "silence.delete", &silence);
+    let audit = audit(&api, "silence.delete", Some(&silence), None);
     if !api.services().alerting.remove_silence(&silence.id, audit).await? {
         return Err(ApiError::nothing_named("api.silence_not_found", &silence_id));
     }
@@ -316,19 +317,11 @@ fn trial_response(api: &Api, silence: &Silence) -> Response {
 }
 
 /// The entry of the trail.
-fn audit(api: &Api, action: &str, silence: &Silence) -> AuditEntry {
-    let caller = api.caller();
-    tracing::info!(actor = caller.actor, action, silence.id = silence.id.as_str(), "a silence was changed");
-    let state = serde_json::to_value(silence).unwrap_or_default();
-    let (before, after) = if action == "silence.create" { (None, Some(state)) } else { (Some(state), None) };
-    AuditEntry {
-        timestamp: api.state.clock.now(),
-        actor: caller.actor,
-        action: action.to_owned(),
-        tenant_id: silence.filter.tenant_id.clone(),
-        request_id: Some(caller.request_id).filter(|id| !id.is_empty()),
-        before,
-        after,
-        outcome: "completed".to_owned(),
-    }
+fn audit(api: &Api, action: &str, before: Option<&Silence>, after: Option<&Silence>) -> AuditEntry {
+    let silence = after.or(before);
+    let tenant_id = silence.and_then(|silence| silence.filter.tenant_id.as_ref());
+    let entry = audit::entry(api, action, tenant_id, before, after);
+    let id = silence.map(|silence| silence.id.as_str());
+    tracing::info!(entry.actor, action, silence.id = id, "a silence was changed");
+    entry
 }

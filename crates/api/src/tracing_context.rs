@@ -10,6 +10,7 @@ use ecp_core::ids::TenantId;
 use http::{HeaderMap, Request};
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use std::collections::HashMap;
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -43,17 +44,26 @@ pub(crate) fn request_span<B>(
         http.request.method = request.method().as_str(),
         http.route = route,
         http.response.status_code = Empty,
-        request.id = context.request_id.as_str(),
         tenant.id = Empty,
         mode = context.mode.as_ref().ok().copied().map(Mode::as_str),
     );
     if !span.is_disabled() {
         span.record("otel.name", format!("{} {}", request.method(), route.unwrap_or("unmatched")));
         let parent = TraceContextPropagator::new().extract(&Headers(request.headers()));
+        // What is done for the request has its id, by this value.
+        let parent = parent.with_value(context.request_id.clone());
         // Refused only of a span that has begun, which this one has not.
         let _ = span.set_parent(parent);
     }
     span
+}
+
+/// The span of the request that is being answered, as `traceparent` spells it; none where no collector takes
+/// traces.
+pub(crate) fn trace_parent() -> Option<String> {
+    let mut headers = HashMap::new();
+    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut headers);
+    headers.remove("traceparent")
 }
 
 /// Says in a request's span how it was answered.

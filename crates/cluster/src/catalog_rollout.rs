@@ -10,8 +10,9 @@ use ecp_core::catalog_change::{
     Attempt, CatalogOrder, CatalogRolloutState, CatalogStatus, Standing, standing,
 };
 use ecp_core::ids::TenantId;
+use ecp_core::origin::Caller;
 use ecp_core::ports::{StoreError, TenantStore};
-use ecp_core::tenancy::{CATALOG_ACTOR, Caller, Tenancy, TenancyError};
+use ecp_core::tenancy::{CATALOG_ACTOR, Tenancy, TenancyError};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -306,8 +307,7 @@ impl CatalogRollout {
 
     fn caller(&self, order: Option<&CatalogOrder>) -> Caller {
         let actor = order.map_or(CATALOG_ACTOR, |order| order.actor.as_str()).to_owned();
-        let request_id = order.and_then(|order| order.request_id.clone()).unwrap_or_default();
-        Caller { actor, request_id }
+        Caller { actor, origin: order.and_then(CatalogOrder::origin) }
     }
 
     /// Says in the log what changed since it was last said.

@@ -19,6 +19,7 @@ mod slots;
 mod tenures;
 #[cfg(test)]
 mod tests;
+mod tracing_context;
 mod view;
 
 use deadlines::Deadlines;
@@ -383,14 +384,7 @@ impl Shared {
             self.let_go(&job.item);
             return true;
         }
-        let pass = tracing::info_span!(
-            target: ecp_core::TRACE_TARGET,
-            parent: None,
-            "reconcile",
-            tenant.id = %id,
-            mode = self.mode.as_str(),
-            attempts = job.item.attempts,
-        );
+        let pass = tracing_context::pass_span(self.mode, &job.item, || self.unfinished(id));
         match self.look_at(&job).instrument(pass).await {
             Err(LookError::Store(StoreError::LeaseLost(_))) => {
                 self.let_go(&job.item);
@@ -436,6 +430,12 @@ impl Shared {
                 self.look_at_external(tenant, &deployment).await
             }
         }
+    }
+
+    /// What the tenant was asked to become and is not yet.
+    fn unfinished(&self, id: &TenantId) -> Option<Arc<Deployment>> {
+        let deployment = self.newest_deployment(&*self.store.tenant(id)?)?;
+        (deployment.unsettled || !deployment.status.is_final()).then_some(deployment)
     }
 
     fn newest_deployment(&self, tenant: &Tenant) -> Option<Arc<Deployment>> {

@@ -6,8 +6,9 @@
 
 use crate::Timestamp;
 use crate::catalog::{CatalogDigest, Edition};
-use crate::ids::TenantId;
+use crate::ids::{RequestId, TenantId};
 use crate::manifest::{self, ImmutableField, ObjectAction, ObjectChange, PinnedManifest};
+use crate::origin::Origin;
 use crate::ports::TenantStore;
 use crate::revision::{Cause, Revision, Revisions};
 use crate::sizing;
@@ -70,8 +71,19 @@ pub struct CatalogOrder {
     pub actor: String,
     /// The request, where there was one.
     pub request_id: Option<String>,
+    /// Its span, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_parent: Option<String>,
     /// When.
     pub asked_at: Timestamp,
+}
+
+impl CatalogOrder {
+    /// The request that asked, where one did.
+    pub fn origin(&self) -> Option<Origin> {
+        let request_id = RequestId::from_text(self.request_id.as_deref()?);
+        Some(Origin { request_id, trace_parent: self.trace_parent.clone() })
+    }
 }
 
 /// How the roll-out of the catalog stands.

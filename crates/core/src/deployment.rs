@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use crate::ids::{DeploymentId, TenantId};
+use crate::origin::{Caller, Origin};
 use crate::revision::Cause;
 use crate::tenant::TenantSpec;
 use crate::text::Message;
@@ -213,6 +214,9 @@ pub struct Deployment {
     /// an earlier release accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
+    /// The request that asked for it, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The cluster may have what a roll-out applied and what is not in force: a wider quota, objects
     /// that it began. Written before any of it is applied and taken back when none of it is left, so
     /// that no crash leaves it there.
@@ -281,6 +285,7 @@ impl Deployment {
             rollback: None,
             cause: Cause::Request,
             actor: None,
+            origin: None,
             unsettled: false,
             quiet: Watched::default(),
             last_good: None,
@@ -309,9 +314,10 @@ impl Deployment {
 
     /// Says why there is one, and who asked for it.
     #[must_use]
-    pub fn asked_for(mut self, cause: Cause, actor: &str) -> Self {
+    pub fn asked_for(mut self, cause: Cause, caller: &Caller) -> Self {
         self.cause = cause;
-        self.actor = Some(actor.to_owned());
+        self.actor = Some(caller.actor.clone());
+        self.origin.clone_from(&caller.origin);
         self
     }
 

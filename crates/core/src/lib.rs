@@ -17,6 +17,7 @@ pub mod ids;
 pub mod ledger;
 pub mod manifest;
 pub mod metrics;
+pub mod origin;
 pub mod placement;
 pub mod ports;
 pub mod quantity;

@@ -27,6 +27,7 @@ use crate::damage::Damage;
 use crate::deployment::{Deployment, Removal};
 use crate::ids::{AlertId, DeploymentId, Incarnation, TenantId, TenantKey};
 use crate::manifest::{ManifestDigest, PinnedManifest};
+use crate::origin::Origin;
 use crate::placement::Shortage;
 use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
@@ -416,6 +417,7 @@ pub trait TenantStore: Leases {
         &self,
         id: &TenantId,
         how: Removal,
+        origin: Option<Origin>,
         audit: AuditEntry,
     ) -> Result<bool, StoreError>;
     /// Queues a tenant now (healing, timers).

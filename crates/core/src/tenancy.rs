@@ -14,6 +14,7 @@ use crate::catalog_change;
 use crate::deployment::{Deployment, DeploymentKind, Removal};
 use crate::ids::{DeploymentId, TenantId};
 use crate::manifest::{self, ImmutableField, PinnedManifest};
+use crate::origin::Caller;
 use crate::placement;
 use crate::ports::{
     Admission, Clock, ClusterError, ClusterView, Created, IdempotencyKey, NewTenant, Refusal, StoreError,
@@ -30,15 +31,6 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-
-/// Who asks, for the audit trail.
-#[derive(Clone, Debug)]
-pub struct Caller {
-    /// Token name, or `anonymous`.
-    pub actor: String,
-    /// Request id; empty where no request asked.
-    pub request_id: String,
-}
 
 /// A change of a tenant: what is named is changed, the rest is left.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -205,7 +197,7 @@ impl Tenancy {
         let new = NewTenant {
             deployment: self
                 .deployment_of(&tenant, DeploymentKind::Create, now)
-                .asked_for(Cause::Request, &caller.actor),
+                .asked_for(Cause::Request, caller),
             revision: NewRevision::render(&self.edition, &tenant, &secrets, Cause::Request),
             secrets,
             idempotency: idempotency.map(|key| (key, respond(&tenant))),
@@ -237,7 +229,7 @@ impl Tenancy {
         let deployment = self
             .deployment_of(&tenant, DeploymentKind::Update, now)
             .replacing(before.deployment_id.clone())
-            .asked_for(Cause::Request, &caller.actor);
+            .asked_for(Cause::Request, caller);
         let change = TenantChange {
             deployment: Deployment { rollback, ..deployment },
             revision: Some(revision),
@@ -272,7 +264,8 @@ impl Tenancy {
                     after["release"] = how.release.into();
                     after
                 });
-                self.store.hurry_deletion(id, how, AuditEntry { after, ..audit }).await?;
+                let audit = AuditEntry { after, ..audit };
+                self.store.hurry_deletion(id, how, caller.origin.clone(), audit).await?;
             }
             return Ok(Deletion { deletion_id: before.deployment_id.clone(), estimated_time, left });
         }
@@ -290,7 +283,7 @@ impl Tenancy {
             deployment: self
                 .deployment_of(&tenant, DeploymentKind::Delete(how), now)
                 .replacing(before.deployment_id.clone())
-                .asked_for(Cause::Request, &caller.actor),
+                .asked_for(Cause::Request, caller),
             revision: None,
             audit: self.audit(caller, "tenant.delete", Some(&before), &tenant, now),
             admission: Admission::default(),
@@ -502,7 +495,7 @@ impl Tenancy {
             actor: caller.actor.clone(),
             action: action.to_owned(),
             tenant_id: Some(after.id.clone()),
-            request_id: Some(caller.request_id.clone()).filter(|id| !id.is_empty()),
+            request_id: caller.request_id().map(str::to_owned),
             before: before.map(state),
             after: Some(state(after)),
             outcome: "accepted".to_owned(),

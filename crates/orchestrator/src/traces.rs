@@ -5,10 +5,13 @@
 
 use crate::config::Config;
 use anyhow::Context as _;
-use opentelemetry::trace::TracerProvider as _;
+use ecp_core::ids::RequestId;
+use opentelemetry::trace::{Span as _, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{SdkTracerProvider, Tracer};
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanProcessor, Tracer};
 use std::time::Duration;
 
 /// Path of traces under the address of a collector.
@@ -37,8 +40,11 @@ impl Traces {
             .build()
             .with_context(|| format!("telemetry.otlp_endpoint: {endpoint:?} can not be used"))?;
         let resource = Resource::builder().with_service_name("ecp-orchestrator").build();
-        let provider =
-            SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+        let provider = SdkTracerProvider::builder()
+            .with_span_processor(RequestIds)
+            .with_batch_exporter(exporter)
+            .with_resource(resource)
+            .build();
         Ok(Some(Self(provider)))
     }
 
@@ -52,5 +58,27 @@ impl Traces {
         if let Err(error) = self.0.shutdown_with_timeout(FLUSH_TIMEOUT) {
             tracing::warn!(%error, "the last spans did not reach the collector");
         }
+    }
+}
+
+/// Gives each span that is under a request's, however deep, the id of the request.
+#[derive(Debug)]
+struct RequestIds;
+
+impl SpanProcessor for RequestIds {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        if let Some(id) = context.get::<RequestId>() {
+            span.set_attribute(KeyValue::new("request.id", id.as_str().to_owned()));
+        }
+    }
+
+    fn on_end(&self, _span: SpanData) {}
+
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+
+    fn shutdown_with_timeout(&self, _timeout: Duration) -> OTelSdkResult {
+        Ok(())
     }
 }

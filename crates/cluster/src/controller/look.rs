@@ -7,6 +7,7 @@ use crate::reasons;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind, Failure, LogLevel, ResourceState};
 use ecp_core::manifest::Object;
+use ecp_core::origin::Caller;
 use ecp_core::ports::{Admission, ObjectState, StoreError, TenantChange};
 use ecp_core::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
 use ecp_core::tenant::{Tenant, TenantStatus};
@@ -93,9 +94,10 @@ impl<H> Look<'_, H> {
         let tenant = returned_to(good, &self.tenant, now);
         let (id, newer) = (tenant.id.clone(), tenant.deployment_id.clone());
         let kind = DeploymentKind::Update;
+        let by_us = Caller { actor: "controller".to_owned(), origin: self.deployment.origin.clone() };
         let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)
             .replacing(self.deployment.id.clone())
-            .asked_for(Cause::Rollback, "controller");
+            .asked_for(Cause::Rollback, &by_us);
         // Going back and forth between two revisions that fail would never end.
         let deployment = Deployment { rollback: Some(false), ..deployment };
         let revision = Some(NewRevision::again(good, &tenant, Cause::Rollback));

@@ -1,11 +1,12 @@
 //! Rolling out the present catalog: to one tenant at once, or to all of them, a few at a time.
 
-use super::{Caller, Tenancy, TenancyError, TenantPatch};
+use super::{Tenancy, TenancyError, TenantPatch};
 use crate::catalog::Edition;
 use crate::catalog_change::{self, CatalogOrder, CatalogStatus, Differences};
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::TenantId;
 use crate::manifest::{self, Manifest, PinnedManifest, RenderOptions};
+use crate::origin::Caller;
 use crate::ports::{StoreError, TenantChange};
 use crate::revision::Cause;
 use crate::tenant::Tenant;
@@ -86,7 +87,7 @@ impl Tenancy {
         let deployment = self
             .deployment_of(&tenant, DeploymentKind::Update, now)
             .replacing(before.deployment_id.clone())
-            .asked_for(Cause::Catalog, &caller.actor);
+            .asked_for(Cause::Catalog, caller);
         let mut audit = self.audit(caller, "tenant.update", Some(&before), &tenant, now);
         let kept = self.store.edition_of(id).map(|edition| edition.digest.clone());
         for (state, digest) in
@@ -113,7 +114,8 @@ impl Tenancy {
         let order = CatalogOrder {
             catalog: self.edition.digest.clone(),
             actor: caller.actor.clone(),
-            request_id: Some(caller.request_id.clone()).filter(|id| !id.is_empty()),
+            request_id: caller.request_id().map(str::to_owned),
+            trace_parent: caller.origin.as_ref().and_then(|origin| origin.trace_parent.clone()),
             asked_at: self.now(),
         };
         let text = serde_json::to_string(&order).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Going back to an earlier revision because somebody asks for it.
 
-use super::{Caller, Tenancy, TenancyError, check_generation};
+use super::{Tenancy, TenancyError, check_generation};
 use crate::catalog_change;
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
+use crate::origin::Caller;
 use crate::ports::{StoreError, TenantChange};
 use crate::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
 use crate::tenant::{Tenant, TenantStatus};
@@ -48,7 +49,7 @@ impl Tenancy {
         let deployment = self
             .deployment_of(&tenant, DeploymentKind::Update, now)
             .replacing(before.deployment_id.clone())
-            .asked_for(Cause::Rollback, &caller.actor);
+            .asked_for(Cause::Rollback, caller);
         let mut audit = self.audit(caller, "tenant.rollback", Some(&before), &tenant, now);
         if let Some(after) = audit.after.as_mut() {
             after["rolled_back_to"] = good.deployment_id.as_str().into();

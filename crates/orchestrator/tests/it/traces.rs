@@ -8,6 +8,7 @@ use prost::Message as _;
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -85,49 +86,102 @@ fn until<'a>(received: &Receiver<Span>, seen: &'a mut Vec<Span>, wanted: impl Fn
     }
 }
 
+/// A server in demo mode at the speed of life, so that a deployment takes longer than a test.
+fn traced(endpoint: &str, folder: &Path, speed: &str) -> Program {
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_BSP_SCHEDULE_DELAY", "50"),
+        ("ECP_DEMO_SPEED", speed),
+    ];
+    Program::builder(env!("CARGO_BIN_EXE_ecp"), folder).envs(&variables).start()
+}
+
+/// A request under the caller's own span and id.
+async fn ask(request: reqwest::RequestBuilder, request_id: &str) -> reqwest::StatusCode {
+    let answer = request
+        .header("x-demo-mode", "true")
+        .header("x-request-id", request_id)
+        .header("traceparent", format!("00-{TRACE_ID}-{PARENT_ID}-01"))
+        .send()
+        .await;
+    answer.expect("an answer").status()
+}
+
+async fn create_alpha(server: &Program) {
+    let body = json!({"tenant_id": "alpha", "name": "A", "service_requirements": {"chatbot": 5}});
+    let request = http_client().post(server.url("/api/v1/tenants/")).json(&body);
+    assert_eq!(ask(request, "the-callers-own").await, 201);
+}
+
+fn is_of(request_id: &str) -> impl Fn(&Span) -> bool {
+    move |span| text(span, "request.id") == Some(request_id)
+}
+
 #[tokio::test]
 async fn a_request_its_transaction_the_pass_and_its_calls_are_spans_in_their_place() {
     let (endpoint, received) = collector();
     let folder = tempfile::tempdir().expect("a folder");
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "50")];
-    let server = Program::builder(env!("CARGO_BIN_EXE_ecp"), folder.path()).envs(&variables).start();
-    let body = json!({"tenant_id": "alpha", "name": "A", "service_requirements": {"chatbot": 5}});
-    let answer = http_client()
-        .post(server.url("/api/v1/tenants/"))
-        .header("x-demo-mode", "true")
-        .header("x-request-id", "the-callers-own")
-        .header("traceparent", format!("00-{TRACE_ID}-{PARENT_ID}-01"))
-        .json(&body)
-        .send()
-        .await
-        .expect("an answer");
-    assert_eq!(answer.status(), 201);
+    let server = traced(&endpoint, folder.path(), "120");
+    create_alpha(&server).await;
     let seen = tokio::task::spawn_blocking(move || {
         let mut seen = Vec::new();
-        let request = until(&received, &mut seen, |span| text(span, "request.id").is_some()).clone();
-        assert_eq!(request.name, "POST /api/v1/tenants/");
+        let is_request = |span: &Span| span.name == "POST /api/v1/tenants/";
+        let request = until(&received, &mut seen, is_request).clone();
         assert_eq!(
             (hex(&request.trace_id), hex(&request.parent_span_id)),
             (TRACE_ID.into(), PARENT_ID.into())
         );
-        assert_eq!(text(&request, "request.id"), Some("the-callers-own"));
         let of = |parent: Span, name: &'static str| {
             move |span: &Span| span.name == name && span.parent_span_id == parent.span_id
         };
         let transaction = until(&received, &mut seen, of(request.clone(), "store.transaction")).clone();
-        assert_eq!(transaction.trace_id, request.trace_id);
         let call = until(&received, &mut seen, |span| {
             span.name == "cluster.call" && text(span, "operation") == Some("apply")
         })
         .clone();
         let pass = until(&received, &mut seen, |span| span.span_id == call.parent_span_id).clone();
         assert_eq!((pass.name.as_str(), text(&pass, "tenant.id")), ("reconcile", Some("alpha")));
-        assert_eq!(pass.trace_id, call.trace_id);
-        assert!(pass.parent_span_id.is_empty(), "a pass is a trace of its own");
-        until(&received, &mut seen, of(pass, "store.transaction"));
-        seen
+        assert_eq!(pass.parent_span_id, request.span_id, "a pass is under the request that asked for it");
+        let written = until(&received, &mut seen, of(pass.clone(), "store.transaction")).clone();
+        for span in [&request, &transaction, &call, &pass, &written] {
+            assert_eq!(hex(&span.trace_id), TRACE_ID, "{span:#?}");
+            assert!(is_of("the-callers-own")(span), "{span:#?}");
+        }
     });
     seen.await.expect("the spans are as they should be");
+    server.kill();
+}
+
+#[tokio::test]
+async fn a_pass_after_a_crash_is_under_the_request_that_was_answered_before_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (endpoint, _) = collector();
+    let server = traced(&endpoint, folder.path(), "1");
+    create_alpha(&server).await;
+    server.kill();
+    let (endpoint, received) = collector();
+    let server = traced(&endpoint, folder.path(), "1");
+    let (seen, received) = tokio::task::spawn_blocking(move || {
+        let mut seen = Vec::new();
+        let is_pass = |span: &Span| span.name == "reconcile" && is_of("the-callers-own")(span);
+        let pass = until(&received, &mut seen, is_pass).clone();
+        assert_eq!((hex(&pass.trace_id), text(&pass, "tenant.id")), (TRACE_ID.into(), Some("alpha")));
+        let is_call = |span: &Span| span.name == "cluster.call" && is_of("the-callers-own")(span);
+        until(&received, &mut seen, is_call);
+        (seen, received)
+    })
+    .await
+    .expect("the spans are as they should be");
+    // A deletion takes its place: from then on it is what passes are for.
+    let deletion = http_client().delete(server.url("/api/v1/tenants/alpha/"));
+    assert_eq!(ask(deletion, "the-deletion").await, 200);
+    tokio::task::spawn_blocking(move || {
+        let mut seen = seen;
+        let is_pass = |span: &Span| span.name == "reconcile" && is_of("the-deletion")(span);
+        until(&received, &mut seen, is_pass);
+    })
+    .await
+    .expect("the spans are as they should be");
     server.kill();
 }
 

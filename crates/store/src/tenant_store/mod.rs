@@ -46,6 +46,7 @@ use ecp_core::deployment::{Deployment, Removal};
 use ecp_core::ids::{AlertId, DeploymentId, TenantId, TenantKey};
 use ecp_core::ledger::NotedElsewhere;
 use ecp_core::manifest::{ManifestDigest, PinnedManifest};
+use ecp_core::origin::Origin;
 use ecp_core::ports::{
     AlertQuery, AuditQuery, Clock, Created, IdempotencyKey, NewTenant, ProgressUpdate, StoreError,
     TenantChange, TenantStore, WorkItem,
@@ -338,9 +339,10 @@ impl TenantStore for SqlStore {
         &self,
         id: &TenantId,
         how: Removal,
+        origin: Option<Origin>,
         audit: AuditEntry,
     ) -> Result<bool, StoreError> {
-        self.change_deletion(id.clone(), how, audit).await
+        self.change_deletion(id.clone(), how, origin, audit).await
     }
 
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError> {

@@ -10,6 +10,7 @@ use crate::sql::{Change, Sql, values};
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind, Removal};
 use ecp_core::ids::{DeploymentId, TenantId};
+use ecp_core::origin::Origin;
 use ecp_core::ports::{ProgressUpdate, StoreError};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ impl SqlStore {
                     && let DeploymentKind::Delete(asked_before) = stored.kind
                 {
                     update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
+                    update.deployment.origin = stored.origin;
                 }
                 let document = to_document(&update.deployment)?;
                 update_deployment(sql, &update.deployment, &document)?;
@@ -52,6 +54,7 @@ impl SqlStore {
         &self,
         id: TenantId,
         how: Removal,
+        origin: Option<Origin>,
         audit: AuditEntry,
     ) -> Result<bool, StoreError> {
         let (due, queued) = (self.clock.steady(), id.clone());
@@ -68,6 +71,7 @@ impl SqlStore {
                     return Ok(None);
                 }
                 deletion.kind = DeploymentKind::Delete(before.and(how));
+                deletion.origin = origin;
                 update_deployment(sql, &deletion, &to_document(&deletion)?)?;
                 rows::insert_audit(sql, &audit)?;
                 let number = shared.next_queue_number();

@@ -6,9 +6,10 @@ use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, EMBEDDED, Edition};
 use ecp_core::catalog_change::{CatalogRolloutState, CatalogStatus, TenantDifference, differences};
 use ecp_core::manifest::PinnedManifest;
+use ecp_core::origin::Caller;
 use ecp_core::ports::AuditQuery;
 use ecp_core::revision::{Cause, NewRevision, Revision, adopt_tenants};
-use ecp_core::tenancy::{Accepted, Caller, Tenancy, TenancyError, TenantPatch};
+use ecp_core::tenancy::{Accepted, Tenancy, TenancyError, TenantPatch};
 use ecp_core::tenant::{Availability, Management, Preset, SlaTarget, TenantSpec};
 use std::collections::BTreeMap;
 
@@ -19,7 +20,7 @@ fn tenancy(bench: &Bench) -> Arc<Tenancy> {
 }
 
 fn caller() -> Caller {
-    Caller { actor: "operator".to_owned(), request_id: "req-1".to_owned() }
+    Caller { actor: "operator".to_owned(), origin: None }
 }
 
 /// Tenants that were created as requests do it, and run.

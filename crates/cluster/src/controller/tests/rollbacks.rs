@@ -3,8 +3,9 @@
 use super::bench::Refused;
 use super::*;
 use ecp_core::ids::DeploymentId;
+use ecp_core::origin::Caller;
 use ecp_core::revision::Cause;
-use ecp_core::tenancy::{Caller, Tenancy, TenancyError, TenantPatch};
+use ecp_core::tenancy::{Tenancy, TenancyError, TenantPatch};
 use ecp_core::tenant::DemoFault;
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ fn tenancy(bench: &Bench) -> Tenancy {
 
 /// Changes the tenant as a request does: a service more, and a fault that fails the roll-out.
 async fn update_that_fails(bench: &Bench, rollback: Option<bool>) {
-    let caller = Caller { actor: "anonymous".to_owned(), request_id: "req-1".to_owned() };
+    let caller = Caller { actor: "anonymous".to_owned(), origin: None };
     let patch = TenantPatch {
         service_requirements: BTreeMap::from([(Service::Advisor, 5)]),
         demo_fault: Some(Some(DemoFault::CrashLoop)),
@@ -146,7 +147,7 @@ async fn update(bench: &mut Bench, outcome: Outcome, number: u32, rollback: bool
         demo_fault: Some((outcome == Outcome::Crashes).then_some(DemoFault::CrashLoop)),
         ..TenantPatch::default()
     };
-    let caller = Caller { actor: "anonymous".to_owned(), request_id: "req-1".to_owned() };
+    let caller = Caller { actor: "anonymous".to_owned(), origin: None };
     tenancy(bench).update_tenant(&caller, &id("acme"), patch, None, Some(rollback)).await.unwrap();
     let deployment_id = bench.tenant("acme").deployment_id;
     bench.run_to_rest().await;
@@ -251,7 +252,7 @@ async fn a_failed_creation_says_that_there_is_nothing_to_go_back_to_where_a_roll
 #[tokio::test]
 async fn by_hand_a_rollback_goes_to_the_last_that_ran_and_is_not_what_runs_now() {
     let mut bench = running().await;
-    let caller = Caller { actor: "operator".to_owned(), request_id: "req-1".to_owned() };
+    let caller = Caller { actor: "operator".to_owned(), origin: None };
     let back = async |bench: &mut Bench, to: Option<&DeploymentId>| {
         let rolled = tenancy(bench).roll_back_tenant(&caller, &id("acme"), to, None).await;
         bench.run_to_rest().await;

@@ -3,6 +3,8 @@
 use super::super::deployments::{DELETION_KEPT, FINISHED_KEPT};
 use super::*;
 use ecp_core::deployment::{DeploymentStatus, Phase};
+use ecp_core::ids::RequestId;
+use ecp_core::origin::Origin;
 
 async fn record(world: &World, deployment: &Deployment, status: TenantStatus) -> Result<(), StoreError> {
     let update = ProgressUpdate { deployment: deployment.clone(), tenant_status: status, audit: None };
@@ -70,10 +72,17 @@ async fn a_deletion_that_was_hurried_stays_so_when_older_progress_is_recorded() 
     record(&world, &older, TenantStatus::Deleting).await.unwrap();
     let tenant = world.store.tenant(&older.tenant_id).unwrap();
     let audit = audit("acme", "tenant.delete");
-    assert!(world.store.hurry_deletion(&tenant.id, Removal::FORCED, audit.clone()).await.unwrap());
+    let origin = Origin { request_id: RequestId::from_text("the-hurrying-one"), trace_parent: None };
+    assert!(
+        world
+            .store
+            .hurry_deletion(&tenant.id, Removal::FORCED, Some(origin.clone()), audit.clone())
+            .await
+            .unwrap()
+    );
     assert_eq!(world.store.deployment(&older.id).unwrap().progress, 50, "it is left as it is");
     assert!(
-        !world.store.hurry_deletion(&tenant.id, Removal::FORCED, audit).await.unwrap(),
+        !world.store.hurry_deletion(&tenant.id, Removal::FORCED, None, audit).await.unwrap(),
         "it is forced already"
     );
     let query = ecp_core::ports::AuditQuery { limit: 100, ..Default::default() };
@@ -85,7 +94,8 @@ async fn a_deletion_that_was_hurried_stays_so_when_older_progress_is_recorded() 
     record(&world, &older, TenantStatus::Deleting).await.unwrap();
     let now = |world: &World| (*world.store.deployment(&older.id).unwrap()).clone();
     assert_eq!((now(&world).kind, now(&world).progress), (force, 50));
-    assert_eq!(now(&world.reopen()).kind, force, "on disk too");
+    let kept = now(&world.reopen());
+    assert_eq!((kept.kind, kept.origin), (force, Some(origin)), "on disk too, with who asked last");
 }
 
 #[tokio::test]

@@ -192,7 +192,10 @@ async fn what_others_queue_is_due_where_the_tenant_is_worked_on() {
         item.lease
     );
     assert!(
-        other.hurry_deletion(&tenant.id, Removal::default(), audit("acme", "tenant.delete")).await.is_ok()
+        other
+            .hurry_deletion(&tenant.id, Removal::default(), None, audit("acme", "tenant.delete"))
+            .await
+            .is_ok()
     );
 }
 
