@@ -51,7 +51,7 @@ bench-validate: build ## Time ecp validate beside kubeconform, built from its Go
 
 .PHONY: fuzz
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS ?= manifest definition reader quantity
+FUZZ_TARGETS ?= manifest definition reader quantity body message query
 fuzz: toolchain ## Run every fuzz target for a minute each (FUZZ_SECONDS=3600); needs nightly Rust and cargo-fuzz
 	@cargo +nightly --version >/dev/null 2>&1 || { echo "Nightly Rust is missing: rustup toolchain install nightly"; exit 1; }
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is missing: cargo install cargo-fuzz"; exit 1; }

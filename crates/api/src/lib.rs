@@ -19,6 +19,8 @@ mod deployments;
 mod docs;
 pub mod error;
 mod fields;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gpu_headroom;
 mod happenings;
 mod health;

@@ -114,16 +114,21 @@ impl QueryReader {
 
     /// Refuses the request where a parameter is wrong; warns of parameters that nothing read.
     pub fn finish(self, context: &RequestContext) -> Result<(), ApiError> {
+        for name in self.unread()? {
+            context.warn_unknown("parameter", &name);
+        }
+        Ok(())
+    }
+
+    /// Refuses the request where a parameter is wrong; else the parameters that nothing read.
+    pub fn unread(self) -> Result<Vec<String>, ApiError> {
         let read = self.read.into_inner();
         for (key, _) in &self.pairs {
             if !read.contains(&key.as_str()) {
                 self.faults.add_unknown(key);
             }
         }
-        for name in self.faults.finish()? {
-            context.warn_unknown("parameter", &name);
-        }
-        Ok(())
+        self.faults.finish()
     }
 }
 

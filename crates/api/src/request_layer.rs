@@ -285,7 +285,7 @@ fn elapsed_us(context: &RequestContext) -> u64 {
 
 /// RFC 9111's form: code 299 (miscellaneous persistent), no agent, quoted text. What a header can not
 /// carry is written as an escape.
-fn warning_text(text: &str) -> String {
+pub(crate) fn warning_text(text: &str) -> String {
     let mut warning = String::from("299 - \"");
     for character in text.chars() {
         match character {

@@ -15,6 +15,9 @@ mod places;
 mod session;
 mod socket;
 
+pub(crate) use monitoring::read_subscription;
+pub(crate) use session::read_command;
+
 pub(crate) use alerts::{__path_watch_alerts, watch_alerts};
 pub(crate) use all_alerts::{__path_watch_all_alerts, watch_all_alerts};
 pub(crate) use deployment::{__path_watch_deployment, watch_deployment};

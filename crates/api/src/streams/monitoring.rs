@@ -63,7 +63,7 @@ pub(crate) async fn watch_monitoring(
 }
 
 /// What a client wants to see, and how far it is.
-struct Subscription {
+pub(crate) struct Subscription {
     /// Bits by [`Metric::index`].
     metrics: u16,
     interval: Duration,
@@ -202,7 +202,8 @@ fn bit(metric: Metric) -> u16 {
     1 << metric.index()
 }
 
-fn read_subscription(body: &Value) -> Result<Subscription, ApiError> {
+/// What a `subscribe` asks for; every wrong field.
+pub(crate) fn read_subscription(body: &Value) -> Result<Subscription, ApiError> {
     let faults = Faults::default();
     let (mut metrics, mut interval_ms) = (0, None);
     if let Some(reader) = FieldReader::new(&faults, String::new(), body) {

@@ -160,15 +160,12 @@ impl Session {
     }
 
     fn obey(&self, text: &str, feed: &mut impl Feed) -> Result<Option<Utf8Bytes>, ApiError> {
-        let Read { value: body, .. } = json::read(text.as_bytes(), &COMMAND)?;
-        let Some(action) = body.get("action").and_then(Value::as_str) else {
-            return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.no_action")));
-        };
+        let (action, body) = read_command(text)?;
         if action == "ping" {
             let answer = json!({"action": "pong", "seq": feed.seq()});
             return Ok(Some(answer.to_string().into()));
         }
-        feed.command(action, &body).map(|()| None)
+        feed.command(&action, &body).map(|()| None)
     }
 
     /// Sends the error envelope with a number.
@@ -186,6 +183,15 @@ impl Session {
     fn text(&self, key: &'static str) -> String {
         Message::new(key).render(self.language)
     }
+}
+
+/// What a message asks for, and the whole of it.
+pub(crate) fn read_command(text: &str) -> Result<(String, Value), ApiError> {
+    let Read { value: body, .. } = json::read(text.as_bytes(), &COMMAND)?;
+    let Some(action) = body.get("action").and_then(Value::as_str) else {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.no_action")));
+    };
+    Ok((action.to_owned(), body))
 }
 
 /// A command that the stream does not have.

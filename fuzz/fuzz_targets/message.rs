@@ -1,0 +1,6 @@
+//! A message of a WebSocket's client.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &str| ecp_api::fuzzing::message(data));
