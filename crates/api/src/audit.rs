@@ -7,10 +7,10 @@ use crate::query::{Page, QueryReader};
 use crate::request_context::Api;
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
-use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::AuditQuery;
+use ecp_core::rfc3339;
 use ecp_core::text::Message;
 use http::{StatusCode, Uri};
 use serde::Serialize;
@@ -120,12 +120,12 @@ fn read_filter(api: &Api, uri: &Uri) -> Result<(AuditQuery, Page), ApiError> {
     if tenant_id == Ok(None) && api.access.tenants.is_some() {
         query.fault("tenant_id", Message::new("api.audit_tenant_required"));
     }
-    let time = |name| match query.text(name).map(str::parse::<Timestamp>) {
-        Some(Err(_)) => {
+    let time = |name| {
+        let time = rfc3339::parse(query.text(name)?);
+        if time.is_none() {
             query.fault(name, Message::new("api.time_not_rfc3339"));
-            None
         }
-        time => time.and_then(Result::ok),
+        time
     };
     let text = |name| query.text(name).map(str::to_owned);
     let filter = AuditQuery {

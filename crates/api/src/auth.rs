@@ -31,6 +31,7 @@ use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request};
 use std::sync::Arc;
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// The WebSocket protocol that we speak; the one that is chosen where a client offers several.
 pub(crate) const SOCKET_PROTOCOL: &str = "ecp.v1";
@@ -84,7 +85,10 @@ impl Authentication {
     /// brings.
     pub(crate) fn identify(&self, headers: &HeaderMap, socket_token: Option<&str>) -> Identity {
         let Some(tokens) = &self.tokens else { return Identity::Known(self.anonymous.clone()) };
-        let token = match headers.get(AUTHORIZATION) {
+        let mut sent = headers.get_all(AUTHORIZATION).iter();
+        let token = match sent.next() {
+            // Of two, a proxy may have looked at the other.
+            Some(_) if sent.next().is_some() => return Identity::Malformed,
             Some(value) => match value.to_str().ok().and_then(bearer_token) {
                 Some(token) => token,
                 None => return Identity::Malformed,
@@ -97,6 +101,29 @@ impl Authentication {
         match tokens.verify(token) {
             Some(access) => Identity::Known(Arc::new(access)),
             None => Identity::UnknownToken,
+        }
+    }
+}
+
+/// Looks now and then whether the token that let a caller in still holds.
+pub(crate) struct TokenWatch {
+    authentication: Authentication,
+    access: Arc<Access>,
+    looks: Interval,
+}
+
+impl TokenWatch {
+    /// Of the caller of a request.
+    pub(crate) fn new(api: &Api) -> Self {
+        let mut looks = tokio::time::interval(api.state.streams.token_interval());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { authentication: api.state.authentication.clone(), access: api.access.clone(), looks }
+    }
+
+    /// Waits until it is revoked or expired. May be dropped and asked again at any time.
+    pub(crate) async fn ended(&mut self) {
+        while self.authentication.still_holds(&self.access) {
+            self.looks.tick().await;
         }
     }
 }

@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use ecp_core::text::Message;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -70,7 +70,7 @@ pub(crate) async fn read_json(
     } else {
         state.memory.turn().await.compute(move || json::read(&bytes, shape)).await?
     };
-    read.map(|Read { value, unknown }| (value, Faults::beside(unknown)))
+    read.map(|Read { value, unknown, repeated }| (value, Faults::beside(unknown, repeated)))
 }
 
 /// A body of a manifest validation: the same, with room for a manifest.
@@ -98,6 +98,7 @@ async fn read_charged(
 ) -> Result<RawBody, ApiError> {
     let (parts, body) = request.into_parts();
     check_content_type(&parts.headers)?;
+    check_content_encoding(&parts.headers)?;
     let declared = declared_length(&parts.headers);
     let reading = async {
         if declared.is_some_and(|length| length > limit as u64) {
@@ -128,6 +129,19 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.not_json_content_type"))
         .detail("header", "Content-Type")
         .detail("given", crate::fields::shortened(text)))
+}
+
+/// A body is read as it is sent: one that is compressed would count for less than what it becomes.
+fn check_content_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
+    let texts = headers.get_all(CONTENT_ENCODING).iter().map(|value| value.to_str().unwrap_or("?"));
+    for coding in texts.flat_map(|text| text.split(',')).map(str::trim) {
+        if !coding.is_empty() && !coding.eq_ignore_ascii_case("identity") {
+            return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.body_encoded"))
+                .detail("header", "Content-Encoding")
+                .detail("given", crate::fields::shortened(coding)));
+        }
+    }
+    Ok(())
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

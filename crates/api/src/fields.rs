@@ -5,6 +5,7 @@
 
 use crate::error::{ApiError, FieldFault};
 use ecp_core::Timestamp;
+use ecp_core::rfc3339;
 use ecp_core::text::Message;
 use serde_json::{Map, Value};
 use std::cell::{Cell, RefCell};
@@ -53,12 +54,18 @@ pub(crate) struct Faults {
     /// Wrong values that are counted only.
     omitted: Cell<usize>,
     unknown: RefCell<UnknownNames>,
+    repeated: RefCell<UnknownNames>,
 }
 
 impl Faults {
-    /// None yet, in a body of which reading passed these names over.
-    pub fn beside(unknown: UnknownNames) -> Self {
-        Self { unknown: RefCell::new(unknown), ..Self::default() }
+    /// None yet, in a body of which reading passed these names over and found those more than once.
+    pub fn beside(unknown: UnknownNames, repeated: UnknownNames) -> Self {
+        Self { unknown: RefCell::new(unknown), repeated: RefCell::new(repeated), ..Self::default() }
+    }
+
+    /// The names that are there more than once, to be reported where nothing is wrong.
+    pub fn take_repeated(&self) -> Vec<String> {
+        self.repeated.take().into_names()
     }
 
     /// Notes a wrong value.
@@ -163,6 +170,21 @@ impl<'a> FieldReader<'a> {
         Some(text)
     }
 
+    /// A text of one line in which there is something to see: a name.
+    pub fn line(&self, name: &'static str, length: RangeInclusive<usize>) -> Option<&'a str> {
+        let text = self.text(name, length)?;
+        let fault =
+            if text.chars().any(|character| matches!(character, '\n' | '\t' | '\u{2028}' | '\u{2029}')) {
+                "api.text_one_line"
+            } else if text.chars().all(is_invisible) {
+                "api.text_blank"
+            } else {
+                return Some(text);
+            };
+        self.fault(name, Message::new(fault));
+        None
+    }
+
     /// A text of any content.
     pub fn any_text(&self, name: &'static str) -> Option<&'a str> {
         let value = self.value(name)?;
@@ -195,7 +217,7 @@ impl<'a> FieldReader<'a> {
 
     /// An RFC 3339 time.
     pub fn time(&self, name: &'static str) -> Option<Timestamp> {
-        let time = self.any_text(name)?.parse().ok();
+        let time = rfc3339::parse(self.any_text(name)?);
         if time.is_none() {
             self.fault(name, Message::new("api.time_not_rfc3339"));
         }
@@ -245,6 +267,16 @@ impl<'a> FieldReader<'a> {
             self.faults.add_unknown(&self.pointer_to(key));
         }
     }
+}
+
+/// Space, and what has no width or only turns the direction of what follows.
+fn is_invisible(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '\u{ad}' | '\u{3164}' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+        )
 }
 
 /// The pointer of a member of the object at `parent`, escaped as RFC 6901 says.

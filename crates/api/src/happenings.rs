@@ -1,6 +1,6 @@
 //! What the cluster tells of a tenant beside its state: events, and what its containers write.
 
-use crate::auth::Reader;
+use crate::auth::{Reader, TokenWatch};
 use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
 use crate::openapi::ErrorOut;
@@ -172,16 +172,19 @@ pub(crate) async fn read_logs(
     for pod in &logs.without_previous {
         api.context.warn(format!("pod {pod} has no container before the last restart"));
     }
-    let stopping = api.state.stopping.clone();
-    let lines = stream::unfold((logs.lines, place, stopping), |(mut lines, place, stopping)| async move {
+    let ends = (place, api.state.stopping.clone(), TokenWatch::new(&api));
+    let lines = stream::unfold((logs.lines, ends), |(mut lines, mut ends)| async move {
+        let (place, stopping, token) = &mut ends;
         let line = tokio::select! {
+            biased;
             () = stopping.cancelled() => None,
+            () = token.ended() => None,
             () = wanted(place.as_ref()) => None,
             line = lines.recv() => line,
         };
         let mut line = line?;
         line.push('\n');
-        Some((Ok::<_, Infallible>(Bytes::from(line)), (lines, place, stopping)))
+        Some((Ok::<_, Infallible>(Bytes::from(line)), (lines, ends)))
     });
     let mut response = Response::new(Body::from_stream(lines));
     let headers = response.headers_mut();

@@ -36,6 +36,8 @@ pub(crate) struct Read {
     pub value: Value,
     /// Members that its shape does not have.
     pub unknown: UnknownNames,
+    /// Members that are there more than once; the last one counts.
+    pub repeated: UnknownNames,
 }
 
 /// Reads a body; a fault is answered with its line and column.
@@ -46,12 +48,12 @@ pub(crate) fn read(bytes: &[u8], shape: &Shape) -> Result<Read, ApiError> {
         unparsable(line, column, "not UTF-8".to_owned())
     })?;
     check_depth(bytes)?;
-    let mut unknown = UnknownNames::default();
+    let (mut unknown, mut repeated) = (UnknownNames::default(), UnknownNames::default());
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let seed = Seed { shape, pointer: String::new(), unknown: &mut unknown };
+    let seed = Seed { shape, pointer: String::new(), unknown: &mut unknown, repeated: &mut repeated };
     let value = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
-        Ok(value) => Ok(Read { value, unknown }),
+        Ok(value) => Ok(Read { value, unknown, repeated }),
         Err(error) => Err(unparsable(error.line(), error.column(), reason_without_position(&error))),
     }
 }
@@ -107,6 +109,7 @@ struct Seed<'a> {
     shape: &'a Shape,
     pointer: String,
     unknown: &'a mut UnknownNames,
+    repeated: &'a mut UnknownNames,
 }
 
 impl<'de> DeserializeSeed<'de> for Seed<'_> {
@@ -153,7 +156,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
         if let Shape::Array(shape, most) = self.shape {
             while kept.len() < *most {
                 let pointer = format!("{}/{}", self.pointer, kept.len());
-                let seed = Seed { shape, pointer, unknown: &mut *self.unknown };
+                let seed =
+                    Seed { shape, pointer, unknown: &mut *self.unknown, repeated: &mut *self.repeated };
                 match elements.next_element_seed(seed)? {
                     Some(element) => kept.push(element),
                     None => return Ok(Value::Array(kept)),
@@ -182,9 +186,18 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 members.next_value::<IgnoredAny>()?;
                 continue;
             };
-            let value =
-                members.next_value_seed(Seed { shape, pointer: pointer(), unknown: &mut *self.unknown })?;
-            if !(value.is_null() && matches!(self.shape, Shape::Map(_))) {
+            if kept.contains_key(&name) {
+                self.repeated.add(&pointer());
+            }
+            let value = members.next_value_seed(Seed {
+                shape,
+                pointer: pointer(),
+                unknown: &mut *self.unknown,
+                repeated: &mut *self.repeated,
+            })?;
+            if value.is_null() && matches!(self.shape, Shape::Map(_)) {
+                kept.remove(&name);
+            } else {
                 kept.insert(name, value);
             }
         }

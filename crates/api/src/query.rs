@@ -10,11 +10,12 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 /// The query of one request. A parameter that is there and empty is the same as absent; of one that
-/// repeats, the last counts where only one is meant.
+/// repeats, the last counts where only one is meant, and the caller is warned.
 #[derive(Debug)]
 pub(crate) struct QueryReader {
     pairs: Vec<(String, String)>,
     read: RefCell<Vec<&'static str>>,
+    repeated: RefCell<Vec<&'static str>>,
     faults: Faults,
 }
 
@@ -23,7 +24,7 @@ impl QueryReader {
     pub fn new(uri: &Uri) -> Self {
         // Decoding is lenient and never fails for pairs of texts.
         let pairs = Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default();
-        Self { pairs, read: RefCell::default(), faults: Faults::default() }
+        Self { pairs, read: RefCell::default(), repeated: RefCell::default(), faults: Faults::default() }
     }
 
     /// Notes a wrong parameter.
@@ -42,7 +43,14 @@ impl QueryReader {
 
     /// The value of a parameter.
     pub fn text(&self, name: &'static str) -> Option<&str> {
-        self.all(name).last()
+        let mut values = self.all(name);
+        let first = values.next()?;
+        let Some(last) = values.last() else { return Some(first) };
+        let mut repeated = self.repeated.borrow_mut();
+        if !repeated.contains(&name) {
+            repeated.push(name);
+        }
+        Some(last)
     }
 
     /// A whole number in a range.
@@ -112,10 +120,15 @@ impl QueryReader {
         Page { skip: skip as usize, limit: limit as usize }
     }
 
-    /// Refuses the request where a parameter is wrong; warns of parameters that nothing read.
+    /// Refuses the request where a parameter is wrong; warns of parameters that nothing read, and of values
+    /// that another one of the same name replaced.
     pub fn finish(self, context: &RequestContext) -> Result<(), ApiError> {
+        let repeated = self.repeated.take();
         for name in self.unread()? {
             context.warn_unknown("parameter", &name);
+        }
+        for name in repeated {
+            context.warn(format!("repeated parameter: {name}; the last one counts"));
         }
         Ok(())
     }

@@ -156,8 +156,12 @@ impl Api {
 
     /// Refuses the request where fields are wrong; warns of fields that nothing read.
     pub(crate) fn warn_of_unknown_fields(&self, faults: Faults) -> Result<(), ApiError> {
+        let repeated = faults.take_repeated();
         for name in faults.finish()? {
             self.context.warn_unknown("field", &name);
+        }
+        for name in repeated {
+            self.context.warn(format!("repeated field: {name}; the last one counts"));
         }
         Ok(())
     }

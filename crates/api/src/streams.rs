@@ -69,6 +69,11 @@ impl Streams {
         self.places.take(client)
     }
 
+    /// How often it is looked whether the token of an open stream still holds.
+    pub(crate) fn token_interval(&self) -> std::time::Duration {
+        self.options.token_interval
+    }
+
     pub(crate) fn new(options: StreamOptions) -> Self {
         Self { options, places: Places::new(options.max_sockets), index: Index::default() }
     }

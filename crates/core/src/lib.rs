@@ -23,6 +23,7 @@ pub mod ports;
 pub mod quantity;
 pub mod recommendation;
 pub mod revision;
+pub mod rfc3339;
 pub mod simulation;
 pub mod sizing;
 pub mod tenancy;

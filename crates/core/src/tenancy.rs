@@ -186,11 +186,34 @@ impl Tenancy {
         idempotency: Option<IdempotencyKey>,
         respond: impl Fn(&Tenant) -> serde_json::Value + Send,
     ) -> Result<Accepted, TenancyError> {
-        if let Some(key) = &idempotency
+        let key = idempotency.clone();
+        if let Some(key) = &key
             && let Some(answer) = self.store.idempotent_response(key).await?
         {
             return Ok(Accepted::Replayed(answer));
         }
+        let refusal = match self.accept_creation(caller, id, spec, idempotency, respond).await {
+            Ok(accepted) => return Ok(accepted),
+            Err(refusal) => refusal,
+        };
+        // The first request under the key may have been accepted since: its tenant is then what is in the way.
+        match key {
+            Some(key) => match self.store.idempotent_response(&key).await? {
+                Some(answer) => Ok(Accepted::Replayed(answer)),
+                None => Err(refusal),
+            },
+            None => Err(refusal),
+        }
+    }
+
+    async fn accept_creation(
+        &self,
+        caller: &Caller,
+        id: TenantId,
+        spec: TenantSpec,
+        idempotency: Option<IdempotencyKey>,
+        respond: impl Fn(&Tenant) -> serde_json::Value + Send,
+    ) -> Result<Accepted, TenancyError> {
         let now = self.now();
         let tenant = self.plan_creation(id, spec, now)?;
         let secrets = TenantSecrets::generate(manifest::SECRET_KEYS);

@@ -31,6 +31,19 @@ fn what_is_asked_for_is_read_and_the_rest_is_named() {
     .unwrap();
     assert_eq!(body.value, json!({"name": "y", "counts": {"a": 1, "c": "d"}, "list": [{"x": 1.5}, 7, []]}));
     assert_eq!(body.unknown.into_names(), ["odd", "list/0/y", "~0~1"]);
+    assert_eq!(body.repeated.into_names(), ["name"]);
+}
+
+#[test]
+fn of_a_member_that_repeats_the_last_counts_and_it_is_named() {
+    let body = read(
+        br#"{"counts": {"a": 1, "b": 2, "a": 3, "b": null}, "list": [{"x": 1, "x": 2}, {"x": 1}], "odd": 1, "odd": 2}"#,
+        &SHAPE,
+    )
+    .unwrap();
+    assert_eq!(body.value, json!({"counts": {"a": 3}, "list": [{"x": 2}, {"x": 1}]}));
+    assert_eq!(body.repeated.into_names(), ["counts/a", "counts/b", "list/0/x"]);
+    assert_eq!(body.unknown.into_names(), ["odd", "odd"]);
 }
 
 #[test]

@@ -15,10 +15,10 @@ use crate::openapi::ErrorOut;
 use crate::request_context::PathText;
 use crate::wire;
 use axum::response::Response;
-use ecp_core::Timestamp;
 use ecp_core::metrics::{LARGEST_VALUE, Metric, Retention, Sample, SampleSource, to_millis};
 use ecp_core::ports::MetricError;
 use ecp_core::text::Message;
+use ecp_core::{Timestamp, rfc3339};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
@@ -286,7 +286,7 @@ fn read_sample(reader: &FieldReader<'_>, window: Window, faults: &Faults) -> Opt
 }
 
 fn read_timestamp(reader: &FieldReader<'_>, text: &str, window: Window) -> Option<i64> {
-    let Ok(timestamp) = text.parse::<Timestamp>() else {
+    let Some(timestamp) = rfc3339::parse(text) else {
         reader.fault("timestamp", Message::new("api.expects_timestamp"));
         return None;
     };

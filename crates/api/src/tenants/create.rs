@@ -241,9 +241,13 @@ fn idempotency_key(
     actor: &str,
     body: &Bytes,
 ) -> Result<Option<IdempotencyKey>, ApiError> {
-    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut sent = headers.get_all(&IDEMPOTENCY_KEY).iter();
+    let Some(value) = sent.next() else { return Ok(None) };
     let key = value.as_bytes();
-    if !(1..=KEY_MAX_LENGTH).contains(&key.len()) || !key.iter().all(u8::is_ascii_graphic) {
+    if sent.next().is_some()
+        || !(1..=KEY_MAX_LENGTH).contains(&key.len())
+        || !key.iter().all(u8::is_ascii_graphic)
+    {
         return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.idempotency_key_invalid"))
             .detail("header", "Idempotency-Key"));
     }

@@ -144,7 +144,7 @@ pub(crate) fn read_creation(
         reader.require(required);
     }
     let id = read_tenant_id(&reader, "tenant_id", TenantId::parse_new);
-    let name = reader.text("name", NAME_LENGTH);
+    let name = reader.line("name", NAME_LENGTH);
     let preset = preset(&reader).flatten();
     let services = ordered_services(&reader);
     let sla_target = sla(&reader).over(default_sla);
@@ -177,7 +177,7 @@ pub(crate) fn read_patch(body: &Value, id: &TenantId, mode: Mode, faults: &Fault
     {
         reader.fault("tenant_id", Message::new("api.tenant_id_fixed"));
     }
-    let name = reader.text("name", NAME_LENGTH);
+    let name = reader.line("name", NAME_LENGTH);
     let preset = preset(&reader);
     let service_requirements = services(&reader).unwrap_or_default();
     let sla = sla(&reader);

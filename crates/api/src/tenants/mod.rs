@@ -62,7 +62,8 @@ impl Api {
 pub(crate) fn if_match(headers: &HeaderMap, tenant: &Tenant) -> Result<Option<u64>, ApiError> {
     let is_deleting = tenant.status == TenantStatus::Deleting;
     let oldest = if is_deleting { tenant.incarnation.first_generation() } else { tenant.generation };
-    let mut present = None;
+    // A list of no tags matches nothing: who meant to send one has lost it.
+    let mut present = headers.contains_key(IF_MATCH).then_some(false);
     for value in headers.get_all(IF_MATCH) {
         let text = value.to_str().unwrap_or_default();
         for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {

@@ -66,7 +66,7 @@ fn if_match_compares_strong_tags_with_the_generation() {
     assert_eq!(matched(&["\"3\""], &tenant), Ok(Some(3)));
     assert_eq!(matched(&["\"1\", \"3\""], &tenant), Ok(Some(3)));
     assert_eq!(matched(&["\"1\"", "\"3\""], &tenant), Ok(Some(3)));
-    for stale in ["\"2\"", "W/\"3\"", "3", "\"x\""] {
+    for stale in ["\"2\"", "W/\"3\"", "3", "\"x\"", "", " , "] {
         assert_eq!(matched(&[stale], &tenant), Err(412), "{stale}");
     }
 }

@@ -466,6 +466,12 @@ async fn a_revoked_token_is_refused_at_once_and_malformed_headers_are_named() {
         let reply = world.server.client().send(request.header("authorization", header)).await.expect(401);
         assert!(reply.header("www-authenticate").contains("invalid_request"), "{header}");
     }
+    let stays = format!("Bearer {}", world.token("stays", Role::Viewer, None));
+    for second in [stays.as_str(), "Basic dXNlcjpwYXNz"] {
+        let request = world.server.client().request(Method::GET, "/api/v1/tenants/");
+        let request = request.header("authorization", &stays).header("authorization", second);
+        world.server.client().send(request).await.expect(401);
+    }
 }
 
 #[tokio::test]

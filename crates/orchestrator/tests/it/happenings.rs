@@ -1,7 +1,11 @@
 //! Events and logs of demo mode's cluster.
 
+use ecp_core::access::Role;
+use ecp_core::ports::SystemClock;
+use ecp_store::{AccessStore, NewToken};
 use ecp_testkit::{TestServer, my_ai_service};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
 
 const TENANT: &str = "/api/v1/tenants/my-ai-service";
@@ -107,4 +111,26 @@ async fn what_is_followed_comes_as_it_is_written_and_ends_with_the_server() {
     let ended = async { while let Ok(Some(_)) = followed.chunk().await {} };
     tokio::time::timeout(Duration::from_secs(10), ended).await.expect("it ends with the server");
     tokio::time::timeout(Duration::from_secs(10), stopping).await.expect("in time").expect("it stops");
+}
+
+#[tokio::test]
+async fn nobody_follows_on_with_a_token_that_was_revoked() {
+    let server = TestServer::builder().tokens().start().await;
+    let tokens = AccessStore::open(&server.file("access.db"), Arc::new(SystemClock)).expect("tokens");
+    let new = NewToken { name: "leaver".to_owned(), role: Role::Admin, tenants: None, expires_at: None };
+    let (info, secret) = tokens.create_token(new).expect("a token");
+    let client = server.client().with_token(secret.expose());
+    client.post("/api/v1/tenants/", &my_ai_service()).await.expect(201);
+    let url = format!("http://{}{TENANT}/logs?follow=true", server.address());
+    let mut followed = ecp_testkit::http_client()
+        .get(url)
+        .header("X-Demo-Mode", "true")
+        .bearer_auth(secret.expose())
+        .send()
+        .await
+        .expect("it is answered");
+    assert_eq!(followed.status(), 200);
+    tokens.revoke_token(&info.id).expect("revoked");
+    let ended = async { while let Ok(Some(_)) = followed.chunk().await {} };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.expect("it ends with the token");
 }

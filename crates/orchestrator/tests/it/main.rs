@@ -14,6 +14,7 @@ mod grafana;
 mod happenings;
 mod history;
 mod hostile;
+mod idempotency;
 mod incarnations;
 mod limits;
 mod manifests;

@@ -265,3 +265,32 @@ async fn the_process_tells_its_health_without_a_mode() {
         assert_eq!(reply.json()["kubernetes"].as_str(), cluster, "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_is_said_twice_is_named_and_the_last_counts() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    let listed = client.get("/api/v1/tenants/?limit=5&limit=6&skip=0").await.expect(200);
+    assert_eq!(listed.json()["pagination"]["limit"], 6);
+    assert!(listed.header("warning").contains("repeated parameter: limit"), "{}", listed.header("warning"));
+    let metrics = client.get("/api/v1/tenants/?expand=cost&expand=alerts").await.expect(200);
+    assert_eq!(metrics.header("warning"), "", "what may repeat is no mistake");
+    let body = r#"{"service_requirements": {"chatbot": 1, "chatbot": 400000}}"#;
+    let sized = client.post_text("/api/v1/tenants/calculate-resources", body).await.expect(200);
+    assert!(sized.header("warning").contains("repeated field: service_requirements/chatbot"));
+    assert_eq!(sized.json()["services"][0]["count"], 400_000);
+}
+
+#[tokio::test]
+async fn a_body_that_is_compressed_is_named_as_such() {
+    let server = TestServer::start().await;
+    for (coding, status) in [("gzip", 400), ("br", 400), ("identity, deflate", 400), ("identity", 200)] {
+        let request = server.client().request(Method::POST, "/api/v1/tenants/calculate-resources");
+        let body = json!({"service_requirements": {"chatbot": 1}}).to_string();
+        let request = request.header("content-encoding", coding).body(body);
+        let reply = server.client().send(request).await.expect(status);
+        if status == 400 {
+            assert_eq!(reply.json()["error"]["details"]["header"], "Content-Encoding", "{coding}");
+        }
+    }
+}

@@ -133,29 +133,6 @@ async fn a_tenant_id_is_taken_once() {
 }
 
 #[tokio::test]
-async fn the_same_request_under_one_key_gets_the_first_answer_and_another_request_409() {
-    let server = TestServer::start().await;
-    let client = server.client();
-    let send = async |body: &Value, key: &str| {
-        let request = client.request(Method::POST, "/api/v1/tenants/").header("idempotency-key", key);
-        client.send(request.json(body)).await
-    };
-    let first = send(&small("acme"), "key-1").await.expect(201);
-    assert_eq!(first.header("idempotent-replayed"), "");
-    let again = send(&small("acme"), "key-1").await.expect(201);
-    assert_eq!(again.header("idempotent-replayed"), "true");
-    assert_eq!(again.header("location"), "/api/v1/tenants/acme");
-    assert_eq!(again.json(), first.json());
-    let used = send(&small("other"), "key-1").await.expect(409);
-    assert_eq!(used.error_code(), "CONFLICT");
-    let details = &used.json()["error"]["details"];
-    assert_eq!(*details, json!({"header": "Idempotency-Key", "used_for_tenant_id": "acme"}));
-    assert_eq!(send(&small("acme"), "key-2").await.expect(409).error_code(), "TENANT_ALREADY_EXISTS");
-    assert_eq!(send(&small("other"), &"k".repeat(256)).await.expect(400).error_code(), "INVALID_REQUEST");
-    assert_eq!(client.get("/api/v1/tenants").await.json()["total_count"], 1);
-}
-
-#[tokio::test]
 async fn a_tenant_that_the_cluster_can_not_hold_is_refused_with_what_is_short() {
     let server = TestServer::start().await;
     let tenant = json!({"tenant_id": "vast", "name": "vast", "service_requirements": {"callbot": 500_000}});

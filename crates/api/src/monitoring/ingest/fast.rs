@@ -2,8 +2,8 @@
 //! or unusual.
 
 use super::{Window, metric_named};
-use ecp_core::Timestamp;
 use ecp_core::metrics::{LARGEST_VALUE, Sample, to_millis};
+use ecp_core::rfc3339;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
@@ -27,7 +27,7 @@ pub(super) fn read(bytes: &[u8], window: Window, max_samples: usize) -> Option<V
 
 fn sample(timestamp: Option<&str>, metrics: Values, window: Window) -> Option<Sample> {
     let timestamp_ms = match timestamp {
-        Some(text) => to_millis(text.parse::<Timestamp>().ok()?),
+        Some(text) => to_millis(rfc3339::parse(text)?),
         None => window.now_ms,
     };
     window.holds(timestamp_ms).then_some(Sample { timestamp_ms, values: metrics.0 })
