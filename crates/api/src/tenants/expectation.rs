@@ -184,7 +184,7 @@ impl StageOut {
 impl HourOut {
     fn new(report: &HourReport) -> Self {
         let of = |percentile| report.percentile_ms(percentile).and_then(number);
-        let response_time_ms = report.response_time_ms.map(|_| ResponseTimeOut {
+        let response_time_ms = report.service_time_ms.map(|_| ResponseTimeOut {
             mean: of(Percentile::Mean),
             p95: of(Percentile::P95),
             p99: of(Percentile::P99),

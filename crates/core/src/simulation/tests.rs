@@ -153,6 +153,38 @@ fn a_shared_device_answers_as_the_formula_says() {
     assert!((gpu.busy_seconds() / now - utilization).abs() < 0.02);
 }
 
+/// Whatever is asked of it, and never so loosely that devices would be bought for nothing.
+#[test]
+fn a_percentile_is_kept_by_a_shared_device_and_is_no_more_than_half_over_what_happens() {
+    for (seed, sizes) in [(1, vec![1.0]), (2, vec![1.0, 1.0, 1.0, 5.0]), (3, vec![1.0, 1.0, 1.0, 1.0, 30.0])]
+    {
+        let mean = sizes.iter().sum::<f64>() / sizes.len() as f64;
+        for utilization in [0.1, 0.2, 0.4, 0.6, 0.75] {
+            let mut random = Random::new(seed);
+            let mut gpu = Device::default();
+            let mut responses = Responses::default();
+            let mut now = 0.0;
+            for _ in 0..60_000 {
+                now += random.exponential(utilization / mean);
+                gpu.advance(now, |_, _, stretch| responses.add(stretch * 118.0));
+                let size = sizes[random.below(sizes.len())];
+                gpu.take(now, Stage::Nlp, size);
+            }
+            for outside in [0.05, 0.01] {
+                let promised = queueing::response_within_ms(118.0, utilization, outside);
+                let seen = responses.percentile_ms(1.0 - outside).unwrap();
+                assert!(seen <= promised * 1.05, "{sizes:?} at {utilization}: {seen} for {promised}");
+                assert!(seen >= promised / 1.5, "{sizes:?} at {utilization}: {seen} for {promised}");
+                let allowed = queueing::utilization_within(118.0, promised, outside);
+                assert!((allowed - utilization).abs() < 1e-9, "{allowed} for {utilization}");
+            }
+        }
+    }
+    assert_eq!(queueing::response_within_ms(118.0, 0.0, 0.05), 118.0);
+    assert_eq!(queueing::response_within_ms(118.0, 1.0, 0.05), f64::INFINITY);
+    assert_eq!(queueing::utilization_within(118.0, 118.0, 0.05), 0.0);
+}
+
 #[test]
 fn lines_are_busy_as_erlang_b_says() {
     let verification = run(&demand(&[(Service::Callbot, 20)], 300), 200_000.0, true);

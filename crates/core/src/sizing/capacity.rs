@@ -6,7 +6,6 @@
 use super::demand::Work;
 use super::needs::{Frame, Needs};
 use super::places;
-use super::queueing::response_time_ms;
 use super::report::lines_of_pod;
 use super::{Alternative, Demand, SlaMiss, availability, cost, split};
 use crate::catalog::{Catalog, Device};
@@ -82,7 +81,6 @@ impl Fit {
         // A service whose pods need a GPU has no more of them than there are GPUs.
         let spares: Vec<u32> = needs.services.iter().map(|need| need.pods.min(replicas)).collect();
         let service_time_ms = work.service_time_ms(catalog, device);
-        let mean_ms = response_time_ms(service_time_ms, utilization);
         Self {
             preset,
             resources,
@@ -92,7 +90,7 @@ impl Fit {
             gpu_load,
             service_time_ms,
             utilization,
-            response_time_ms: mean_ms * demand.options.percentile.of_mean(),
+            response_time_ms: demand.options.percentile.response_ms(service_time_ms, utilization),
             unavailability: availability::unavailability(catalog, spares.iter().copied()),
             spares,
         }
@@ -198,8 +196,9 @@ fn needed(frame: &Frame<'_>, needs: &Needs, device: &Device) -> Resources {
 /// as still help.
 fn devices_needed(frame: &Frame<'_>, device: &Device) -> u64 {
     let Frame { catalog, demand, work, .. } = *frame;
-    let service_time_ms = work.service_time_ms(catalog, device) * demand.options.percentile.of_mean();
-    let allowed = 1.0 - service_time_ms / f64::from(demand.response_time_ms());
+    let service_time_ms = work.service_time_ms(catalog, device);
+    let target_ms = f64::from(demand.response_time_ms());
+    let allowed = demand.options.percentile.highest_utilization(service_time_ms, target_ms);
     let load = work.devices(catalog, device);
     let carrying = (load / allowed.max(catalog.gpu.lowest_utilization)).ceil() as u64;
     let lost = frame.lost_devices();
@@ -208,8 +207,7 @@ fn devices_needed(frame: &Frame<'_>, device: &Device) -> u64 {
 
 /// Milliseconds below which devices of the plan's type can not bring the figure that has to keep the SLA.
 pub(super) fn fastest_response_ms(catalog: &Catalog, demand: &Demand, fit: &Fit) -> f64 {
-    let mean_ms = response_time_ms(fit.service_time_ms, catalog.gpu.lowest_utilization);
-    mean_ms * demand.options.percentile.of_mean()
+    demand.options.percentile.response_ms(fit.service_time_ms, catalog.gpu.lowest_utilization)
 }
 
 /// Smaller plans that carry the work, if more slowly or losing more calls; dearest first.

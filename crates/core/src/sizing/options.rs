@@ -95,13 +95,12 @@ choices!(Percentile: Mean = "mean", P95 = "p95", P99 = "p99");
 choices!(Survives: Nothing = "nothing", Device = "device", Node = "node");
 
 impl Percentile {
-    /// How many times the mean it is, on a device that is used by many: the time in the queue and on the
-    /// device is exponential, so that a share `q` stays within `ln(1 / (1 - q))` means.
-    pub fn of_mean(self) -> f64 {
+    /// The share of requests that may take longer; none of the mean.
+    pub fn outside(self) -> Option<f64> {
         match self {
-            Self::Mean => 1.0,
-            Self::P95 => 20.0_f64.ln(),
-            Self::P99 => 100.0_f64.ln(),
+            Self::Mean => None,
+            Self::P95 => Some(0.05),
+            Self::P99 => Some(0.01),
         }
     }
 }

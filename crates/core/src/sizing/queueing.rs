@@ -4,6 +4,8 @@
 //! where it began: an error shrinks by `n/A` at each line below the load. So a large trunk is computed
 //! from ten deviations below, in steps that grow with the root of the load and not with the load.
 
+use super::Percentile;
+
 /// Deviations (roots of the load) below the wanted line at which the recursion begins: what it begins
 /// with is off by less than one part in 10^20 there.
 const DEVIATIONS_BELOW: f64 = 10.0;
@@ -82,6 +84,43 @@ pub fn lines_for_blocking(offered: f64, blocking: f64) -> u64 {
 /// Milliseconds that a request takes on devices used to `utilization`; infinite from 1 on.
 pub fn response_time_ms(service_time_ms: f64, utilization: f64) -> f64 {
     if utilization >= 1.0 { f64::INFINITY } else { service_time_ms / (1.0 - utilization) }
+}
+
+/// Milliseconds that all but a share `outside` of the requests stay within; infinite from a utilisation of 1 on.
+///
+/// A device that serves at once all that it holds finds `n` others with a request that comes in with probability
+/// `(1 - u) u^n`, whatever they ask for. All but the share come to `ln(1 / outside) / ln(1 / u)` others at most,
+/// and a request takes no longer than if as many stayed as it found: those that leave are replaced, on average.
+pub fn response_within_ms(service_time_ms: f64, utilization: f64, outside: f64) -> f64 {
+    if utilization >= 1.0 {
+        f64::INFINITY
+    } else {
+        service_time_ms * (1.0 + (1.0 / outside).ln() / (1.0 / utilization).ln())
+    }
+}
+
+/// Highest utilisation at which all but a share `outside` of the requests stay within a time; 0 where none does.
+pub fn utilization_within(service_time_ms: f64, target_ms: f64, outside: f64) -> f64 {
+    let others = target_ms / service_time_ms - 1.0;
+    if others > 0.0 { (-(1.0 / outside).ln() / others).exp() } else { 0.0 }
+}
+
+impl Percentile {
+    /// Milliseconds of this figure on devices used to `utilization`.
+    pub(super) fn response_ms(self, service_time_ms: f64, utilization: f64) -> f64 {
+        match self.outside() {
+            None => response_time_ms(service_time_ms, utilization),
+            Some(outside) => response_within_ms(service_time_ms, utilization, outside),
+        }
+    }
+
+    /// Highest utilisation at which this figure is within a time; 0 or less where none is.
+    pub(super) fn highest_utilization(self, service_time_ms: f64, target_ms: f64) -> f64 {
+        match self.outside() {
+            None => 1.0 - service_time_ms / target_ms,
+            Some(outside) => utilization_within(service_time_ms, target_ms, outside),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! can hold the manifest to it.
 
 use super::demand::{Caused, Hour, Work, items_per_hour, service_time_ms, sized_for, tts_channels};
-use super::queueing::{erlang_b, erlang_c, lines_for_blocking, response_time_ms};
+use super::queueing::{erlang_b, erlang_c, lines_for_blocking};
 use super::warnings::percent;
 use super::{Demand, Percentile, ServicePlan, SizedFor, Sizing, Stage, availability};
 use crate::catalog::{Catalog, Device};
@@ -55,16 +55,17 @@ pub struct HourReport {
     pub capacity: f64,
     /// Load over capacity; over 1 where the pods can not keep up.
     pub utilization: f64,
-    /// Mean response time in milliseconds, of GPU stages; infinite where they can not keep up.
-    pub response_time_ms: Option<f64>,
+    /// Milliseconds of a request on an idle device, of GPU stages.
+    pub service_time_ms: Option<f64>,
     /// Share of what is spoken that finds every line of its pod busy, of speech-to-text.
     pub blocking: Option<f64>,
 }
 
 impl HourReport {
-    /// A percentile of the response time in milliseconds.
+    /// The mean or a percentile of the response time in milliseconds, of GPU stages; infinite where they can not
+    /// keep up.
     pub fn percentile_ms(&self, percentile: Percentile) -> Option<f64> {
-        self.response_time_ms.map(|mean| mean * percentile.of_mean())
+        Some(percentile.response_ms(self.service_time_ms?, self.utilization))
     }
 }
 
@@ -198,12 +199,11 @@ impl Reporter<'_> {
             let utilization = load / capacity;
             let service_time_ms =
                 self.device.map_or(f64::NAN, |device| service_time_ms(self.catalog, device, stage));
-            let response = response_time_ms(service_time_ms, utilization);
             return HourReport {
                 load,
                 capacity,
                 utilization,
-                response_time_ms: Some(response),
+                service_time_ms: Some(service_time_ms),
                 blocking: None,
             };
         }
@@ -215,7 +215,7 @@ impl Reporter<'_> {
         } else {
             (self.cores(work, place.service), None)
         };
-        HourReport { load, capacity, utilization: load / capacity, response_time_ms: None, blocking }
+        HourReport { load, capacity, utilization: load / capacity, service_time_ms: None, blocking }
     }
 
     fn lines(&self, service: Service) -> Option<LinesReport> {

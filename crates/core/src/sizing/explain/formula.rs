@@ -1,6 +1,8 @@
 //! Reads and recomputes the explanation's formulas, so that what is printed is what was computed.
 
-use crate::sizing::queueing::{erlang_b, erlang_c, lines_for_blocking, response_time_ms};
+use crate::sizing::queueing::{
+    erlang_b, erlang_c, lines_for_blocking, response_time_ms, response_within_ms, utilization_within,
+};
 use crate::sizing::speech::Turns;
 use serde_json::Value;
 
@@ -96,6 +98,12 @@ fn call(name: &str, arguments: &[f64]) -> Result<f64, String> {
         ("erlang_c", [erlangs, lines]) => Ok(erlang_c(*erlangs, *lines as u64)),
         ("lines_for", [erlangs, blocking]) => Ok(lines_for_blocking(*erlangs, *blocking) as f64),
         ("response", [service_time, utilization]) => Ok(response_time_ms(*service_time, *utilization)),
+        ("response_within", [service_time, utilization, outside]) => {
+            Ok(response_within_ms(*service_time, *utilization, *outside))
+        }
+        ("utilization_within", [service_time, target, outside]) => {
+            Ok(utilization_within(*service_time, *target, *outside))
+        }
         ("turns_lost", [mean, variance, lines]) => Ok(Turns::of(*mean, *variance).blocking(*lines as u64)),
         _ => Err(format!("{name} with {} arguments is no function", arguments.len())),
     }

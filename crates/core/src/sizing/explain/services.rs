@@ -330,7 +330,7 @@ fn expected(
             ));
         }
     }
-    if let Some(response) = expected.response_time_ms {
+    if let Some(response) = expected.percentile_ms(Percentile::Mean) {
         let device = catalog.device(&model.fit.gpu_type);
         let inputs = json!({
             "service_time_ms": service_time_ms(catalog, device, stage.stage),
@@ -346,7 +346,9 @@ fn expected(
             origin(),
         ));
         if let Some(p95) = expected.percentile_ms(Percentile::P95) {
-            let formula = "ln(20) * response(service_time_ms, utilization)";
+            let formula = "response_within(service_time_ms, utilization, outside)";
+            let mut inputs = inputs;
+            inputs["outside"] = json!(Percentile::P95.outside());
             figures.push(figure(&name("response_time_p95_ms"), formula, inputs, p95, origin()));
         }
     }

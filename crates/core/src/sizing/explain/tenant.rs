@@ -119,7 +119,22 @@ pub(super) fn work(model: &Model<'_>) -> Vec<Value> {
 pub(super) fn devices(model: &Model<'_>) -> Vec<Value> {
     let Model { catalog, demand, work, fit, .. } = model;
     let device = catalog.device(&fit.gpu_type);
-    let (factor, service_time_ms) = (demand.options.percentile.of_mean(), fit.service_time_ms);
+    let (percentile, service_time_ms) = (demand.options.percentile, fit.service_time_ms);
+    let target_ms = f64::from(demand.response_time_ms());
+    // The mean has formulas of its own.
+    let (allowed, response) = match percentile.outside() {
+        None => ("1 - service_time_ms / target_ms", "response(service_time_ms, gpu_utilization)"),
+        Some(_) => (
+            "utilization_within(service_time_ms, target_ms, outside)",
+            "response_within(service_time_ms, gpu_utilization, outside)",
+        ),
+    };
+    let with_percentile = |mut inputs: Value| {
+        if let Some(outside) = percentile.outside() {
+            inputs["outside"] = json!(outside);
+        }
+        inputs
+    };
     vec![
         figure(
             "tts_channels_per_device",
@@ -148,22 +163,27 @@ pub(super) fn devices(model: &Model<'_>) -> Vec<Value> {
             from("devices kept fully busy", Label::Assumed, "catalog services, load_multipliers, devices"),
         ),
         figure(
+            "gpu_utilization_allowed",
+            allowed,
+            with_percentile(json!({ "service_time_ms": service_time_ms, "target_ms": target_ms })),
+            percentile.highest_utilization(service_time_ms, target_ms),
+            from(
+                "share",
+                Label::Assumed,
+                "the response time of the SLA solved for the utilisation; 0 or less where no device keeps it",
+            ),
+        ),
+        figure(
             "gpu_needed",
-            "ceil(gpu_load / max(1 - factor * service_time_ms / target_ms, lowest_utilization)) + min(1, ceil(gpu_load)) * lost",
+            "ceil(gpu_load / max(allowed, lowest_utilization)) + min(1, ceil(gpu_load)) * lost",
             json!({
                 "gpu_load": fit.gpu_load,
-                "service_time_ms": service_time_ms,
-                "target_ms": demand.response_time_ms(),
-                "factor": factor,
+                "allowed": percentile.highest_utilization(service_time_ms, target_ms),
                 "lowest_utilization": catalog.gpu.lowest_utilization,
                 "lost": model.lost_devices(),
             }),
             fit.needed.gpu as f64,
-            from(
-                "GPUs",
-                Label::Assumed,
-                "catalog gpu; factor * S / (1 - utilization) <= target solved for the number of devices",
-            ),
+            from("GPUs", Label::Assumed, "catalog gpu; gpu_utilization_allowed"),
         ),
         figure(
             "gpu_utilization",
@@ -181,17 +201,16 @@ pub(super) fn devices(model: &Model<'_>) -> Vec<Value> {
         ),
         figure(
             "response_time_ms",
-            "factor * response(service_time_ms, gpu_utilization)",
-            json!({
+            response,
+            with_percentile(json!({
                 "service_time_ms": service_time_ms,
-                "factor": factor,
                 "gpu_utilization": super::number(fit.utilization),
-            }),
+            })),
             fit.response_time_ms,
             from(
                 "ms",
                 Label::Assumed,
-                "queue of the GPU stage, S / (1 - utilization) with the S of the slowest kind of request that there is; null where the devices can not keep up",
+                "queue of the GPU stage: the mean S / (1 - utilization), or what all but a share outside stay within, with the S of the slowest kind of request that there is; null where the devices can not keep up",
             ),
         ),
     ]

@@ -250,7 +250,7 @@ proptest! {
             for stage in &report.stages {
                 let hour = &stage.mean_hour;
                 prop_assert!(hour.utilization < 1.0 + 1e-9, "{stage:#?}\n{sizing:#?}");
-                if let Some(response) = hour.response_time_ms {
+                if let Some(response) = hour.percentile_ms(Percentile::Mean) {
                     let sla = f64::from(order.sla_target.response_time_ms);
                     prop_assert!(response <= sla * (1.0 + 1e-9), "{stage:#?}\n{sizing:#?}");
                 }
