@@ -61,6 +61,7 @@ mod wait;
 mod warnings;
 mod watch;
 
+pub(crate) use self::clock::{parse_duration, parse_moment};
 use crate::config::DEFAULTS;
 use crate::tokens;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};

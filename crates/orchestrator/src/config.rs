@@ -6,7 +6,7 @@
 mod notifications;
 mod sources;
 
-use self::sources::{merge, merge_environment, read_file};
+use self::sources::{check_names, merge, merge_environment, read_file};
 use ecp_api::sites::{Host, Origin, Sites};
 use ecp_api::telemetry::{NotPerTenant, PerTenant};
 use ecp_core::metrics::Metric;
@@ -278,6 +278,26 @@ impl Config {
         if faults.is_empty() { Ok(config) } else { Err(ConfigFaults(faults)) }
     }
 
+    /// As [`Self::load`], from the environment of this process, of which every variable of a section must be a
+    /// key.
+    ///
+    /// # Errors
+    /// A source can not be read, a key is unknown, or a value is wrong.
+    pub fn load_here(overrides: &Overrides) -> Result<Self, ConfigFaults> {
+        let mut faults = Vec::new();
+        let defaults: Table = DEFAULTS.parse().expect("the embedded defaults are valid TOML");
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        check_names(&defaults, names, &mut faults);
+        match Self::load(overrides, |name| std::env::var(name).ok()) {
+            Ok(config) if faults.is_empty() => Ok(config),
+            Ok(_) => Err(ConfigFaults(faults)),
+            Err(ConfigFaults(more)) => {
+                faults.extend(more);
+                Err(ConfigFaults(faults))
+            }
+        }
+    }
+
     fn check(&self, faults: &mut Vec<String>) {
         let mut demand = |holds: bool, text: &str| {
             if !holds {
@@ -287,6 +307,15 @@ impl Config {
         demand(
             self.demo_speed.is_finite() && (0.001..=100_000.0).contains(&self.demo_speed),
             "demo_speed: must be between 0.001 and 100000",
+        );
+        demand(!self.data_dir.as_os_str().is_empty(), "data_dir: must name a folder");
+        demand(
+            is_log_filter(&self.log.level),
+            &format!(
+                "log.level: {:?} is no level; write off, error, warn, info, debug or trace, or targets with \
+                 levels such as \"warn,ecp=debug\"",
+                self.log.level
+            ),
         );
         if let Err(fault) = self.postgres() {
             demand(false, &format!("database_url: {fault}"));
@@ -496,6 +525,17 @@ fn address(text: &str) -> Result<Option<MetricsUrl>, MetricsUrlError> {
     (!text.is_empty()).then(|| text.parse()).transpose()
 }
 
+/// Levels, and targets with theirs. A word alone would be a target too, and of a level that is misspelt nothing
+/// would ever be logged.
+fn is_log_filter(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |text: &str| LEVELS.iter().any(|level| text.eq_ignore_ascii_case(level));
+    text.split(',').map(str::trim).all(|part| match part.rsplit_once('=') {
+        Some((target, level)) => !target.is_empty() && is_level(level),
+        None => is_level(part),
+    })
+}
+
 /// Empty, or segments of plain characters that no client rewrites.
 fn is_base_path(path: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._~".contains(c);
@@ -603,6 +643,59 @@ mod tests {
         };
         let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("two faults");
         assert_eq!(faults.len(), 2, "{faults:?}");
+    }
+
+    #[test]
+    fn a_level_that_is_none_and_a_folder_without_a_name_are_faults() {
+        for (level, right) in [
+            ("info", true),
+            ("WARN", true),
+            ("warn,ecp=debug", true),
+            ("info, ecp_api::access=off", true),
+            ("inof", false),
+            ("", false),
+            ("info,ecp", false),
+            ("ecp=loud", false),
+            ("=info", false),
+        ] {
+            assert_eq!(is_log_filter(level), right, "{level:?}");
+        }
+        let wrong = |name: &str| match name {
+            "ECP_LOG__LEVEL" => Some("verbose".to_owned()),
+            "ECP_DATA_DIR" => Some(String::new()),
+            _ => None,
+        };
+        let ConfigFaults(faults) = Config::load(&Overrides::default(), wrong).expect_err("two faults");
+        assert_eq!(faults.len(), 2, "{faults:?}");
+    }
+
+    #[test]
+    fn a_variable_of_a_section_that_is_no_key_is_a_fault() {
+        let base: Table = DEFAULTS.parse().expect("TOML");
+        let mut faults = Vec::new();
+        let names = [
+            "ECP_AUTH__TOKENS",
+            "ECP_METRICS__EXPRESSIONS__CPU_USAGE",
+            "ECP_DEMO",
+            "ECP_SERVER",
+            "HOME",
+            "OTHER__X",
+            "ECP_AUTH__TOKEN",
+            "ECP_LIMIT__MAX_CONNECTIONS",
+            "ECP_METRICS__EXPRESSIONS",
+            "ECP_AUTH__TOKENS__X",
+        ];
+        check_names(&base, names.into_iter().map(str::to_owned), &mut faults);
+        let named: Vec<_> = faults.iter().filter_map(|fault| fault.split(':').next()).collect();
+        assert_eq!(
+            named,
+            [
+                "ECP_AUTH__TOKEN",
+                "ECP_AUTH__TOKENS__X",
+                "ECP_LIMIT__MAX_CONNECTIONS",
+                "ECP_METRICS__EXPRESSIONS"
+            ]
+        );
     }
 
     #[test]

@@ -86,7 +86,8 @@ fn table(list: &Value, place: &str) -> View {
 /// A row for each alert of a list.
 pub(super) fn rows(list: &Value) -> Table {
     let mut table =
-        Table::new(["TENANT", "ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"]);
+        Table::new(["TENANT", "ALERT", "SEVERITY", "STATE", "METRIC", "VALUE", "LIMIT", "OPENED", "MESSAGE"])
+            .ids_in(1);
     for alert in entries(list, "alerts") {
         let text = |name: &str| Cell::from(text_of(&alert[name]));
         table.row([

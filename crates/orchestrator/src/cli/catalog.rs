@@ -66,7 +66,9 @@ impl Command {
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    Ok(std::fs::read_to_string(file).with_context(|| file.display().to_string())?)
+    std::fs::read_to_string(file).map_err(|error| {
+        Failure::Input(say_text!("cli.can_not_be_read", name = file.display(), error = error))
+    })
 }
 
 /// What a catalog would change of the tenants of a server that does not run.

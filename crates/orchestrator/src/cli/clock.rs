@@ -50,7 +50,7 @@ pub(super) fn local_and_age(text: &str) -> String {
 }
 
 /// A time as people give it: `12h` ago, a local day or time, or RFC 3339; answered as RFC 3339.
-pub(super) fn parse_moment(text: &str) -> Result<String, String> {
+pub(crate) fn parse_moment(text: &str) -> Result<String, String> {
     let moment = moment(text, Timestamp::now(), &TimeZone::system());
     moment.map(|moment| moment.to_string()).ok_or_else(|| say_text!("cli.want_moment"))
 }
@@ -69,7 +69,7 @@ fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
 }
 
 /// A length of time with its unit: `90s`, `30m`, `12h`, `7d`, also one after another (`1h30m`).
-pub(super) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
+pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
     let wrong = || say_text!("cli.want_duration");
     let mut total = SignedDuration::ZERO;
     let mut rest = text;

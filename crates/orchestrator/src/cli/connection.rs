@@ -159,6 +159,9 @@ impl ClientOptions {
         if !matches!(base.scheme(), "http" | "https") {
             return Err(wrong(say_text!("cli.wrong_scheme", scheme = base.scheme())));
         }
+        if base.query().is_some() || base.fragment().is_some() {
+            return Err(wrong(say_text!("cli.server_with_query")));
+        }
         let base = base.as_str().trim_end_matches('/');
         let base = base.strip_suffix("/api/v1").unwrap_or(base).to_owned();
         let token = context.secret()?;

@@ -125,6 +125,10 @@ pub(super) struct Contexts {
     contexts: BTreeMap<String, Context>,
 }
 
+fn unreadable(path: &Path, error: &dyn std::fmt::Display) -> Failure {
+    Failure::Input(say_text!("cli.can_not_be_read", name = path.display(), error = error))
+}
+
 impl Contexts {
     /// Reads the file; without one there are no contexts.
     pub(super) fn load() -> Result<Self, Failure> {
@@ -132,9 +136,9 @@ impl Contexts {
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(anyhow!(error).context(path.display().to_string()).into()),
+            Err(error) => return Err(unreadable(&path, &error)),
         };
-        Ok(toml::from_str(&text).with_context(|| path.display().to_string())?)
+        toml::from_str(&text).map_err(|error| unreadable(&path, &error))
     }
 
     /// The name of the context that is used: the given one, else the current one.

@@ -5,6 +5,7 @@ use super::candidates;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
 use super::input::{Unread, read_object};
+use super::output::Format;
 use super::size::catalog;
 use clap::{Args, ValueEnum};
 use ecp_api::offline;
@@ -22,9 +23,9 @@ pub(super) struct Manifest {
     /// File with a tenant as YAML or JSON, rendered here; - reads standard input. Secret values are redacted.
     #[arg(short, long)]
     file: Option<PathBuf>,
-    /// yaml, or json for a `List`; kubectl apply takes either.
-    #[arg(long, value_enum, default_value_t = ManifestFormat::Yaml)]
-    format: ManifestFormat,
+    /// yaml, or json for a `List`; kubectl apply takes either [default: yaml, with -o json json].
+    #[arg(long, value_enum)]
+    format: Option<ManifestFormat>,
     /// Leaves out ServiceMonitor and PrometheusRule.
     #[arg(long)]
     no_monitoring: bool,
@@ -58,7 +59,7 @@ impl Manifest {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         let text = match &self.tenant_id {
             Some(tenant_id) => {
-                let json = self.format == ManifestFormat::Json;
+                let json = self.format(client) == ManifestFormat::Json;
                 let call = Call::get(tenant_path(tenant_id, "/manifest"))
                     .query("format", json.then_some("json"))
                     .query("include_monitoring", self.no_monitoring.then_some(false))
@@ -70,6 +71,14 @@ impl Manifest {
             None => self.rendered(client)?,
         };
         client.output.text(&text)
+    }
+
+    /// As asked for, else as results are written: a manifest is YAML unless somebody wants JSON.
+    fn format(&self, client: &Client) -> ManifestFormat {
+        self.format.unwrap_or(match client.output.format {
+            Format::Json => ManifestFormat::Json,
+            _ => ManifestFormat::Yaml,
+        })
     }
 
     fn rendered(&self, client: &Client) -> Result<String, Failure> {
@@ -85,7 +94,7 @@ impl Manifest {
         let answer = offline::manifest(&catalog, &Value::Object(body), mode, &options)
             .map_err(|error| Failure::offline(&error, client.options.language()))?;
         self.unread.check(&client.output, &answer.unknown)?;
-        Ok(match self.format {
+        Ok(match self.format(client) {
             ManifestFormat::Yaml => answer.value.to_yaml(),
             ManifestFormat::Json => answer.value.to_json(),
         })

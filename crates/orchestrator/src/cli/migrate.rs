@@ -77,7 +77,7 @@ impl Migrate {
     fn metric_store(&self) -> anyhow::Result<Option<(RemoteSettings, Retention)>> {
         let Some(url) = self.metrics_url.clone() else { return Ok(None) };
         let flags = vec![("metrics_url", toml::Value::String(url))];
-        let config = Config::load(&Overrides { file: None, flags }, |name| std::env::var(name).ok())?;
+        let config = Config::load_here(&Overrides { file: None, flags })?;
         Ok(config.metric_store()?.map(|store| (store, config.retention)))
     }
 

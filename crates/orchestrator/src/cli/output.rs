@@ -159,7 +159,7 @@ impl Output {
         match (self.format, view) {
             (Format::Csv, View::Rows(table, _)) => self.text(&table.to_csv()),
             (Format::Name, View::Rows(table, _)) => {
-                self.text(&table.first_column().map(|id| format!("{id}\n")).collect::<String>())
+                self.text(&table.ids().map(|id| format!("{id}\n")).collect::<String>())
             }
             (Format::Name, View::Text(_)) => {
                 let id = ["silence_id", "tenant_id", "deployment_id", "id"]

@@ -64,7 +64,7 @@ impl Serve {
 
     /// Serves until SIGTERM or Ctrl-C.
     pub(super) fn run(self) -> anyhow::Result<()> {
-        let config = Config::load(&self.overrides(), |name| std::env::var(name).ok())?;
+        let config = Config::load_here(&self.overrides())?;
         let filter = EnvFilter::try_new(&config.log.level)
             .with_context(|| format!("log.level: {:?} is not a filter; try \"info\"", config.log.level))?;
         let traces = Traces::start(&config)?;

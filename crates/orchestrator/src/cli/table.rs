@@ -5,8 +5,12 @@ use anstyle::{AnsiColor, Style};
 use std::fmt;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// No column is made narrower to fit a terminal: the longest status stays whole.
+/// No column is made narrower to fit a terminal while others can be: the longest status stays whole.
 const NARROWEST: usize = 9;
+/// What a column keeps at least where the terminal is narrower still, but for statuses.
+const NARROWEST_OF_ALL: usize = 5;
+/// What a header keeps at least.
+const NARROWEST_HEADER: usize = 3;
 
 /// Text with a style.
 #[derive(Clone, Debug)]
@@ -83,6 +87,8 @@ pub(super) fn status_style(text: &str) -> Style {
 /// A table without lines, as terminals of this field show them.
 pub(super) struct Table {
     rows: Vec<Vec<Cell>>,
+    /// The column whose cells are the ids of what the rows are.
+    id_column: usize,
 }
 
 impl Table {
@@ -94,7 +100,14 @@ impl Table {
     /// With headers that are not known beforehand.
     pub(super) fn with_headers(headers: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let style = Style::new().bold();
-        Self { rows: vec![headers.into_iter().map(|text| Cell { style, ..Cell::from(text) }).collect()] }
+        let headers = headers.into_iter().map(|text| Cell { style, ..Cell::from(text) }).collect();
+        Self { rows: vec![headers], id_column: 0 }
+    }
+
+    /// With the ids in another column than the first.
+    pub(super) fn ids_in(mut self, column: usize) -> Self {
+        self.id_column = column;
+        self
     }
 
     /// Adds a row.
@@ -102,9 +115,9 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
-    /// Cells of the first column, without its header: ids, as lists have them.
-    pub(super) fn first_column(&self) -> impl Iterator<Item = &str> {
-        self.rows.iter().skip(1).filter_map(|row| Some(row.first()?.text.as_str()))
+    /// The ids of what the rows are.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.rows.iter().skip(1).filter_map(|row| Some(row.get(self.id_column)?.text.as_str()))
     }
 
     /// With local times in place of ages.
@@ -128,16 +141,23 @@ impl Table {
         text
     }
 
-    /// The table in so many columns: the widest ones are cut, ids never.
+    /// The table in so many columns: the widest ones are cut, then headers over short values, then what is left
+    /// but statuses; ids never.
     pub(super) fn fit(mut self, width: usize) -> String {
-        let widths = self.widths();
-        let mut allowed = widths.clone();
+        let mut allowed = self.widths(0);
+        let wide = vec![NARROWEST; allowed.len()];
+        let values: Vec<usize> = self.widths(1).iter().map(|width| (*width).max(NARROWEST_HEADER)).collect();
+        let rest: Vec<usize> = (0..allowed.len())
+            .map(|column| if self.is_status(column) { NARROWEST } else { NARROWEST_OF_ALL })
+            .collect();
         let total = |allowed: &[usize]| allowed.iter().sum::<usize>() + 2 * allowed.len().saturating_sub(1);
-        while total(&allowed) > width {
-            let widest = (1..allowed.len()).max_by_key(|column| allowed[*column]);
-            match widest.filter(|column| allowed[*column] > NARROWEST) {
-                Some(column) => allowed[column] -= 1,
-                None => break,
+        for floors in [wide, values, rest] {
+            while total(&allowed) > width {
+                let cuttable = (1..allowed.len()).filter(|column| allowed[*column] > floors[*column]);
+                match cuttable.max_by_key(|column| allowed[*column]) {
+                    Some(column) => allowed[column] -= 1,
+                    None => break,
+                }
             }
         }
         for row in &mut self.rows {
@@ -148,9 +168,16 @@ impl Table {
         self.to_string()
     }
 
-    fn widths(&self) -> Vec<usize> {
+    /// True where the column's cells are coloured by what they say.
+    fn is_status(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().skip(1).filter_map(|row| row.get(column));
+        cells.any(|cell| cell.style != Style::new())
+    }
+
+    /// The widest cell of each column, from a row on.
+    fn widths(&self, first: usize) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
+        let cells = |column: usize| self.rows.iter().skip(first).filter_map(move |row| row.get(column));
         (0..columns).map(|column| cells(column).map(|cell| cell.text.width()).max().unwrap_or(0)).collect()
     }
 }
@@ -165,7 +192,7 @@ fn csv_cell(text: &str) -> String {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widths = self.widths();
+        let widths = self.widths(0);
         for (number, row) in self.rows.iter().enumerate() {
             if number > 0 {
                 writeln!(f)?;
@@ -207,13 +234,30 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_of_80_columns_is_enough_for_a_list_of_ten() {
+        let mut table = Table::new([
+            "TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "AGE",
+        ]);
+        let status = Cell::status("deleting");
+        let cells = ["global-call-center", "글로벌 콜센터", "medium"].map(Cell::from);
+        let rest = ["5", "45000m", "64Gi", "6", "99.86% 265ms", "2y"].map(Cell::from);
+        table.row(cells.into_iter().chain([status]).chain(rest));
+        let text = anstream::adapter::strip_str(&table.fit(80)).to_string();
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+        for whole in ["global-call-center", "deleting", "45000m", "64Gi"] {
+            assert!(text.contains(whole), "{whole} in {text}");
+        }
+    }
+
+    #[test]
     fn values_with_commas_and_quotes_stay_one_cell_and_no_cell_is_a_formula() {
         let mut table = Table::new(["ID", "TEXT"]);
         table.row(["a", "x, \"y\""]);
         table.row(["b", "=1+1"]);
         table.row(["c", "-5.5"]);
         assert_eq!(table.to_csv(), "ID,TEXT\r\na,\"x, \"\"y\"\"\"\r\nb,'=1+1\r\nc,-5.5\r\n");
-        assert_eq!(table.first_column().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(table.ids().collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(table.ids_in(1).ids().collect::<Vec<_>>(), ["x, \"y\"", "=1+1", "-5.5"]);
     }
 
     #[test]

@@ -63,6 +63,29 @@ pub(super) fn merge_environment(
     }
 }
 
+/// Faults of variables that look like keys of a section and are none: `ECP_AUTH__TOKEN` sets nothing, and who
+/// wrote it believes that it does.
+pub(super) fn check_names(base: &Table, names: impl Iterator<Item = String>, faults: &mut Vec<String>) {
+    let mut wrong: Vec<String> = names.filter(|name| is_no_key(base, name)).collect();
+    wrong.sort_unstable();
+    faults.extend(wrong.into_iter().map(|name| format!("{name}: there is no such key; see `ecp config`")));
+}
+
+fn is_no_key(base: &Table, name: &str) -> bool {
+    let Some((first, rest)) = name.strip_prefix("ECP_").and_then(|name| name.split_once("__")) else {
+        return false;
+    };
+    let keys = std::iter::once(first).chain(rest.split("__"));
+    let mut at = Some(base);
+    let mut last = None;
+    for key in keys {
+        let found = at.and_then(|table| table.iter().find(|(known, _)| known.to_uppercase() == key));
+        last = found.map(|(_, value)| value);
+        at = last.and_then(Value::as_table);
+    }
+    last.is_none_or(Value::is_table)
+}
+
 /// A list as an environment variable writes it: separated by commas.
 fn list(text: &str) -> Value {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

@@ -109,9 +109,14 @@ fn the_alerts_of_all_tenants_are_followed_at_once() {
     let lines = lines_of(child.stdout.take().expect("piped"));
     server.run(["metrics", "send", "hanbit-card", "memory=85", "cpu=97"]).done();
     server.run(["metrics", "send", "namsan-shopping", "cpu=98"]).done();
-    let next = || lines.recv_timeout(Duration::from_secs(60)).expect("a line");
-    let seen = [next(), next()];
-    assert!(seen[0].starts_with("hanbit-card ") && seen[1].starts_with("namsan-shopping "), "{seen:?}");
+    // The load that is made up for others may be over a threshold at any hour.
+    let next = |tenant: &str| loop {
+        let line = lines.recv_timeout(Duration::from_secs(60)).expect("a line");
+        if line.starts_with(tenant) {
+            break line;
+        }
+    };
+    let seen = [next("hanbit-card "), next("namsan-shopping ")];
     assert!(seen.iter().all(|line| line.contains("critical")), "{seen:?}");
     child.kill().expect("it runs until it is stopped");
     child.wait().expect("it ends");

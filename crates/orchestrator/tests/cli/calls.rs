@@ -150,6 +150,10 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
             words.extend([flag.to_owned(), value]);
         }
     }
+    // Answers are asked for as JSON; a manifest then is YAML only where that is said.
+    if call == "get_manifest" && !words.iter().any(|word| word == "--format") {
+        words.extend(["--format".to_owned(), "yaml".to_owned()]);
+    }
     if call.starts_with("iterate_") {
         words.push("--all".to_owned());
     }

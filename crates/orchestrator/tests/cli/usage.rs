@@ -373,3 +373,43 @@ fn wrong_usage_is_said_in_korean_under_a_korean_locale() {
         assert!(said.contains(part) && !said.contains("Usage"), "{part}: {said}");
     }
 }
+
+#[test]
+fn a_manifest_is_written_as_results_are_unless_its_format_is_said() {
+    let server = Server::start();
+    let printed = |rest: &[&str]| server.run(["manifest", "hanbit-card"].iter().chain(rest)).done();
+    assert!(printed(&[]).starts_with("apiVersion: v1"));
+    assert!(printed(&["-o", "json"]).starts_with('{'));
+    assert!(printed(&["-o", "json", "--format", "yaml"]).starts_with("apiVersion: v1"));
+    assert!(printed(&["--format", "json"]).starts_with('{'));
+}
+
+#[test]
+fn the_names_of_alerts_are_their_ids() {
+    let server = Server::start();
+    server.run(["metrics", "send", "hanbit-card", "cpu=97"]).done();
+    let ids = server.run(["alerts", "hanbit-card", "--status", "open", "-o", "name"]).done();
+    assert!(ids.lines().count() > 0 && ids.lines().all(|id| id.starts_with("alert-")), "{ids}");
+}
+
+#[test]
+fn what_is_wrongly_written_ends_with_2() {
+    let server = Server::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let wrong = folder.path().join("wrong.toml");
+    std::fs::write(&wrong, "broken [").expect("written");
+    let wrong = wrong.to_str().expect("a path");
+    for words in [
+        ["tenants", "list", "--server", "http://127.0.0.1:1?x=1"].as_slice(),
+        &["tenants", "list", "--server", "http://127.0.0.1:1/#a"],
+        &["catalog", "diff", "no-such-file.toml"],
+        &["tokens", "create", "--name", "x", "--role", "root"],
+        &["tokens", "create", "--name", "x", "--role", "viewer", "--for", "soon"],
+        &["tokens", "create", "--name", "x", "--role", "viewer", "--for", "1d", "--until", "2100-01-01"],
+    ] {
+        assert_eq!(server.run(words).code, 2, "{words:?}");
+    }
+    let mut context = server.command();
+    let ended = context.env("ECP_CONTEXTS", wrong).args(["contexts", "list"]).output().expect("it runs");
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+}
