@@ -24,6 +24,7 @@ mod watches;
 pub use client::{ConnectError, KubernetesSource};
 
 use async_trait::async_trait;
+use capacity::GpuResources;
 use ecp_core::catalog::Catalog;
 use ecp_core::deployment::Removal;
 use ecp_core::happenings::{ClusterEvent, LogQuery, PodLogs, PodName};
@@ -99,7 +100,7 @@ impl KubernetesCluster {
         }));
         let notes = ledger.notes().await?;
         tracing::info!(installation.id = %installation, "objects in the cluster carry this installation's id");
-        let index = Arc::new(Index::new(catalog.kubernetes.gpu_resource.clone(), installation, notes));
+        let index = Arc::new(Index::new(GpuResources::of(&catalog), installation, notes));
         {
             let mut told = told.lock();
             if let Told::Early(early) = &mut *told {

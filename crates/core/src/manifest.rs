@@ -148,6 +148,11 @@ impl<'a> Scope<'a> {
         Self { settings: &catalog.kubernetes, catalog, tenant, options, namespace }
     }
 
+    /// The extended resource by which the tenant's GPUs are asked for.
+    fn gpu_resource(&self) -> &'a str {
+        self.settings.gpu_resource_of(&self.tenant.sizing.gpu_type)
+    }
+
     fn services(&self) -> &'a [ServicePlan] {
         &self.tenant.sizing.services
     }

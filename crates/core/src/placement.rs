@@ -97,6 +97,8 @@ pub struct Node {
     pub absence: Option<Absence>,
     /// Its device type, such as `v100`, where it has GPUs.
     pub gpu_type: Option<String>,
+    /// The extended resource by which its GPUs are asked for; none where any will do.
+    pub gpu_resource: Option<String>,
     /// What pods can ask of it, all together.
     pub allocatable: ContainerResources,
     /// Pods that it can run.
@@ -221,6 +223,8 @@ pub struct Constraint<'a> {
     pub selector: BTreeMap<&'a str, &'a str>,
     /// Taints that are tolerated.
     pub tolerations: Vec<&'a TolerationSettings>,
+    /// The extended resource by which GPUs are asked for; none of pods without.
+    pub gpu_resource: Option<&'a str>,
 }
 
 impl<'a> Constraint<'a> {
@@ -233,7 +237,14 @@ impl<'a> Constraint<'a> {
             selector.extend(nodes.gpu_selectors.get(gpu_type).into_iter().flat_map(pairs));
             tolerations.extend(&nodes.gpu_tolerations);
         }
-        Self { selector, tolerations }
+        let gpu_resource = has_gpu.then(|| settings.gpu_resource_of(gpu_type));
+        Self { selector, tolerations, gpu_resource }
+    }
+
+    /// Whether a node's GPUs, where it has some, are asked for as these pods do.
+    fn takes_gpus_of(&self, node: &Node) -> bool {
+        let of_node = node.gpu_resource.as_deref();
+        self.gpu_resource.is_none_or(|wanted| of_node.is_none_or(|of_node| of_node == wanted))
     }
 }
 
@@ -293,7 +304,9 @@ fn asks_for_more(catalog: &Catalog, before: &Sizing, after: &Sizing) -> bool {
     let (had, wants) =
         (manifest::requested_resources(catalog, before), manifest::requested_resources(catalog, after));
     let gpu_nodes = |sizing: &Sizing| Constraint::of(&catalog.kubernetes, &sizing.gpu_type, true).selector;
-    let other_gpus = wants.gpu > 0 && gpu_nodes(before) != gpu_nodes(after);
+    let resource = |sizing: &Sizing| catalog.kubernetes.gpu_resource_of(&sizing.gpu_type);
+    let other_gpus =
+        wants.gpu > 0 && (gpu_nodes(before) != gpu_nodes(after) || resource(before) != resource(after));
     other_gpus || is_more(&had, &wants)
 }
 

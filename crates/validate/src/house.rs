@@ -21,14 +21,14 @@ const SAFE_SYSCTLS: [&str; 6] = [
 pub(super) fn check(
     objects: &Objects<'_>,
     workloads: &Workloads<'_>,
-    gpu_resource: &str,
+    gpu_resources: &[&str],
     findings: &mut Findings,
 ) {
     for object in &objects.all {
         match object.info.map(|info| info.kind) {
             Some("Role" | "ClusterRole") => check_role(object, findings),
             Some("RoleBinding" | "ClusterRoleBinding") => check_binding(object, findings),
-            Some("ResourceQuota") => check_quota(object, gpu_resource, findings),
+            Some("ResourceQuota") => check_quota(object, gpu_resources, findings),
             Some("Service") => {
                 if let Some(ips) = object.spec().and_then(|spec| spec.get("externalIPs")) {
                     findings.policy(Place::Key(ips), || Message::new("validate.service.external_ips"));
@@ -119,14 +119,14 @@ fn check_budget(object: &Object<'_>, workloads: &Workloads<'_>, findings: &mut F
 }
 
 /// Devices are counted by requests alone: `limits.nvidia.com/gpu` or the bare name limits nothing.
-fn check_quota(object: &Object<'_>, gpu_resource: &str, findings: &mut Findings) {
+fn check_quota(object: &Object<'_>, gpu_resources: &[&str], findings: &mut Findings) {
     for hard in object.spec().and_then(|spec| spec.get("hard")).into_iter().flat_map(Node::children) {
-        let bare = hard.key() == gpu_resource;
-        if bare || hard.key().strip_prefix("limits.") == Some(gpu_resource) {
+        let resource = hard.key().strip_prefix("limits.").unwrap_or(hard.key());
+        if gpu_resources.contains(&resource) {
             findings.policy(Place::Key(hard), || {
                 Message::new("validate.quota.gpu_key")
                     .with("key", hard.key())
-                    .with("right", format!("requests.{gpu_resource}"))
+                    .with("right", format!("requests.{resource}"))
             });
         }
     }

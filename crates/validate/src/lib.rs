@@ -187,10 +187,10 @@ pub fn validate_manifest(
     let workloads = Workloads::of(&objects);
     pods::check(&objects, &workloads, &mut findings);
     server::check(&objects, &workloads, options.release, &mut findings);
-    let gpu_resource = &catalog.kubernetes.gpu_resource;
+    let gpu_resources = &catalog.kubernetes.all_gpu_resources()[..];
     if findings.asks_policy() {
         privilege::check(&objects, &workloads, &mut findings);
-        house::check(&objects, &workloads, gpu_resource, &mut findings);
+        house::check(&objects, &workloads, gpu_resources, &mut findings);
         own_rules::check(&objects, &mut findings);
         let mut effort = Effort::new();
         let mut reported = references::Reported::new();
@@ -203,8 +203,8 @@ pub fn validate_manifest(
     house::check_budgets(&objects, &workloads, &mut findings);
     services::check_ports(&objects, &mut findings);
 
-    let totals = resources::check(&objects, &workloads, gpu_resource, &mut findings);
-    totals::check_quotas(&objects, &totals.by_namespace, gpu_resource, &mut findings);
+    let totals = resources::check(&objects, &workloads, gpu_resources, &mut findings);
+    totals::check_quotas(&objects, &totals.by_namespace, gpu_resources, &mut findings);
     let sum = totals.all();
     if let Some(capacity) = options.capacity {
         totals::check_capacity(&sum.requests.resources(), capacity, &mut findings);

@@ -106,7 +106,7 @@ impl Totals<'_> {
 pub(super) fn check<'t>(
     objects: &Objects<'t>,
     workloads: &Workloads<'t>,
-    gpu_resource: &str,
+    gpu_resources: &[&str],
     findings: &mut Findings,
 ) -> Totals<'t> {
     let mut defaults: HashMap<&str, Defaults<'_>> = HashMap::new();
@@ -127,7 +127,7 @@ pub(super) fn check<'t>(
             check_units(*container, findings);
         }
         check_units(workload.pod, findings);
-        let mut sum = sum_workload(workload, defaults, gpu_resource);
+        let mut sum = sum_workload(workload, defaults, gpu_resources);
         let claims = objects.all[workload.object].spec().into_iter();
         let claims = claims.flat_map(|spec| spec.list_at("volumeClaimTemplates"));
         let storage = claims.filter_map(storage_of).fold(0, Milli::saturating_add);
@@ -197,7 +197,7 @@ fn check_units(holder: Node<'_>, findings: &mut Findings) {
 
 /// What one pod reserves or may use: its containers beside each other, or the largest of those
 /// that run before them.
-fn sum_workload(workload: &Workload<'_>, defaults: Defaults<'_>, gpu_resource: &str) -> Sums {
+fn sum_workload(workload: &Workload<'_>, defaults: Defaults<'_>, gpu_resources: &[&str]) -> Sums {
     let amounts_of = |container: &Node<'_>| {
         let resources = container.get("resources");
         let amount = |part: &str, fallback: Option<Node<'_>>, name: &str| {
@@ -213,7 +213,7 @@ fn sum_workload(workload: &Workload<'_>, defaults: Defaults<'_>, gpu_resource: &
         let of = |amount: &dyn Fn(&str) -> Milli| Amounts {
             cpu: amount("cpu"),
             memory: amount("memory"),
-            gpu: amount(gpu_resource),
+            gpu: gpu_resources.iter().map(|resource| amount(resource)).fold(0, Milli::saturating_add),
             storage: 0,
         };
         (of(&request), of(&|name| limit(name).unwrap_or(0)))

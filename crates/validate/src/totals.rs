@@ -17,10 +17,9 @@ const LARGE_SHARE_PERCENT: u64 = 80;
 pub(super) fn check_quotas(
     objects: &Objects<'_>,
     sums: &HashMap<&str, Sums>,
-    gpu_resource: &str,
+    gpu_resources: &[&str],
     findings: &mut Findings,
 ) {
-    let gpu_requests = format!("requests.{gpu_resource}");
     for quota in objects.of_kind("ResourceQuota") {
         let Some(spec) = quota.spec() else { continue };
         if spec.get("scopes").is_some() || spec.get("scopeSelector").is_some() {
@@ -35,7 +34,12 @@ pub(super) fn check_quotas(
                 "limits.memory" => sum.limits.memory,
                 "requests.storage" => sum.requests.storage,
                 "pods" => Milli::from(sum.pods).saturating_mul(1000),
-                key if key == gpu_requests => sum.requests.gpu,
+                // The sum is of all GPUs, whatever their names.
+                key if gpu_resources.len() == 1
+                    && key.strip_prefix("requests.") == Some(gpu_resources[0]) =>
+                {
+                    sum.requests.gpu
+                }
                 _ => continue,
             };
             if amount::parse(hard.text()).is_some_and(|hard| needed > hard) {

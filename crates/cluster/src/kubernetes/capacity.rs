@@ -3,7 +3,7 @@
 //! Counts as the scheduler does: by allocatable amounts and effective requests. Volumes are not
 //! counted: a cluster does not say how much storage its classes can still provide; the catalog may.
 
-use ecp_core::catalog::KubernetesSettings;
+use ecp_core::catalog::{Catalog, KubernetesSettings};
 use ecp_core::ids::TenantId;
 use ecp_core::placement::{Absence, App, Node, Place, Places, Taint, TaintEffect, TenantPod};
 use ecp_core::ports::Capacity;
@@ -50,14 +50,14 @@ impl AddAssign for Amounts {
 }
 
 impl Amounts {
-    /// Reads a list of resources, such as `requests`.
-    fn of(list: &Value, gpu_resource: &str) -> Self {
+    /// Reads a list of resources, such as `requests`; GPUs are those of these names.
+    fn of<'n>(list: &Value, gpus: impl IntoIterator<Item = &'n str>) -> Self {
         let thousandths = |name: &str| quantity(&list[name]).unwrap_or(0);
-        let whole = |name: &str| thousandths(name).div_ceil(1000);
+        let whole = |name: &str| bounded(thousandths(name).div_ceil(1000));
         Self {
             cpu_millicores: bounded(thousandths("cpu")),
-            memory_bytes: bounded(whole("memory")),
-            gpu: bounded(whole(gpu_resource)),
+            memory_bytes: whole("memory"),
+            gpu: gpus.into_iter().map(whole).fold(0, u64::saturating_add),
         }
     }
 
@@ -93,6 +93,37 @@ fn bounded(amount: u128) -> u64 {
     u64::try_from(amount).unwrap_or(u64::MAX)
 }
 
+/// By which extended resources GPUs are asked for, and which device types have one of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct GpuResources(Vec<(String, Option<String>)>);
+
+impl GpuResources {
+    /// As a catalog has them.
+    pub(crate) fn of(catalog: &Catalog) -> Self {
+        let settings = &catalog.kubernetes;
+        let only = |resource: &str| {
+            let mut of = settings.gpu_resources.iter().filter(|(_, own)| *own == resource);
+            let device = of.next().map(|(device, _)| device.clone());
+            device.filter(|_| of.next().is_none() && resource != settings.gpu_resource)
+        };
+        let all = settings.all_gpu_resources().into_iter();
+        Self(all.map(|resource| (resource.to_owned(), only(resource))).collect())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(resource, _)| resource.as_str())
+    }
+
+    /// The one that a node has most of, and the device type that it says; a node whose devices go by several
+    /// names is counted by that one.
+    fn of_node(&self, allocatable: &Value) -> Option<(&str, Option<&str>)> {
+        let count = |resource: &str| Amounts::of(allocatable, [resource]).gpu;
+        // The first of equals, in the catalog's order.
+        let most = self.0.iter().rev().max_by_key(|(resource, _)| count(resource))?;
+        (count(&most.0) > 0).then_some((most.0.as_str(), most.1.as_deref()))
+    }
+}
+
 /// What a node gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeFacts {
@@ -102,9 +133,13 @@ pub(crate) struct NodeFacts {
 }
 
 impl NodeFacts {
-    /// Reads a Node; `gpu_resource` is what its GPUs are called, such as `nvidia.com/gpu`.
-    pub(crate) fn of(node: &Value, gpu_resource: &str) -> Self {
-        let allocatable = Amounts::of(&node["status"]["allocatable"], gpu_resource);
+    /// Reads a Node.
+    pub(crate) fn of(node: &Value, gpus: &GpuResources) -> Self {
+        let gpus = gpus.of_node(&node["status"]["allocatable"]);
+        let allocatable = Amounts::of(&node["status"]["allocatable"], gpus.map(|(resource, _)| resource));
+        let type_of = |(resource, device): (&str, Option<&str>)| {
+            device.map_or_else(|| gpu_type(&node["metadata"]["labels"], resource), str::to_owned)
+        };
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
@@ -133,7 +168,8 @@ impl NodeFacts {
                 labels: labels.map(|(key, value)| (key.clone(), text(value))).collect(),
                 taints: list(&node["spec"]["taints"]).iter().filter_map(taint).collect(),
                 absence,
-                gpu_type: (allocatable.gpu > 0).then(|| gpu_type(&node["metadata"]["labels"])),
+                gpu_type: gpus.map(type_of),
+                gpu_resource: gpus.map(|(resource, _)| resource.to_owned()),
                 allocatable: allocatable.rounded_down(),
                 max_pods,
             }),
@@ -144,12 +180,14 @@ impl NodeFacts {
 
 /// `Tesla-V100-SXM2-32GB` is `v100`: the first part with a digit names the model. Where the resource is a part
 /// of a device, the device plugin says which: `NVIDIA-A100-SXM4-80GB-MIG-1g.10gb` is `a100-mig-1g.10gb`, and
-/// `Tesla-T4-SHARED` is `t4-shared`.
-fn gpu_type(labels: &Value) -> String {
+/// `Tesla-T4-SHARED` is `t4-shared`. What is said of the resource goes before what is said of the node, whose slices
+/// may be of several profiles.
+fn gpu_type(labels: &Value, resource: &str) -> String {
     if let Some(own) = labels[GPU_TYPE].as_str() {
         return own.to_owned();
     }
-    let product = labels[GPU_PRODUCT].as_str().unwrap_or("unknown");
+    let of_resource = labels[format!("{resource}.product")].as_str();
+    let product = of_resource.or_else(|| labels[GPU_PRODUCT].as_str()).unwrap_or("unknown");
     let has_digit = |part: &&str| part.contains(|letter: char| letter.is_ascii_digit());
     let model = product.split('-').find(has_digit).unwrap_or(product);
     let slice = product.split_once(MIG).map(|(_, profile)| format!("{MIG}{profile}"));
@@ -174,7 +212,7 @@ pub(crate) struct PodRequests {
 
 impl PodRequests {
     /// Reads a Pod; one that has ended takes nothing.
-    pub(crate) fn of(pod: &Value, gpu_resource: &str) -> Self {
+    pub(crate) fn of(pod: &Value, gpus: &GpuResources) -> Self {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         Self {
@@ -182,7 +220,7 @@ impl PodRequests {
             app: pod["metadata"]["labels"]["app"].as_str().and_then(App::parse),
             terminating: pod["metadata"]["deletionTimestamp"].is_string(),
             ended,
-            requests: if ended { Amounts::default() } else { effective(&pod["spec"], gpu_resource) },
+            requests: if ended { Amounts::default() } else { effective(&pod["spec"], gpus) },
         }
     }
 }
@@ -190,9 +228,9 @@ impl PodRequests {
 /// All containers together, or the largest step of the initialization where that needs more; init
 /// containers that keep running (sidecars) are part of both. What is asked of the pod as a whole
 /// goes before what its containers ask.
-fn effective(spec: &Value, gpu_resource: &str) -> Amounts {
+fn effective(spec: &Value, gpus: &GpuResources) -> Amounts {
     let list = |key: &str| spec[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    let asked = |container: &Value| Amounts::of(&container["resources"]["requests"], gpu_resource);
+    let asked = |container: &Value| Amounts::of(&container["resources"]["requests"], gpus.names());
     let mut running = Amounts::default();
     let mut start = Amounts::default();
     for container in list("initContainers") {
@@ -208,14 +246,14 @@ fn effective(spec: &Value, gpu_resource: &str) -> Amounts {
     }
     let mut sum = running.larger(start);
     let whole = &spec["resources"]["requests"];
-    let of_pod = Amounts::of(whole, gpu_resource);
+    let of_pod = Amounts::of(whole, gpus.names());
     if !whole["cpu"].is_null() {
         sum.cpu_millicores = of_pod.cpu_millicores;
     }
     if !whole["memory"].is_null() {
         sum.memory_bytes = of_pod.memory_bytes;
     }
-    sum + Amounts::of(&spec["overhead"], gpu_resource)
+    sum + Amounts::of(&spec["overhead"], gpus.names())
 }
 
 /// The sums, and the same node by node. Nodes to which no pod of a tenant could go are left out of the

@@ -10,7 +10,7 @@ mod noted;
 mod places;
 mod seen;
 
-use super::capacity::{NodeFacts, PodRequests};
+use super::capacity::{GpuResources, NodeFacts, PodRequests};
 use super::drift;
 use super::kinds::{self, AUTOSCALER, CLAIM, KINDS};
 use super::ownership;
@@ -97,13 +97,13 @@ struct Inner {
 pub(super) struct Index {
     inner: Mutex<Inner>,
     changes: broadcast::Sender<TenantId>,
-    gpu_resource: String,
+    gpu_resources: GpuResources,
     installation: InstallationId,
 }
 
 impl Index {
     /// What `notes` say is ours of what the watches will see.
-    pub(super) fn new(gpu_resource: String, installation: InstallationId, notes: Notes) -> Self {
+    pub(super) fn new(gpu_resources: GpuResources, installation: InstallationId, notes: Notes) -> Self {
         let mut inner = Inner { unnoted: notes.unnoted.into_iter().collect(), ..Inner::default() };
         for (tenant, object) in notes.objects {
             if let Some((kind, _)) = kinds::find(&object.kind) {
@@ -111,7 +111,7 @@ impl Index {
             }
         }
         let changes = broadcast::Sender::new(CHANGES_KEPT);
-        Self { inner: Mutex::new(inner), changes, gpu_resource, installation }
+        Self { inner: Mutex::new(inner), changes, gpu_resources, installation }
     }
 
     /// Which installation this is.

@@ -21,8 +21,11 @@ pub struct KubernetesSettings {
     pub images: ImageSettings,
     /// Which nodes pods go to.
     pub nodes: NodeSettings,
-    /// Extended resource by which a GPU is asked for.
+    /// Extended resource by which a GPU is asked for, where its type has none of its own.
     pub gpu_resource: String,
+    /// By device type, the extended resource by which it is asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub gpu_resources: BTreeMap<String, String>,
     /// User and group that pods run as; not root.
     pub run_as_user: i64,
     /// Storage class of volumes; empty: the cluster's default.
@@ -170,6 +173,22 @@ pub struct MonitoringSettings {
 }
 
 impl KubernetesSettings {
+    /// The extended resource by which devices of a type are asked for.
+    pub fn gpu_resource_of(&self, gpu_type: &str) -> &str {
+        self.gpu_resources.get(gpu_type).unwrap_or(&self.gpu_resource)
+    }
+
+    /// Every extended resource by which devices are asked for, each once; that of most types first.
+    pub fn all_gpu_resources(&self) -> Vec<&str> {
+        let mut all = vec![self.gpu_resource.as_str()];
+        for resource in self.gpu_resources.values() {
+            if !all.contains(&resource.as_str()) {
+                all.push(resource);
+            }
+        }
+        all
+    }
+
     /// Image reference of a service, such as `ecp-ai/callbot:latest`.
     pub fn image(&self, service: Service) -> String {
         let ImageSettings { registry, repository, tag, overrides, .. } = &self.images;
@@ -202,10 +221,17 @@ impl KubernetesSettings {
         check(images.overrides.values().all(|text| !text.is_empty()), "images.overrides", "name an image");
         let secrets = images.pull_secrets.iter().all(|name| is_dns_name(name));
         check(secrets, "images.pull_secrets", "name Kubernetes secrets: lower-case letters, digits, - and .");
-        let vendor = self.gpu_resource.split_once('/');
-        let extended = vendor.is_some_and(|(domain, name)| is_dns_name(domain) && is_label_value(name));
+        let is_extended = |resource: &str| {
+            let named = resource.split_once('/');
+            named.is_some_and(|(domain, name)| is_dns_name(domain) && is_label_value(name))
+                && !is_of_kubernetes(resource)
+        };
         let fix = "name an extended resource such as \"nvidia.com/gpu\"";
-        check(extended && !is_of_kubernetes(&self.gpu_resource), "gpu_resource", fix);
+        check(is_extended(&self.gpu_resource), "gpu_resource", fix);
+        for (device, resource) in &self.gpu_resources {
+            let fix = "name an extended resource such as \"nvidia.com/mig-1g.10gb\"";
+            check(is_extended(resource), &format!("gpu_resources.{device}"), fix);
+        }
         for (key, user) in [("run_as_user", self.run_as_user), ("redis.run_as_user", redis.run_as_user)] {
             let fix = "give a user id from 1 to 2147483647; root (0) is refused by the cluster";
             check((1..=i64::from(i32::MAX)).contains(&user), key, fix);

@@ -61,6 +61,11 @@ pub(super) fn faults(catalog: &Catalog) -> Vec<Fault> {
     money_and_time(&mut faults, catalog);
     faults.0.extend(catalog.billing.faults().into_iter().map(Fault::parse));
     faults.0.extend(catalog.kubernetes.faults().into_iter().map(Fault::parse));
+    for name in catalog.kubernetes.gpu_resources.keys() {
+        let known = catalog.devices.iter().any(|device| device.name == *name);
+        let fix = "must be of a device of this file";
+        faults.check(known, format!("kubernetes.gpu_resources.{name}"), fix);
+    }
     faults.0
 }
 

@@ -68,14 +68,14 @@ pub(super) fn times(pod: ContainerResources, pods: u32) -> Resources {
 
 /// `resources` of a container.
 pub(super) fn requirements(
-    settings: &KubernetesSettings,
+    gpu_resource: &str,
     requests: ContainerResources,
     limits: ContainerResources,
 ) -> ResourceRequirements {
     ResourceRequirements {
         claims: None,
-        limits: Some(quantities(settings, limits)),
-        requests: Some(quantities(settings, requests)),
+        limits: Some(quantities(gpu_resource, limits)),
+        requests: Some(quantities(gpu_resource, requests)),
     }
 }
 
@@ -89,16 +89,13 @@ pub(super) fn memory(mib: u64) -> Quantity {
 
 /// GPUs are left out where there are none: a container that asks for 0 of a resource that the
 /// cluster does not know is refused by some versions.
-pub(super) fn quantities(
-    settings: &KubernetesSettings,
-    amounts: ContainerResources,
-) -> BTreeMap<String, Quantity> {
+pub(super) fn quantities(gpu_resource: &str, amounts: ContainerResources) -> BTreeMap<String, Quantity> {
     let mut quantities = BTreeMap::from([
         ("cpu".to_owned(), cpu(amounts.cpu_millicores)),
         ("memory".to_owned(), memory(amounts.memory_mib)),
     ]);
     if amounts.gpu > 0 {
-        quantities.insert(settings.gpu_resource.clone(), Quantity(amounts.gpu.to_string()));
+        quantities.insert(gpu_resource.to_owned(), Quantity(amounts.gpu.to_string()));
     }
     quantities
 }

@@ -33,7 +33,7 @@ pub(super) fn resource_quota(scope: &Scope<'_>) -> Object {
         ("requests.memory".to_owned(), memory(bounds.memory_mib)),
         ("requests.storage".to_owned(), Quantity(format!("{}G", bounds.storage_gb))),
         // A quota knows an extended resource by its requests alone: they equal its limits.
-        (format!("requests.{}", scope.settings.gpu_resource), Quantity(bounds.gpu.to_string())),
+        (format!("requests.{}", scope.gpu_resource()), Quantity(bounds.gpu.to_string())),
     ]);
     let spec = ResourceQuotaSpec { hard: Some(hard), ..ResourceQuotaSpec::default() };
     let metadata = scope.metadata("tenant-quota");
@@ -44,8 +44,8 @@ pub(super) fn resource_quota(scope: &Scope<'_>) -> Object {
 pub(super) fn limit_range(scope: &Scope<'_>) -> Object {
     let item = LimitRangeItem {
         type_: "Container".into(),
-        default: Some(quantities(scope.settings, DEFAULT_LIMIT)),
-        default_request: Some(quantities(scope.settings, DEFAULT_REQUEST)),
+        default: Some(quantities(scope.gpu_resource(), DEFAULT_LIMIT)),
+        default_request: Some(quantities(scope.gpu_resource(), DEFAULT_REQUEST)),
         ..LimitRangeItem::default()
     };
     let spec = LimitRangeSpec { limits: vec![item] };

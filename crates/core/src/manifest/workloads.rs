@@ -55,7 +55,7 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) ->
         name: name.into(),
         image: Some(scope.settings.image(plan.service)),
         ports: Some(vec![ContainerPort { container_port: CONTAINER_PORT, ..ContainerPort::default() }]),
-        resources: Some(requirements(scope.settings, plan.requests, plan.limits)),
+        resources: Some(requirements(scope.gpu_resource(), plan.requests, plan.limits)),
         env: Some(environment(scope, plan)),
         env_from: Some(environment_sources()),
         startup_probe: Some(startup_probe(scope.settings.lifecycle.startup_seconds)),

@@ -203,7 +203,12 @@ fn supply(catalog: &Catalog, room: &mut Room<'_>, tenants: &HashMap<&TenantId, &
 
 /// Whether a node's GPUs are of a type that the catalog offers, or may be.
 fn is_of_type(catalog: &Catalog, node: &Node, gpu_type: &str) -> bool {
-    let looked_for = catalog.kubernetes.nodes.gpu_selectors.contains_key(gpu_type);
+    let settings = &catalog.kubernetes;
+    let other_resource = |resource: &String| resource != settings.gpu_resource_of(gpu_type);
+    if node.gpu_resource.as_ref().is_some_and(other_resource) {
+        return false;
+    }
+    let looked_for = settings.nodes.gpu_selectors.contains_key(gpu_type);
     let of_node = node.gpu_type.as_deref();
     looked_for || of_node.is_none_or(|of_node| of_node == gpu_type || !is_known(catalog, of_node))
 }

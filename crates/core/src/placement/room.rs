@@ -261,6 +261,7 @@ impl<'a> Room<'a> {
             let place = &self.places.nodes[*node].node;
             matching[*node]
                 && place.absence.is_none()
+                && constraint.takes_gpus_of(place)
                 && place.taints.iter().all(|taint| taint.is_tolerated(&constraint.tolerations))
         };
         let is_open: Vec<bool> = (0..self.places.nodes.len()).map(|node| is_open(&node)).collect();

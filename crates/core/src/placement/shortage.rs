@@ -211,7 +211,8 @@ impl Search {
                 None => match (room.wrong_label(&class.constraint, node), taint) {
                     (Some((key, value)), _) => LeftOutReason::Selector(format!("{key}={value}")),
                     (None, Some(taint)) => LeftOutReason::Taint(taint.to_string()),
-                    (None, None) => continue,
+                    // Its GPUs go by another name, as a scheduler sees it.
+                    (None, None) => LeftOutReason::Insufficient(vec![Resource::Gpu.as_str()]),
                 },
             };
             self.left_out.entry(reason).or_default().insert(node);

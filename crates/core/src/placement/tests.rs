@@ -222,6 +222,31 @@ fn gpus_are_of_the_tenants_type_where_the_catalog_selects_by_it() {
 }
 
 #[test]
+fn gpus_of_another_name_are_no_gpus_of_the_tenants_type() {
+    let slices = Node { gpu_resource: Some("nvidia.com/mig-1g.10gb".to_owned()), ..node("slices", 64, 7) };
+    let whole = Node { gpu_resource: Some("nvidia.com/gpu".to_owned()), ..node("whole", 64, 1) };
+    let mut catalog = Catalog::embedded();
+    let asked = |catalog: &Catalog, pods: u32| {
+        let voice = sizing("t4", &[(Service::Callbot, pods, 1, 1)]);
+        let nodes = [slices.clone(), whole.clone()];
+        admit(catalog, &cluster(&nodes), &[], &id("new"), &voice).map_err(|shortage| *shortage)
+    };
+    assert_eq!(asked(&catalog, 1), Ok(()));
+    let shortage = asked(&catalog, 2).unwrap_err();
+    assert!(missing(&shortage).contains(&("gpu", "1")), "{shortage:?}");
+    catalog.kubernetes.gpu_resources.insert("t4".to_owned(), "nvidia.com/mig-1g.10gb".to_owned());
+    assert_eq!(asked(&catalog, 7), Ok(()));
+    assert!(asked(&catalog, 8).is_err());
+    // Another name is another resource.
+    catalog.kubernetes.gpu_resources.insert("v100".to_owned(), "nvidia.com/gpu".to_owned());
+    let voice = |gpu_type: &str| sizing(gpu_type, &[(Service::Callbot, 2, 1, 1)]);
+    assert!(asks_for_more(&catalog, &voice("t4"), &voice("v100")));
+    // Pods without a GPU go anywhere.
+    let chat = sizing("t4", &[(Service::Chatbot, 100, 1, 0)]);
+    assert!(admit(&catalog, &cluster(&[slices.clone(), whole.clone()]), &[], &id("new"), &chat).is_ok());
+}
+
+#[test]
 fn simulated_nodes_have_none_of_an_operators_labels() {
     let mut catalog = Catalog::embedded();
     catalog.kubernetes.nodes.selector.insert("pool".into(), "tenants".into());

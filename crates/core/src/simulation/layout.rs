@@ -83,6 +83,7 @@ fn pods(catalog: &Catalog, name: &str, deployment: &Deployment) -> Pods {
             .filter_map(|thousandths| u64::try_from(thousandths).ok())
             .sum()
     };
-    let gpus = usize::try_from(sum(&catalog.kubernetes.gpu_resource) / 1000).unwrap_or(0);
+    let gpus = catalog.kubernetes.all_gpu_resources().into_iter().map(sum).fold(0, u64::saturating_add);
+    let gpus = usize::try_from(gpus / 1000).unwrap_or(0);
     Pods { app, pods, millicores: sum("cpu"), gpus: gpus.saturating_mul(pods) }
 }

@@ -416,6 +416,8 @@ fn others(leaf: &toml::Value) -> Vec<toml::Value> {
                 "99.5%".into(),
                 "v100".into(),
                 "l40s".into(),
+                "vendor".into(),
+                "2026-01-02".into(),
             ];
             texts.into_iter().filter(|other| other != text).map(Into::into).collect()
         }
@@ -441,6 +443,8 @@ async fn whatever_key_of_the_catalog_changes_nothing_rolls_by_itself_and_what_ca
     let document: toml::Value = toml::Value::Table(Edition::of(embedded.clone()).document().parse().unwrap());
     let mut keys = Vec::new();
     leaves(&document, vec![], &mut keys);
+    // Where a figure is from is told alike of every device.
+    keys.retain(|(path, _)| path[0] != "devices" || path[1] == "0" || path[2] != "sources");
     let (mut without_other, mut rolled, mut fixed) = (Vec::new(), 0, Vec::new());
     for (path, leaf) in &keys {
         let key = path.join(".");

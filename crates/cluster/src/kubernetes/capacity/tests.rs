@@ -40,9 +40,12 @@ fn sums(nodes: &[Value], pods: &[Value]) -> Capacity {
 }
 
 fn sums_with(settings: &KubernetesSettings, nodes: &[Value], pods: &[Value]) -> Capacity {
-    let nodes: Vec<NodeFacts> = nodes.iter().map(|node| NodeFacts::of(node, GPU)).collect();
+    let mut catalog = Catalog::embedded();
+    catalog.kubernetes = settings.clone();
+    let gpus = GpuResources::of(&catalog);
+    let nodes: Vec<NodeFacts> = nodes.iter().map(|node| NodeFacts::of(node, &gpus)).collect();
     let read =
-        |pod: &Value| (pod["metadata"]["labels"]["ecp.ai/tenant"].is_string(), PodRequests::of(pod, GPU));
+        |pod: &Value| (pod["metadata"]["labels"]["ecp.ai/tenant"].is_string(), PodRequests::of(pod, &gpus));
     let (ours, others): (Vec<_>, Vec<_>) = pods.iter().map(read).partition(|(ours, _)| *ours);
     let acme = TenantId::parse("acme").expect("an id");
     capacity(
@@ -106,8 +109,53 @@ fn gpus_are_counted_by_the_type_that_the_node_s_labels_name() {
 fn a_device_of_another_name_is_no_gpu_unless_it_is_configured() {
     let mut node = node("a");
     node["status"]["allocatable"]["amd.com/gpu"] = json!("4");
-    assert_eq!(NodeFacts::of(&node, GPU).node.gpu_type, None);
-    assert_eq!(NodeFacts::of(&node, "amd.com/gpu").node.gpu_type.as_deref(), Some("unknown"));
+    let mut catalog = Catalog::embedded();
+    assert_eq!(NodeFacts::of(&node, &GpuResources::of(&catalog)).node.gpu_type, None);
+    catalog.kubernetes.gpu_resource = "amd.com/gpu".to_owned();
+    let facts = NodeFacts::of(&node, &GpuResources::of(&catalog));
+    assert_eq!(facts.node.gpu_type.as_deref(), Some("unknown"));
+}
+
+#[test]
+fn devices_that_go_by_a_name_of_their_own_are_told_apart_by_it() {
+    let mut settings = Catalog::embedded().kubernetes;
+    for (device, resource) in [
+        ("a100-mig-1g.10gb", "nvidia.com/mig-1g.10gb"),
+        ("h100-mig-1g.10gb", "nvidia.com/mig-1g.10gb"),
+        ("t4-shared", "nvidia.com/gpu.shared"),
+    ] {
+        settings.gpu_resources.insert(device.to_owned(), resource.to_owned());
+    }
+    let of = |name: &str, resources: &[(&str, &str)], labels: Value| {
+        let mut node = gpu_node(name, "0", labels);
+        for (resource, count) in resources {
+            node["status"]["allocatable"][*resource] = json!(count);
+        }
+        node
+    };
+    let slice = "nvidia.com/mig-1g.10gb";
+    let nodes = [
+        of("a", &[("nvidia.com/gpu.shared", "10")], json!({GPU_PRODUCT: "Tesla-T4"})),
+        // Two devices have such slices: the label of the resource says whose these are.
+        of(
+            "b",
+            &[(slice, "7")],
+            json!({GPU_PRODUCT: "NVIDIA-H100-80GB-HBM3",
+            "nvidia.com/mig-1g.10gb.product": "NVIDIA-H100-80GB-HBM3-MIG-1g.10gb"}),
+        ),
+        of("c", &[(GPU, "4")], json!({GPU_PRODUCT: "Tesla-T4"})),
+        // Of several names the one counts of which there is most.
+        of(
+            "d",
+            &[(GPU, "1"), (slice, "14")],
+            json!({GPU_PRODUCT: "NVIDIA-A100-SXM4-80GB",
+            "nvidia.com/mig-1g.10gb.product": "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"}),
+        ),
+    ];
+    let sums = sums_with(&settings, &nodes, &[pod("b", json!({slice: "2"})), pod("c", json!({GPU: "1"}))]);
+    let by_type = [("a100-mig-1g.10gb", 14), ("h100-mig-1g.10gb", 7), ("t4", 4), ("t4-shared", 10)];
+    assert_eq!(totals(&sums), by_type.map(|(name, count)| (name.to_owned(), count)));
+    assert_eq!((sums.total.gpu, sums.used.gpu), (35, 3));
 }
 
 #[test]

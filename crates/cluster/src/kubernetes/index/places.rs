@@ -25,7 +25,7 @@ impl Index {
     pub(in crate::kubernetes) fn pod_applied(&self, pod: &DynamicObject) {
         let Some(value) = value_of(pod) else { return };
         let uid = pod.metadata.uid.clone().unwrap_or_default();
-        let (mut facts, requests) = (PodFacts::of(&value), PodRequests::of(&value, &self.gpu_resource));
+        let (mut facts, requests) = (PodFacts::of(&value), PodRequests::of(&value, &self.gpu_resources));
         let mut inner = self.inner.lock();
         let Some(tenant) = tenant_of(pod) else {
             inner.other_pods.insert(uid, requests);
@@ -92,7 +92,7 @@ impl Index {
     /// A node is as given.
     pub(in crate::kubernetes) fn node_applied(&self, node: &DynamicObject) {
         let Some(value) = value_of(node) else { return };
-        let facts = NodeFacts::of(&value, &self.gpu_resource);
+        let facts = NodeFacts::of(&value, &self.gpu_resources);
         self.inner.lock().nodes.insert(node.metadata.name.clone().unwrap_or_default(), facts);
     }
 

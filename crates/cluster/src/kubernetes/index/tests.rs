@@ -3,6 +3,7 @@
 use super::*;
 use crate::kubernetes::client::MANAGER;
 use crate::kubernetes::kinds::find;
+use ecp_core::catalog::Catalog;
 use ecp_core::ledger::NotedObject;
 use serde_json::json;
 
@@ -38,7 +39,7 @@ fn index_with(uids: &[Option<&str>]) -> Index {
         (acme(), NotedObject { kind, name, uid: uid.map(str::to_owned) })
     };
     let notes = Notes { objects: uids.iter().map(note).collect(), unnoted: Vec::new() };
-    Index::new("nvidia.com/gpu".to_owned(), InstallationId::from_text("ecp-a"), notes)
+    Index::new(GpuResources::of(&Catalog::embedded()), InstallationId::from_text("ecp-a"), notes)
 }
 
 fn uid_of(index: &Index) -> Option<String> {

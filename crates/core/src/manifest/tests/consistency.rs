@@ -224,6 +224,36 @@ fn options_add_and_leave_out_whole_kinds() {
 }
 
 #[test]
+fn a_device_that_goes_by_a_name_of_its_own_is_asked_for_by_it_alone() {
+    let mut catalog = Catalog::embedded();
+    let (own, slice) = ("v100".to_owned(), "nvidia.com/mig-1g.10gb");
+    catalog.kubernetes.gpu_resources.insert(own, slice.to_owned());
+    catalog.kubernetes.gpu_resources.insert("t4".to_owned(), "nvidia.com/gpu.shared".to_owned());
+    let manifest = render(&catalog, &my_ai_service(), &secrets(), &everything());
+    let quota = as_json(find(&manifest, "ResourceQuota", "tenant-quota"));
+    assert_eq!(quota["spec"]["hard"][format!("requests.{slice}")], "3");
+    let mut asked = 0;
+    for (_, template) in templates(&manifest) {
+        let text = serde_json::to_string(template).unwrap();
+        assert!(!text.contains("nvidia.com/gpu"), "{text}");
+        asked += text.matches(slice).count();
+    }
+    // By its requests and its limits.
+    assert_eq!(asked, 2);
+    let report = |catalog: &Catalog| {
+        let tenant = my_ai_service();
+        crate::simulation::verify(
+            catalog,
+            &tenant.spec.demand(),
+            &tenant.sizing,
+            &render(catalog, &tenant, &secrets(), &everything()).objects,
+            &crate::simulation::Options { seconds: 60.0, ..Default::default() },
+        )
+    };
+    assert_eq!(report(&catalog), report(&Catalog::embedded()));
+}
+
+#[test]
 fn the_operators_settings_reach_every_pod() {
     let mut catalog = Catalog::embedded();
     let settings = &mut catalog.kubernetes;
