@@ -157,8 +157,15 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 	}),
 	"list_silences": with(func(ctx context.Context, c *Client, in struct {
 		Status string `json:"status"`
+		Skip   int    `json:"skip"`
+		Limit  int    `json:"limit"`
 	}) (any, error) {
-		return c.ListSilencesContext(ctx, &SilenceFilter{Status: in.Status})
+		return c.ListSilencesContext(ctx, &SilenceFilter{in.Status, in.Skip, in.Limit})
+	}),
+	"get_silence": with(func(ctx context.Context, c *Client, in struct {
+		SilenceID string `json:"silence_id"`
+	}) (any, error) {
+		return c.GetSilenceContext(ctx, in.SilenceID)
 	}),
 	"create_silence": with(func(ctx context.Context, c *Client, in struct {
 		Body SilenceRequest `json:"body"`
@@ -173,6 +180,35 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 		SilenceID string `json:"silence_id"`
 	}) (any, error) {
 		return c.DeleteSilenceContext(ctx, in.SilenceID)
+	}),
+	"list_receivers": with(func(ctx context.Context, c *Client, in PageFilter) (any, error) {
+		return c.ListReceiversContext(ctx, &in)
+	}),
+	"create_receiver": with(func(ctx context.Context, c *Client, in struct {
+		Body ReceiverRequest `json:"body"`
+	}) (any, error) {
+		return c.CreateReceiverContext(ctx, &in.Body)
+	}),
+	"get_receiver": with(func(ctx context.Context, c *Client, in receiverArguments) (any, error) {
+		return c.GetReceiverContext(ctx, in.ReceiverID)
+	}),
+	"update_receiver": with(func(ctx context.Context, c *Client, in struct {
+		receiverArguments
+		Body ReceiverRequest `json:"body"`
+	}) (any, error) {
+		return c.UpdateReceiverContext(ctx, in.ReceiverID, &in.Body)
+	}),
+	"delete_receiver": with(func(ctx context.Context, c *Client, in receiverArguments) (any, error) {
+		return c.DeleteReceiverContext(ctx, in.ReceiverID)
+	}),
+	"list_deliveries": with(func(ctx context.Context, c *Client, in struct {
+		receiverArguments
+		DeliveryFilter
+	}) (any, error) {
+		return c.ListDeliveriesContext(ctx, in.ReceiverID, &in.DeliveryFilter)
+	}),
+	"test_receiver": with(func(ctx context.Context, c *Client, in receiverArguments) (any, error) {
+		return c.TestReceiverContext(ctx, in.ReceiverID)
 	}),
 	"list_events": with(func(ctx context.Context, c *Client, in struct {
 		tenantArguments
@@ -235,6 +271,10 @@ var conforming = map[string]func(context.Context, *Client, json.RawMessage) (any
 
 type tenantArguments struct {
 	TenantID string `json:"tenant_id"`
+}
+
+type receiverArguments struct {
+	ReceiverID string `json:"receiver_id"`
 }
 
 type deploymentArguments struct {
@@ -347,6 +387,15 @@ var watching = map[string]func(context.Context, *Client, json.RawMessage, Subscr
 			return nil, err
 		}
 		return watch(c.SubscribeToAlerts(ctx, in.TenantID, &AlertSubscribeOptions{options, in.Since})), nil
+	},
+	"watch_all_alerts": func(ctx context.Context, c *Client, arguments json.RawMessage, options SubscribeOptions) (*watched, error) {
+		var in struct {
+			Since string `json:"since"`
+		}
+		if err := decodeStrictly(arguments, &in); err != nil {
+			return nil, err
+		}
+		return watch(c.SubscribeToAllAlerts(ctx, &AlertSubscribeOptions{options, in.Since})), nil
 	},
 	"watch_deployment": func(ctx context.Context, c *Client, arguments json.RawMessage, options SubscribeOptions) (*watched, error) {
 		var in struct {

@@ -145,6 +145,8 @@ def translate(call: str, args: dict[str, Any]) -> tuple[str, list[Any], dict[str
     audit = call.endswith("audit_entries")
     if "tenant_id" in left and not audit:
         positional.append(left.pop("tenant_id"))
+    if "receiver_id" in left:
+        positional.append(left.pop("receiver_id"))
     if call == "watch_deployment":
         positional.append(left.pop("deployment_id"))
     if audit and "request_id" in left:

@@ -54,7 +54,7 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
         "set_alert_rules" => say(&format!("alert-rules set {tenant} -f -")),
         "list_silences" => {
             say("silence list");
-            flags.push(("status", "--status"));
+            flags.extend([("status", "--status"), ("skip", "--skip"), ("limit", "--limit")]);
         }
         "create_silence" => say("silence create"),
         "get_silence" => {
@@ -64,6 +64,21 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
         "delete_silence" => {
             say("silence delete");
             words.extend(take("silence_id"));
+        }
+        "list_receivers" => {
+            say("receivers list");
+            flags.extend([("skip", "--skip"), ("limit", "--limit")]);
+        }
+        "create_receiver" => say("receivers create"),
+        "get_receiver" | "update_receiver" | "delete_receiver" | "test_receiver" => {
+            say("receivers");
+            say(call.trim_end_matches("_receiver"));
+            words.extend(take("receiver_id"));
+        }
+        "list_deliveries" => {
+            say("receivers deliveries");
+            words.extend(take("receiver_id"));
+            flags.extend([("status", "--status"), ("skip", "--skip"), ("limit", "--limit")]);
         }
         "list_events" => {
             say(&format!("events {tenant}"));
@@ -138,6 +153,10 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
             say(&format!("alerts {tenant} --follow"));
             flags.push(("since", "--since"));
         }
+        "watch_all_alerts" => {
+            say("alerts --follow");
+            flags.push(("since", "--since"));
+        }
         "watch_monitoring" => say(&format!("metrics watch {tenant}")),
         "watch_deployment" => {
             say("status --watch");
@@ -168,8 +187,28 @@ pub fn command_of(call: &str, args: &Map<String, Value>) -> (Vec<String>, String
         "create_silence" => {
             let body: Map<String, Value> = serde_json::from_str(&body).expect("a body");
             for (name, value) in &body {
-                let flag = if name == "tenant_id" { "--tenant".to_owned() } else { format!("--{name}") };
-                words.extend([flag, value.as_str().expect("text").to_owned()]);
+                let flag = match name.as_str() {
+                    "tenant_id" => "--tenant",
+                    "starts_at" => "--from",
+                    "ends_at" => "--until",
+                    name => &format!("--{name}"),
+                };
+                words.extend([flag.to_owned(), value.as_str().expect("text").to_owned()]);
+            }
+        }
+        "create_receiver" | "update_receiver" => {
+            let body: Map<String, Value> = serde_json::from_str(&body).expect("a body");
+            for (name, value) in &body {
+                let value = value.as_str().expect("text").to_owned();
+                match name.as_str() {
+                    "url" if call == "create_receiver" => words.push(value),
+                    "secret" => {
+                        words.extend(["--secret-file".to_owned(), "-".to_owned()]);
+                        input = value;
+                    }
+                    "tenant_id" => words.extend(["--tenant".to_owned(), value]),
+                    name => words.extend([format!("--{name}"), value]),
+                }
             }
         }
         "roll_back_tenant" => {
