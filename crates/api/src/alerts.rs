@@ -4,7 +4,7 @@
 use crate::auth::Reader;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
-use crate::query::{Page, QueryReader};
+use crate::query::{Page, PageIn, QueryReader};
 use crate::request_context::{Api, PathText};
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
@@ -140,8 +140,7 @@ impl StateFilter {
     params(
         ("tenant_id" = String, Path, description = "Tenant id", example = "global-call-center"),
         ("status" = Option<String>, Query, description = "`all` (default), `open` or `resolved`"),
-        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
-        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        PageIn,
     ),
     responses(
         (status = 200, description = "A page of alerts", body = AlertListOut),
@@ -194,8 +193,7 @@ pub struct AllAlertsOut<'a> {
         ("severity" = Option<String>, Query, description = "Only alerts of this severity: warning, critical"),
         ("type" = Option<String>, Query, description = "Only alerts of this type: resource_usage, performance, availability, deployment_failed"),
         ("status" = Option<String>, Query, description = "`all` (default), `open` or `resolved`"),
-        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
-        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        PageIn,
     ),
     responses(
         (status = 200, description = "A page of alerts", body = AllAlertsOut),

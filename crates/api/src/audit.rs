@@ -3,14 +3,13 @@
 use crate::auth::Auditor;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
-use crate::query::{Page, QueryReader};
+use crate::query::{Page, PageIn, QueryReader};
 use crate::request_context::Api;
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
 use ecp_core::audit::AuditEntry;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::AuditQuery;
-use ecp_core::rfc3339;
 use ecp_core::text::Message;
 use http::{StatusCode, Uri};
 use serde::Serialize;
@@ -87,8 +86,7 @@ pub struct AuditListOut<'a> {
         ("request_id" = Option<String>, Query, description = "Only what this request asked for"),
         ("since" = Option<String>, Query, description = "Not before this RFC 3339 time, such as 2024-01-20T14:30:00Z"),
         ("until" = Option<String>, Query, description = "Before this RFC 3339 time, such as 2024-01-21T14:30:00Z"),
-        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
-        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        PageIn,
     ),
     responses(
         (status = 200, description = "A page of the audit trail", body = AuditListOut),
@@ -120,13 +118,6 @@ fn read_filter(api: &Api, uri: &Uri) -> Result<(AuditQuery, Page), ApiError> {
     if tenant_id == Ok(None) && api.access.tenants.is_some() {
         query.fault("tenant_id", Message::new("api.audit_tenant_required"));
     }
-    let time = |name| {
-        let time = rfc3339::parse(query.text(name)?);
-        if time.is_none() {
-            query.fault(name, Message::new("api.time_not_rfc3339"));
-        }
-        time
-    };
     let text = |name| query.text(name).map(str::to_owned);
     let filter = AuditQuery {
         // A fault is answered below.
@@ -135,8 +126,8 @@ fn read_filter(api: &Api, uri: &Uri) -> Result<(AuditQuery, Page), ApiError> {
         action: text("action"),
         outcome: text("outcome"),
         request_id: text("request_id"),
-        since: time("since"),
-        until: time("until"),
+        since: query.time("since"),
+        until: query.time("until"),
         skip: page.skip,
         limit: page.limit,
     };

@@ -242,11 +242,7 @@ impl<'a> FieldReader<'a> {
         spelling: impl Fn(T) -> &'static str,
     ) -> Option<T> {
         let text = self.any_text(name)?;
-        let found = all.iter().copied().find(|choice| spelling(*choice) == text);
-        if found.is_none() {
-            self.fault(name, unknown_choice(kind, text, all.iter().map(|choice| spelling(*choice))));
-        }
-        found
+        chosen(text, kind, all, spelling).map_err(|fault| self.fault(name, fault)).ok()
     }
 
     /// An object inside this one.
@@ -307,6 +303,17 @@ pub(crate) fn whole_number(value: &Value) -> Option<u64> {
 /// The fault of a number that is not whole or out of range.
 pub(crate) fn integer_expected(range: &RangeInclusive<u64>) -> Message {
     Message::new("api.expects_integer").with("min", range.start()).with("max", range.end())
+}
+
+/// The one of a closed set that a text spells, or the fault of one that spells none.
+pub(crate) fn chosen<T: Copy>(
+    text: &str,
+    kind: &'static str,
+    all: &[T],
+    spelling: impl Fn(T) -> &'static str,
+) -> Result<T, Message> {
+    let found = all.iter().copied().find(|choice| spelling(*choice) == text);
+    found.ok_or_else(|| unknown_choice(kind, text, all.iter().map(|choice| spelling(*choice))))
 }
 
 /// The fault of a name that is not in a closed set: names the nearest one, and all of them.

@@ -1,13 +1,16 @@
 //! Reads query parameters and collects every fault, as [`crate::fields`] does for bodies.
 
 use crate::error::ApiError;
-use crate::fields::{Faults, integer_expected, unknown_choice};
+use crate::fields::{Faults, chosen, integer_expected};
 use crate::request_context::{RequestContext, parse_bool};
 use axum::extract::Query;
+use ecp_core::Timestamp;
+use ecp_core::rfc3339;
 use ecp_core::text::Message;
 use http::Uri;
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
+use utoipa::IntoParams;
 
 /// The query of one request. A parameter that is there and empty is the same as absent; of one that
 /// repeats, the last counts where only one is meant, and the caller is warned.
@@ -82,11 +85,16 @@ impl QueryReader {
         spelling: impl Fn(T) -> &'static str,
     ) -> Option<T> {
         let text = self.text(name)?;
-        let found = all.iter().copied().find(|choice| spelling(*choice) == text);
-        if found.is_none() {
-            self.fault(name, unknown_choice(kind, text, all.iter().map(|choice| spelling(*choice))));
+        chosen(text, kind, all, spelling).map_err(|fault| self.fault(name, fault)).ok()
+    }
+
+    /// An RFC 3339 time.
+    pub fn time(&self, name: &'static str) -> Option<Timestamp> {
+        let time = rfc3339::parse(self.text(name)?);
+        if time.is_none() {
+            self.fault(name, Message::new("api.time_not_rfc3339"));
         }
-        found
+        time
     }
 
     /// Any of a closed set of spellings: the parameter may repeat, and hold several separated by commas.
@@ -97,17 +105,15 @@ impl QueryReader {
         all: &[T],
         spelling: impl Fn(T) -> &'static str,
     ) -> Vec<T> {
-        let mut chosen = Vec::new();
+        let mut choices = Vec::new();
         let texts: Vec<&str> = self.all(name).flat_map(|text| text.split(',')).map(str::trim).collect();
         for text in texts.into_iter().filter(|text| !text.is_empty()) {
-            match all.iter().copied().find(|choice| spelling(*choice) == text) {
-                Some(choice) => chosen.push(choice),
-                None => {
-                    self.fault(name, unknown_choice(kind, text, all.iter().map(|choice| spelling(*choice))));
-                }
+            match chosen(text, kind, all, &spelling) {
+                Ok(choice) => choices.push(choice),
+                Err(fault) => self.fault(name, fault),
             }
         }
-        chosen
+        choices
     }
 
     /// `skip` from 0 and `limit` 1–1000, as every list takes them.
@@ -143,6 +149,19 @@ impl QueryReader {
         }
         self.faults.finish()
     }
+}
+
+/// Which part of a list is asked for, as its parameters are documented.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[allow(dead_code, reason = "documents the parameters, which are read by `QueryReader::page`")]
+pub(crate) struct PageIn {
+    /// Entries to leave out first
+    #[param(minimum = 0, example = 0)]
+    skip: Option<u32>,
+    /// Entries at most (default 100)
+    #[param(minimum = 1, maximum = 1000, example = 100)]
+    limit: Option<u32>,
 }
 
 /// Which part of a list is asked for.

@@ -10,7 +10,7 @@ use crate::error::ApiError;
 use crate::fields::{Faults, FieldReader};
 use crate::json::Shape;
 use crate::openapi::ErrorOut;
-use crate::query::QueryReader;
+use crate::query::{PageIn, QueryReader};
 use crate::request_context::{Api, PathText};
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
@@ -138,8 +138,7 @@ pub struct SilenceIn {
     tag = "alerting",
     params(
         ("status" = Option<String>, Query, description = "Only silences in this state: pending, active, ended"),
-        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
-        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        PageIn,
     ),
     responses((status = 200, description = "A page of silences", body = SilenceListOut)),
 )]

@@ -233,3 +233,25 @@ mod finite {
         Ok(Option::deserialize(deserializer)?.unwrap_or(f64::MAX))
     }
 }
+
+#[cfg(test)]
+mod fixtures {
+    use super::*;
+
+    /// An alert about CPU.
+    pub(super) fn alert(severity: Severity, open: bool) -> Alert {
+        Alert {
+            id: AlertId::from_text("alert-1"),
+            tenant_id: TenantId::parse("one").expect("a label"),
+            incarnation: Default::default(),
+            severity,
+            subject: AlertSubject::Cpu,
+            message: Message::new("alert.cpu_over").with("threshold", 80),
+            current_value: 85.0,
+            threshold: 80.0,
+            opened_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            resolved_at: (!open).then_some(Timestamp::UNIX_EPOCH),
+        }
+    }
+}

@@ -4,7 +4,7 @@ use super::find;
 use crate::auth::Admin;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
-use crate::query::QueryReader;
+use crate::query::{PageIn, QueryReader};
 use crate::request_context::{Api, PathText};
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
@@ -112,8 +112,7 @@ pub struct DeliveryListOut {
     params(
         ("receiver_id" = String, Path, description = "As the creation answered it, or the list"),
         ("status" = Option<String>, Query, description = "Only deliveries in this state: pending, delivered, given_up"),
-        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
-        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        PageIn,
     ),
     responses(
         (status = 200, description = "A page of deliveries", body = DeliveryListOut),

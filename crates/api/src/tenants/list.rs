@@ -5,7 +5,7 @@ use super::order::Order;
 use crate::auth::Reader;
 use crate::deployments::FailureOut;
 use crate::error::ApiError;
-use crate::query::QueryReader;
+use crate::query::{PageIn, QueryReader};
 use crate::wire::{self, PaginationOut};
 use axum::response::Response;
 use ecp_core::tenant::{Preset, Tenant, TenantStatus};
@@ -129,8 +129,7 @@ pub struct TenantListOut<'a> {
     path = "/api/v1/tenants/",
     tag = "tenants",
     params(
-        ("skip" = Option<u32>, Query, description = "Entries to leave out first", minimum = 0, example = 0),
-        ("limit" = Option<u32>, Query, description = "Entries at most (default 100)", minimum = 1, maximum = 1000, example = 100),
+        PageIn,
         ("preset" = Option<String>, Query, description = "Only tenants of this preset: micro, small, medium, large"),
         ("status" = Option<String>, Query, description = "Only tenants of this status: pending, running, failed, deleting"),
         ("q" = Option<String>, Query, description = "Only tenants whose id or name contains this, in upper or lower case"),

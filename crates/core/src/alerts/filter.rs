@@ -40,25 +40,7 @@ impl AlertFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Timestamp;
-    use crate::ids::AlertId;
-    use crate::text::Message;
-
-    fn alert() -> Alert {
-        Alert {
-            id: AlertId::from_text("alert-1"),
-            tenant_id: TenantId::parse("one").expect("a label"),
-            incarnation: Default::default(),
-            severity: Severity::Warning,
-            subject: AlertSubject::Cpu,
-            message: Message::new("alert.cpu_over").with("threshold", 80),
-            current_value: 85.0,
-            threshold: 80.0,
-            opened_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-            resolved_at: None,
-        }
-    }
+    use crate::alerts::fixtures::alert;
 
     #[test]
     fn an_alert_is_meant_where_all_that_is_named_is_so() {
@@ -68,7 +50,7 @@ mod tests {
         let memory = AlertFilter { subject: Some(AlertSubject::Memory), ..usage.clone() };
         let critical = AlertFilter { severity: Some(Severity::Critical), ..usage.clone() };
         let filters = [AlertFilter::default(), one, two, usage, memory, critical];
-        let meant = filters.map(|filter| filter.matches(&alert()));
+        let meant = filters.map(|filter| filter.matches(&alert(Severity::Warning, true)));
         assert_eq!(meant, [true, true, false, true, false, false]);
     }
 

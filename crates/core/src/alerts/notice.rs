@@ -197,24 +197,7 @@ impl Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerts::AlertSubject;
-    use crate::ids::{AlertId, TenantId};
-
-    fn alert(severity: Severity, open: bool) -> Alert {
-        Alert {
-            id: AlertId::from_text("alert-1"),
-            tenant_id: TenantId::parse("one").expect("a label"),
-            incarnation: Default::default(),
-            severity,
-            subject: AlertSubject::Cpu,
-            message: Message::new("alert.cpu_over").with("threshold", 80),
-            current_value: 85.0,
-            threshold: 80.0,
-            opened_at: Timestamp::UNIX_EPOCH,
-            updated_at: Timestamp::UNIX_EPOCH,
-            resolved_at: (!open).then_some(Timestamp::UNIX_EPOCH),
-        }
-    }
+    use crate::alerts::fixtures::alert;
 
     fn standing(told: Option<Severity>, wanted: bool) -> Standing {
         Standing { told, wanted, silenced: false, unsilenced: false }

@@ -7,7 +7,7 @@ use super::connection::{Call, tenant_path};
 use super::failure::Failure;
 use super::language::say_text;
 use super::output::{View, entries, text_of};
-use super::page::{Page, Sorting};
+use super::page::Listing;
 use super::stream::Stream;
 use super::table::{Cell, Table, status_style};
 use clap::Args;
@@ -35,12 +35,9 @@ pub(super) struct Alerts {
     /// With --follow: goes on after the opening of this alert instead of starting with the open ones.
     #[arg(long, requires = "follow", value_name = "ALERT_ID")]
     since: Option<String>,
-    /// Which part of the list.
+    /// Which part of the list, and in which order.
     #[command(flatten)]
-    page: Page,
-    /// In which order.
-    #[command(flatten)]
-    sorting: Sorting,
+    listing: Listing,
 }
 
 impl Alerts {
@@ -72,8 +69,7 @@ impl Alerts {
                 .query("status", self.status.as_ref())
                 .query("skip", skip)
         };
-        let mut list = self.page.read(&connection, "alerts", call).await?;
-        self.sorting.sort(&mut list, "alerts");
+        let list = self.listing.read(&connection, "alerts", call).await?;
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

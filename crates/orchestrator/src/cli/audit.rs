@@ -6,7 +6,7 @@ use super::connection::Call;
 use super::failure::Failure;
 use super::language::say_text;
 use super::output::{View, entries, text_of};
-use super::page::{Page, Sorting};
+use super::page::Listing;
 use super::table::{Cell, Table};
 use clap::Args;
 use serde_json::Value;
@@ -35,12 +35,9 @@ pub(super) struct Audit {
     /// Before this time, given as with --since.
     #[arg(long, value_name = "TIME", value_parser = parse_moment)]
     until: Option<String>,
-    /// Which part of the list.
+    /// Which part of the list, and in which order.
     #[command(flatten)]
-    page: Page,
-    /// In which order.
-    #[command(flatten)]
-    sorting: Sorting,
+    listing: Listing,
 }
 
 impl Audit {
@@ -57,8 +54,7 @@ impl Audit {
                 .query("until", self.until.as_ref())
                 .query("skip", skip)
         };
-        let mut list = self.page.read(&connection, "entries", call).await?;
-        self.sorting.sort(&mut list, "entries");
+        let list = self.listing.read(&connection, "entries", call).await?;
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

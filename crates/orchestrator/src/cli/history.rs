@@ -7,7 +7,7 @@ use super::connection::{Call, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::language::say_text;
 use super::output::{View, entries, text_of};
-use super::page::{Page, Sorting};
+use super::page::Listing;
 use super::rollout;
 use super::table::{Cell, Table};
 use super::tenants::detail;
@@ -25,12 +25,9 @@ pub(super) struct History {
     /// Not before this time: 12h (ago), 2026-11-26, 2026-11-26T18:00, or RFC 3339.
     #[arg(long, value_name = "TIME", value_parser = parse_moment, conflicts_with_all = ["skip", "limit"])]
     since: Option<String>,
-    /// Which part of the list.
+    /// Which part of the list, and in which order.
     #[command(flatten)]
-    page: Page,
-    /// In which order.
-    #[command(flatten)]
-    sorting: Sorting,
+    listing: Listing,
 }
 
 /// Where to go back to.
@@ -59,13 +56,13 @@ impl History {
         let path = tenant_path(&self.tenant_id, "/deployments");
         let call = |skip: Option<usize>| Call::get(path.clone()).query("skip", skip);
         let since = self.since.as_deref().and_then(|since| since.parse::<Timestamp>().ok());
-        let page = if since.is_some() { Page { all: true, ..self.page } } else { self.page };
-        let mut list = page.read(&connection, "deployments", call).await?;
+        let mut listing = self.listing;
+        listing.page.all |= since.is_some();
+        let mut list = listing.read(&connection, "deployments", call).await?;
         if let (Some(since), Some(deployments)) = (since, list["deployments"].as_array_mut()) {
             let created = |entry: &Value| text_of(&entry["created_at"]).parse::<Timestamp>().ok();
             deployments.retain(|entry| created(entry).is_none_or(|at| at >= since));
         }
-        self.sorting.sort(&mut list, "deployments");
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

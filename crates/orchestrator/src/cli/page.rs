@@ -37,6 +37,31 @@ impl Page {
     }
 }
 
+/// Which part of a list that the server orders by time, and in which order it is shown.
+#[derive(Args)]
+pub(super) struct Listing {
+    /// Which part of the list.
+    #[command(flatten)]
+    pub(super) page: Page,
+    /// In which order.
+    #[command(flatten)]
+    sorting: Sorting,
+}
+
+impl Listing {
+    /// As [`Page::read`], in the order that is asked for.
+    pub(super) async fn read(
+        &self,
+        connection: &Connection,
+        entries: &str,
+        call: impl Fn(Option<usize>) -> Call,
+    ) -> Result<Value, CallFailure> {
+        let mut list = self.page.read(connection, entries, call).await?;
+        self.sorting.sort(&mut list, entries);
+        Ok(list)
+    }
+}
+
 /// In which order the rows of a list are shown that the server orders by time.
 #[derive(Args)]
 pub(super) struct Sorting {

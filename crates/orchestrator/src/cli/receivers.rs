@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::input::read_text;
 use super::language::say_text;
 use super::output::{View, entries, text_of};
-use super::page::{Page, Sorting};
+use super::page::Listing;
 use super::table::{Cell, Table};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
@@ -39,12 +39,9 @@ pub(super) enum Command {
 /// Which receivers.
 #[derive(Args)]
 pub(super) struct List {
-    /// Which part of the list.
+    /// Which part of the list, and in which order.
     #[command(flatten)]
-    page: Page,
-    /// In which order.
-    #[command(flatten)]
-    sorting: Sorting,
+    listing: Listing,
 }
 
 /// One receiver.
@@ -122,12 +119,9 @@ pub(super) struct Deliveries {
     /// Only those in this state: pending, delivered or given_up.
     #[arg(long, add = candidates::words(&["pending", "delivered", "given_up"]))]
     status: Option<String>,
-    /// Which part of the list.
+    /// Which part of the list, and in which order.
     #[command(flatten)]
-    page: Page,
-    /// In which order.
-    #[command(flatten)]
-    sorting: Sorting,
+    listing: Listing,
 }
 
 impl Command {
@@ -154,8 +148,7 @@ impl Command {
 impl List {
     async fn run(self, client: &Client, connection: &Connection) -> Result<(), Failure> {
         let call = |skip: Option<usize>| Call::get(PATH).query("skip", skip);
-        let mut list = self.page.read(connection, "receivers", call).await?;
-        self.sorting.sort(&mut list, "receivers");
+        let list = self.listing.read(connection, "receivers", call).await?;
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }
@@ -237,8 +230,7 @@ impl Deliveries {
         let call = |skip: Option<usize>| {
             Call::get(path.clone()).query("status", self.status.as_ref()).query("skip", skip)
         };
-        let mut list = self.page.read(connection, "deliveries", call).await?;
-        self.sorting.sort(&mut list, "deliveries");
+        let list = self.listing.read(connection, "deliveries", call).await?;
         client.output.value(&list, |list| {
             let (shown, total) = counts(list, "deliveries");
             let place = connection.place();

@@ -8,7 +8,7 @@ use super::connection::{Call, escaped};
 use super::failure::Failure;
 use super::language::{say_text, told};
 use super::output::{View, entries, text_of};
-use super::page::{Page, Sorting};
+use super::page::Listing;
 use super::table::{Cell, Table};
 use super::tenants::named_lines;
 use clap::{Args, Subcommand};
@@ -80,12 +80,9 @@ pub(super) struct List {
     /// Only those in this state: pending, active or ended.
     #[arg(long, add = candidates::silence_statuses())]
     status: Option<String>,
-    /// Which part of the list.
+    /// Which part of the list, and in which order.
     #[command(flatten)]
-    page: Page,
-    /// In which order.
-    #[command(flatten)]
-    sorting: Sorting,
+    listing: Listing,
 }
 
 /// Some silences.
@@ -168,8 +165,7 @@ impl List {
         let connection = client.options.connect()?;
         let call =
             |skip: Option<usize>| Call::get(PATH).query("status", self.status.as_ref()).query("skip", skip);
-        let mut list = self.page.read(&connection, "silences", call).await?;
-        self.sorting.sort(&mut list, "silences");
+        let list = self.listing.read(&connection, "silences", call).await?;
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

@@ -48,9 +48,7 @@ impl SqlStore {
                      ON CONFLICT (tenant_id) DO UPDATE SET document = excluded.document",
                     values![key.id.as_str(), &document],
                 )?;
-                sql.touch(Change::AlertRules(key.id.clone()));
-                rows::insert_audit(sql, &audit)?;
-                Ok(())
+                rows::insert_audit_of(sql, &audit, Change::AlertRules(key.id.clone()))
             },
             move |shared, ()| {
                 if let Some(entry) = shared.index.write().entry_mut(&changed.id)

@@ -37,9 +37,7 @@ impl NotificationStore for SqlStore {
         self.write(
             "keeping a receiver",
             move |sql, _| {
-                if sql.count("SELECT count(*) FROM receivers", &[])? >= MOST {
-                    return Err(StoreError::TooMany { what: "receivers", most: MOST }.into());
-                }
+                rows::check_room(sql, "receivers", MOST)?;
                 sql.execute(
                     "INSERT INTO receivers (id, secret, document) VALUES (?1, ?2, ?3)",
                     values![
@@ -48,7 +46,7 @@ impl NotificationStore for SqlStore {
                         &to_document(&receiver)?
                     ],
                 )?;
-                touch(sql, &audit)
+                rows::insert_audit_of(sql, &audit, Change::Receivers)
             },
             move |shared, ()| {
                 Arc::make_mut(&mut shared.index.write().receivers).push(kept);
@@ -72,7 +70,7 @@ impl NotificationStore for SqlStore {
                     ],
                 )?;
                 if changed > 0 {
-                    touch(sql, &audit)?;
+                    rows::insert_audit_of(sql, &audit, Change::Receivers)?;
                 }
                 Ok(changed > 0)
             },
@@ -97,7 +95,7 @@ impl NotificationStore for SqlStore {
             move |sql, _| {
                 let found = sql.execute("DELETE FROM receivers WHERE id = ?1", values![id.as_str()])? > 0;
                 if found {
-                    touch(sql, &audit)?;
+                    rows::insert_audit_of(sql, &audit, Change::Receivers)?;
                 }
                 Ok(found)
             },
@@ -329,12 +327,6 @@ pub(super) fn tell_unsilenced(
         outbox.tell_unsilenced(sql, alert)?;
     }
     outbox.bound(sql, &shared.damage)
-}
-
-fn touch(sql: &Sql<'_>, audit: &AuditEntry) -> Result<(), WorkError> {
-    rows::insert_audit(sql, audit)?;
-    sql.touch(Change::Receivers);
-    Ok(())
 }
 
 fn time(milliseconds: i64) -> Timestamp {

@@ -6,7 +6,7 @@ use crate::sql::{Change, Sql, Value, values};
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::Deployment;
 use ecp_core::ids::{DeploymentId, TenantId, TenantKey};
-use ecp_core::ports::AuditQuery;
+use ecp_core::ports::{AuditQuery, StoreError};
 use ecp_core::tenant::Tenant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -136,6 +136,21 @@ pub(super) fn insert_deployment(
         ],
     )?;
     sql.touch(Change::Deployment(deployment.id.clone()));
+    Ok(())
+}
+
+/// Adds the entry of a change to the audit trail, and has others told what changed.
+pub(super) fn insert_audit_of(sql: &Sql<'_>, entry: &AuditEntry, change: Change) -> Result<(), WorkError> {
+    insert_audit(sql, entry)?;
+    sql.touch(change);
+    Ok(())
+}
+
+/// Refuses one more row of a table that has as many as can be kept.
+pub(super) fn check_room(sql: &Sql<'_>, table: &'static str, most: usize) -> Result<(), WorkError> {
+    if sql.count(&format!("SELECT count(*) FROM {table}"), &[])? >= most {
+        return Err(StoreError::TooMany { what: table, most }.into());
+    }
     Ok(())
 }
 

@@ -24,9 +24,7 @@ impl SqlStore {
             "keeping a silence",
             move |sql, _| {
                 sql.execute("DELETE FROM silences WHERE ends_ms < ?1", values![forgotten_ms])?;
-                if sql.count("SELECT count(*) FROM silences", &[])? >= MOST {
-                    return Err(StoreError::TooMany { what: "silences", most: MOST }.into());
-                }
+                rows::check_room(sql, "silences", MOST)?;
                 let tenant_id = silence.filter.tenant_id.as_ref();
                 if let Some(id) = tenant_id
                     && !rows::tenant_exists(sql, id)?
@@ -42,7 +40,7 @@ impl SqlStore {
                         &to_document(&silence)?
                     ],
                 )?;
-                audit_all(sql, &audit)
+                rows::insert_audit_of(sql, &audit, Change::Silences)
             },
             move |shared, ()| {
                 let mut index = shared.index.write();
@@ -68,7 +66,7 @@ impl SqlStore {
                 let found = sql.execute("DELETE FROM silences WHERE id = ?1", values)? > 0;
                 if found {
                     receivers::tell_unsilenced(sql, shared, &active, now)?;
-                    audit_all(sql, &audit)?;
+                    rows::insert_audit_of(sql, &audit, Change::Silences)?;
                 }
                 Ok(found)
             },
@@ -81,12 +79,6 @@ impl SqlStore {
         )
         .await
     }
-}
-
-fn audit_all(sql: &Sql<'_>, audit: &AuditEntry) -> Result<(), WorkError> {
-    rows::insert_audit(sql, audit)?;
-    sql.touch(Change::Silences);
-    Ok(())
 }
 
 /// All silences, oldest first.
