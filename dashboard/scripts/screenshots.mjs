@@ -1,4 +1,5 @@
-// Takes a picture of each page, in both languages and both colour schemes, into dashboard/screenshots.
+// Takes a picture of each page, in both languages and both colour schemes, on a telephone, a laptop and a wall,
+// into dashboard/screenshots. `PAGES=overview,costs` and `WIDTHS=390` take fewer.
 
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -32,7 +33,13 @@ const PAGES = {
 const LOOKS = [
   ['ko', 'light'],
   ['en', 'dark'],
+  ['ko', 'dark'],
+  ['en', 'light'],
 ];
+const HEIGHTS = { 390: 844, 1280: 800, 2560: 1440 };
+const chosen = (name, all) => process.env[name]?.split(',').filter((one) => all.includes(one)) ?? all;
+const names = chosen('PAGES', Object.keys(PAGES));
+const widths = chosen('WIDTHS', Object.keys(HEIGHTS)).map(Number);
 
 const server = await startServer({ demoSpeed: 300 });
 try {
@@ -50,8 +57,8 @@ try {
   for (const [language, colorScheme] of LOOKS) {
     const browser = await startBrowser({ locale: language === 'ko' ? 'ko-KR' : 'en-US', colorScheme });
     const { page } = await openPage(browser.context);
-    for (const [name, address] of Object.entries(PAGES)) {
-      await page.goto(`${server.address}/#/demo/${address}`);
+    for (const name of names) {
+      await page.goto(`${server.address}/#/demo/${PAGES[name]}`);
       await page.waitForLoadState('networkidle').catch(() => undefined);
       if (name === 'check') {
         await page
@@ -62,8 +69,12 @@ try {
         await page.locator('form button.primary').click();
         await page.locator('.finding').first().waitFor();
       }
-      await page.waitForTimeout(700);
-      await page.screenshot({ path: `${folder}${name}-${language}-${colorScheme}.png` });
+      for (const width of widths) {
+        await page.setViewportSize({ width, height: HEIGHTS[width] });
+        await page.waitForTimeout(500);
+        const path = `${folder}${name}-${language}-${colorScheme}-${width}.png`;
+        await page.screenshot({ path, fullPage: true });
+      }
     }
     await browser.close();
   }

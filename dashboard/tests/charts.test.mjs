@@ -112,7 +112,7 @@ test('changes are found by tenant and person, grouped, and shown before and afte
   await page.waitForFunction(() => location.hash.includes('tenant=audited'));
   const row = page
     .getByRole('row')
-    .filter({ hasText: 'tenant.update' })
+    .filter({ hasText: 'Change tenant' })
     .filter({ hasText: 'accepted' })
     .first();
   await row.locator('summary').click();

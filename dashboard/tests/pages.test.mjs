@@ -41,6 +41,26 @@ const PAGES = [
   'manifest',
 ];
 
+/** A telephone, a laptop, a wall. */
+const WIDTHS = [390, 2560, 1280];
+
+/** In the page: what reaches past the window and can not be scrolled to where it stands. */
+function cutOff() {
+  const scrolls = (element) => {
+    for (let at = element; at && at !== document.body; at = at.parentElement) {
+      if (getComputedStyle(at).overflowX !== 'visible') return true;
+    }
+    return false;
+  };
+  const past = [...document.querySelectorAll('body *')].filter(
+    (element) => element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element),
+  );
+  return [
+    ...past.map((element) => element.outerHTML.slice(0, 120)),
+    ...(document.documentElement.scrollWidth > innerWidth ? ['the page scrolls sideways'] : []),
+  ];
+}
+
 for (const [language, colorScheme] of [
   ['ko-KR', 'light'],
   ['ko-KR', 'dark'],
@@ -65,8 +85,10 @@ for (const [language, colorScheme] of [
         );
         const text = serious.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html).join('\n')}`);
         assert.deepEqual(text, [], address);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        assert.ok(wide <= 0, `${address} is ${wide} px too wide`);
+        for (const width of WIDTHS) {
+          await page.setViewportSize({ width, height: 900 });
+          assert.deepEqual(await page.evaluate(cutOff), [], `${address} at ${width} px`);
+        }
       }
       assert.deepEqual(complaints, []);
     } finally {

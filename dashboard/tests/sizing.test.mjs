@@ -65,6 +65,44 @@ test('a what-if says by how much an alternative misses the SLA, that it is sold 
   await page.close();
 });
 
+test('a Korean planner reads each number in Korean; only the signs of a formula stay', async () => {
+  const korean = await startBrowser({ locale: 'ko-KR' });
+  const foreign = /[A-Za-z]{3,}/;
+  // Names of products and of measures, places in the catalog, and what a formula computes with.
+  const signs =
+    /(?<![A-Za-z_])(min|max|ceil|round|CPU|GPU|STT|TTS|NLP|AICM|SLA|Redis|MiB?|GiB?|TB|GB|USD|micro|small|medium|large|up_to_count|concurrent_users|devices)(?![A-Za-z_])/g;
+  try {
+    const { page } = await openPage(korean.context);
+    const loads = [
+      'callbot=50&chatbot=100&advisor=20&ta=10&qa=5&response=120&availability=99.9',
+      'callbot=500&chatbot=3000&response=900&availability=99.9',
+      'chatbot=20&plan=large&response=300&availability=99.5',
+    ];
+    for (const load of loads) {
+      await page.goto(`${server.address}/#/demo/what-if?${load}`);
+      const section = page.getByRole('region', { name: '숫자의 근거', exact: true });
+      await section.waitFor();
+      const cells = await section
+        .locator('tbody tr')
+        .evaluateAll((rows) =>
+          rows.map((row) => [
+            row.cells[0].firstChild.textContent,
+            row.cells[1].textContent,
+            row.cells[2].textContent,
+            row.cells[3].textContent,
+            row.cells[4].textContent.replaceAll(/카탈로그 [\w.*, ]+/g, ''),
+            row.cells[5].textContent,
+          ]),
+        );
+      assert.ok(cells.length > 20);
+      const left = cells.flat().filter((text) => foreign.test(text.replaceAll(signs, '')));
+      assert.deepEqual([...new Set(left)], [], load);
+    }
+  } finally {
+    await korean.close();
+  }
+});
+
 test("a tenant's sizing is explained by the same numbers, and anew after a change", async () => {
   await createTenant(server, 'explained', { ...LOAD, preset: undefined });
   const { page, complaints } = await openPage(browser.context);
