@@ -16,6 +16,31 @@ pub(crate) const MAX_DEPTH: usize = 32;
 /// Most members that are kept of an object whose keys are data.
 const MAX_ENTRIES: usize = 1_000;
 
+/// The parser's reasons by how they begin, and the texts for people.
+const REASONS: [(&str, &[&str]); 13] = [
+    ("json.ends_early", &["EOF while parsing"]),
+    ("json.wants_colon", &["expected `:`"]),
+    ("json.wants_comma", &["expected `,` or"]),
+    ("json.trailing_comma", &["trailing comma"]),
+    ("json.trailing", &["trailing characters"]),
+    ("json.wants_name", &["key must be a string", "expected `\"`"]),
+    ("json.wants_value", &["expected value", "expected ident"]),
+    ("json.number", &["invalid number"]),
+    ("json.large_number", &["number out of range"]),
+    (
+        "json.escape",
+        &[
+            "invalid escape",
+            "unexpected end of hex escape",
+            "lone leading surrogate",
+            "invalid unicode code point",
+        ],
+    ),
+    ("json.control", &["control character"]),
+    ("json.utf8", &["not UTF-8"]),
+    ("json.deep", &["nested deeper", "recursion limit"]),
+];
+
 /// What is read of a value; of another type than expected no more is kept than which type it is.
 #[derive(Debug)]
 pub(crate) enum Shape {
@@ -59,7 +84,9 @@ pub(crate) fn read(bytes: &[u8], shape: &Shape) -> Result<Read, ApiError> {
 }
 
 fn unparsable(line: usize, column: usize, reason: String) -> ApiError {
-    let message = Message::new("api.unparsable_json").with("line", line).with("column", column);
+    let starts = |beginnings: &[&str]| beginnings.iter().any(|beginning| reason.starts_with(beginning));
+    let key = REASONS.iter().find(|(_, beginnings)| starts(beginnings)).map_or("json.other", |(key, _)| key);
+    let message = Message::new(key).with("line", line).with("column", column);
     ApiError::new(ErrorCode::InvalidRequest, message)
         .detail("line", line)
         .detail("column", column)

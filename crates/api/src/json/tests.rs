@@ -91,6 +91,45 @@ fn a_fault_says_line_and_column() {
     }
 }
 
+/// A parser whose words change must not leave people with a text that says nothing.
+#[test]
+fn every_kind_of_fault_is_said_in_words_of_its_own() {
+    for (broken, key) in [
+        (&b""[..], "json.ends_early"),
+        (b"{\"name\": \"a", "json.ends_early"),
+        (b"{\"name\": \"\\u12", "json.ends_early"),
+        (b"{\"odd\": [1", "json.ends_early"),
+        (b"{\"name\" 1}", "json.wants_colon"),
+        (b"{\"odd\": [1 2]}", "json.wants_comma"),
+        (b"{\"name\": 1 \"b\": 2}", "json.wants_comma"),
+        (b"{\"name\": 1,}", "json.trailing_comma"),
+        (b"{} {}", "json.trailing"),
+        (b"{name: 1}", "json.wants_name"),
+        (b"{'name': 1}", "json.wants_name"),
+        (b"{\"name\": }", "json.wants_value"),
+        (b"{\"name\": NaN}", "json.wants_value"),
+        (b"{\"name\": trux}", "json.wants_value"),
+        (b"{\"name\": 01}", "json.number"),
+        (b"{\"name\": 1e400}", "json.large_number"),
+        (b"{\"name\": \"\\x\"}", "json.escape"),
+        (b"{\"name\": \"\\ud800\"}", "json.escape"),
+        (b"{\"name\": \"a\nb\"}", "json.control"),
+        (b"\xff", "json.utf8"),
+    ] {
+        let error = read(broken, &SHAPE).expect_err("broken");
+        let expected = Message::new(key).with("line", 7).with("column", 7).render(Language::Ko);
+        let said = error.envelope(Language::Ko, Timestamp::UNIX_EPOCH, "r")["error"]["message"].to_string();
+        let reason = expected.rsplit("): ").next().expect("a reason");
+        assert!(said.contains(&reason.replace('\\', "\\\\")), "{}: {said}, {reason}", broken.escape_ascii());
+    }
+    let deep = read("[".repeat(100).as_bytes(), &SHAPE).expect_err("deep").envelope(
+        Language::En,
+        Timestamp::UNIX_EPOCH,
+        "r",
+    );
+    assert!(deep["error"]["message"].as_str().is_some_and(|text| text.contains("too deep")), "{deep}");
+}
+
 #[test]
 fn names_and_entries_are_bounded() {
     let odd: String = (0..50_000).map(|number| format!("\"odd{number}\": [],")).collect();
