@@ -17,8 +17,9 @@ use ecp_core::access::{Access, Role};
 use ecp_core::ids::{TenantId, is_dns_1123_label};
 use ecp_core::manifest::RenderOptions;
 use ecp_core::ports::ClusterView;
+use ecp_core::sizing::Sizing;
 use ecp_core::text::{Language, Message};
-use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Options, Position, Report, Unreadable};
+use ecp_validate::{Finding, MAX_MANIFEST_BYTES, Options, Position, Report, ResourceSummary, Unreadable};
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Uri};
 use serde::Serialize;
@@ -295,9 +296,20 @@ pub(crate) async fn validate_manifest(
     let catalog = api.state.catalog.clone();
     // What a manifest becomes takes many times its length, so only a few of them are looked at at once.
     let turn = api.state.memory.turn().await;
+    let tenant = id.as_ref().and_then(|id| api.find_tenant(id.as_str()).ok());
+    let own = match &tenant {
+        Some(tenant) => api.services().tenancy.manifest(tenant, &RenderOptions::default()).await.ok(),
+        None => None,
+    };
     let verdict = turn.compute(move || {
         let options = Options { capacity: capacity.as_ref(), ..Options::for_tenant(id.as_ref()) };
-        let report = ecp_validate::validate_manifest(&catalog, &content, &options)?;
+        let mut report = ecp_validate::validate_manifest(&catalog, &content, &options)?;
+        if let (Some(tenant), Some(own)) = (&tenant, own) {
+            let own = ecp_validate::validate_manifest(&catalog, &own.to_yaml(), &Options::default())?;
+            if is_as_large(&report.summary, &own.summary) {
+                say_as_promised(&mut report, &tenant.sizing);
+            }
+        }
         let objects = if asks_cluster { ecp_validate::manifest_objects(&content)? } else { Vec::new() };
         Ok((report, objects))
     });
@@ -309,6 +321,21 @@ pub(crate) async fn validate_manifest(
         }
         Err(unreadable) => Err(manifest_invalid(&unreadable, api.language())),
     }
+}
+
+/// True where what runs by one manifest is as much as what runs by the other.
+fn is_as_large(one: &ResourceSummary, other: &ResourceSummary) -> bool {
+    let size = |summary: &ResourceSummary| (summary.total, summary.deployments, summary.estimated_pods);
+    size(one) == size(other)
+}
+
+/// Figures of a tenant's own manifest are the tenant's: what it was promised and pays, which whole MiB, redis
+/// beside the services and prices of channels keep from being sums of what is written there.
+fn say_as_promised(report: &mut Report, sizing: &Sizing) {
+    report.summary.total = sizing.resources;
+    report.summary.estimated_pods = sizing.services.iter().map(|service| u64::from(service.replicas)).sum();
+    report.list_price_usd = sizing.list_price_usd;
+    report.deployment_time = sizing.deployment_time;
 }
 
 /// The objects in namespaces that the caller may see. What the cluster says of others would tell what

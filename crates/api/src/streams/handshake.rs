@@ -17,7 +17,7 @@ use ecp_core::Mode;
 use ecp_core::access::Role;
 use ecp_core::ids::AlertId;
 use ecp_core::text::{Language, Message};
-use http::header::{RETRY_AFTER, UPGRADE};
+use http::header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use std::net::SocketAddr;
@@ -129,6 +129,7 @@ fn no_upgrade() -> ApiError {
     ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.upgrade_required"))
         .with_status(StatusCode::UPGRADE_REQUIRED)
         .header(UPGRADE, HeaderValue::from_static("websocket"))
+        .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
 }
 
 fn no_place() -> ApiError {

@@ -121,6 +121,9 @@ impl Session {
                             let reason = Message::new("stream.message_too_large").with("limit_bytes", MESSAGE_BYTES);
                             return socket.give_up(close_code::SIZE, reason.render(self.language)).await;
                         }
+                        Incoming::Broken(code) => {
+                            return socket.give_up(code, self.text("stream.not_understood")).await;
+                        }
                         Incoming::Gone => Err(Gone),
                     };
                     if result.is_err() {

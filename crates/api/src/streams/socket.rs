@@ -4,7 +4,7 @@ use super::StreamOptions;
 use super::places::Place;
 use crate::serve::ConnectionInput;
 use crate::telemetry::StreamMetrics;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use futures_util::{Sink, Stream};
 use std::error::Error as _;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
-use tungstenite::error::{CapacityError, Error as SocketError};
+use tungstenite::error::{CapacityError, Error as SocketError, ProtocolError};
 
 /// Largest message of a client; a larger one ends the connection.
 pub(super) const MESSAGE_BYTES: usize = 64 * 1024;
@@ -29,6 +29,9 @@ pub(crate) enum Incoming {
     Binary,
     /// It sends a message over [`MESSAGE_BYTES`]; nothing more can be read.
     TooLarge,
+    /// It sends what is no WebSocket, or a text that is not UTF-8; nothing more can be read. With the code that says
+    /// so.
+    Broken(u16),
     /// It took the last frame; the next may follow.
     Writable,
     /// It is gone, or silent for too long.
@@ -137,7 +140,10 @@ impl LiveSocket {
                 // The answer is made by the protocol's layer and waits to be sent.
                 Some(Ok(Message::Ping(_) | Message::Close(_))) => self.flushing = true,
                 Some(Err(error)) if is_too_large(&error) => return Poll::Ready(Incoming::TooLarge),
-                Some(Err(_)) | None => return Poll::Ready(Incoming::Gone),
+                Some(Err(error)) => {
+                    return Poll::Ready(broken_code(&error).map_or(Incoming::Gone, Incoming::Broken));
+                }
+                None => return Poll::Ready(Incoming::Gone),
             }
         }
     }
@@ -198,8 +204,25 @@ impl LiveSocket {
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
-    let error = error.source().and_then(|source| source.downcast_ref::<SocketError>());
-    matches!(error, Some(SocketError::Capacity(CapacityError::MessageTooLong { .. })))
+    matches!(cause(error), Some(SocketError::Capacity(CapacityError::MessageTooLong { .. })))
+}
+
+/// How RFC 6455 has a connection closed on which that was read; none where it broke off.
+fn broken_code(error: &axum::Error) -> Option<u16> {
+    match cause(error)? {
+        SocketError::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake
+            | ProtocolError::SendAfterClosing
+            | ProtocolError::ReceivedAfterClosing,
+        ) => None,
+        SocketError::Protocol(_) => Some(close_code::PROTOCOL),
+        SocketError::Utf8(_) => Some(close_code::INVALID),
+        _ => None,
+    }
+}
+
+fn cause(error: &axum::Error) -> Option<&SocketError> {
+    error.source().and_then(|source| source.downcast_ref())
 }
 
 impl Drop for LiveSocket {

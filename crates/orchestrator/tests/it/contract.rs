@@ -252,7 +252,12 @@ async fn the_manifest_is_yaml_as_printed_and_comes_back_valid() {
     });
     assert_shape(&printed, &verdict, "");
     assert_eq!(verdict["valid"], true, "{verdict:#}");
-    assert_eq!(verdict["resource_summary"]["total_gpu"], 3);
+    for figure in ["total_cpu", "total_memory", "total_gpu", "estimated_pods"] {
+        assert_eq!(verdict["resource_summary"][figure], printed["resource_summary"][figure], "{figure}");
+    }
+    for figure in ["estimated_cost", "deployment_time"] {
+        assert_eq!(verdict[figure], printed[figure], "{figure}");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 use ecp_testkit::{Socket, TestServer, my_ai_service};
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const SAMPLES: &str = "/api/v1/tenants/my-ai-service/monitoring";
 const MONITORING: &str = "/ws/monitoring/my-ai-service";
@@ -125,6 +127,33 @@ async fn a_message_over_64_kib_ends_the_connection() {
     let mut socket = server.socket(MONITORING).await;
     socket.send_text(&"x".repeat(64 * 1024 + 1)).await;
     assert!(socket.next().await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_no_websocket_is_closed_with_the_code_that_says_so() {
+    let server = server().await;
+    let broken: [(&str, &[u8], u16); 5] = [
+        ("not masked", b"\x81\x02hi", 1002),
+        ("a reserved bit", b"\xc1\x80\0\0\0\0", 1002),
+        ("a reserved kind", b"\x83\x80\0\0\0\0", 1002),
+        ("a ping in parts", b"\x09\x80\0\0\0\0", 1002),
+        ("not UTF-8", b"\x81\x82\0\0\0\0\xff\xfe", 1007),
+    ];
+    for (what, frame, code) in broken {
+        let mut stream = tokio::net::TcpStream::connect(server.address()).await.expect("it listens");
+        let handshake = format!(
+            "GET {MONITORING} HTTP/1.1\r\nHost: localhost\r\nX-Demo-Mode: true\r\nConnection: Upgrade\r\n\
+             Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        stream.write_all(handshake.as_bytes()).await.expect("it is read");
+        stream.write_all(frame).await.expect("it is read");
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await;
+        read.expect("it is closed").expect("it can be read");
+        let head = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n").expect("a head") + 4;
+        let close = &answer[head..];
+        assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, code), "{what}");
+    }
 }
 
 #[tokio::test]
