@@ -146,11 +146,9 @@ impl<'a> Reader<'a, '_> {
         self.builder.open(Kind::Mapping, first.number, 0)?;
         while let Some(line) = self.line.filter(|line| line.indent == indent) {
             let (key, after) = self.key(line).ok_or(NotPlain)?;
-            self.builder.key(Cow::Borrowed(key), true, line.number);
             let is_quoted = matches!(self.byte(line.start), b'"' | b'\'');
-            if !is_quoted && resolve_plain(key) == Kind::Null {
-                self.builder.null_key();
-            }
+            let kind = if is_quoted { Kind::Text } else { resolve_plain(key) };
+            self.builder.key(Cow::Borrowed(key), true, kind, line.number);
             let start = after + self.spaces(after, line.end);
             if start < line.end && self.byte(start) != b'#' {
                 self.inline(Line { start, ..line }, indent)?;

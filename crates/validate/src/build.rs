@@ -4,6 +4,7 @@
 //! that a text of nested aliases is refused in the time it takes to read it.
 
 use super::Unreadable;
+use super::scalar::number_key;
 use super::tree::{Data, Kind, NONE, TextFault, Tree};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -56,6 +57,7 @@ struct Key<'a> {
     is_merge: bool,
     is_text: bool,
     is_null: bool,
+    is_wide: bool,
 }
 
 /// Subtree of an anchor.
@@ -108,6 +110,13 @@ impl<'a> Builder<'a> {
         let nodes = &self.tree.nodes[mark.nodes.min(self.tree.nodes.len())..];
         if let Some(place) = nodes.iter().position(|data| data.line as usize == line) {
             self.fault_at(to_u32(mark.nodes + place), TextFault::TabAfterDash);
+        }
+    }
+
+    /// Records that what begins at a line is not looked at, at the document before it.
+    pub fn ignored(&mut self, mark: &Mark, line: usize) {
+        if let Some(&root) = self.tree.documents.get(mark.documents) {
+            self.fault_at(root, TextFault::Ignored(to_u32(line)));
         }
     }
 
@@ -172,10 +181,7 @@ impl<'a> Builder<'a> {
                 // Only keys are named here; the value is stored apart so that an alias finds it.
                 self.keep_for_alias(kind, plain, text.clone(), line, anchor)?;
             }
-            self.key(text, plain, line);
-            if plain && kind == Kind::Null {
-                self.null_key();
-            }
+            self.key(text, plain, kind, line);
             return Ok(());
         }
         let id = self.attach(kind, line)?;
@@ -188,18 +194,21 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Names the value that comes next in the mapping.
-    pub fn key(&mut self, text: Cow<'a, str>, plain: bool, line: usize) {
+    /// Names the value that comes next in the mapping. A number is called as `kubectl` writes it, and nothing
+    /// can not be said in JSON.
+    pub fn key(&mut self, text: Cow<'a, str>, plain: bool, kind: Kind, line: usize) {
         if let Some(frame) = self.frames.last_mut() {
             let is_merge = plain && text == "<<";
-            frame.key = Some(Key { text, line: to_u32(line), is_merge, is_text: true, is_null: false });
-        }
-    }
-
-    /// The key that was named last is null, which no JSON can say.
-    pub fn null_key(&mut self) {
-        if let Some(key) = self.frames.last_mut().and_then(|frame| frame.key.as_mut()) {
-            key.is_null = true;
+            let is_null = kind == Kind::Null;
+            let (text, is_wide) = match kind {
+                Kind::Integer | Kind::Float => match number_key(&text, kind) {
+                    Some(written) if written == text => (text, false),
+                    Some(written) => (Cow::Owned(written), false),
+                    None => (text, true),
+                },
+                _ => (text, false),
+            };
+            frame.key = Some(Key { text, line: to_u32(line), is_merge, is_text: true, is_null, is_wide });
         }
     }
 
@@ -250,6 +259,7 @@ impl<'a> Builder<'a> {
                     is_merge: false,
                     is_text: false,
                     is_null: false,
+                    is_wide: false,
                 });
             }
         }
@@ -265,7 +275,14 @@ impl<'a> Builder<'a> {
             let is_text = !matches!(source.kind, Kind::Sequence | Kind::Mapping);
             let text = if is_text { source.text.clone() } else { Cow::Borrowed("?") };
             if let Some(frame) = self.frames.last_mut() {
-                frame.key = Some(Key { text, line: to_u32(line), is_merge: false, is_text, is_null: false });
+                frame.key = Some(Key {
+                    text,
+                    line: to_u32(line),
+                    is_merge: false,
+                    is_text,
+                    is_null: false,
+                    is_wide: false,
+                });
             }
             return Ok(());
         }
@@ -367,12 +384,13 @@ impl<'a> Builder<'a> {
         data.index = frame.children;
         frame.children += 1;
         let key = frame.key.take();
-        let (mut key_is_text, mut key_is_null) = (true, false);
+        let (mut key_is_text, mut key_is_null, mut key_is_wide) = (true, false, false);
         if let Some(key) = key {
             data.key = key.text;
             data.key_line = key.line;
             key_is_text = key.is_text;
             key_is_null = key.is_null;
+            key_is_wide = key.is_wide;
             if key.is_merge {
                 frame.merges.push(id);
             }
@@ -389,6 +407,9 @@ impl<'a> Builder<'a> {
         }
         if key_is_null {
             self.fault_at(id, TextFault::NullKey);
+        }
+        if key_is_wide {
+            self.fault_at(id, TextFault::WideKey);
         }
         Ok(id)
     }

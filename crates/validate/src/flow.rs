@@ -109,11 +109,8 @@ impl<'a> Flow<'a> {
         if !quoted && !matches!(self.peek(), Some(b' ' | b'\n')) {
             return Err(NotPlain);
         }
-        let is_null = !quoted && resolve_plain(&key) == Kind::Null;
-        builder.key(key, !quoted, line);
-        if is_null {
-            builder.null_key();
-        }
+        let kind = if quoted { Kind::Text } else { resolve_plain(&key) };
+        builder.key(key, !quoted, kind, line);
         self.skip_space();
         self.value(builder)
     }
@@ -133,7 +130,7 @@ impl<'a> Flow<'a> {
         if begins_well && ends_well { Ok(text) } else { Err(NotPlain) }
     }
 
-    /// A text in double quotes on one line, with the escapes of JSON.
+    /// A text in double quotes on one line, with the escapes that JSON and YAML share.
     fn quoted(&mut self) -> Result<Cow<'a, str>, NotPlain> {
         let bytes = self.text.as_bytes();
         let start = self.position + 1;
@@ -171,7 +168,6 @@ fn escape(text: &str) -> Result<(char, usize), NotPlain> {
     let character = match text.as_bytes().first().ok_or(NotPlain)? {
         b'"' => '"',
         b'\\' => '\\',
-        b'/' => '/',
         b'b' => '\u{8}',
         b'f' => '\u{c}',
         b'n' => '\n',

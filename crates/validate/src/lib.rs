@@ -14,6 +14,7 @@ mod flow;
 mod format;
 mod house;
 mod identity;
+mod json;
 mod kinds;
 mod monitoring;
 mod objects;
@@ -30,6 +31,7 @@ mod schema;
 mod schemas;
 mod server;
 mod services;
+mod source;
 mod tabs;
 #[cfg(test)]
 mod tests;

@@ -296,6 +296,11 @@ pub(super) fn report_text_faults(tree: &Tree<'_>, findings: &mut Findings) {
             TextFault::KeyNotText => findings.error(place, || Message::new("validate.yaml.key_not_text")),
             TextFault::MergeNotMapping => findings.error(place, || Message::new("validate.yaml.merge")),
             TextFault::UnknownTag => findings.warning(node, || Message::new("validate.yaml.unknown_tag")),
+            TextFault::Ignored(line) => {
+                findings.warning(node, || Message::new("validate.yaml.ignored").with("line", line));
+            }
+            TextFault::TagOfAnother => findings.error(node, || Message::new("validate.yaml.tag_of_another")),
+            TextFault::WideKey => findings.error(place, || Message::new("validate.yaml.wide_key")),
             TextFault::TabAfterDash => findings.error(node, || Message::new("validate.yaml.tab")),
             TextFault::ListInList => findings.error(place, || Message::new("validate.yaml.list_in_list")),
             TextFault::NullKey => findings.error(place, || Message::new("validate.yaml.null_key")),

@@ -74,6 +74,10 @@ pub(super) enum TextFault {
     MergeNotMapping,
     /// A tag that Kubernetes does not know.
     UnknownTag,
+    /// The value is not what its tag says.
+    TagOfAnother,
+    /// The key is a number of 64 bits without a sign, which `kubectl` takes for none.
+    WideKey,
     /// A tab stands between the dash of an item and the item.
     TabAfterDash,
     /// An item of a list of objects is nothing.
@@ -82,6 +86,8 @@ pub(super) enum TextFault {
     ListInList,
     /// The key is null.
     NullKey,
+    /// What follows the document without a separator, on this line, is not looked at.
+    Ignored(u32),
     /// The document can not be read: its place in [`Tree::unreadable`].
     Unreadable(u32),
 }

@@ -5,7 +5,9 @@
 
 use super::block;
 use super::build::{Bound, Builder, MAX_DEPTH, MAX_DOCUMENTS, MAX_NODES};
-use super::scalar::resolve_plain;
+use super::json;
+use super::scalar::{is_date, resolve_plain};
+use super::source::{self, Source};
 use super::tabs::{self, Tabs};
 use super::tree::{Kind, TextFault, Tree};
 use super::{MAX_MANIFEST_BYTES, Unreadable};
@@ -32,13 +34,8 @@ pub(super) fn read(content: &str, readers: Readers) -> Result<Tree<'_>, Unreadab
     }
     let content = content.strip_prefix('\u{feff}').unwrap_or(content);
     let mut builder = Builder::new(content);
-    match split(content).filter(|_| readers == Readers::Both) {
-        Some(chunks) => {
-            for chunk in chunks {
-                read_chunk(&mut builder, &chunk)?;
-            }
-        }
-        None => read_fully(&mut builder, content, 0, None)?,
+    for chunk in chunks(content) {
+        read_chunk(&mut builder, &chunk, readers)?;
     }
     let mut tree = builder.finish();
     if let Some(first) = tree.unreadable.first()
@@ -62,80 +59,65 @@ struct Chunk<'a> {
     lines_before: usize,
     /// It follows a `---`, so it is a document even where it is empty.
     is_marked: bool,
+    /// It was found to be JSON.
+    is_json: bool,
     /// It is a line that `kubectl` refuses: why.
     refused: Option<&'static str>,
 }
 
-/// The documents of a text by their `---` lines, which can stand nowhere else in YAML. Absent where
-/// the text uses more of YAML's syntax between documents than that.
-fn split(content: &str) -> Option<Vec<Chunk<'_>>> {
+/// The documents of a text: values of JSON while it begins with them, then YAML by its `---` lines.
+fn chunks(content: &str) -> Vec<Chunk<'_>> {
+    let (documents, rest) = json::documents(content);
+    let several = documents.len() > 1;
     let mut chunks = Vec::new();
-    let (mut begin, mut lines_before, mut is_marked) = (0, 0, false);
+    let mut lines_before = 0;
+    for text in documents {
+        chunks.push(Chunk { text, lines_before, is_marked: true, is_json: true, refused: None });
+        lines_before += text.matches('\n').count();
+    }
+    let next = rest.trim_start();
+    if chunks.is_empty() {
+        split(&mut chunks, content, 0);
+    } else if (several && !next.is_empty()) || next.starts_with("...") {
+        lines_before += rest[..rest.len() - next.len()].matches('\n').count();
+        let refused = Some("validate.unreadable.after_json");
+        chunks.push(Chunk { text: next, lines_before, is_marked: true, is_json: false, refused });
+    } else if !next.is_empty() {
+        split(&mut chunks, rest.trim_start_matches(' '), lines_before);
+    }
+    chunks
+}
+
+/// The documents of a text in YAML by their `---` lines.
+fn split<'a>(chunks: &mut Vec<Chunk<'a>>, content: &'a str, before: usize) {
+    let (mut begin, mut lines_before, mut is_marked) = (0, before, false);
     let mut position = 0;
-    for (number, line) in content.split('\n').enumerate() {
-        match line.as_bytes() {
-            [b'-', b'-', b'-', rest @ ..] if matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r')) => {
-                let rest = rest.trim_ascii();
-                let stray = !rest.is_empty() && rest[0] != b'#';
-                push_chunk(&mut chunks, &content[begin..position], lines_before, is_marked);
+    let mut push = |text: &'a str, lines_before, is_marked, refused| {
+        chunks.push(Chunk { text, lines_before, is_marked, is_json: false, refused });
+    };
+    for (number, line) in (before..).zip(content.split('\n')) {
+        match line.strip_prefix("---") {
+            Some(rest) if !rest.starts_with(|next: char| !next.is_whitespace()) => {
+                let rest = rest.trim();
+                let is_stray = !rest.is_empty() && !rest.starts_with('#');
+                push(&content[begin..position], lines_before, is_marked, None);
                 begin = (position + line.len() + 1).min(content.len());
-                (lines_before, is_marked) = (number + 1, !stray);
-                if stray {
-                    let refused = Some("validate.unreadable.after_separator");
-                    chunks.push(Chunk { text: line, lines_before: number, is_marked: true, refused });
+                (lines_before, is_marked) = (number + 1, !is_stray);
+                if is_stray {
+                    push(line, number, true, Some("validate.unreadable.after_separator"));
                 }
             }
             // It cuts a document off from its directives before it reads either.
-            [b'%', ..] if content[begin..position].split('\n').all(is_blank) => {
-                let refused = Some("validate.unreadable.directive");
-                chunks.push(Chunk { text: line, lines_before: number, is_marked: true, refused });
+            None if line.starts_with('%') && content[begin..position].split('\n').all(is_blank) => {
+                push(line, number, true, Some("validate.unreadable.directive"));
                 begin = (position + line.len() + 1).min(content.len());
                 lines_before = number + 1;
             }
-            [b'.', b'.', b'.', ..] => return None,
             _ => {}
         }
         position += line.len() + 1;
     }
-    push_chunk(&mut chunks, &content[begin..], lines_before, is_marked);
-    Some(chunks)
-}
-
-/// Adds a document, or the documents of a stream of JSON.
-fn push_chunk<'a>(chunks: &mut Vec<Chunk<'a>>, text: &'a str, lines_before: usize, is_marked: bool) {
-    let (mut rest, mut lines_before) = (text, lines_before);
-    while let Some(end) = json_end(rest).filter(|&end| rest[end..].trim_ascii_start().starts_with('{')) {
-        let (document, after) = rest.split_at(end);
-        chunks.push(Chunk { text: document, lines_before, is_marked: true, refused: None });
-        lines_before += document.matches('\n').count();
-        rest = after;
-    }
-    chunks.push(Chunk { text: rest, lines_before, is_marked, refused: None });
-}
-
-/// Where the JSON object that a text begins with ends.
-fn json_end(text: &str) -> Option<usize> {
-    if !text.trim_ascii_start().starts_with('{') {
-        return None;
-    }
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_text => escaped = true,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    return Some(at + 1);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
+    push(&content[begin..], lines_before, is_marked, None);
 }
 
 /// Nothing, or a comment.
@@ -144,7 +126,13 @@ fn is_blank(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Unreadable> {
+/// Blank, a comment, or the end of a document.
+fn is_nothing(line: &str) -> bool {
+    let line = line.trim();
+    line.is_empty() || line.starts_with('#') || line == "..."
+}
+
+fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>, readers: Readers) -> Result<(), Unreadable> {
     let at_bound = |bound| Unreadable {
         line: Some(chunk.lines_before.max(1)),
         column: Some(1),
@@ -166,39 +154,52 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Un
         return Ok(());
     }
     let mark = builder.mark();
-    builder.begin_document().map_err(at_bound)?;
-    if block::read(builder, chunk.text, chunk.lines_before + 1).is_ok() {
-        return Ok(());
+    if readers == Readers::Both {
+        builder.begin_document().map_err(at_bound)?;
+        if block::read(builder, chunk.text, chunk.lines_before + 1).is_ok() {
+            return Ok(());
+        }
+        builder.go_back(&mark);
     }
-    builder.go_back(&mark);
-    let mut tabs = Tabs::of(chunk.text);
-    let mut outcome = read_fully(builder, chunk.text, chunk.lines_before, tabs.as_mut());
+    let source = if chunk.is_json { Source::json(chunk.text) } else { Source::yaml(chunk.text) };
+    let mut tabs = Tabs::of(&source.text);
+    let mut outcome = read_source(builder, &source, chunk, tabs.as_mut());
     let mut stray = tabs.and_then(|tabs| tabs.stray());
-    // In flow collections `kubectl` takes tabs where the full parser takes none.
     if outcome.is_err()
-        && let Some(mut tabs) = Tabs::of(chunk.text)
+        && let Some(source) = source.without_escaped_apostrophes()
     {
         builder.go_back(&mark);
-        let text = tabs::expanded(chunk.text);
-        let again = read_owned(builder, &text, chunk.lines_before, Some(&mut tabs));
+        let again = read_owned(builder, &source, chunk.lines_before, None);
+        outcome = if again.is_ok() { again } else { outcome };
+    }
+    // In flow collections `kubectl` takes tabs where the full parser takes none.
+    if outcome.is_err()
+        && let Some(mut tabs) = Tabs::of(&source.text)
+    {
+        builder.go_back(&mark);
+        let expanded = source.with_text(tabs::expanded(&source.text));
+        let again = read_owned(builder, &expanded, chunk.lines_before, Some(&mut tabs));
         if again.is_ok() && tabs.stray().is_none() {
             (outcome, stray) = (again, None);
         }
     }
     match outcome {
-        Ok(()) if builder.has_strange_key(&mark) && template_line(chunk).is_some() => {
+        Ok(_) if builder.has_strange_key(&mark) && template_line(chunk).is_some() => {
             builder.go_back(&mark);
             let line = template_line(chunk).unwrap_or(1);
             builder.unreadable(template(line), line).map_err(at_bound)
         }
-        Ok(()) if stray.is_some() => {
+        Ok(_) if stray.is_some() => {
             builder.go_back(&mark);
-            let line = chunk.lines_before + stray.unwrap_or(1);
+            let line = chunk.lines_before + source.line(stray.unwrap_or(1));
             let message = Message::new("validate.unreadable.tab");
             let unreadable = Unreadable { line: Some(line), column: None, message, has_verdict: true };
             builder.unreadable(unreadable, line).map_err(at_bound)
         }
-        Ok(()) => {
+        Ok(ignored) => {
+            if let Some(line) = ignored {
+                builder.ignored(&mark, line);
+            }
             for (number, line) in chunk.text.split('\n').enumerate() {
                 if line.trim_start_matches([' ', '-']).starts_with('\t') && line.contains("-\t") {
                     builder.tab_after_dash(&mark, chunk.lines_before + number + 1);
@@ -220,6 +221,19 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>) -> Result<(), Un
     }
 }
 
+/// Reads a document's text with the full parser; what stands in the chunk itself is not copied.
+fn read_source<'a>(
+    builder: &mut Builder<'a>,
+    source: &Source<'a>,
+    chunk: &Chunk<'a>,
+    tabs: Option<&mut Tabs<'_>>,
+) -> Result<Option<usize>, Unreadable> {
+    match source.text {
+        Cow::Borrowed(_) => read_fully(builder, source, chunk.lines_before, tabs),
+        Cow::Owned(_) => read_owned(builder, source, chunk.lines_before, tabs),
+    }
+}
+
 /// The line of the first mark of a template that stands outside comments.
 fn template_line(chunk: &Chunk<'_>) -> Option<usize> {
     let mut lines = chunk.text.split('\n');
@@ -235,21 +249,26 @@ fn template(line: usize) -> Unreadable {
 /// Reads a text with the full parser.
 fn read_fully<'a>(
     builder: &mut Builder<'a>,
-    content: &'a str,
+    source: &Source<'a>,
     lines_before: usize,
     tabs: Option<&mut Tabs<'_>>,
-) -> Result<(), Unreadable> {
-    each_event(content, lines_before, tabs, |event, line| take(builder, event, line))
+) -> Result<Option<usize>, Unreadable> {
+    match source.text {
+        Cow::Borrowed(content) => {
+            each_event(content, source, lines_before, tabs, |event, line| take(builder, event, line))
+        }
+        Cow::Owned(_) => read_owned(builder, source, lines_before, tabs),
+    }
 }
 
 /// Reads a text that is not kept with the full parser.
 fn read_owned(
     builder: &mut Builder<'_>,
-    content: &str,
+    source: &Source<'_>,
     lines_before: usize,
     tabs: Option<&mut Tabs<'_>>,
-) -> Result<(), Unreadable> {
-    each_event(content, lines_before, tabs, |event, line| {
+) -> Result<Option<usize>, Unreadable> {
+    each_event(&source.text, source, lines_before, tabs, |event, line| {
         let owned = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let tag = tag.map(|tag| Cow::Owned(tag.into_owned()));
@@ -267,13 +286,14 @@ fn read_owned(
     })
 }
 
-/// Calls with every event of a text and its line.
+/// Calls with every event of the first document of a text and its line; the line of what follows it, if anything does.
 fn each_event<'c>(
     content: &'c str,
+    source: &Source<'_>,
     lines_before: usize,
     mut tabs: Option<&mut Tabs<'_>>,
     mut take: impl FnMut(Event<'c>, usize) -> Result<(), Bound>,
-) -> Result<(), Unreadable> {
+) -> Result<Option<usize>, Unreadable> {
     let options = granit_parser::options! {
         emit_comments: false,
         // One more than the tree takes, so that the tree's own bound is the one that is met.
@@ -281,7 +301,7 @@ fn each_event<'c>(
         block_nesting_limit: MAX_DEPTH + 1,
     };
     let at = |marker: &Marker, message| Unreadable {
-        line: Some(marker.line().max(1) + lines_before),
+        line: Some(source.line(marker.line().max(1)) + lines_before),
         column: Some(marker.col() + 1),
         message,
         has_verdict: false,
@@ -295,13 +315,27 @@ fn each_event<'c>(
             };
             at(fault.marker(), message)
         })?;
+        // What follows the first document is not looked at.
+        if matches!(event, Event::DocumentEnd) {
+            let rest = span.byte_range().and_then(|range| content.get(range.end..)).unwrap_or_default();
+            let skipped = rest.split('\n').take_while(|line| is_nothing(line)).count();
+            let is_all = rest.split('\n').count() == skipped;
+            return Ok((!is_all).then(|| source.line(span.end.line() + skipped) + lines_before));
+        }
         if let Some(tabs) = tabs.as_deref_mut() {
             tabs.note(&event, &span);
         }
-        take(event, span.start.line() + lines_before)
+        if !source.is_json
+            && matches!(event, Event::Scalar(_, ScalarStyle::DoubleQuoted, ..))
+            && span.slice(content).is_some_and(source::has_strange_escape)
+        {
+            let message = Message::new("validate.unreadable.syntax");
+            return Err(at(&span.start, message.with("reason", "found unknown escape character")));
+        }
+        take(event, source.line(span.start.line()) + lines_before)
             .map_err(|bound| at(&span.start, bound_message(bound)))?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn take<'a>(builder: &mut Builder<'a>, event: Event<'a>, line: usize) -> Result<(), Bound> {
@@ -309,10 +343,10 @@ fn take<'a>(builder: &mut Builder<'a>, event: Event<'a>, line: usize) -> Result<
         Event::DocumentStart(..) => builder.begin_document(),
         Event::Scalar(text, style, anchor, tag) => {
             let plain = style == ScalarStyle::Plain;
-            let kind = match tag.as_deref() {
-                None if plain => resolve_plain(&text),
-                None => Kind::Text,
-                Some(tag) => tagged_kind(builder, tag, &text, plain),
+            let (kind, text) = match tag.as_deref() {
+                None if plain => (resolve_plain(&text), text),
+                None => (Kind::Text, text),
+                Some(tag) => tagged(builder, tag, text),
             };
             builder.scalar(kind, plain, text, line, anchor)
         }
@@ -333,17 +367,37 @@ fn take<'a>(builder: &mut Builder<'a>, event: Event<'a>, line: usize) -> Result<
     }
 }
 
-/// `!!str 8080` is a text and `!!int "8080"` a number; a tag of nobody's is reported.
-fn tagged_kind(builder: &mut Builder<'_>, tag: &Tag, text: &str, plain: bool) -> Kind {
-    match tag.core_suffix() {
-        Some("str") => Kind::Text,
-        Some(_) => resolve_plain(text),
-        None if tag.suffix() == "binary" => Kind::Text,
+/// `!!str 8080` is a text and `!!int "8080"` a number; a tag of nobody's is reported, and leaves a text.
+fn tagged<'a>(builder: &mut Builder<'a>, tag: &Tag, text: Cow<'a, str>) -> (Kind, Cow<'a, str>) {
+    let own = match tag.suffix() {
+        own @ ("binary" | "timestamp") => Some(own),
+        _ => tag.core_suffix(),
+    };
+    let found = resolve_plain(&text);
+    let is_well = match own {
+        Some("null") => found == Kind::Null,
+        Some("bool") => found == Kind::Boolean,
+        Some("int") => found == Kind::Integer,
+        Some("float") => matches!(found, Kind::Integer | Kind::Float),
+        Some("timestamp") => is_date(&text),
+        Some("binary") => {
+            let padded = text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')).count() % 4 == 0;
+            if let Some(bytes) = crate::server::decode(&text).filter(|_| padded) {
+                return (Kind::Text, Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()));
+            }
+            false
+        }
+        Some(_) => true,
         None => {
             builder.fault(TextFault::UnknownTag);
-            if plain { resolve_plain(text) } else { Kind::Text }
+            true
         }
+    };
+    if !is_well {
+        builder.fault(TextFault::TagOfAnother);
     }
+    let is_read = matches!(own, Some("null" | "bool" | "int" | "float"));
+    (if is_read { found } else { Kind::Text }, text)
 }
 
 fn check_tag(builder: &mut Builder<'_>, tag: Option<&Tag>, expected: &str) {
