@@ -3,6 +3,7 @@
 //! Source: the estimates of CEL's checker and of Kubernetes 1.36 (`k8s.io/apiserver/pkg/cel/library`). Calls that
 //! are not known here make no estimate, and such rules are not judged.
 
+use super::sizes::most;
 use super::types::{OVERLOADS, escaped};
 use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 use serde_json::{Value as Json, json};
@@ -12,8 +13,6 @@ use std::sync::LazyLock;
 pub(in super::super) const RULE_LIMIT: u64 = 10_000_000;
 /// Most that all rules of a definition may cost.
 pub(in super::super) const DEFINITION_LIMIT: u64 = 100_000_000;
-/// Bytes of the largest request.
-const REQUEST: u64 = 3 * 1024 * 1024;
 /// Most nodes of an expression times those of its schema.
 const MAX_STEPS: usize = 2_000_000;
 /// One pass over a character of a text, and of a pattern.
@@ -76,61 +75,6 @@ fn times(size: u64, factor: f64) -> u64 {
     if size == u64::MAX { u64::MAX } else { (size as f64 * factor).ceil() as u64 }
 }
 
-/// The most items, characters or entries of a value.
-fn most(schema: &Json, is_object: bool) -> u64 {
-    let bound = |name: &str| schema[name].as_u64();
-    if schema["x-kubernetes-int-or-string"] == true {
-        return bound("maxLength").map_or(REQUEST - 2, |length| length * 4);
-    }
-    match schema["type"].as_str().unwrap_or_default() {
-        "array" => bound("maxItems").unwrap_or_else(|| (REQUEST - 2) / (least(&schema["items"]) + 1)),
-        "object" if !is_object && schema["additionalProperties"].is_object() => bound("maxProperties")
-            .unwrap_or_else(|| (REQUEST - 2) / (least(&schema["additionalProperties"]) + 6)),
-        "string" => match (schema["format"].as_str().unwrap_or_default(), bound("maxLength")) {
-            ("byte", Some(length)) => length,
-            ("duration" | "date-time", _) => 32,
-            ("date", _) => 12,
-            (_, Some(length)) => length.saturating_mul(4),
-            _ => match schema["enum"].as_array().filter(|words| !words.is_empty()) {
-                Some(words) => {
-                    let lengths = words.iter().filter_map(Json::as_str).map(|word| word.len() as u64);
-                    lengths.max().unwrap_or(0)
-                }
-                None => REQUEST - 2,
-            },
-        },
-        _ => 0,
-    }
-}
-
-/// The fewest bytes of a value.
-fn least(schema: &Json) -> u64 {
-    if schema["x-kubernetes-int-or-string"] == true {
-        return 1;
-    }
-    match (schema["type"].as_str().unwrap_or_default(), schema["format"].as_str().unwrap_or_default()) {
-        ("boolean", _) => 4,
-        ("integer" | "number", _) => 1,
-        ("string", "duration") => 3,
-        ("string", "date") => 12,
-        ("string", "date-time") => 21,
-        ("object", _) if schema["additionalProperties"].is_null() => {
-            let needed = schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str);
-            let sizes = needed.filter_map(|name| {
-                let own = schema["properties"].get(name).filter(|own| own["default"].is_null())?;
-                Some(name.len() as u64 + least(own) + 4)
-            });
-            2 + sizes.sum::<u64>()
-        }
-        _ => 2,
-    }
-}
-
-/// How often a value of a schema can be in one object, where nothing above it says so.
-pub(in super::super) fn most_often(schema: &Json) -> u64 {
-    REQUEST / (least(schema) + 1)
-}
-
 /// The most that an expression on a value of a schema costs; absent where that can not be told.
 pub(in super::super) fn of(expression: &super::Expression, schema: &Json, is_object: bool) -> Option<u64> {
     // Sizes are asked for again at every name.
@@ -138,7 +82,8 @@ pub(in super::super) fn of(expression: &super::Expression, schema: &Json, is_obj
         return None;
     }
     let root = Place::Of(schema, is_object);
-    let mut estimator = Estimator { root, scope: vec![("self".to_owned(), named(root))], steps: 0 };
+    let mut estimator =
+        Estimator { root, scope: vec![("self".to_owned(), named(root))], steps: 0, in_pairs: false };
     estimator.estimate(&expression.tree).map(|estimate| estimate.cost)
 }
 
@@ -177,6 +122,8 @@ struct Estimator<'s> {
     root: Place<'s>,
     scope: Vec<(String, Estimate<'s>)>,
     steps: usize,
+    /// It is within a macro of two variables.
+    in_pairs: bool,
 }
 
 impl<'s> Estimator<'s> {
@@ -240,6 +187,9 @@ impl<'s> Estimator<'s> {
     }
 
     fn comprehension(&mut self, all: &ComprehensionExpr) -> Option<Estimate<'s>> {
+        if self.in_pairs && !is_of_self(&all.iter_range) {
+            return None;
+        }
         let range = self.estimate(&all.iter_range)?;
         let start = self.estimate(&all.accu_init)?;
         let depth = self.scope.len();
@@ -267,6 +217,53 @@ impl<'s> Estimator<'s> {
         })
     }
 
+    /// A macro of two variables: place or key, and value.
+    fn pairwise(
+        &mut self,
+        name: &str,
+        range: Estimate<'s>,
+        variables: [&String; 2],
+        body: &[IdedExpr],
+    ) -> Option<Estimate<'s>> {
+        let values = match (range.place, range.kind) {
+            (Place::Of(schema, _), Kind::List) => {
+                [Self::made(1, None, Kind::Scalar), named(Place::Of(&schema["items"], false))]
+            }
+            (Place::Of(schema, _), Kind::Map) => {
+                [named(Place::Key), named(Place::Of(&schema["additionalProperties"], false))]
+            }
+            _ => return None,
+        };
+        let depth = self.scope.len();
+        self.scope.extend(variables.into_iter().cloned().zip(values));
+        let was_in_pairs = std::mem::replace(&mut self.in_pairs, true);
+        let parts: Option<Vec<_>> = body.iter().map(|part| self.estimate(part)).collect();
+        self.in_pairs = was_in_pairs;
+        self.scope.truncate(depth);
+        let parts = parts?;
+        let (last, condition) = (parts.last()?, (parts.len() == 2).then(|| parts[0]));
+        // What starts it, what is asked and done each time, and what is said in the end.
+        let (start, each, end) = match name {
+            "all" => (0, 3, 1),
+            "exists" => (0, 4, 1),
+            "existsOne" | "exists_one" => (0, 2, 2),
+            "transformList" => (10, 12, 1),
+            "transformMap" => (30, 3, 1),
+            _ => (30, 2, 1),
+        };
+        let each =
+            condition.map_or(0, |condition| condition.cost).saturating_add(last.cost).saturating_add(each);
+        let loops = range.size().saturating_mul(each);
+        let cost = range.cost.saturating_add(start + end).saturating_add(loops);
+        Some(match name {
+            "transformList" => {
+                Estimate { inner: Some((1, last.size())), ..Self::made(cost, Some(range.size()), Kind::List) }
+            }
+            "transformMap" | "transformMapEntry" => Self::made(cost, Some(range.size()), Kind::Map),
+            _ => Self::made(cost, None, Kind::Scalar),
+        })
+    }
+
     fn call(&mut self, call: &CallExpr) -> Option<Estimate<'s>> {
         let name = call.func_name.as_str();
         let space = match call.target.as_deref().map(|target| &target.expr) {
@@ -277,6 +274,24 @@ impl<'s> Estimator<'s> {
             Some(target) => Some(self.estimate(target)?),
             None => None,
         };
+        if let ([first, second, body @ ..], Some(range)) = (call.args.as_slice(), target)
+            && let (Expr::Ident(first), Expr::Ident(second)) = (&first.expr, &second.expr)
+            && matches!(body.len(), 1 | 2)
+            && matches!(
+                name,
+                "all"
+                    | "exists"
+                    | "existsOne"
+                    | "exists_one"
+                    | "transformList"
+                    | "transformMap"
+                    | "transformMapEntry"
+            )
+        {
+            // What is within an item of such a macro is counted by sizes that are not its own.
+            let of = call.target.as_deref().filter(|of| is_of_self(of));
+            return of.and_then(|_| self.pairwise(name, range, [first, second], body));
+        }
         let mut arguments = Vec::with_capacity(call.args.len());
         for argument in &call.args {
             arguments.push(self.estimate(argument)?);
@@ -434,6 +449,15 @@ impl<'s> Estimator<'s> {
             _ if space == Some("format") => Some(Self::made(all.saturating_add(1), None, Kind::Other)),
             _ => None,
         }
+    }
+}
+
+/// A value itself or a field of it, by their names.
+fn is_of_self(expression: &IdedExpr) -> bool {
+    match &expression.expr {
+        Expr::Ident(name) => name == "self",
+        Expr::Select(select) => is_of_self(&select.operand),
+        _ => false,
     }
 }
 

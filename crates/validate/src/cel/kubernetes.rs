@@ -107,6 +107,7 @@ pub(super) fn fails_for_the_value(function: &str) -> bool {
             | "substring"
             | "sum"
             | "timestamp"
+            | "transformMapEntry"
             | "uint"
             | "url"
             | "value"
@@ -116,6 +117,7 @@ pub(super) fn fails_for_the_value(function: &str) -> bool {
 /// Adds them.
 pub(super) fn add_to(context: &mut Context<'_, '_>) {
     add_tests(context);
+    add_truths(context);
     add_urls(context);
     add_addresses(context);
     add_quantities(context);
@@ -133,6 +135,20 @@ fn add_tests(context: &mut Context<'_, '_>) {
     ] {
         let _ = context.add_function(name, move |text: Arc<String>| holds(&text));
     }
+}
+
+fn add_truths(context: &mut Context<'_, '_>) {
+    let _ = context.add_function(super::rewrite::TRUTH_OF, |of: Value| -> Answer {
+        match &of {
+            Value::Bool(_) => Ok(of),
+            Value::String(text) => match text.as_str() {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
+                _ => Err(ExecutionError::function_error("bool", "no truth")),
+            },
+            other => Err(ExecutionError::unsupported_target_type(other.clone())),
+        }
+    });
 }
 
 fn add_urls(context: &mut Context<'_, '_>) {
@@ -347,6 +363,29 @@ fn add_lists(context: &mut Context<'_, '_>) {
             map.insert(key, value.clone());
         }
         Ok(Value::Map(Map { map: Arc::new(map) }))
+    });
+    let _ = context.add_function(super::rewrite::MERGED, |maps: Value| -> Answer {
+        let mut merged: HashMap<Key, Value> = HashMap::new();
+        for map in items(&maps)? {
+            let Value::Map(map) = map else {
+                return Err(ExecutionError::unsupported_target_type(map.clone()));
+            };
+            for (key, value) in map.map.iter() {
+                if merged.insert(key.clone(), value.clone()).is_some() {
+                    return Err(ExecutionError::function_error("transformMapEntry", "a key stands twice"));
+                }
+            }
+        }
+        Ok(Value::Map(Map { map: Arc::new(merged) }))
+    });
+    let _ = context.add_function(super::rewrite::SORTED_BY, |list: Value, keys: Value| -> Answer {
+        let mut pairs: Vec<_> = items(&keys)?.iter().zip(items(&list)?).collect();
+        let comparable = pairs.iter().zip(pairs.iter().skip(1)).all(|(a, b)| a.0.partial_cmp(b.0).is_some());
+        if !comparable {
+            return Err(ExecutionError::unsupported_target_type(keys.clone()));
+        }
+        pairs.sort_by(|a, b| a.0.partial_cmp(b.0).unwrap_or(Ordering::Equal));
+        Ok(Value::List(Arc::new(pairs.into_iter().map(|(_, item)| item.clone()).collect())))
     });
     let _ = context.add_function("find", |This(this): This<Arc<String>>, pattern: Arc<String>| -> Answer {
         let pattern = compiled(&pattern)?;

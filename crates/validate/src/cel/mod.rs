@@ -9,6 +9,7 @@ mod kubernetes;
 mod library;
 mod rewrite;
 mod run;
+pub(super) mod sizes;
 mod types;
 mod values;
 

@@ -1,11 +1,15 @@
 //! Expressions made ready to run: what the crate's evaluator has no form for is put in one that it has.
 
 use ::cel::Env;
-use ::cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, operators};
+use ::cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, operators,
+};
 use std::sync::LazyLock;
 
 /// The text of an address or a range of them.
 pub(super) const TEXT_OF: &str = "@text";
+/// The truth that a text says.
+pub(super) const TRUTH_OF: &str = "@truth";
 /// Where a value stands in a list.
 pub(super) const INDEX_OF: &str = "@indexOf";
 /// Where it stands last.
@@ -14,6 +18,10 @@ pub(super) const LAST_INDEX_OF: &str = "@lastIndexOf";
 pub(super) const PAIRS: &str = "@pairs";
 /// The map of such pairs.
 pub(super) const MAP_OF: &str = "@mapOf";
+/// One map of several.
+pub(super) const MERGED: &str = "@merged";
+/// A list in the order of another of as many items.
+pub(super) const SORTED_BY: &str = "@sortedBy";
 /// The variable of what goes over pairs.
 const PAIR: &str = "@pair";
 const RESULT: &str = "@result";
@@ -75,6 +83,9 @@ fn of_call(call: &CallExpr) -> Option<Expr> {
     let name = call.func_name.as_str();
     let Some(target) = call.target.as_deref() else {
         let [argument] = call.args.as_slice() else { return None };
+        if name == "bool" {
+            return Some(function(TRUTH_OF, vec![argument.clone()]));
+        }
         let Expr::Call(inner) = &argument.expr else { return None };
         let is_address = matches!(inner.func_name.as_str(), "ip" | "cidr" | "masked");
         return (name == "string" && is_address).then(|| function(TEXT_OF, vec![argument.clone()]));
@@ -85,8 +96,14 @@ fn of_call(call: &CallExpr) -> Option<Expr> {
             let name = if name == "indexOf" { INDEX_OF } else { LAST_INDEX_OF };
             Some(function(name, vec![target.clone(), wanted.clone()]))
         }
+        ("sortBy", [item, key]) => {
+            let Expr::Ident(item) = &item.expr else { return None };
+            let keys = gathered(target.clone(), item, key.clone());
+            Some(function(SORTED_BY, vec![target.clone(), keys]))
+        }
         (
-            "all" | "exists" | "existsOne" | "exists_one" | "transformList" | "transformMap",
+            "all" | "exists" | "existsOne" | "exists_one" | "transformList" | "transformMap"
+            | "transformMapEntry",
             [first, second, body @ ..],
         ) if matches!(body.len(), 1 | 2) => {
             let (Expr::Ident(first), Expr::Ident(second)) = (&first.expr, &second.expr) else { return None };
@@ -98,7 +115,6 @@ fn of_call(call: &CallExpr) -> Option<Expr> {
 
 /// It is a text, or may be one.
 fn is_text(expression: &IdedExpr) -> bool {
-    use ::cel::common::ast::LiteralValue;
     !matches!(
         expression.expr,
         Expr::Literal(
@@ -130,8 +146,13 @@ fn pairwise(name: &str, target: &IdedExpr, variables: [&String; 2], body: &[Ided
             let step = call(operators::CONDITIONAL, vec![last, more, result()]);
             (literal("0")?, step, call(operators::EQUALS, vec![result(), literal("1")?]))
         }
-        ("transformList" | "transformMap", _) => {
+        ("transformList" | "transformMap" | "transformMapEntry", _) => {
             let is_map = name == "transformMap";
+            let made_of = match name {
+                "transformMap" => Some(MAP_OF),
+                "transformMapEntry" => Some(MERGED),
+                _ => None,
+            };
             let key = call(operators::INDEX, vec![ident(PAIR), literal("0")?]);
             let item = if is_map { list(vec![key, last]) } else { last };
             let more = call(operators::ADD, vec![result(), list(vec![item])]);
@@ -139,7 +160,8 @@ fn pairwise(name: &str, target: &IdedExpr, variables: [&String; 2], body: &[Ided
                 Some(condition) => call(operators::CONDITIONAL, vec![condition, more, result()]),
                 None => more,
             };
-            (list(Vec::new()), step, if is_map { call(MAP_OF, vec![result()]) } else { result() })
+            let made = made_of.map_or_else(result, |made| call(made, vec![result()]));
+            (list(Vec::new()), step, made)
         }
         _ => return None,
     };
@@ -152,6 +174,22 @@ fn pairwise(name: &str, target: &IdedExpr, variables: [&String; 2], body: &[Ided
         loop_cond: literal("true")?,
         loop_step: step,
         result: end,
+    })))
+}
+
+/// What an expression says of each item, as a list.
+fn gathered(target: IdedExpr, item: &str, body: IdedExpr) -> IdedExpr {
+    let list = |elements| ided(Expr::List(ListExpr { elements, optional_indices: Vec::new() }));
+    let step = function(operators::ADD, vec![ident(RESULT), list(vec![body])]);
+    ided(Expr::Comprehension(Box::new(ComprehensionExpr {
+        iter_range: target,
+        iter_var: item.to_owned(),
+        iter_var2: None,
+        accu_var: RESULT.to_owned(),
+        accu_init: list(Vec::new()),
+        loop_cond: ided(Expr::Literal(LiteralValue::Boolean(true.into()))),
+        loop_step: ided(step),
+        result: ident(RESULT),
     })))
 }
 

@@ -4,10 +4,11 @@ use super::super::format;
 use super::Expression;
 use super::library;
 use super::types::escaped;
+use ::cel::common::ast::{Expr, IdedExpr, operators};
 use ::cel::objects::{Key, Map, OptionalValue};
 use ::cel::{Context, Env, ExecutionError, Value};
 use serde_json::Value as Json;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
@@ -33,6 +34,9 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(library::envi
 pub(in super::super) struct Runner<'v> {
     context: Context<'v, 'v>,
     size: usize,
+    /// Fields whose lists are sets or keyed, which compare and add otherwise than lists; an empty name is the
+    /// value's own.
+    unordered: HashSet<String>,
 }
 
 impl Runner<'_> {
@@ -41,7 +45,11 @@ impl Runner<'_> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.add_variable_from_value(name, value_of(value, schema));
         library::add_to(&mut context);
-        Self { context, size: size_of(value) }
+        let mut unordered = HashSet::new();
+        if let Some(schema) = schema {
+            gather_unordered(schema, "", &mut unordered);
+        }
+        Self { context, size: size_of(value), unordered }
     }
 
     /// Adds what was there before: nothing, as an optional value.
@@ -73,14 +81,54 @@ impl Runner<'_> {
         }
     }
 
+    /// It compares or adds a list whose order does not count.
+    fn asks_of_unordered(&self, expression: &IdedExpr) -> bool {
+        if self.unordered.is_empty() {
+            return false;
+        }
+        let is_unordered = |of: &IdedExpr| match &of.expr {
+            Expr::Select(select) => self.unordered.contains(&select.field),
+            Expr::Ident(name) => name == "self" && self.unordered.contains(""),
+            _ => false,
+        };
+        let mut found = false;
+        super::visit(expression, &mut |part| {
+            if let Expr::Call(call) = part
+                && matches!(
+                    call.func_name.as_str(),
+                    operators::EQUALS | operators::NOT_EQUALS | operators::ADD | operators::IN
+                )
+            {
+                let asked = if call.func_name == operators::IN { &call.args[..1] } else { &call.args };
+                found |= asked.iter().any(is_unordered);
+            }
+        });
+        found
+    }
+
     fn run(&self, expression: &Expression) -> Option<Result<Value, ExecutionError>> {
-        if self.cost(expression) > MAX_STEPS {
+        if self.cost(expression) > MAX_STEPS || self.asks_of_unordered(&expression.tree) {
             return None;
         }
         catch_unwind(AssertUnwindSafe(|| {
             self.context.resolve(&super::rewrite::for_running(&expression.tree))
         }))
         .ok()
+    }
+}
+
+/// The names by which expressions call fields whose lists are sets or keyed.
+fn gather_unordered(schema: &Json, called: &str, names: &mut HashSet<String>) {
+    if matches!(schema["x-kubernetes-list-type"].as_str(), Some("set" | "map")) {
+        names.insert(called.to_owned());
+    }
+    for (name, own) in schema["properties"].as_object().into_iter().flatten() {
+        gather_unordered(own, &escaped(name), names);
+    }
+    for inner in [&schema["items"], &schema["additionalProperties"]] {
+        if inner.is_object() {
+            gather_unordered(inner, "?", names);
+        }
     }
 }
 
@@ -123,7 +171,8 @@ fn value_of(json: &Json, schema: Option<&Json>) -> Value {
         },
         Json::String(text) => match schema["format"].as_str().unwrap_or_default() {
             "date-time" => match chrono::DateTime::parse_from_rfc3339(text) {
-                Ok(time) => Value::Timestamp(time),
+                // Its parts are told in UTC.
+                Ok(time) => Value::Timestamp(time.to_utc().fixed_offset()),
                 Err(_) => Value::String(Arc::new(text.clone())),
             },
             "date" => match text.parse::<chrono::NaiveDate>() {

@@ -125,10 +125,15 @@ fn check_addresses(rules: &mut Rules<'_>, spec: Node<'_>) {
         or_none(rules, ip);
     }
     let mut seen = HashSet::new();
+    let several = spec.list_at("clusterIPs").nth(1).is_some();
     for ip in spec.list_at("clusterIPs") {
-        or_none(rules, ip);
+        // "None" stands alone, and nothing stands for no address here.
+        if ip.text() != "None" || several {
+            rules.ip(ip);
+        }
         rules.unique(Some(ip), &mut seen);
     }
+    check_families(rules, spec);
     rules.at_most(spec.get("clusterIPs"), 2);
     if let (Some(one), Some(first)) = (spec.get("clusterIP"), spec.list_at("clusterIPs").next())
         && one.text() != first.text()
@@ -142,7 +147,10 @@ fn check_addresses(rules: &mut Rules<'_>, spec: Node<'_>) {
     for family in spec.list_at("ipFamilies") {
         rules.unique(Some(family), &mut families);
     }
-    if matches!(spec.str_at("ipFamilyPolicy"), "SingleStack" | "") {
+    // Without addresses and without pods of its own a Service is of both families unless it says otherwise.
+    let is_open =
+        spec.str_at("clusterIP") == "None" && !spec.has("ipFamilyPolicy") && !spec.filled("selector");
+    if matches!(spec.str_at("ipFamilyPolicy"), "SingleStack" | "") && !is_open {
         rules.at_most(spec.get("ipFamilies"), 1);
         rules.at_most(spec.get("clusterIPs"), 1);
     }
@@ -150,6 +158,22 @@ fn check_addresses(rules: &mut Rules<'_>, spec: Node<'_>) {
         if let Some(address) = rules.ip(ip) {
             check_reachable(rules, ip, address);
         }
+    }
+}
+
+/// Addresses are of the families that are asked for, in their order, and of one each.
+fn check_families(rules: &mut Rules<'_>, spec: Node<'_>) {
+    let one = spec.get("clusterIP").filter(|_| !spec.filled("clusterIPs"));
+    let mut families = spec.list_at("ipFamilies");
+    let mut before = None;
+    for node in one.into_iter().chain(spec.list_at("clusterIPs")) {
+        let family = families.next().map_or("", |family| family.text());
+        let Some(address) = format::ip(node.text(), false) else { continue };
+        let is_of_another = matches!((family, address.is_ipv4()), ("IPv4", false) | ("IPv6", true));
+        if is_of_another || before == Some(address.is_ipv4()) {
+            rules.bad(node, "validate.rule.ip.family");
+        }
+        before = Some(address.is_ipv4());
     }
 }
 

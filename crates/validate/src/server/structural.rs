@@ -402,7 +402,8 @@ fn check_rules(
         rules.expression(Some(text), &names, &[BOOL], false);
         let read = cel::parse(text.text()).ok().flatten();
         let cost = read.and_then(|rule| cost::of(&rule, &whole, is_root));
-        let cost = cost.map(|cost| cost.saturating_mul(often.unwrap_or_else(|| cost::most_often(&whole))));
+        let cost =
+            cost.map(|cost| cost.saturating_mul(often.unwrap_or_else(|| cel::sizes::most_often(&whole))));
         if let Some(cost) = cost.filter(|cost| *cost > cost::RULE_LIMIT) {
             too_dear(rules, text, cost, cost::RULE_LIMIT);
         }
