@@ -138,7 +138,11 @@ pub fn run(command: Command) -> anyhow::Result<String> {
                 writeln!(
                     text,
                     "{}  {:<20} {:<9} {tenants}  …{}  {}  {end}",
-                    token.id, token.name, token.role, token.last_four, token.created_at
+                    token.id,
+                    token.name,
+                    token.role.as_str(),
+                    token.last_four,
+                    token.created_at
                 )?;
             }
             Ok(text)

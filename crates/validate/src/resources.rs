@@ -173,19 +173,37 @@ fn check_container(pod: Node<'_>, container: Node<'_>, defaults: Defaults<'_>, f
     }
 }
 
-/// Units that can be read and that nobody means: bytes of CPU, thousandths of a byte.
+/// Whole cores of one container from which on thousandths are likelier to be meant.
+const MANY_CORES: Milli = 500_000;
+/// Memory with which no program starts.
+const LITTLE_MEMORY: Milli = 1000 * 1024 * 1024;
+/// Memory that no node has.
+const MUCH_MEMORY: Milli = 1000 * 64 * 1024 * 1024 * 1024 * 1024;
+
+/// What of an amount can be read and is meant by nobody.
+fn doubt(name: &str, text: &str) -> Option<&'static str> {
+    let amount = amount::parse(text)?;
+    match name {
+        "cpu" if text.ends_with(['i', 'k', 'M', 'G', 'T', 'P', 'E']) => Some("validate.resources.unit_cpu"),
+        "cpu" if amount >= MANY_CORES && !text.ends_with(['m', 'u', 'n']) => {
+            Some("validate.resources.many_cores")
+        }
+        "memory" | "ephemeral-storage" if text.ends_with(['m', 'u', 'n']) => {
+            Some("validate.resources.unit_memory")
+        }
+        "memory" if (1..LITTLE_MEMORY).contains(&amount) => Some("validate.resources.little_memory"),
+        "memory" if amount > MUCH_MEMORY => Some("validate.resources.much_memory"),
+        _ => None,
+    }
+}
+
+/// Units that can be read and that nobody means: bytes of CPU, thousandths of a byte, none where one is needed.
 fn check_units(holder: Node<'_>, findings: &mut Findings) {
     let resources = holder.get("resources").into_iter();
     let amounts = resources.flat_map(|resources| ["requests", "limits"].map(|part| resources.get(part)));
     for amount in amounts.flatten().flat_map(Node::children) {
         let text = amount.text();
-        let key = match amount.key() {
-            "cpu" if text.ends_with(['i', 'k', 'M', 'G', 'T', 'P', 'E']) => "validate.resources.unit_cpu",
-            "memory" | "ephemeral-storage" if text.ends_with(['m', 'u', 'n']) => {
-                "validate.resources.unit_memory"
-            }
-            _ => continue,
-        };
+        let Some(key) = doubt(amount.key(), text) else { continue };
         findings.warning(amount, || {
             Message::new(key)
                 .with("resource", amount.key())

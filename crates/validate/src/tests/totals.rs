@@ -102,3 +102,33 @@ fn amounts_beyond_all_measure_do_not_overflow() {
     assert_eq!(outcome.summary.total.cpu_millicores, u64::MAX);
     assert!(!outcome.errors.is_empty());
 }
+
+#[test]
+fn amounts_that_nobody_means_are_doubted_and_those_that_somebody_has_are_not() {
+    let doubted = |text: &str| {
+        let listed = listed(&check(text)).into_iter().map(|(code, ..)| code);
+        listed.filter(|code| code.starts_with("warning resources.")).collect::<Vec<_>>()
+    };
+    let one = |code: &str| vec![format!("warning resources.{code}")];
+    for (cpu, expected) in [
+        ("4Gi", one("unit_cpu")),
+        ("2k", one("unit_cpu")),
+        ("2000", one("many_cores")),
+        ("5e2", one("many_cores")),
+        ("2000m", vec![]),
+        ("192", vec![]),
+        ("900000m", vec![]),
+    ] {
+        assert_eq!(doubted(&GOOD.replace("cpu: 2000m", &format!("cpu: {cpu}"))), expected, "{cpu}");
+    }
+    for (memory, expected) in [
+        ("4096000m", one("unit_memory")),
+        ("512", one("little_memory")),
+        ("512Ki", one("little_memory")),
+        ("2Pi", one("much_memory")),
+        ("64Ti", vec![]),
+        ("6Mi", vec![]),
+    ] {
+        assert_eq!(doubted(&GOOD.replace("memory: 4Gi", &format!("memory: {memory}"))), expected, "{memory}");
+    }
+}
