@@ -130,6 +130,33 @@ test('a hidden page holds no stream; seen again, it follows and has what it miss
   await page.close();
 });
 
+test('what a stream tells is not asked for: minutes of calm are few reads', async () => {
+  await createTenant(server, 'calm');
+  for (const [address, read, most] of [
+    ['overview', '/api/v1/overview', 2],
+    ['tenants', '/api/v1/tenants/?', 2],
+    ['alerts?tenant=calm', '/api/v1/alerts?', 0],
+    ['tenants/calm', '/api/v1/tenants/calm', 15],
+    ['tenants/calm?tab=logs&service=redis&follow=1', '/logs', 0],
+    ['tenants/calm?tab=charts', '/monitoring', 1],
+  ]) {
+    const { page, asked } = await openPage(browser.context);
+    await page.clock.install();
+    await page.goto(`${server.address}/#/demo/${address}`);
+    await page.getByText('Live', { exact: true }).first().waitFor();
+    const reads = () => asked.filter((url) => url.includes(read)).length;
+    // Until what opening the stream asked for is read.
+    await page.clock.runFor(1_000);
+    await page.waitForTimeout(1_000);
+    const before = reads();
+    // Two minutes, a second at a time, as a machine that is awake has them.
+    for (let seconds = 0; seconds < 120; seconds += 1) await page.clock.runFor(1_000);
+    assert.ok(reads() - before <= most, `${address}: ${reads() - before} reads`);
+    await page.getByText('Live', { exact: true }).first().waitFor();
+    await page.close();
+  }
+});
+
 test('a network that was lost is said, with the age of what is shown, and comes back by itself', async () => {
   const { page } = await openPage(browser.context);
   await page.goto(`${server.address}/#/demo/overview`);

@@ -1,6 +1,6 @@
 // What a page shows of the server, and how old it is. It is read when the page opens, when something says that it
 // changed (a stream, a write), when the machine wakes or the network comes back, and at times in between while
-// the page is seen. What was read last stays on the page while the server is away.
+// the page is seen: seldom while a stream says what changes, for what no stream tells. What was read last stays on the page while the server is away.
 
 import { noteFailure } from './session.svelte';
 import { onWake, seen, wake } from './wake';
@@ -44,6 +44,7 @@ export class Live<T> {
   streaming = $state(false);
   #load: (signal: AbortSignal) => Promise<T>;
   #everyMs: number;
+  #streamedMs: number;
   #abort: AbortController | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
@@ -56,9 +57,10 @@ export class Live<T> {
   };
 
   /** Must be made while a component starts, or in an effect that ends it. */
-  constructor(load: (signal: AbortSignal) => Promise<T>, everyMs: number) {
+  constructor(load: (signal: AbortSignal) => Promise<T>, everyMs: number, streamedMs = everyMs) {
     this.#load = load;
     this.#everyMs = everyMs;
+    this.#streamedMs = streamedMs;
     this.#unlisten = onWake(() => this.soon());
     void this.refresh();
   }
@@ -81,6 +83,11 @@ export class Live<T> {
     }, inMs);
   }
 
+  /** Reads again soon after a change, and not more often than once in `leastMs` however many changes there are. */
+  changed(inMs: number, leastMs: number): void {
+    this.soon(Math.max(inMs, leastMs - (Date.now() - this.at)));
+  }
+
   /** Puts in place what a stream brought. */
   set(data: T): void {
     this.data = data;
@@ -95,7 +102,7 @@ export class Live<T> {
     const abort = (this.#abort = new AbortController());
     this.#reading = true;
     this.#again = false;
-    let again = this.#everyMs;
+    let failedMs: number | undefined;
     try {
       const data = await this.#load(abort.signal);
       if (abort.signal.aborted) return;
@@ -108,12 +115,13 @@ export class Live<T> {
       const status = (error as { status?: number }).status ?? 0;
       note(status !== 0);
       if (noteFailure(error)) return;
-      if (status === 0 || status >= 500) again = RETRY_MS;
+      if (status === 0 || status >= 500) failedMs = RETRY_MS;
     } finally {
       if (this.#abort === abort) this.#reading = false;
     }
     if (this.#ended) return;
     if (this.#again) this.soon();
-    this.#timer = setTimeout(this.#look, again);
+    const calmMs = this.streaming ? this.#streamedMs : this.#everyMs;
+    this.#timer = setTimeout(this.#look, failedMs ?? calmMs);
   }
 }
