@@ -44,6 +44,7 @@ var models = map[string]any{
 	"ExpectationOut": Expectation{}, "StageOut": Stage{}, "HourOut": Hour{}, "ResponseTimeOut": ResponseTime{},
 	"VerificationOut": Verification{}, "PromiseOut": PromiseCheck{}, "SizingIn": SizingRequest{}, "SizingOptionsOut": SizingOptions{},
 	"LinesOut": Lines{}, "DamagedRowsOut": DamagedRows{}, "ReplicaOut": Replica{},
+	"AlertFrame": AlertFrame{}, "DeploymentFrame": DeploymentFrame{}, "MonitoringFrame": MonitoringFrame{},
 	"WithoutNodeOut": WithoutNode{}, "LiveMetricsOut": LiveMetrics{}, "LiveAlertsOut": LiveAlerts{}, "LiveCostOut": LiveCost{},
 }
 

@@ -92,7 +92,12 @@ pub(crate) const SHOWN_TENANT: &str = "global-call-center";
         health::get_readiness,
         health::get_metrics,
     ),
-    components(schemas(ErrorOut)),
+    components(schemas(
+        ErrorOut,
+        streams::AlertFrame,
+        streams::DeploymentFrame,
+        streams::MonitoringFrame
+    )),
     modifiers(&Shared),
 )]
 struct Document;

@@ -15,7 +15,9 @@ mod places;
 mod session;
 mod socket;
 
-pub(crate) use monitoring::read_subscription;
+pub(crate) use alerts::AlertFrame;
+pub(crate) use deployment::DeploymentFrame;
+pub(crate) use monitoring::{MonitoringFrame, read_subscription};
 pub(crate) use session::read_command;
 
 pub(crate) use alerts::{__path_watch_alerts, watch_alerts};

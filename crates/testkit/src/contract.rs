@@ -39,6 +39,26 @@ fn template(path: &str) -> Option<&'static str> {
     paths.min_by_key(|template| template.matches('{').count())
 }
 
+/// Checks a frame of a stream.
+///
+/// # Panics
+/// Where the document does not say that it can be so.
+pub(crate) fn check_frame(path: &str, frame: &Value) {
+    let Some(template) = template(path) else { return };
+    // An answer to a message of the client's.
+    if frame["action"] == "pong" {
+        return;
+    }
+    let schema = match frame.get("error") {
+        Some(_) => json!({"$ref": "#/components/schemas/ErrorOut"}),
+        None => DOCUMENT["paths"][template]["get"]["x-frame"].clone(),
+    };
+    assert!(schema.is_object(), "the document says nothing of the frames of {path}");
+    let key =
+        (if frame.get("error").is_some() { "error" } else { "frame" }.to_owned(), template.to_owned(), 101);
+    hold(key, schema, frame, || format!("{path}: {frame}"));
+}
+
 /// Checks an answer.
 ///
 /// # Panics
@@ -67,6 +87,13 @@ pub(crate) fn check(method: &Method, path: &str, status: StatusCode, content_typ
         return;
     }
     let key = (method.clone(), template.to_owned(), status);
+    let body: Value =
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("no JSON ({error}): {}", told()));
+    hold(key, schema, &body, told);
+}
+
+/// Holds a value to a schema of the document.
+fn hold(key: Answer, schema: Value, value: &Value, told: impl Fn() -> String) {
     let known = SCHEMAS.lock().get(&key).cloned();
     let validator = known.unwrap_or_else(|| {
         let whole = json!({
@@ -79,10 +106,8 @@ pub(crate) fn check(method: &Method, path: &str, status: StatusCode, content_typ
         SCHEMAS.lock().insert(key, validator.clone());
         validator
     });
-    let body: Value =
-        serde_json::from_str(text).unwrap_or_else(|error| panic!("no JSON ({error}): {}", told()));
     let faults: Vec<String> = validator
-        .iter_errors(&body)
+        .iter_errors(value)
         .map(|fault| format!("{}: {fault:.300}", fault.instance_path()))
         .collect();
     assert!(faults.is_empty(), "not as the document says: {}\n{}", faults.join("\n"), told());

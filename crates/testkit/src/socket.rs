@@ -1,5 +1,6 @@
 //! A WebSocket client that waits for frames.
 
+use crate::contract;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use std::time::Duration;
@@ -11,7 +12,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An open WebSocket.
-pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    path: String,
+}
 
 impl Socket {
     /// Opens one; a refused handshake gives its status and body.
@@ -20,11 +24,12 @@ impl Socket {
     /// Where the URL is malformed or nothing answers.
     pub async fn open(url: &str, headers: &[(&'static str, &str)]) -> Result<Self, (u16, String)> {
         let mut request = url.into_client_request().expect("a WebSocket URL");
+        let path = request.uri().path().to_owned();
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().expect("a header value"));
         }
         match tokio_tungstenite::connect_async(request).await {
-            Ok((stream, _)) => Ok(Self(stream)),
+            Ok((stream, _)) => Ok(Self { stream, path }),
             Err(Error::Http(response)) => {
                 let body = response.body().clone().unwrap_or_default();
                 Err((response.status().as_u16(), String::from_utf8_lossy(&body).into_owned()))
@@ -46,7 +51,7 @@ impl Socket {
     /// # Panics
     /// Where the socket is closed.
     pub async fn send_text(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.expect("the socket is open");
+        self.stream.send(Message::text(text)).await.expect("the socket is open");
     }
 
     /// Sends a binary frame.
@@ -54,19 +59,21 @@ impl Socket {
     /// # Panics
     /// Where the socket is closed.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
-        self.0.send(Message::binary(bytes.to_vec())).await.expect("the socket is open");
+        self.stream.send(Message::binary(bytes.to_vec())).await.expect("the socket is open");
     }
 
-    /// The next JSON frame, or the close code.
+    /// The next JSON frame, or the close code. It is one that the document describes.
     ///
     /// # Panics
     /// Where neither comes in time.
     pub async fn next(&mut self) -> Result<Value, u16> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.0.next()).await.expect("a frame in time");
+            let message = tokio::time::timeout(PATIENCE, self.stream.next()).await.expect("a frame in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
-                    return Ok(serde_json::from_str(&text).expect("frames are JSON"));
+                    let frame = serde_json::from_str(&text).expect("frames are JSON");
+                    contract::check_frame(&self.path, &frame);
+                    return Ok(frame);
                 }
                 Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
                 Some(Ok(_)) => {}

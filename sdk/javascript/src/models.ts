@@ -1,4 +1,4 @@
-// Short names for the models that are generated from openapi.json, and the frames of the streams.
+// Short names for the models that are generated from openapi.json.
 
 import type { components } from './generated/openapi.js';
 
@@ -79,24 +79,8 @@ export type AuditList = Schemas['AuditListOut'];
 export type Health = Schemas['HealthOut'];
 
 /** Newest values of a tenant, one frame an interval. */
-export interface MonitoringFrame {
-  timestamp: string;
-  tenant_id: string;
-  metrics: Record<string, number>;
-  seq: number;
-}
-
+export type MonitoringFrame = Schemas['MonitoringFrame'];
 /** State of a roll-out or deletion. */
-export interface DeploymentFrame {
-  deployment_id: string;
-  status: string;
-  progress: number;
-  phase: string;
-  message: string;
-  timestamp: string;
-  failure?: Schemas['FailureOut'];
-  seq: number;
-}
-
+export type DeploymentFrame = Schemas['DeploymentFrame'];
 /** A change of an alert; `state` is `opened`, `raised`, `lowered` or `resolved`. */
-export type AlertFrame = Alert & { seq: number };
+export type AlertFrame = Schemas['AlertFrame'];

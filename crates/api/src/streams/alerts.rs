@@ -19,6 +19,7 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 /// Changes that the subscribers of a tenant share; who is further behind reads the store.
 const CHANGES_SHARED: usize = 256;
@@ -219,23 +220,40 @@ impl AlertLog {
     }
 }
 
-/// One change of an alert: the fields of the contract, then ours.
-#[derive(Serialize)]
-struct AlertFrame<'a> {
+/// A change of an alert, as its stream sends it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AlertFrame)]
+pub(crate) struct AlertFrame<'a> {
+    /// Its id from opening to resolution.
     alert_id: &'a str,
+    /// Whose.
     tenant_id: &'a str,
+    /// `warning` or `critical`; when resolved, the last.
+    #[schema(value_type = String)]
     severity: Severity,
+    /// `resource_usage`, `performance`, `availability`, `deployment_failed`.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// For people.
     message: String,
+    /// Series, `samples`, or `deployment`.
     metric: &'static str,
+    /// Value that changed it.
     current_value: f64,
+    /// Threshold that it is over, or was.
     threshold: f64,
+    /// When.
     timestamp: String,
+    /// `opened`, `raised`, `lowered` or `resolved`.
+    #[schema(value_type = String)]
     state: AlertChange,
+    /// Counts the changes of the tenant's alerts, or of all.
     seq: u64,
+    /// When it opened.
     opened_at: String,
+    /// When it resolved; `null` while it is open.
     resolved_at: Option<String>,
+    /// True while a silence has nobody told of it.
     silenced: bool,
 }
 

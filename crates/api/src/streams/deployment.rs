@@ -3,6 +3,7 @@
 use super::handshake::Handshake;
 use super::index::DeploymentFeed;
 use super::session::{Feed, Session, Step, unknown_action};
+use crate::deployments::FailureOut;
 use crate::error::ApiError;
 use crate::openapi::ErrorOut;
 use crate::request_context::PathText;
@@ -16,6 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 /// Watch a deployment
 ///
@@ -89,24 +91,27 @@ impl Feed for ProgressFeed {
     }
 }
 
-/// One change of a deployment.
-#[derive(Serialize)]
-struct DeploymentFrame<'a> {
+/// The state of a deployment or deletion at one moment, as its stream sends it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = DeploymentFrame)]
+pub(crate) struct DeploymentFrame<'a> {
+    /// `dep-…`, or `del-…` of a deletion.
     deployment_id: &'a str,
+    /// `pending`, `deploying`, `running`, `failed`, `rolled_back`, `deleting` or `deleted`.
     status: &'static str,
+    /// Percent done.
     progress: u8,
+    /// What is being done.
     phase: &'static str,
+    /// For people.
     message: String,
+    /// Why it failed, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
-    failure: Option<FailureFrame<'a>>,
+    failure: Option<FailureOut<'a>>,
+    /// When.
     timestamp: String,
+    /// Counts the deployment's changes.
     seq: u64,
-}
-
-#[derive(Serialize)]
-struct FailureFrame<'a> {
-    code: &'a str,
-    message: String,
 }
 
 fn encode(deployment: &Deployment, event: &DeploymentEvent, language: Language) -> String {
@@ -118,8 +123,7 @@ fn encode(deployment: &Deployment, event: &DeploymentEvent, language: Language) 
         progress: event.progress,
         phase: event.phase.as_str(),
         message: event.message.render(language),
-        failure: failure
-            .map(|failure| FailureFrame { code: &failure.code, message: failure.message.render(language) }),
+        failure: failure.map(|failure| FailureOut::owned(failure, language)),
         timestamp: wire::timestamp_text(event.timestamp),
         seq: event.seq,
     };

@@ -16,11 +16,13 @@ use ecp_core::Timestamp;
 use ecp_core::metrics::{CURRENT_MS, Latest, Metric, Reading};
 use ecp_core::text::Message;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
+use utoipa::ToSchema;
 
 /// Milliseconds between two frames that a client can ask for.
 const INTERVALS_MS: RangeInclusive<u64> = 100..=3_600_000;
@@ -166,6 +168,21 @@ fn news(latest: &Latest, wanted: u16, seen: Option<&[Option<u64>; Metric::ALL.le
         seen.and_then(|seen| seen[metric.index()]).map_or(1, |seen| reading.changes.saturating_sub(seen))
     };
     wanted_readings(latest, wanted).map(since).max().unwrap_or(0)
+}
+
+/// The newest values of a tenant, one frame an interval, as [`encode`] writes it.
+#[derive(ToSchema)]
+#[schema(as = MonitoringFrame)]
+#[expect(dead_code, reason = "frames are written straight into text, which the document describes by this")]
+pub(crate) struct MonitoringFrame {
+    /// When the newest of the values was taken.
+    timestamp: String,
+    /// Whose.
+    tenant_id: String,
+    /// Values by series: those that are subscribed and sent at present.
+    metrics: BTreeMap<String, f64>,
+    /// Counts what was to be sent on this connection: a gap is what a slow reader missed.
+    seq: u64,
 }
 
 /// A frame up to its number; empty where none of the wanted values is there. What is no longer sent is

@@ -46,6 +46,69 @@ class AlertFilterOut(TypedDict):
     """
 
 
+class AlertFrame(TypedDict):
+    """
+    A change of an alert, as its stream sends it.
+    """
+
+    alert_id: str
+    """
+    Its id from opening to resolution.
+    """
+    tenant_id: str
+    """
+    Whose.
+    """
+    severity: str
+    """
+    `warning` or `critical`; when resolved, the last.
+    """
+    type: str
+    """
+    `resource_usage`, `performance`, `availability`, `deployment_failed`.
+    """
+    message: str
+    """
+    For people.
+    """
+    metric: str
+    """
+    Series, `samples`, or `deployment`.
+    """
+    current_value: float
+    """
+    Value that changed it.
+    """
+    threshold: float
+    """
+    Threshold that it is over, or was.
+    """
+    timestamp: str
+    """
+    When.
+    """
+    state: str
+    """
+    `opened`, `raised`, `lowered` or `resolved`.
+    """
+    seq: int
+    """
+    Counts the changes of the tenant's alerts, or of all.
+    """
+    opened_at: str
+    """
+    When it opened.
+    """
+    resolved_at: NotRequired[Optional[str]]
+    """
+    When it resolved; `null` while it is open.
+    """
+    silenced: bool
+    """
+    True while a silence has nobody told of it.
+    """
+
+
 class AlertOut(TypedDict):
     """
     An alert as it stands; the same fields as a frame of the alert stream.
@@ -1025,6 +1088,29 @@ class MetricsIn(TypedDict):
     error_rate: NotRequired[Optional[float]]
     """
     Percent.
+    """
+
+
+class MonitoringFrame(TypedDict):
+    """
+    The newest values of a tenant, one frame an interval, as [`encode`] writes it.
+    """
+
+    timestamp: str
+    """
+    When the newest of the values was taken.
+    """
+    tenant_id: str
+    """
+    Whose.
+    """
+    metrics: dict[str, float]
+    """
+    Values by series: those that are subscribed and sent at present.
+    """
+    seq: int
+    """
+    Counts what was to be sent on this connection: a gap is what a slow reader missed.
     """
 
 
@@ -2440,6 +2526,42 @@ class DeploymentEntryOut(TypedDict):
     What it changed of the tenant against the revision before it; `null` where that is not kept.
     """
     failure: NotRequired[Optional[FailureOut]]
+
+
+class DeploymentFrame(TypedDict):
+    """
+    The state of a deployment or deletion at one moment, as its stream sends it.
+    """
+
+    deployment_id: str
+    """
+    `dep-…`, or `del-…` of a deletion.
+    """
+    status: str
+    """
+    `pending`, `deploying`, `running`, `failed`, `rolled_back`, `deleting` or `deleted`.
+    """
+    progress: int
+    """
+    Percent done.
+    """
+    phase: str
+    """
+    What is being done.
+    """
+    message: str
+    """
+    For people.
+    """
+    failure: NotRequired[Optional[FailureOut]]
+    timestamp: str
+    """
+    When.
+    """
+    seq: int
+    """
+    Counts the deployment's changes.
+    """
 
 
 class DeploymentListOut(TypedDict):

@@ -1,4 +1,4 @@
-"""Short names for the models generated from the API's OpenAPI document, and the frames of streams."""
+"""Short names for the models generated from the API's OpenAPI document."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal, Optional
 from typing_extensions import NotRequired, TypedDict
 
 from ._generated import AcceptedOut as Accepted
+from ._generated import AlertFrame, DeploymentFrame, MonitoringFrame
 from ._generated import AlertListOut as AlertList
 from ._generated import AlertOut as Alert
 from ._generated import AlertRulesIn as AlertRulesRequest
@@ -203,31 +204,3 @@ class MetricsRequest(TypedDict, total=False):
     timestamp: Optional[str]
     metrics: Optional[Metrics]
     samples: Optional[list[Sample]]
-
-
-class MonitoringFrame(TypedDict):
-    """Newest values of a tenant, one frame an interval."""
-
-    timestamp: str
-    tenant_id: str
-    metrics: dict[str, float]
-    seq: int
-
-
-class DeploymentFrame(TypedDict):
-    """State of a roll-out or deletion."""
-
-    deployment_id: str
-    status: str
-    progress: int
-    phase: str
-    message: str
-    timestamp: str
-    failure: NotRequired[Failure]
-    seq: int
-
-
-class AlertFrame(Alert):
-    """A change of an alert; `state` is `opened`, `raised`, `lowered` or `resolved`."""
-
-    seq: int
