@@ -40,6 +40,11 @@ bench: toolchain ## Measure the release build against a bare baseline (ARGS="--s
 	$(CARGO) build --release --locked -p ecp-orchestrator -p ecp-bench
 	target/release/ecp-bench $(ARGS)
 
+.PHONY: bench-dashboard
+LOOKS ?= 10
+bench-dashboard: dashboard build browser ## Time the first view of / beside /docs, and how 2,000 tenants scroll (LOOKS=10)
+	node bench/dashboard/run.mjs target/release/ecp $(LOOKS)
+
 .PHONY: accuracy
 accuracy: toolchain ## Hold the sizing to a simulation of what is rendered and write docs/ACCURACY.md (ARGS="--tenants 5000")
 	$(CARGO) run --release --locked --quiet -p ecp-bench --bin ecp-accuracy -- $(ARGS)

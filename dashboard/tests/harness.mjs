@@ -111,3 +111,20 @@ export async function startWith(variables, options) {
     }
   }
 }
+
+/** In the page: what reaches past the window and can not be scrolled to where it stands. */
+export function cutOff() {
+  const scrolls = (element) => {
+    for (let at = element; at && at !== document.body; at = at.parentElement) {
+      if (getComputedStyle(at).overflowX !== 'visible') return true;
+    }
+    return false;
+  };
+  const past = [...document.querySelectorAll('body *')].filter(
+    (element) => element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element),
+  );
+  return [
+    ...past.map((element) => element.outerHTML.slice(0, 120)),
+    ...(document.documentElement.scrollWidth > innerWidth ? ['the page scrolls sideways'] : []),
+  ];
+}

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer, startWith } from './harness.mjs';
+import { call, createTenant, cutOff, openPage, startBrowser, startServer, startWith } from './harness.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const binary = process.env.ECP_BINARY ?? fileURLToPath(new URL('../../target/debug/ecp', import.meta.url));
@@ -43,23 +43,6 @@ const PAGES = [
 
 /** A telephone, a laptop, a wall. */
 const WIDTHS = [390, 2560, 1280];
-
-/** In the page: what reaches past the window and can not be scrolled to where it stands. */
-function cutOff() {
-  const scrolls = (element) => {
-    for (let at = element; at && at !== document.body; at = at.parentElement) {
-      if (getComputedStyle(at).overflowX !== 'visible') return true;
-    }
-    return false;
-  };
-  const past = [...document.querySelectorAll('body *')].filter(
-    (element) => element.getBoundingClientRect().right > innerWidth + 1 && !scrolls(element),
-  );
-  return [
-    ...past.map((element) => element.outerHTML.slice(0, 120)),
-    ...(document.documentElement.scrollWidth > innerWidth ? ['the page scrolls sideways'] : []),
-  ];
-}
 
 for (const [language, colorScheme] of [
   ['ko-KR', 'light'],
