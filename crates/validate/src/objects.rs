@@ -3,6 +3,7 @@
 use super::findings::{Findings, Place};
 use super::format::{nearest, shortened};
 use super::kinds::{KindInfo, Lookup, Registry, Release, registry};
+use super::monitoring;
 use super::schemas::Schemas;
 use super::server::{self, Rules};
 use super::tree::{Kind, Node, TextFault, Tree};
@@ -108,10 +109,15 @@ impl<'t> Objects<'t> {
         let mut own = Schemas::default();
         own.add_objects(self);
         let mut rules = Rules::new(findings, release);
-        for object in self.all.iter().filter(|object| object.info.is_none()) {
+        for object in &self.all {
             let api_version = object.root.str_at("apiVersion");
+            let is_built_in = object.info.is_some() && api_version != monitoring::API_VERSION;
+            if is_built_in {
+                continue;
+            }
             let definition = own.find(api_version, object.kind);
             let definition = definition.or_else(|| given?.find(api_version, object.kind));
+            let definition = definition.or_else(|| monitoring::DEFINITIONS.find(api_version, object.kind));
             if let Some(definition) = definition {
                 server::check_custom_object(&mut rules, object, definition);
             }

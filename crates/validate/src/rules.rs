@@ -63,8 +63,6 @@ pub(super) enum Rule {
     Schedule,
     /// A time zone of the IANA database.
     TimeZone,
-    /// A Prometheus duration.
-    Duration,
 }
 
 use Rule::{

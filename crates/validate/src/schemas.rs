@@ -60,6 +60,12 @@ impl Schemas {
         }
     }
 
+    /// Adds a schema of a kind whose status is another's to write.
+    pub(super) fn add_schema(&mut self, api_version: &str, kind: &str, schema: Value) {
+        let name = (api_version.to_owned(), kind.to_owned());
+        self.definitions.insert(name, Definition { schema, status: true });
+    }
+
     /// The definition of a kind.
     pub(super) fn find(&self, api_version: &str, kind: &str) -> Option<&Definition> {
         if self.definitions.is_empty() {

@@ -355,7 +355,6 @@ impl Walk<'_> {
                 return;
             }
             Rule::TimeZone => (format::is_time_zone(text), "validate.schema.time_zone"),
-            Rule::Duration => (format::is_duration(text), "validate.schema.duration"),
             Rule::Labels | Rule::ConfigKeys | Rule::NotEmpty | Rule::NotNegative | Rule::TypesAlone => return,
         };
         if !holds {

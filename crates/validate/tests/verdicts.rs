@@ -68,6 +68,23 @@ fn every_custom_resource_is_judged_as_the_server_judged_it() {
     assert!(wrong.is_empty(), "{} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Objects of the Prometheus operator, each with the server's verdict once the operator's definitions were there.
+#[test]
+fn every_monitor_is_judged_as_the_server_judged_it() {
+    let catalog = Catalog::embedded();
+    let mut wrong = Vec::new();
+    for line in include_str!("custom/monitoring.txt").lines() {
+        let (verdict, object) = line.split_once(' ').expect("a verdict and an object");
+        let report =
+            ecp_validate::validate_manifest(&catalog, object, &Options::default()).expect("it can be read");
+        if report.is_valid() != (verdict == "valid") {
+            let codes: Vec<_> = report.errors.iter().map(|finding| finding.code).collect();
+            wrong.push(format!("the server says {verdict}, ours {codes:?}: {line}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{} are judged otherwise:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 /// Texts as `kubectl` reads them, each with whether it would send them and the server take them: tabs, keys,
 /// numbers, anchors, lists, streams.
 #[test]

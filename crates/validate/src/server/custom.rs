@@ -265,6 +265,9 @@ fn bounds(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
         };
         if breaks {
             rules.findings.error(node, || {
+                if limit.as_str() == Some(crate::monitoring::DURATION) {
+                    return Message::new("validate.schema.duration").with("value", shortened(node.text()));
+                }
                 Message::new("validate.schema.bound")
                     .with("value", shortened(node.text()))
                     .with("bound", format!("{name}: {}", shortened(&limit.to_string())))

@@ -35,6 +35,7 @@ use super::cel::{self, Type};
 use super::findings::{Findings, Place};
 use super::format::shortened;
 use super::kinds::Release;
+use super::monitoring;
 use super::objects::{Object, Objects};
 use super::tree::{Kind, Node};
 use super::workloads::{Workload, Workloads};
@@ -58,7 +59,7 @@ pub(super) fn check(
 }
 
 fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
-    let Some(info) = object.info else { return };
+    let Some(info) = object.info.filter(|info| info.api_version != monitoring::API_VERSION) else { return };
     if let Some(selector) = object.spec().and_then(|spec| spec.get("selector")) {
         rules.selector(selector);
     }
