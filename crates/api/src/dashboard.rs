@@ -169,15 +169,22 @@ pub fn under_base_path(router: Router, base_path: &str) -> Router {
     Router::new().fallback(move |mut request: Request<Body>| {
         let (router, base) = (router.clone(), base.clone());
         async move {
-            match without_base(request.uri(), &base) {
+            let is_inside = match without_base(request.uri(), &base) {
                 Inside::Page => return to_page(&base),
-                Inside::Path(uri) => *request.uri_mut() = uri,
-                Inside::Outside => {}
-            }
-            match router.oneshot(request).await {
+                Inside::Path(uri) => {
+                    *request.uri_mut() = uri;
+                    true
+                }
+                Inside::Outside => false,
+            };
+            let mut response = match router.oneshot(request).await {
                 Ok(response) => response,
                 Err(never) => match never {},
+            };
+            if is_inside {
+                lead_inside(&mut response, &base);
             }
+            response
         }
     })
 }
@@ -208,6 +215,16 @@ fn without_base(uri: &Uri, base: &str) -> Inside {
     let Ok(path) = PathAndQuery::try_from(rest) else { return Inside::Outside };
     parts.path_and_query = Some(path);
     Uri::from_parts(parts).map_or(Inside::Outside, Inside::Path)
+}
+
+/// Who asked under the base path is led to what lies under it.
+fn lead_inside(response: &mut Response, base: &str) {
+    let Some(path) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()) else { return };
+    if path.starts_with('/')
+        && let Ok(location) = HeaderValue::from_str(&format!("{base}{path}"))
+    {
+        response.headers_mut().insert(LOCATION, location);
+    }
 }
 
 fn to_page(base: &str) -> Response {
@@ -293,6 +310,13 @@ mod tests {
         for (path, status) in [("/ops/x", 200), ("/x", 200), ("/ops", 308), ("/opsx", 404)] {
             let request = Request::get(path).body(Body::empty()).unwrap();
             assert_eq!(router.clone().oneshot(request).await.unwrap().status(), status, "{path}");
+        }
+        let inner = Router::new().route("/made", axum::routing::post(async || [(LOCATION, "/x")]));
+        let router = under_base_path(inner, "/ops");
+        for (path, location) in [("/ops/made", "/ops/x"), ("/made", "/x")] {
+            let request = Request::post(path).body(Body::empty()).unwrap();
+            let response = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.headers()[LOCATION], location, "{path}");
         }
     }
 }

@@ -60,7 +60,7 @@ impl Audit {
 }
 
 fn table(list: &Value, place: &str) -> View {
-    let mut table = Table::new(["TIME", "ACTOR", "ACTION", "TENANT", "OUTCOME", "REQUEST"]);
+    let mut table = Table::new(["TIME", "ACTOR", "ACTION", "TENANT", "OUTCOME", "REQUEST"]).ids_in(5);
     for entry in entries(list, "entries") {
         let text = |name: &str| Cell::from(text_of(&entry[name]));
         let outcome = Cell::status(&text_of(&entry["outcome"]));

@@ -165,6 +165,9 @@ impl ClientOptions {
         let base = base.as_str().trim_end_matches('/');
         let base = base.strip_suffix("/api/v1").unwrap_or(base).to_owned();
         let token = context.secret()?;
+        if token.as_ref().is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
+            return Err(Failure::Input(say_text!("cli.token_is_none")));
+        }
         crate::tls::install_crypto_provider();
         let http = reqwest::Client::builder()
             .user_agent(concat!("ecp/", env!("CARGO_PKG_VERSION")))

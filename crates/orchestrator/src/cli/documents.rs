@@ -3,6 +3,7 @@
 //! And the reverse: what a file has to say of a tenant so that it becomes the same again.
 
 use super::failure::Failure;
+use super::input::yaml_fault;
 use super::inputs;
 use super::language::say_text;
 use super::output::text_of;
@@ -55,7 +56,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<Document>, Failure> {
 fn read_text(name: &str, text: &str, documents: &mut Vec<Document>, faults: &mut Vec<String>) {
     let values: Vec<Value> = match serde_saphyr::from_multiple(text) {
         Ok(values) => values,
-        Err(error) => return faults.push(say_text!("cli.not_yaml", name = name, error = error)),
+        Err(error) => return faults.push(say_text!("cli.not_yaml", name = name, error = yaml_fault(&error))),
     };
     let several = values.len() > 1;
     for (number, value) in values.into_iter().enumerate() {
@@ -80,9 +81,10 @@ fn push(origin: String, value: Value, documents: &mut Vec<Document>, faults: &mu
     let Value::Object(body) = value else {
         return faults.push(say_text!("cli.not_a_tenant", origin = origin));
     };
-    match body.get("tenant_id").and_then(Value::as_str) {
-        Some(id) => documents.push(Document { tenant_id: id.to_owned(), origin, body }),
-        None => faults.push(say_text!("cli.no_tenant_id", origin = origin)),
+    match body.get("tenant_id") {
+        Some(Value::String(id)) => documents.push(Document { tenant_id: id.clone(), origin, body }),
+        None | Some(Value::Null) => faults.push(say_text!("cli.no_tenant_id", origin = origin)),
+        Some(_) => faults.push(say_text!("cli.tenant_id_is_no_text", origin = origin)),
     }
 }
 
@@ -145,6 +147,12 @@ mod tests {
         assert_eq!(documents.len(), 1);
         assert!(faults[0].starts_with("file, document 2: must be an object"), "{faults:?}");
         assert!(faults[1].starts_with("file, document 3: names no tenant_id"), "{faults:?}");
+        for text in ["tenant_id: 123", "tenant_id: no", "tenant_id: [a]"] {
+            let (documents, faults) = read_all(text);
+            assert!(documents.is_empty() && faults[0].contains("quotes"), "{text}: {faults:?}");
+        }
+        let (_, faults) = read_all("tenant_id: a\ntenant_id: b\n");
+        assert!(faults[0].contains("duplicate") && !faults[0].contains("Options"), "{faults:?}");
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Events {
 }
 
 fn table(list: &Value, place: &str) -> View {
-    let mut table = Table::new(["LAST SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"]);
+    let mut table = Table::new(["LAST SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"]).ids_in(3);
     for event in entries(list, "events") {
         let text = |name: &str| Cell::from(text_of(&event[name]));
         let kind = text_of(&event["type"]);

@@ -32,13 +32,20 @@ fn read_limited(reader: impl Read) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// What is wrong with a text, without advice for who writes programs.
+pub(super) fn yaml_fault(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string().replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+    text.strip_prefix("error: ").unwrap_or(&text).to_owned()
+}
+
 /// Reads a file that holds one object as YAML or JSON.
 pub(super) fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     let text = read_text(path)?;
     let name =
         if path == Path::new("-") { say_text!("cli.standard_input") } else { path.display().to_string() };
-    let value: Value = serde_saphyr::from_str(&text)
-        .map_err(|error| Failure::Input(say_text!("cli.not_yaml", name = &name, error = error)))?;
+    let value: Value = serde_saphyr::from_str(&text).map_err(|error| {
+        Failure::Input(say_text!("cli.not_yaml", name = &name, error = yaml_fault(&error)))
+    })?;
     match value {
         Value::Object(object) => Ok(object),
         _ => Err(Failure::Input(say_text!("cli.want_object", name = name))),

@@ -390,6 +390,8 @@ fn the_names_of_alerts_are_their_ids() {
     server.run(["metrics", "send", "hanbit-card", "cpu=97"]).done();
     let ids = server.run(["alerts", "hanbit-card", "--status", "open", "-o", "name"]).done();
     assert!(ids.lines().count() > 0 && ids.lines().all(|id| id.starts_with("alert-")), "{ids}");
+    let objects = server.run(["events", "hanbit-card", "-o", "name"]).done();
+    assert!(objects.lines().all(|object| object.contains('/')), "{objects}");
 }
 
 #[test]
@@ -408,6 +410,11 @@ fn what_is_wrongly_written_ends_with_2() {
         &["tokens", "create", "--name", "x", "--role", "viewer", "--for", "1d", "--until", "2100-01-01"],
     ] {
         assert_eq!(server.run(words).code, 2, "{words:?}");
+    }
+    for token in ["two words", "two\nlines", "토큰"] {
+        let mut list = server.command();
+        let ended = list.env("ECP_TOKEN", token).args(["tenants", "list"]).output().expect("it runs");
+        assert_eq!(ended.status.code(), Some(2), "{token:?}: {ended:?}");
     }
     let mut context = server.command();
     let ended = context.env("ECP_CONTEXTS", wrong).args(["contexts", "list"]).output().expect("it runs");
