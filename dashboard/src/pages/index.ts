@@ -14,6 +14,8 @@ interface Page {
   name: string;
   /** False where another page leads to it. */
   inMenu?: boolean;
+  /** For those alone who may read the audit trail. */
+  audits?: boolean;
   load: () => Promise<{ default: Component<PageProps> }>;
 }
 
@@ -24,6 +26,6 @@ export const PAGES: Page[] = [
   { name: 'what-if', load: () => import('./what-if/WhatIf.svelte') },
   { name: 'alerts', load: () => import('./alerts/Alerts.svelte') },
   { name: 'capacity', load: () => import('./capacity/Capacity.svelte') },
-  { name: 'changes', load: () => import('./changes/Changes.svelte') },
+  { name: 'changes', audits: true, load: () => import('./changes/Changes.svelte') },
   { name: 'manifest', load: () => import('./manifest/Check.svelte') },
 ];
