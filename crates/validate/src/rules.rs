@@ -277,7 +277,7 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("PodSecurityContext", "fsGroupChangePolicy", OneOf(&["OnRootMismatch", "Always"])),
     ("PodSecurityContext", "runAsGroup", ID),
     ("PodSecurityContext", "runAsUser", ID),
-    ("PodSecurityContext", "seLinuxChangePolicy", OneOf(&["Recursive", "MountOption"])),
+    ("PodSecurityContext", "seLinuxChangePolicy", OneOf(&["Recursive"])),
     ("PodSecurityContext", "supplementalGroupsPolicy", OneOf(&["Merge", "Strict"])),
     ("PodSpec", "activeDeadlineSeconds", AT_LEAST_ONE),
     ("PodSpec", "containers", NotEmpty),

@@ -111,7 +111,10 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             }
             rules.holds(
                 spec.get("signerName"),
-                |text| text.is_empty() || format::is_domain_path(text),
+                |text| {
+                    let (domain, _) = text.split_once('/').unwrap_or((text, ""));
+                    text.is_empty() || (domain.contains('.') && format::is_domain_path(text))
+                },
                 "validate.schema.controller",
             );
         }
@@ -291,7 +294,11 @@ fn check_conditions(rules: &mut Rules<'_>, node: Node<'_>, names: &Names) {
     for condition in node.list_at("matchConditions") {
         rules.required(condition, "name");
         rules.required(condition, "expression");
-        rules.expression(condition.get("expression"), names, &[BOOL], false);
+        let expression = condition.get("expression");
+        if expression.is_some_and(|text| !text.text().is_empty() && text.text().trim().is_empty()) {
+            rules.required_where(condition, "expression", "matchConditions");
+        }
+        rules.expression(expression, names, &[BOOL], false);
         rules.holds(
             condition.get("name"),
             |text| text.is_empty() || format::is_qualified_name(text),

@@ -92,9 +92,10 @@ fn check_size(rules: &mut Rules<'_>, root: Node<'_>, parts: &[&str]) {
 
 fn check_secret(rules: &mut Rules<'_>, root: Node<'_>) {
     check_size(rules, root, &["data", "stringData"]);
+    // A key whose value is nothing is there all the same.
     let given = |key: &str| {
-        root.at(&["stringData", key])
-            .or(root.get("data").and_then(|data| data.children().find(|child| child.key() == key)))
+        let among = |part: &str| root.get(part)?.children().find(|child| child.key() == key);
+        among("stringData").or_else(|| among("data"))
     };
     let kind = root.str_at("type");
     let keys: &[&str] = match kind {
@@ -326,8 +327,8 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
                         Message::new("validate.resources.unknown").with("resource", shortened(name))
                     });
                 }
-                if part == "maxLimitRequestRatio" && amount_of(Some(amount)).is_some_and(|ratio| ratio < 1000)
-                {
+                let ratio = if amount.kind() == Kind::Null { Some(0) } else { amount_of(Some(amount)) };
+                if part == "maxLimitRequestRatio" && ratio.is_some_and(|ratio| ratio < 1000) {
                     rules.bad(amount, "validate.config.ratio");
                 }
             }

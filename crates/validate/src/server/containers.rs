@@ -103,7 +103,10 @@ fn check_restarts(rules: &mut Rules<'_>, container: Node<'_>, pod: Node<'_>) {
     let mut resized = HashSet::new();
     for policy in container.list_at("resizePolicy") {
         rules.unique(policy.get("resourceName"), &mut resized);
-        if pod.str_at("restartPolicy") == "Never" {
+        // What begins a pod and ends is not restarted to be resized.
+        let begins =
+            container.parent().key() == "initContainers" && container.str_at("restartPolicy") != "Always";
+        if begins || pod.str_at("restartPolicy") == "Never" {
             rules.words(policy.get("restartPolicy").filter(|policy| !policy.is_empty()), &["NotRequired"]);
         }
     }
