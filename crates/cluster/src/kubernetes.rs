@@ -302,12 +302,12 @@ impl Cluster for KubernetesCluster {
         self.delete_tenant(tenant_id, how).await
     }
 
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<bool, ClusterError> {
         self.check_known(tenant_id)?;
-        let objects = self.index.to_take_over(tenant_id, wanted);
+        let objects = self.not_ours_yet(tenant_id, wanted).await?;
         let noted = self.ledger.note(tenant_id, &objects).await;
         noted.map_err(|error| ClusterError::Unreachable(format!("the ledger: {error}")))?;
         self.index.note(tenant_id, &objects);
-        Ok(())
+        Ok(!objects.is_empty())
     }
 }

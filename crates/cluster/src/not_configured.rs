@@ -80,7 +80,7 @@ impl Cluster for NotConfigured {
         Err(ClusterError::NotConfigured)
     }
 
-    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<bool, ClusterError> {
         Err(ClusterError::NotConfigured)
     }
 }

@@ -284,7 +284,7 @@ impl Cluster for SimulatedCluster {
         Ok(())
     }
 
-    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
-        Ok(())
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<bool, ClusterError> {
+        Ok(false)
     }
 }

@@ -198,7 +198,7 @@ impl Cluster for Stoppable {
         self.acting("delete", tenant_id, self.inner.delete(tenant_id, how)).await
     }
 
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<bool, ClusterError> {
         self.acting("take_over", tenant_id, self.inner.take_over(tenant_id, wanted)).await
     }
 }

@@ -45,7 +45,7 @@ impl Hand<'_> {
         self.cluster.delete(&self.tenant_id, how).await
     }
 
-    pub(super) async fn take_over(&self, wanted: &[Object]) -> Result<(), ClusterError> {
+    pub(super) async fn take_over(&self, wanted: &[Object]) -> Result<bool, ClusterError> {
         self.cluster.take_over(&self.tenant_id, wanted).await
     }
 }

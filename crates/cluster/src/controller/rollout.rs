@@ -105,6 +105,10 @@ impl Shared {
         let mut look = Look { hand, shared: self, tenant, objects, whole, revisions, deployment };
         let end = if recorded.status.is_final() { look.keep().await } else { look.roll_out().await };
         match end {
+            // Others made it between the take-over and its apply: it is taken over like the rest.
+            Err(LookError::Cluster(
+                ClusterError::ForeignNamespace { .. } | ClusterError::ForeignObject { .. },
+            )) if look.is_taking_over() && look.take_over().await? => Ok(LookEnd::Again),
             Err(LookError::Cluster(
                 refusal @ (ClusterError::Refused { .. }
                 | ClusterError::ForeignNamespace { .. }
@@ -185,7 +189,7 @@ impl Look<'_, Hand<'_>> {
     }
 
     /// Makes ours what others applied, also what is wanted no more: it goes with the rest.
-    async fn take_over(&mut self) -> Result<(), LookError> {
+    async fn take_over(&mut self) -> Result<bool, LookError> {
         let (id, number) = (&self.tenant.id, self.deployment.generation);
         let earlier = self.shared.earlier_objects(id, &self.revisions, number).await?;
         let mut objects = Vec::clone(&self.whole);
@@ -196,6 +200,11 @@ impl Look<'_, Hand<'_>> {
             }
         }
         Ok(self.hand.take_over(&objects).await?)
+    }
+
+    /// Until the deployment has ended that takes a tenant over.
+    fn is_taking_over(&self) -> bool {
+        !self.deployment.status.is_final() && self.others_managed_before()
     }
 
     /// Others applied what this deployment finds: the revision before it, or one that was overtaken before

@@ -1,12 +1,14 @@
-//! Taking over what builds made that wrote nothing down: once, and only what is certainly ours.
+//! Taking over what builds made that wrote nothing down: once, and only what is certainly ours; and what others
+//! made of a tenant that they managed.
 
 use super::KubernetesCluster;
 use super::client::{CallError, MANAGER, answered, api};
-use super::kinds::KINDS;
-use super::ownership::INSTALLATION;
+use super::kinds::{self, CLAIM, KINDS};
+use super::ownership::{INSTALLATION, Marks};
 use ecp_core::ids::TenantId;
 use ecp_core::ledger::NotedObject;
-use ecp_core::ports::TenantStore;
+use ecp_core::manifest::Object;
+use ecp_core::ports::{ClusterError, TenantStore};
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use std::time::Duration;
@@ -35,6 +37,47 @@ impl KubernetesCluster {
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
+    }
+
+    /// Objects of `wanted` that are there and are to be ours. Those that others made a moment ago are not in the
+    /// index yet: the API server is asked.
+    pub(super) async fn not_ours_yet(
+        &self,
+        tenant: &TenantId,
+        wanted: &[Object],
+    ) -> Result<Vec<NotedObject>, ClusterError> {
+        let mut found = self.index.to_take_over(tenant, wanted);
+        for object in wanted {
+            let Some((place, kind)) = kinds::find(object.kind()).filter(|(_, kind)| kind.name != CLAIM)
+            else {
+                continue;
+            };
+            let name = object.name();
+            if self.index.has_seen(tenant, place, name) {
+                continue;
+            }
+            let namespace = kind.is_namespaced().then(|| tenant.namespace());
+            let calls = api(&self.client, &kind.resource(), namespace.as_deref());
+            match answered(calls.get(name)).await {
+                Ok(there) => {
+                    let marks = Marks::of(&there.metadata);
+                    if marks.installation.is_none() || marks.are_of(self.index.installation()) {
+                        let (kind, name) = (kind.name.to_owned(), name.to_owned());
+                        found.push(NotedObject { kind, name, uid: there.metadata.uid });
+                    }
+                }
+                Err(CallError::Away(reason)) => return Err(ClusterError::Unreachable(reason)),
+                // It is not there, or its kind is not, or it is not ours to see: applying tells.
+                Err(CallError::Answered(_)) => {}
+            }
+        }
+        found.retain(|object| {
+            let place = kinds::find(&object.kind).map(|(place, _)| place);
+            place.is_some_and(|place| {
+                self.index.noted_uid(tenant, place, &object.name) != Some(object.uid.clone())
+            })
+        });
+        Ok(found)
     }
 
     async fn adopt_tenant(&self, tenant: &TenantId) -> Result<(), String> {

@@ -200,6 +200,7 @@ pub trait Cluster: ClusterView {
     /// returns no objects. What others keep in its namespace is shown there meanwhile.
     async fn delete(&self, tenant_id: &TenantId, how: Removal) -> Result<(), ClusterError>;
     /// Makes those of `wanted` that are there ours, whoever made them: the tenant was managed by others and
-    /// is managed by the orchestrator from here on. Changes nothing of them.
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError>;
+    /// is managed by the orchestrator from here on. Changes nothing of them. True where something became ours
+    /// by it; what another installation made never does.
+    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<bool, ClusterError>;
 }

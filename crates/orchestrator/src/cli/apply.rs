@@ -5,7 +5,7 @@ use super::connection::{Call, Connection, parse_seconds, tenant_path};
 use super::documents::{self, Document};
 use super::failure::{CallFailure, Failure};
 use super::input::Unread;
-use super::language::{say_text, told};
+use super::language::told;
 use super::output::{Format, entries, text_of};
 use super::table::{Cell, Table};
 use super::{changes, tenants};
@@ -133,7 +133,7 @@ impl Apply {
         let surplus: Vec<String> = ids.filter(|id| !described(id)).collect();
         if !surplus.is_empty() && !self.dry_run && !self.yes {
             let names = surplus.join(", ");
-            if !tenants::confirmed(&say_text!("cli.delete_question", tenant_id = &names))? {
+            if !tenants::deletion_is_confirmed(connection, &surplus).await? {
                 return Err(Failure::Input(told(
                     &Message::new("cli.left_as_it_is").with("tenant_id", names),
                 )));

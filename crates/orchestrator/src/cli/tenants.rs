@@ -4,7 +4,7 @@ use super::Client;
 use super::candidates;
 use super::changes;
 use super::clock::local_and_age;
-use super::connection::{Call, parse_seconds, tenant_path};
+use super::connection::{Call, Connection, parse_seconds, tenant_path};
 use super::failure::Failure;
 use super::history::{History, Rollback};
 use super::input::{TenantFlags, require_something};
@@ -328,13 +328,11 @@ impl Delete {
             return Err(Failure::Input(told(&Message::new("cli.one_generation"))));
         }
         let names = self.tenant_ids.join(", ");
-        if !self.waiting.dry_run
-            && !self.yes
-            && !confirmed(&say_text!("cli.delete_question", tenant_id = &names))?
+        let connection = client.options.connect()?;
+        if !self.waiting.dry_run && !self.yes && !deletion_is_confirmed(&connection, &self.tenant_ids).await?
         {
             return Err(Failure::Input(told(&Message::new("cli.left_as_it_is").with("tenant_id", names))));
         }
-        let connection = client.options.connect()?;
         let mut deletions = Vec::new();
         for tenant_id in &self.tenant_ids {
             let answer = connection.json(&self.call(tenant_id)).await?;
@@ -370,9 +368,42 @@ fn started(answer: &Value) -> String {
     say_text!("cli.deletion", message = message, id = id, time = text_of(&answer["estimated_time"]))
 }
 
+/// Asks on a terminal whether tenants are to go, and says what goes with them; elsewhere the command itself is
+/// the confirmation.
+pub(super) async fn deletion_is_confirmed(connection: &Connection, ids: &[String]) -> Result<bool, Failure> {
+    if !is_asked() {
+        return Ok(true);
+    }
+    let (mut ours, mut others) = (Vec::new(), Vec::new());
+    for id in ids {
+        // Of one that can not be read, the deletion itself says so.
+        let tenant = connection.json(&Call::get(tenant_path(id, ""))).await.unwrap_or_default();
+        let managed = if tenant["management"] == "external" { &mut others } else { &mut ours };
+        managed.push(id.as_str());
+    }
+    confirmed(&delete_question(&ours, &others))
+}
+
+/// True where there is somebody to ask.
+fn is_asked() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// What goes with tenants, by who manages their objects.
+fn delete_question(ours: &[&str], others: &[&str]) -> String {
+    let mut questions = Vec::new();
+    if !ours.is_empty() {
+        questions.push(say_text!("cli.delete_question", tenant_id = ours.join(", ")));
+    }
+    if !others.is_empty() {
+        questions.push(say_text!("cli.delete_question_external", tenant_id = others.join(", ")));
+    }
+    questions.join("\n")
+}
+
 /// Asks on a terminal; elsewhere the command itself is the confirmation.
 pub(super) fn confirmed(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+    if !is_asked() {
         return Ok(true);
     }
     let ask = || -> std::io::Result<String> {
@@ -396,5 +427,20 @@ impl Client {
     /// Says how it goes, to people only.
     pub(super) fn say(&self, text: &str) -> Result<(), Failure> {
         if self.output.is_for_people() { self.output.line(text) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deletion_asks_for_what_goes_and_says_what_stays() {
+        let ours = delete_question(&["one", "two"], &[]);
+        assert!(ours.contains("one, two") && !ours.contains('\n'), "{ours}");
+        let others = delete_question(&[], &["three"]);
+        assert!(others.contains("three") && others != delete_question(&["three"], &[]), "{others}");
+        let both = delete_question(&["one"], &["three"]);
+        assert_eq!(both.lines().count(), 2, "{both}");
     }
 }

@@ -58,6 +58,44 @@ fn written_by_us(cluster: &ControlPlane, namespace: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_others_create_while_a_tenant_is_taken_over_is_taken_over_too() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let namespace = "ecp-ai-racing";
+    let body = json!({
+        "tenant_id": "racing", "name": "racing", "preset": "small", "management": "external",
+        "service_requirements": {"chatbot": 5, "ta": 1},
+    });
+    real.client.post("/api/v1/tenants/", &body).await.expect(201);
+    let file = manifest(&real, "racing").await;
+    let list: Value =
+        serde_json::from_str(&std::fs::read_to_string(file.path()).expect("it is there")).expect("JSON");
+    let (first, rest): (Vec<Value>, Vec<Value>) =
+        list["items"].as_array().expect("items").iter().cloned().partition(|item| {
+            ["Namespace", "ServiceAccount"].contains(&item["kind"].as_str().unwrap_or_default())
+        });
+    let written = |items: Vec<Value>| {
+        let file = NamedTempFile::new().expect("a file");
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items});
+        std::fs::write(file.path(), list.to_string()).expect("it is written");
+        file
+    };
+    apply(cluster, &written(first), false);
+    let rest = written(rest);
+    real.client.put("/api/v1/tenants/racing", &json!({"management": "internal"})).await.expect(200);
+    // Whoever is first at each of them: what we made is refused here, what they made is ours afterwards.
+    let path = rest.path().to_str().expect("a path");
+    let _ = cluster.try_kubectl(&["create", "--validate=false", "-f", path]);
+    let status = real.until_status("racing", "running").await;
+    let ours = written_by_us(cluster, namespace);
+    for name in ["chatbot", "chatbot-service", "ta"] {
+        assert!(ours.iter().any(|one| one.contains(name)), "{name}: {ours:?} {status}");
+    }
+    real.delete_and_wait("racing").await;
+    assert!(!namespace_exists(cluster, "racing"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_of_others_is_watched_and_judged_and_never_written_to() {
     let cluster = ControlPlane::shared();
     let real = Real::on(cluster.kubeconfig()).await;

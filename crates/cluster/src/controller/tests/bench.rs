@@ -68,6 +68,22 @@ pub(super) enum Refused {
     Applying,
 }
 
+/// An object that somebody else makes under a name of ours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MadeByOthers {
+    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
+    /// Once so many applies were begun.
+    pub(super) after_applies: u32,
+    pub(super) is_of_another_installation: bool,
+}
+
+impl MadeByOthers {
+    fn is(&self, object: &Object) -> bool {
+        (self.kind, self.name) == (object.kind(), object.name())
+    }
+}
+
 /// Objects by tenant, kind and name.
 pub(super) type Live = BTreeMap<(TenantId, &'static str, String), Object>;
 
@@ -86,6 +102,8 @@ pub(super) struct Line {
     pub(super) refused_text: Mutex<Option<&'static str>>,
     /// The namespace is somebody else's.
     pub(super) foreign: AtomicBool,
+    /// What somebody else makes under a name of ours.
+    pub(super) made_by_others: Mutex<Vec<MadeByOthers>>,
     /// What applying warns of.
     pub(super) warning: Mutex<Option<Message>>,
     /// What others changed; applying it puts it back.
@@ -115,6 +133,7 @@ impl Line {
             refused_object: Mutex::new(None),
             refused_text: Mutex::new(None),
             foreign: AtomicBool::new(false),
+            made_by_others: Mutex::default(),
             warning: Mutex::new(None),
             drifts: Mutex::default(),
             drift_asked: Mutex::default(),
@@ -126,6 +145,10 @@ impl Line {
             most_applying: AtomicUsize::new(0),
             applies: AtomicU32::new(0),
         }
+    }
+
+    fn applies(&self) -> u32 {
+        self.applies.load(Ordering::SeqCst)
     }
 
     fn check(&self) -> Result<(), ClusterError> {
@@ -237,6 +260,13 @@ impl Cluster for Line {
         if self.foreign.load(Ordering::SeqCst) {
             return Err(ClusterError::ForeignNamespace { namespace: format!("ecp-ai-{tenant_id}") });
         }
+        let newcomer = |one: &&MadeByOthers| {
+            one.after_applies <= self.applies() && objects.iter().any(|object| one.is(object))
+        };
+        if let Some(one) = self.made_by_others.lock().iter().find(newcomer) {
+            let (kind, name) = (one.kind.to_owned(), one.name.to_owned());
+            return Err(ClusterError::ForeignObject { namespace: format!("ecp-ai-{tenant_id}"), kind, name });
+        }
         let refused = *self.refused_kind.lock();
         let is_refused = |object: &&Object| {
             Some(object.kind()) == refused || self.refuses(Refused::Applying, object.kind(), object.name())
@@ -284,8 +314,14 @@ impl Cluster for Line {
         self.simulated.delete(tenant_id, how).await
     }
 
-    async fn take_over(&self, tenant_id: &TenantId, wanted: &[Object]) -> Result<(), ClusterError> {
-        self.simulated.take_over(tenant_id, wanted).await
+    async fn take_over(&self, _: &TenantId, wanted: &[Object]) -> Result<bool, ClusterError> {
+        let mut made_by_others = self.made_by_others.lock();
+        let before = made_by_others.len();
+        made_by_others.retain(|one| {
+            let is_wanted = wanted.iter().any(|object| one.is(object));
+            one.is_of_another_installation || !is_wanted || one.after_applies > self.applies()
+        });
+        Ok(made_by_others.len() < before)
     }
 }
 

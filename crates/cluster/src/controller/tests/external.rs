@@ -1,5 +1,6 @@
 //! Tenants whose objects others apply: watched and judged, and never written to.
 
+use super::bench::MadeByOthers;
 use super::*;
 use ecp_core::tenant::{DemoFault, Management};
 
@@ -144,4 +145,55 @@ async fn who_takes_a_tenant_over_takes_over_what_is_there_and_heals_it_from_then
     bench.run_to_rest().await;
     assert_eq!(bench.status("acme"), TenantStatus::Running);
     assert!(bench.line().applied.lock().is_empty());
+}
+
+#[tokio::test]
+async fn what_others_make_between_the_take_over_and_its_apply_is_taken_over_too() {
+    // At each step of applying, and several at once.
+    for after_applies in 0..4 {
+        for is_of_another_installation in [false, true] {
+            let mut bench = Bench::new().await;
+            bench.create_external("acme", None).await;
+            assert!(bench.settle().await);
+            others_apply(&mut bench).await;
+            let names =
+                [("NetworkPolicy", "chatbot"), ("Service", "chatbot-service"), ("Deployment", "chatbot")];
+            let made = names.map(|(kind, name)| MadeByOthers {
+                kind,
+                name,
+                after_applies,
+                is_of_another_installation,
+            });
+            bench.line().made_by_others.lock().extend(made);
+            let mut tenant = bench.tenant("acme");
+            tenant.spec.management = Management::Internal;
+            let taking_over = bench.change((tenant, DeploymentKind::Update)).await;
+            bench.run_to_rest().await;
+            let ended = bench.deployment(&taking_over);
+            // What came after its apply is nobody's business until it is healed.
+            let is_met = after_applies <= 3;
+            if is_of_another_installation && is_met {
+                let failure = ended.failure.expect("it is refused");
+                assert_eq!(failure.code, "CONFLICT", "{after_applies}");
+                assert_eq!(&*failure.message.key, "deployment.foreign_object");
+            } else {
+                assert_eq!(ended.status, DeploymentStatus::Running, "{after_applies}: {:?}", ended.failure);
+                assert_eq!(bench.status("acme"), TenantStatus::Running);
+                let told = keys(&bench).iter().filter(|key| *key == "deployment.taken_over").count();
+                assert_eq!(told, 1);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_others_make_under_a_name_of_a_tenant_of_ours_is_never_taken_over() {
+    let mut bench = Bench::new().await;
+    let (kind, name) = ("Service", "chatbot-service");
+    let made = MadeByOthers { kind, name, after_applies: 0, is_of_another_installation: false };
+    bench.line().made_by_others.lock().push(made);
+    let deployment_id = bench.create("acme", None).await;
+    bench.run_to_rest().await;
+    let failure = bench.deployment(&deployment_id).failure.expect("it is refused");
+    assert_eq!((failure.code.as_str(), &*failure.message.key), ("CONFLICT", "deployment.foreign_object"));
 }

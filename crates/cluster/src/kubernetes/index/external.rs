@@ -48,6 +48,13 @@ impl Index {
         (observation, drifts)
     }
 
+    /// True of an object that the watches showed.
+    pub(in crate::kubernetes) fn has_seen(&self, tenant: &TenantId, place: usize, name: &str) -> bool {
+        let inner = self.inner.lock();
+        let index = inner.tenants.get(tenant);
+        index.is_some_and(|index| index.objects.contains_key(&(place, name.to_owned())))
+    }
+
     /// Those of `wanted` that are there, as they are noted when they become ours; none of a volume, which
     /// comes with its StatefulSet, nor of what another installation made.
     pub(in crate::kubernetes) fn to_take_over(
