@@ -1,20 +1,48 @@
 //! Kubernetes quantities with their sign.
 
 use ecp_core::quantity::parse_quantity;
+use std::borrow::Cow;
 
 /// An amount in thousandths of its unit.
 pub(super) type Milli = i128;
 
+/// What the server takes for an amount that it can not count.
+const MOST: Milli = i64::MAX as Milli * 1000;
+
 /// Reads a quantity such as `200m`, `1.5`, `4Gi` or `-1e3`; smaller parts than a thousandth are
-/// rounded up, as the API server does. None where it is no quantity, or beyond any machine.
+/// rounded up, as the API server does. None where it is no quantity.
 pub(super) fn parse(text: &str) -> Option<Milli> {
     let (negative, unsigned) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    let amount = Milli::try_from(parse_quantity(unsigned)?).unwrap_or(Milli::MAX);
+    // A point alone is nothing, and what is beyond any machine is as much as there can be.
+    let is_bare =
+        unsigned.strip_prefix('.').is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    let unsigned = if is_bare { Cow::Owned(format!("0{unsigned}")) } else { Cow::Borrowed(unsigned) };
+    let amount = match parse_quantity(&unsigned) {
+        Some(amount) => Milli::try_from(amount).unwrap_or(Milli::MAX),
+        None => beyond(&unsigned)?,
+    };
     Some(if negative { -amount } else { amount })
+}
+
+/// A quantity with an exponent of three digits, more than can be counted or next to nothing.
+fn beyond(text: &str) -> Option<Milli> {
+    let (number, exponent) = text.split_once(['e', 'E'])?;
+    let (is_small, digits) = match exponent.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, exponent.strip_prefix('+').unwrap_or(exponent)),
+    };
+    let is_exponent = matches!(digits.len(), 1..=3) && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let amount = parse_quantity(number)?;
+    match (is_exponent, amount == 0, is_small) {
+        (false, ..) => None,
+        (_, true, _) => Some(0),
+        (.., true) => Some(1),
+        _ => Some(MOST),
+    }
 }
 
 #[cfg(test)]
@@ -26,7 +54,12 @@ mod tests {
         assert_eq!(parse("1.5"), Some(1500));
         assert_eq!(parse("+1"), Some(1000));
         assert_eq!(parse("-200m"), Some(-200));
-        for text in ["", "-", "--1", "1 Gi", "abc", "9e999"] {
+        assert_eq!(parse("."), Some(0));
+        assert_eq!(parse("1e100"), Some(MOST));
+        assert_eq!(parse("-1e100"), Some(-MOST));
+        assert_eq!(parse("1e-100"), Some(1));
+        assert_eq!(parse("0e100"), Some(0));
+        for text in ["", "-", "--1", "1 Gi", "abc", "9e9999", "1e", "1e1e1"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

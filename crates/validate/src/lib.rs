@@ -9,6 +9,7 @@ mod amount;
 mod block;
 mod build;
 mod cel;
+mod demanded;
 mod findings;
 mod flow;
 mod format;

@@ -7,6 +7,7 @@
 //! ranges, the syntax of names) is in [`super::rules`]. Kinds outside Kubernetes are in
 //! [`super::monitoring`].
 
+use super::demanded;
 use super::kinds::{KindInfo, Release};
 use super::rules::{self, Rule};
 use std::collections::HashMap;
@@ -193,7 +194,7 @@ pub(super) fn read(release: Release) -> Packed {
                     let form = word();
                     let keys = word().strip_prefix('=').map(keys_of);
                     let shape = packed.shapes.form(form.trim_end_matches('!'));
-                    let required = rules::is_required(definition, name, form.ends_with('!'));
+                    let required = demanded::is_required(definition, name, form.ends_with('!'));
                     fields.push(Field {
                         name,
                         shape,

@@ -201,7 +201,7 @@ fn check_quota(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
                 | "configmaps"
                 | "services.nodeports"
                 | "services.loadbalancers"
-        ) || name.contains('/') && !name.ends_with("/requests.storage") && !is_kubernetes(name);
+        ) || name.contains('/') && !name.starts_with("requests.") && !is_kubernetes(name);
         match amount_of(Some(hard)) {
             Some(amount) if amount < 0 => rules.bad(hard, "validate.rule.negative"),
             Some(amount) if counted && amount % 1000 != 0 => {
