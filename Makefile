@@ -30,9 +30,14 @@ test: toolchain ## Run all tests
 	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract:: tenants:: deployments:: \
 	  history:: incarnations:: overview:: receivers:: streams:: costs::
 
-.PHONY: simulate
+.PHONY: simulate simulate-leases
 SEEDS ?= 2000
-simulate: toolchain ## Try schedules of several replicas over one database, each from a seed (SEEDS=200000)
+simulate: toolchain ## Try schedules of whole replicas, each from a seed (SEEDS=200000), or tell one again (SEED=38)
+	$(CARGO) run --profile simulate --locked --quiet -p ecp-simulation -- $(if $(filter command line,$(origin SEED)),--seed $(SEED),--seeds $(SEEDS))
+	$(if $(filter command line,$(origin SEED)),,$(MAKE) --no-print-directory simulate-leases SEEDS=$(LEASE_SEEDS))
+
+LEASE_SEEDS ?= 500
+simulate-leases: toolchain ## Try schedules of leases on a real PostgreSQL server, shrunk where they fail (SEEDS=2000)
 	ECP_SIMULATE_SEEDS=$(SEEDS) $(CARGO) test --locked -p ecp-store --lib -- --nocapture simulation
 
 .PHONY: bench

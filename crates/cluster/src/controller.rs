@@ -225,7 +225,18 @@ impl Controller {
                 }
             };
             tokio::select! {
+                // What comes seldom before what may come without end: nothing waits for ever, and the same
+                // events lead to the same steps.
+                biased;
                 () = shutdown.cancelled() => break,
+                // Alone there is nobody who would change them.
+                Ok(()) = leases.changed() => {
+                    shared.put_down_lost();
+                    // What was taken is looked at whole, whatever was queued of it.
+                    self.look_around().await;
+                }
+                _ = resync.tick() => self.look_around().await,
+                _ = watch.tick() => { shared.watch(); }
                 Some(ended) = looks.join_next() => {
                     match ended {
                         Ok(false) => {}
@@ -241,12 +252,6 @@ impl Controller {
                     }
                     self.work_changed();
                     queue_due = Some(Instant::now());
-                }
-                // Alone there is nobody who would change them.
-                Ok(()) = leases.changed() => {
-                    shared.put_down_lost();
-                    // What was taken is looked at whole, whatever was queued of it.
-                    self.look_around().await;
                 }
                 change = changes.recv() => match change {
                     Ok(first) => {
@@ -267,8 +272,6 @@ impl Controller {
                     Err(RecvError::Lagged(_)) => self.look_around().await,
                     Err(RecvError::Closed) => break,
                 },
-                _ = resync.tick() => self.look_around().await,
-                _ = watch.tick() => { shared.watch(); }
                 () = until_due => {}
             }
         }
@@ -367,6 +370,7 @@ impl Shared {
         let Ok(observation) = self.cluster.observe(id) else { return };
         let differs = deployment.unsettled
             || view::differs_from_record(&deployment, &observation)
+            || view::denies_its_record(&tenant, &deployment)
             || self.has_lost(&deployment, &observation)
             || self.fights.lock().has_rested(id, self.clock.steady())
             || self.differs_from_what_is_in_force(&deployment, &observation).await;
@@ -549,16 +553,21 @@ impl Shared {
         self.store.record_progress(ProgressUpdate { deployment, tenant_status, audit }).await
     }
 
-    /// Ends the deployments that a newer one takes the place of.
+    /// Ends the deployments that a newer one takes the place of, the oldest first: where this is cut short,
+    /// what has ended leads to nothing that has not.
     async fn supersede(&self, tenant: &Tenant, deployment: &Deployment) -> Result<(), StoreError> {
+        let mut overtaken = Vec::new();
         let mut previous = deployment.replaces.clone();
         while let Some(old) = previous.take().and_then(|id| self.store.deployment(&id)) {
             if old.status.is_final() {
                 break;
             }
-            let mut old = Deployment::clone(&old);
+            previous.clone_from(&old.replaces);
+            overtaken.push(old);
+        }
+        for old in overtaken.iter().rev() {
+            let mut old = Deployment::clone(old);
             old.supersede(self.clock.now(), &deployment.id);
-            previous = old.replaces.clone();
             self.record(old, tenant.status, None).await?;
         }
         Ok(())

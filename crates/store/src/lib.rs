@@ -13,6 +13,8 @@ mod errors;
 mod job;
 mod migrations;
 mod postgres;
+#[cfg(feature = "simulation")]
+mod simulated;
 mod sql;
 mod tenant_store;
 
@@ -21,4 +23,6 @@ pub use database::{DamageLog, DataFolder, Database};
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
 pub use postgres::{Moved, PostgresDatabase, PostgresError, PostgresUrl, Source, move_to};
+#[cfg(feature = "simulation")]
+pub use simulated::{Fate, SimulatedDatabase, SimulatedServer, Wire};
 pub use tenant_store::{ALERT_CHANGES_KEPT, Backend, LeaseUnit, Samples, SqlStore};

@@ -31,6 +31,9 @@ pub(crate) struct Sql<'a> {
 enum Engine<'a> {
     Sqlite(&'a rusqlite::Connection),
     Postgres(RefCell<&'a mut PostgresSession>),
+    /// A server in memory, and its clock in milliseconds since 1970.
+    #[cfg(feature = "simulation")]
+    Simulated(&'a rusqlite::Connection, i64),
 }
 
 impl<'a> Sql<'a> {
@@ -44,6 +47,12 @@ impl<'a> Sql<'a> {
         Self { engine: Engine::Postgres(RefCell::new(session)), changes: RefCell::default() }
     }
 
+    /// On a server in memory, at this time in milliseconds since 1970.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn simulated(connection: &'a rusqlite::Connection, now_ms: i64) -> Self {
+        Self { engine: Engine::Simulated(connection, now_ms), changes: RefCell::default() }
+    }
+
     /// Runs a statement; how many rows it wrote.
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, WorkError> {
         match &self.engine {
@@ -51,6 +60,11 @@ impl<'a> Sql<'a> {
                 Ok(connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(values))?)
             }
             Engine::Postgres(session) => Ok(session.borrow_mut().execute(sql, values)?),
+            #[cfg(feature = "simulation")]
+            Engine::Simulated(connection, _) => {
+                let sql = crate::simulated::as_here(sql);
+                Ok(connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(values))?)
+            }
         }
     }
 
@@ -65,6 +79,14 @@ impl<'a> Sql<'a> {
         match &self.engine {
             Engine::Sqlite(connection) => {
                 let mut statement = connection.prepare_cached(sql)?;
+                let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+                while let Some(row) = rows.next()? {
+                    all.push(read(&Row::Sqlite(row))?);
+                }
+            }
+            #[cfg(feature = "simulation")]
+            Engine::Simulated(connection, _) => {
+                let mut statement = connection.prepare_cached(&crate::simulated::as_here(sql))?;
                 let mut rows = statement.query(rusqlite::params_from_iter(values))?;
                 while let Some(row) = rows.next()? {
                     all.push(read(&Row::Sqlite(row))?);
@@ -112,6 +134,8 @@ impl<'a> Sql<'a> {
     pub(crate) fn now_ms(&self, here: Timestamp) -> Result<i64, WorkError> {
         match &self.engine {
             Engine::Sqlite(_) => Ok(here.as_millisecond()),
+            #[cfg(feature = "simulation")]
+            Engine::Simulated(_, now_ms) => Ok(*now_ms),
             Engine::Postgres(_) => {
                 let now = "SELECT CAST(floor(extract(epoch FROM clock_timestamp()) * 1000) AS BIGINT)";
                 Ok(self.value(now, &[])?.unwrap_or_else(|| here.as_millisecond()))

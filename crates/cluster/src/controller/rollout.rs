@@ -462,10 +462,8 @@ impl Look<'_, Hand<'_>> {
             return self.keep_earlier(&view, &found).await;
         }
         if !found.is_nothing() {
+            // Told with what comes of it, in one record: what shows all ready never says that it is not.
             self.tell_healed(&found);
-            let status = self.tenant.status;
-            self.show(&view);
-            self.record(status).await?;
         }
         let was = self.tenant.status;
         let told = found.is_nothing() && self.deployment.created_resources == view.created;

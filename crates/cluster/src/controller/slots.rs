@@ -3,13 +3,13 @@
 use ecp_core::deployment::DeploymentKind;
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::ports::WorkItem;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 /// Tenants in hand. A lease is held for as long as a roll-out lasts, so that waiting for pods
 /// writes nothing; after a crash the store hands it out again.
 #[derive(Default)]
 pub(super) struct Slots {
-    slots: HashMap<TenantId, Slot>,
+    slots: BTreeMap<TenantId, Slot>,
     /// Marked and not running, in the order of marking.
     ready: VecDeque<TenantId>,
 }
@@ -128,8 +128,9 @@ impl Slots {
 
     /// Takes out what is not being looked at and is `lost`.
     pub(super) fn take_idle(&mut self, lost: impl Fn(&TenantId) -> bool) -> Vec<WorkItem> {
-        let taken = self.slots.extract_if(|id, slot| !slot.running && lost(id));
-        let taken: Vec<WorkItem> = taken.map(|(_, slot)| slot.item).collect();
+        let idle = self.slots.iter().filter(|(id, slot)| !slot.running && lost(id));
+        let idle: Vec<TenantId> = idle.map(|(id, _)| id.clone()).collect();
+        let taken = idle.iter().filter_map(|id| self.slots.remove(id)).map(|slot| slot.item).collect();
         self.ready.retain(|id| self.slots.contains_key(id));
         taken
     }

@@ -1,8 +1,9 @@
 //! What the cluster shows of a tenant, held against what it should show; pure.
 
-use ecp_core::deployment::{Deployment, ResourceState};
+use ecp_core::deployment::{Deployment, DeploymentStatus, ResourceState};
 use ecp_core::manifest::Object;
 use ecp_core::ports::{ObjectState, Observation};
+use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
 use std::collections::{HashMap, HashSet};
 
@@ -116,6 +117,13 @@ pub(super) fn differs_from_record(deployment: &Deployment, observation: &Observa
     };
     deployment.created_resources.iter().any(|recorded| !is_ready(recorded, true))
         || deployment.pending_resources.iter().any(|recorded| is_ready(recorded, false))
+}
+
+/// True of a tenant that is said to be on its way while the record of what runs shows everything ready.
+pub(super) fn denies_its_record(tenant: &Tenant, deployment: &Deployment) -> bool {
+    tenant.status == TenantStatus::Pending
+        && deployment.status == DeploymentStatus::Running
+        && deployment.pending_resources.is_empty()
 }
 
 /// Names of objects that were not ready when a deployment was recorded and are not even there now.

@@ -19,6 +19,9 @@ pub enum Backend {
     Sqlite(Database),
     /// A server that others may use as well.
     Postgres(PostgresDatabase),
+    /// A server in memory.
+    #[cfg(feature = "simulation")]
+    Simulated(crate::simulated::SimulatedDatabase),
 }
 
 impl From<Database> for Backend {
@@ -33,12 +36,21 @@ impl From<PostgresDatabase> for Backend {
     }
 }
 
+#[cfg(feature = "simulation")]
+impl From<crate::simulated::SimulatedDatabase> for Backend {
+    fn from(database: crate::simulated::SimulatedDatabase) -> Self {
+        Self::Simulated(database)
+    }
+}
+
 impl Backend {
     /// Rows that can not be read.
     pub(super) fn damage(&self) -> &DamageLog {
         match self {
             Self::Sqlite(file) => file.damage(),
             Self::Postgres(server) => server.damage(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.damage(),
         }
     }
 
@@ -47,6 +59,8 @@ impl Backend {
         match self {
             Self::Sqlite(file) => file.write_failure(),
             Self::Postgres(server) => server.write_failure(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.write_failure(),
         }
     }
 
@@ -61,6 +75,8 @@ impl Backend {
                 })
             }),
             Self::Postgres(_) => Ok(None),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(_) => Ok(None),
         }
     }
 
@@ -79,6 +95,8 @@ impl Backend {
                 file.write_then(operation, work, publish).instrument(span).await
             }
             Self::Postgres(server) => server.write_then(operation, work, publish).instrument(span).await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.write_then(operation, work, publish).instrument(span).await,
         }
     }
 
@@ -94,6 +112,8 @@ impl Backend {
                 file.read(operation, move |connection| work(&Sql::sqlite(connection))).await
             }
             Self::Postgres(server) => server.read(operation, work).await,
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.read(operation, work).await,
         }
     }
 
@@ -109,6 +129,8 @@ impl Backend {
                 file.read_blocking(operation, move |connection| work(&Sql::sqlite(connection)))
             }
             Self::Postgres(server) => server.read_blocking(operation, work),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.read_blocking(work),
         })
     }
 
@@ -126,6 +148,8 @@ impl Backend {
                 })
             }),
             Self::Postgres(_) => self.read_blocking(operation, work),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(_) => self.read_blocking(operation, work),
         }
     }
 
@@ -140,6 +164,8 @@ impl Backend {
             match self {
                 Self::Sqlite(file) => file.probe_failing().await,
                 Self::Postgres(server) => server.probe().await,
+                #[cfg(feature = "simulation")]
+                Self::Simulated(server) => server.probe().await,
             }
         }
     }
@@ -149,6 +175,8 @@ impl Backend {
         match self {
             Self::Sqlite(file) => file.commits(),
             Self::Postgres(server) => server.commits(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.jobs(),
         }
     }
 
@@ -157,6 +185,8 @@ impl Backend {
         match self {
             Self::Sqlite(file) => file.jobs(),
             Self::Postgres(server) => server.jobs(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.jobs(),
         }
     }
 
@@ -165,6 +195,8 @@ impl Backend {
         match self {
             Self::Sqlite(file) => file.close(),
             Self::Postgres(server) => server.close(),
+            #[cfg(feature = "simulation")]
+            Self::Simulated(server) => server.close(),
         }
     }
 }

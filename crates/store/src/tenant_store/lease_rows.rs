@@ -55,6 +55,24 @@ pub(super) fn take(
     )
 }
 
+/// True where another process has a lease that has not run out.
+pub(super) fn held_by_another(sql: &Sql<'_>, replica: &Replica, name: &str) -> Result<bool, WorkError> {
+    sql.exists(
+        "SELECT 1 FROM leases
+         WHERE tenant_id = ?1 AND holder NOT IN ('', ?2) AND expires > clock_timestamp()",
+        values![name, &replica.id],
+    )
+}
+
+/// Gives a lease back of which nobody needs to be told. Its epoch goes on from there.
+pub(super) fn give_up(sql: &Sql<'_>, replica: &Replica, name: &str) -> Result<(), WorkError> {
+    sql.execute(
+        "UPDATE leases SET holder = '', expires = clock_timestamp() WHERE tenant_id = ?1 AND holder = ?2",
+        values![name, &replica.id],
+    )?;
+    Ok(())
+}
+
 /// Gives these leases back and says so: others take them at once.
 pub(super) fn give(sql: &Sql<'_>, replica: &Replica, names: &[&str]) -> Result<(), WorkError> {
     let given = sql.execute(

@@ -10,7 +10,7 @@
 //! transaction, whether the lease is still of the epoch under which it began; and what is done to a cluster
 //! is done only within [`ACTS_FOR`] of the moment before the last renewal was sent.
 
-use super::lease_rows::{free_tenants, give, queued, renewed, take};
+use super::lease_rows::{free_tenants, give, give_up, held_by_another, queued, renewed, take};
 use super::replica::Replica;
 use super::{Backend, Shared, SqlStore};
 use crate::errors::WorkError;
@@ -20,7 +20,7 @@ use ecp_core::Timestamp;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{ALONE, Lease, Leases, StoreError, WorkItem};
 use jiff::SignedDuration;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -52,7 +52,7 @@ pub enum LeaseUnit {
 /// What this process holds, as the newest commit has it.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    tenants: HashMap<TenantId, u64>,
+    tenants: BTreeMap<TenantId, u64>,
     mode: Option<u64>,
     /// When the last renewal was about to be sent, by a clock that is not set.
     renewed: Option<Timestamp>,
@@ -134,6 +134,9 @@ impl Shared {
         if replica.unit == LeaseUnit::Mode {
             return Ok(None);
         }
+        if held_by_another(sql, replica, id.as_str())? {
+            return Ok(None);
+        }
         let epochs = take(sql, replica, &[id.as_str()])?;
         Ok(epochs.first().map(|(_, epoch)| *epoch))
     }
@@ -146,7 +149,19 @@ impl Shared {
         }
     }
 
-    /// A tenant is gone; its lease ends by itself.
+    /// Gives back the lease of a tenant that goes, in its transaction: who accepts the next of its id has it
+    /// at once. From before the commit on, since its answer may be lost, nothing is done for the tenant here
+    /// until a later round knows.
+    pub(super) fn unlease_gone(&self, sql: &Sql<'_>, id: &TenantId) -> Result<(), WorkError> {
+        let Some(replica) = self.replica.get().filter(|replica| replica.unit == LeaseUnit::Tenant) else {
+            return Ok(());
+        };
+        give_up(sql, replica, id.as_str())?;
+        self.queue.lock().hold_back(id);
+        Ok(())
+    }
+
+    /// A tenant is gone.
     pub(super) fn unlease(&self, id: &TenantId) {
         if let Some(replica) = self.replica.get() {
             replica.held.lock().tenants.remove(id);
@@ -186,7 +201,7 @@ impl Shared {
 /// What one renewal came to.
 #[derive(Debug, Default)]
 pub(super) struct Round {
-    pub(super) tenants: HashMap<TenantId, u64>,
+    pub(super) tenants: BTreeMap<TenantId, u64>,
     mode: Option<u64>,
     /// Work of what was taken: number and failed tries.
     queued: Vec<(TenantId, u64, u32)>,
@@ -229,7 +244,9 @@ impl SqlStore {
         let leave = move |sql: &Sql<'_>, shared: &Shared| {
             sql.execute("DELETE FROM replicas WHERE id = ?1", values![&replica.id])?;
             let (tenants, leads) = {
-                let held = replica.held.lock();
+                let mut held = replica.held.lock();
+                // From before the commit on, since its answer may be lost.
+                held.renewed = None;
                 (held.tenants.keys().cloned().collect::<Vec<_>>(), held.mode.is_some())
             };
             let (given, busy) = {
@@ -365,7 +382,10 @@ impl Leases for SqlStore {
     fn may_act(&self, id: &TenantId) -> bool {
         self.shared.replica.get().is_none_or(|replica| {
             let held = replica.held.lock();
-            held.acts(self.clock.steady()) && held.tenure(replica.unit, id).is_some()
+            // What is being given may be another's from the commit on, before this process is told.
+            held.acts(self.clock.steady())
+                && held.tenure(replica.unit, id).is_some()
+                && !self.shared.queue.lock().is_withheld(id)
         })
     }
 
@@ -405,6 +425,8 @@ impl Leases for SqlStore {
         match &self.database {
             Backend::Sqlite(_) => Duration::ZERO,
             Backend::Postgres(server) => server.view_age(),
+            #[cfg(feature = "simulation")]
+            Backend::Simulated(_) => Duration::ZERO,
         }
     }
 

@@ -151,6 +151,11 @@ impl SqlStore {
             let (followed, clock) = (shared.clone(), clock.clone());
             server.follow(Arc::new(move |sql| feed::follow(&followed, sql, &*clock)))?;
         }
+        #[cfg(feature = "simulation")]
+        if let Backend::Simulated(server) = &database {
+            let (followed, clock) = (shared.clone(), clock.clone());
+            server.follow(Arc::new(move |sql| feed::follow(&followed, sql, &*clock)));
+        }
         Ok(Self { database, clock, shared })
     }
 
@@ -224,6 +229,8 @@ impl TenantStore for SqlStore {
         match &self.database {
             Backend::Sqlite(_) => None,
             Backend::Postgres(server) => server.write_failure(),
+            #[cfg(feature = "simulation")]
+            Backend::Simulated(server) => server.write_failure(),
         }
     }
 

@@ -178,6 +178,7 @@ impl SqlStore {
                 rows::end_generations(sql, &id, tenant.generation)?;
                 prices::end(sql, &id, now)?;
                 rows::insert_audit(sql, &audit)?;
+                shared.unlease_gone(sql, &id)?;
                 sql.touch(Change::TenantGone(id, Box::new(deletion.clone())));
                 Ok((Arc::new(deletion), last))
             },

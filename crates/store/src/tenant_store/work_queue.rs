@@ -20,9 +20,8 @@ pub(super) struct WorkQueue {
     items: HashMap<TenantId, Item>,
     /// Number of the item that a worker has.
     leases: HashMap<TenantId, u64>,
-    /// Tenants that are being given to another process: no worker gets them until it is known whether they
-    /// were. No tenant is in this and in `leases` at once.
-    withheld: HashSet<TenantId>,
+    /// Tenants that are being given up: no worker gets them until it is known whether they were.
+    withheld: BTreeSet<TenantId>,
     /// Items whose tenant is neither leased nor withheld, soonest first.
     waiting: BTreeSet<(Timestamp, u64, TenantId)>,
 }
@@ -107,11 +106,22 @@ impl WorkQueue {
         chosen
     }
 
+    /// Withholds one that a worker may have; what it still has in hand ends by itself.
+    pub(super) fn hold_back(&mut self, id: &TenantId) {
+        self.stop_waiting(id);
+        self.withheld.insert(id.clone());
+    }
+
     /// Lets workers have again what was withheld.
     pub(super) fn give_out(&mut self) {
         for id in std::mem::take(&mut self.withheld) {
             self.wait(&id);
         }
+    }
+
+    /// True of a tenant that is being given to another process.
+    pub(super) fn is_withheld(&self, id: &TenantId) -> bool {
+        self.withheld.contains(id)
     }
 
     /// True where something is withheld.
@@ -172,6 +182,7 @@ mod tests {
         Retry { held: usize, due: i64 },
         Remove { tenant: usize },
         Withhold { tenants: Vec<usize>, limit: usize },
+        HoldBack { tenant: usize },
         GiveOut,
     }
 
@@ -185,6 +196,7 @@ mod tests {
             1 => (0..4_usize).prop_map(|tenant| Step::Remove { tenant }),
             2 => (prop::collection::vec(0..4_usize, 0..4), 0..4_usize)
                 .prop_map(|(tenants, limit)| Step::Withhold { tenants, limit }),
+            1 => (0..4_usize).prop_map(|tenant| Step::HoldBack { tenant }),
             1 => Just(Step::GiveOut),
         ]
     }
@@ -265,12 +277,17 @@ mod tests {
                         prop_assert!(chosen.iter().all(|id| !held.contains_key(id)));
                         withheld.extend(chosen);
                     }
+                    Step::HoldBack { tenant } => {
+                        queue.hold_back(&ids[tenant]);
+                        withheld.insert(ids[tenant].clone());
+                    }
                     Step::GiveOut => {
                         queue.give_out();
                         withheld.clear();
                     }
                 }
                 prop_assert_eq!(queue.withholds(), !withheld.is_empty());
+                prop_assert!(ids.iter().all(|id| queue.is_withheld(id) == withheld.contains(id)));
                 let waiting = newest.iter().filter(|(id, _)| !held.contains_key(*id) && !withheld.contains(*id));
                 let expected = waiting.map(|(_, (_, due))| at(*due)).min();
                 prop_assert_eq!(queue.next_due(), expected);

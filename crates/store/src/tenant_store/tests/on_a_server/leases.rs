@@ -223,6 +223,23 @@ async fn who_stops_gives_everything_back_and_others_have_it_at_once() {
 }
 
 #[tokio::test]
+async fn a_lease_goes_with_its_tenant_and_the_next_of_the_id_is_its_creator_s() {
+    let world = joined(LeaseUnit::Tenant).await;
+    let tenant = world.create("acme").await;
+    let other = another(&world, LeaseUnit::Tenant).await;
+    world.delete("acme").await;
+    let given = other.lease_of(&tenant.id).await.unwrap().unwrap();
+    assert_eq!((given.holder.as_str(), given.epoch), ("", 1));
+    caught_up(&other, &world.store).await;
+    other.create_tenant(new_tenant("acme", world.clock.now())).await.unwrap();
+    assert!(other.may_act(&tenant.id));
+    caught_up(&world.store, &other).await;
+    assert!(!world.store.may_act(&tenant.id) && world.store.tenure(&tenant.id).is_none());
+    let taken = other.lease_of(&tenant.id).await.unwrap().unwrap();
+    assert_eq!((Some(taken.holder), taken.epoch), (other.replica(), 2));
+}
+
+#[tokio::test]
 async fn a_mode_of_one_cluster_in_memory_is_one_process_s_whole() {
     let world = joined(LeaseUnit::Mode).await;
     let other = another(&world, LeaseUnit::Mode).await;
