@@ -138,7 +138,7 @@ day('Wednesday: a change is seen before it is sent, rolls out, is history, and i
     .waitFor();
   await link('History').click();
   await row('/service_requirements/chatbot')
-    .getByText(String(before + 30))
+    .getByText(String(before + 30), { exact: true })
     .waitFor();
   await button('Roll back to this').first().click();
   await row('Roll back').first().getByText('Running').waitFor();
