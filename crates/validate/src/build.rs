@@ -7,7 +7,7 @@ use super::Unreadable;
 use super::scalar::number_key;
 use super::tree::{Data, Kind, NONE, TextFault, Tree};
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Most values in one text: a manifest of the largest size holds about half as many.
 pub(super) const MAX_NODES: usize = 400_000;
@@ -441,33 +441,42 @@ impl<'a> Builder<'a> {
         self.link(mapping, &chain);
     }
 
-    /// Replaces the `<<` entries of a mapping by the entries that they bring; what the mapping says
-    /// itself wins, and earlier sources win over later ones.
+    /// Replaces the `<<` entries of a mapping by the entries that they bring, as `kubectl` does: what stands
+    /// further down wins, be it said here or brought, and of a list's sources the earlier ones win.
     fn merge(&mut self, mapping: u32, merges: &[u32]) {
-        let mut chain = self.children(mapping);
-        chain.retain(|child| !merges.contains(child));
-        let mut seen: HashSet<Cow<'a, str>> =
-            chain.iter().map(|&id| self.tree.nodes[id as usize].key.clone()).collect();
-        for &merge in merges {
-            let sources: Vec<u32> = match self.tree.nodes[merge as usize].kind {
-                Kind::Mapping => vec![merge],
-                Kind::Sequence => self.children(merge),
-                _ => Vec::new(),
-            };
-            let mergeable = |id: &u32| self.tree.nodes[*id as usize].kind == Kind::Mapping;
-            if sources.is_empty() || !sources.iter().all(mergeable) {
-                self.fault_at(merge, TextFault::MergeNotMapping);
-                continue;
-            }
-            for source in sources {
-                for entry in self.children(source) {
-                    if seen.insert(self.tree.nodes[entry as usize].key.clone()) {
+        let mut chain: Vec<u32> = Vec::new();
+        // Where a key stands in the chain, and whether it was brought.
+        let mut known: HashMap<Cow<'a, str>, (usize, bool)> = HashMap::new();
+        for child in self.children(mapping) {
+            let is_merge = merges.binary_search(&child).is_ok();
+            for entry in if is_merge { self.brought(child) } else { vec![child] } {
+                match known.get(&self.tree.nodes[entry as usize].key) {
+                    // A key that is said twice is found afterwards.
+                    Some(&(place, was_brought)) if is_merge || was_brought => chain[place] = entry,
+                    _ => {
+                        let key = self.tree.nodes[entry as usize].key.clone();
+                        known.insert(key, (chain.len(), is_merge));
                         chain.push(entry);
                     }
                 }
             }
         }
         self.link(mapping, &chain);
+    }
+
+    /// The entries that one `<<` brings.
+    fn brought(&mut self, merge: u32) -> Vec<u32> {
+        let sources = match self.tree.nodes[merge as usize].kind {
+            Kind::Mapping => vec![merge],
+            Kind::Sequence => self.children(merge),
+            _ => vec![NONE],
+        };
+        let kind = |id: &u32| self.tree.nodes.get(*id as usize).map(|source| source.kind);
+        if !sources.iter().all(|id| kind(id) == Some(Kind::Mapping)) {
+            self.fault_at(merge, TextFault::MergeNotMapping);
+            return Vec::new();
+        }
+        sources.into_iter().rev().flat_map(|source| self.children(source)).collect()
     }
 
     /// Makes a mapping's entries these, in this order.
