@@ -126,6 +126,11 @@ fn folders_and_patterns_are_validated_whole_and_the_exit_code_tells_the_worst() 
         text.out
     );
     assert_eq!(run(&["-f", &at("good.yaml"), "-f", &at("deep/broad.yml")]).code, 0, "no policy is asked");
+    // A file without an object is passed over among others, as kubectl does, and is a fault alone.
+    std::fs::write(at("empty.yaml"), "# nothing yet\n").expect("a file");
+    let beside = run(&["-f", &at("empty.yaml"), "-f", &at("good.yaml")]);
+    assert!(beside.code == 0 && beside.out.contains("warning manifest.empty"), "{}", beside.out);
+    assert_eq!(run(&["-f", &at("empty.yaml")]).code, 3);
     assert_eq!(run(&["-f", &at("deep"), "--profile", "strict"]).code, 4);
     assert_eq!(
         run(&["-f", &at("deep"), "--profile", "strict", "--off", "rbac.wildcard,namespace.missing"]).code,
