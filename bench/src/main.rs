@@ -7,6 +7,7 @@
 mod client;
 mod cluster;
 mod peers;
+mod receivers;
 mod report;
 mod scenarios;
 
@@ -34,6 +35,8 @@ enum Command {
         /// File whose bytes GET answers.
         body: PathBuf,
     },
+    /// Measures ingestion while receivers of alerts are slow, hostile or dead.
+    Receivers,
     /// Measures real mode on control planes that it starts (deploy/control-plane).
     Cluster {
         /// Tenants of five services each.
@@ -48,6 +51,9 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Baseline { body }) => peers::serve_baseline(&body),
         Some(Command::Cluster { tenants }) => {
             on_runtime(&arguments.server, cluster::run(&arguments.server, tenants))
+        }
+        Some(Command::Receivers) => {
+            on_runtime(&arguments.server, receivers::run(&arguments.server, arguments.seconds))
         }
         None => on_runtime(&arguments.server, scenarios::run(&arguments.server, arguments.seconds)),
     }

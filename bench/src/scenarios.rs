@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 const TENANT: &str = r#"{"tenant_id":"my-ai-service","name":"내 AI 서비스","preset":"medium","service_requirements":{"callbot":50,"chatbot":100,"advisor":25,"stt":30,"tts":30},"sla_target":{"availability":"99.9%","response_time":"200ms","concurrent_users":200}}"#;
-const QUIET: [(&str, &str); 2] = [("ECP_DEMO__SEED", "false"), ("ECP_DEMO__LOAD", "false")];
+pub const QUIET: [(&str, &str); 2] = [("ECP_DEMO__SEED", "false"), ("ECP_DEMO__LOAD", "false")];
 const TENANTS_ON_DISK: usize = 1000;
 /// Five-second samples of a day.
 const SAMPLES_OF_A_DAY: i64 = 17_280;
@@ -29,7 +29,8 @@ pub async fn run(server: &Path, seconds: u64) -> anyhow::Result<()> {
     start_and_memory(server, folder.path()).await
 }
 
-async fn send(
+/// Sends one request and reads the body of the answer that is expected.
+pub async fn send(
     connection: &mut Connection,
     method: &str,
     path: &str,

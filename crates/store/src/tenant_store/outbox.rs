@@ -14,6 +14,7 @@ use ecp_core::alerts::silence::Silence;
 use ecp_core::alerts::{Alert, Severity};
 use ecp_core::ids::{DeliveryId, ReceiverId};
 use ecp_core::text::Message;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Deliveries that one transaction gives up at most.
@@ -119,12 +120,15 @@ fn set_told(
     Ok(())
 }
 
-/// An alert is sent again to a receiver that may not have heard of it: of its end it will.
+/// Alerts of which a receiver was told, by id.
+pub(super) fn told_alerts(sql: &Sql<'_>, id: &ReceiverId) -> Result<HashSet<String>, WorkError> {
+    let query = "SELECT alert_id FROM told_alerts WHERE receiver_id = ?1";
+    Ok(sql.rows(query, values![id.as_str()], |row| row.get::<String>(0))?.into_iter().collect())
+}
+
+/// An alert is sent again to a receiver that has not heard of it: of its end it will.
 pub(super) fn note_told(sql: &Sql<'_>, id: &ReceiverId, alert: &Alert) -> Result<(), WorkError> {
-    match told(sql, id, alert)? {
-        Some(_) => Ok(()),
-        None => set_told(sql, id, alert, Some(alert.severity)),
-    }
+    set_told(sql, id, alert, Some(alert.severity))
 }
 
 /// True where an earlier change of an alert is still on its way, which is to come first.

@@ -25,6 +25,8 @@ pub(super) type Receivers = Arc<Vec<Arc<Receiver>>>;
 
 /// Between two times that open alerts are sent again, in milliseconds.
 const AGAIN_AFTER_MS: i64 = 60_000;
+/// Alerts of which a receiver hears for the first time in one turn, so that no transaction is long.
+const NEWCOMERS_IN_A_TURN: usize = 512;
 
 #[async_trait]
 impl NotificationStore for SqlStore {
@@ -302,12 +304,28 @@ fn sent_again(
         _ => Outbox::open(sql, &shared.damage, now)?,
     };
     let Some(outbox) = outbox else { return Ok(Vec::new()) };
-    let mut open = alerts::open_of_all(sql, &shared.damage)?;
-    open.retain(|alert| receiver.filter.matches(alert) && !outbox.is_silenced(alert));
-    for alert in &open {
+    let told = outbox::told_alerts(sql, &receiver.id)?;
+    let (known, mut newcomers): (Vec<Arc<Alert>>, Vec<Arc<Alert>>) = {
+        // Memory has all that was committed before this transaction.
+        let index = shared.index.read();
+        let tenants = index.ordered();
+        let entries = tenants.iter().filter_map(|tenant| index.entry(&tenant.id));
+        let wanted = |alert: &&Arc<Alert>| receiver.filter.matches(alert) && !outbox.is_silenced(alert);
+        let open = entries.flat_map(|entry| &entry.open_alerts).filter(wanted).cloned();
+        open.partition(|alert| told.contains(alert.id.as_str()))
+    };
+    let is_cut = newcomers.len() > NEWCOMERS_IN_A_TURN;
+    newcomers.truncate(NEWCOMERS_IN_A_TURN);
+    for alert in &newcomers {
         outbox::note_told(sql, &receiver.id, alert)?;
     }
-    Ok(open)
+    if is_cut {
+        // The others have their turn at once: samples that wait for this transaction go first.
+        let again = "UPDATE receivers SET again_ms = ?2 WHERE id = ?1";
+        sql.execute(again, values![receiver.id.as_str(), now_ms])?;
+    }
+    let known = if is_cut { Vec::new() } else { known };
+    Ok(known.into_iter().chain(newcomers).map(|alert| (*alert).clone()).collect())
 }
 
 /// Has open alerts told that these silences, which are over, had nobody told of.
