@@ -250,7 +250,7 @@ impl Cluster for Line {
         self.write(tenant_id, Write::Delete(how)).await.map(drop)
     }
 
-    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<(), ClusterError> {
-        Ok(())
+    async fn take_over(&self, _tenant_id: &TenantId, _wanted: &[Object]) -> Result<bool, ClusterError> {
+        Ok(false)
     }
 }
