@@ -15,7 +15,6 @@ use ecp_core::ports::{
 };
 use ecp_core::text::Message;
 use std::future::poll_fn;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -48,6 +47,10 @@ pub fn guard(store: Arc<dyn TenantStore>) -> impl Fn(&TenantId) -> Result<(), &'
     }
 }
 
+/// How long after it was cut short a request may still reach the cluster: less than a lease holds after who has it
+/// stops acting.
+const LANDS_WITHIN: Duration = Duration::from_secs(3);
+
 /// How often a call that changes the cluster and waits is asked whether it still may.
 const ASKED_EVERY: Duration = Duration::from_millis(500);
 
@@ -63,22 +66,39 @@ impl Stoppable {
     }
 
     /// As [`Self::until_stopped`], for what changes the cluster. A call is many requests: before each step
-    /// of it, the first one after the process was paused too, it is asked whether it still may.
+    /// of it, the first one after the process was paused too, it is asked whether it still may. One that is cut
+    /// short ends when nothing of it can arrive any more: until then the tenant is in hand, so that it is neither
+    /// given to another process nor looked at, who would go on from what is about to change.
     async fn acting<T>(
         &self,
         operation: &'static str,
         tenant_id: &TenantId,
         call: impl Future<Output = Result<T, ClusterError>>,
     ) -> Result<T, ClusterError> {
-        let mut call = pin!(call);
+        let mut call = Box::pin(call);
         let mut asked = tokio::time::interval(ASKED_EVERY);
-        let acting = poll_fn(|context| {
-            while asked.poll_tick(context).is_ready() {}
-            if let Err(reason) = (self.may_act)(tenant_id) {
-                return Poll::Ready(Err(ClusterError::Unreachable(reason.to_owned())));
+        let mut has_begun = false;
+        let acting = async {
+            let answer = poll_fn(|context| {
+                while asked.poll_tick(context).is_ready() {}
+                if let Err(reason) = (self.may_act)(tenant_id) {
+                    return Poll::Ready(Err(reason));
+                }
+                has_begun = true;
+                call.as_mut().poll(context).map(Ok)
+            });
+            match answer.await {
+                Ok(answer) => answer,
+                Err(reason) => {
+                    // What was not sent yet is not.
+                    drop(call);
+                    if has_begun {
+                        tokio::time::sleep(LANDS_WITHIN).await;
+                    }
+                    Err(ClusterError::Unreachable(reason.to_owned()))
+                }
             }
-            call.as_mut().poll(context)
-        });
+        };
         self.until_stopped(operation, acting).await
     }
 
@@ -227,7 +247,37 @@ mod tests {
         assert_eq!(cluster.observe(&ours).expect("it can be seen").objects.len(), 1);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_cut_short_ends_when_nothing_of_it_can_arrive_any_more() {
+        let speed = DemoSpeed::new(1.0).expect("a speed");
+        let clock = Arc::new(ManualClock::new());
+        let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
+        let uncertain = Arc::new(AtomicUsize::new(0));
+        let asked = uncertain.clone();
+        let may_act =
+            move |_: &TenantId| if asked.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err(UNCERTAIN) };
+        let stop = CancellationToken::new();
+        let cluster = Stoppable::new(Arc::new(inner), stop.clone(), may_act);
+        let acme = TenantId::parse("acme").expect("a valid id");
+        let cut = || async {
+            uncertain.store(1, Ordering::SeqCst);
+            std::future::pending::<Result<(), ClusterError>>().await
+        };
+        let began = tokio::time::Instant::now();
+        assert!(cluster.acting("apply", &acme, cut()).await.is_err());
+        assert!(began.elapsed() >= LANDS_WITHIN);
+        // What was refused before it began is not on its way.
+        let began = tokio::time::Instant::now();
+        assert!(cluster.apply(&acme, &[namespace()]).await.is_err());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        // A process that stops waits for nothing.
+        uncertain.store(0, Ordering::SeqCst);
+        stop.cancel();
+        assert!(cluster.acting("apply", &acme, cut()).await.is_err());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_call_of_many_steps_goes_no_step_further_once_the_lease_may_be_lost() {
         let speed = DemoSpeed::new(1.0).expect("a speed");
         let clock = Arc::new(ManualClock::new());

@@ -204,8 +204,9 @@ impl Work {
         let host = super::places::gpu_host(catalog, &self.counts);
         add(host, tts_channels as f64 * memory.mib_per_voice_channel);
         let chatbot = self.counts.contains_key(&Service::Chatbot).then_some(Service::Chatbot);
-        let dialogues = chatbot.or(host).or_else(|| self.counts.keys().next().copied());
-        add(dialogues, self.users as f64 * memory.mib_per_chat_user);
+        // Where nobody holds dialogues, users hold no memory: were it some other service's, it would move, and that
+        // service's pods be fewer, with the first one that does.
+        add(chatbot.or(host), self.users as f64 * memory.mib_per_chat_user);
         held
     }
 

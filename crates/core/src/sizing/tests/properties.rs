@@ -72,6 +72,19 @@ proptest! {
     }
 
     #[test]
+    fn a_service_more_never_gets_a_smaller_answer(
+        mut demand in any_demand(), index in 0..7_usize, more in 1..3_u32, users in 0..1_000_000_u32,
+    ) {
+        demand.preset = None;
+        demand.sla_target.concurrent_users = Some(users);
+        demand.service_requirements.remove(&Service::ALL[index]);
+        let mut larger = demand.clone();
+        larger.service_requirements.insert(Service::ALL[index], more);
+        let (less, more) = (size(catalog(), &demand), size(catalog(), &larger));
+        prop_assert!(at_least(&more, &less), "{less:#?}\n{more:#?}");
+    }
+
+    #[test]
     fn a_faster_promise_never_gets_a_smaller_answer(mut demand in any_demand(), faster in 1..1000_u32) {
         demand.preset = None;
         let mut tighter = demand.clone();
