@@ -1,12 +1,37 @@
 // Starts what the tests look at: a server of the binary, and a page of a real browser.
 
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { startServer } from '../../sdk/javascript/test/server.mjs';
 
 export { startServer };
+
+/** The accessibility checker, to be run in a page. */
+export const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+/** Every page but the first and a tenant's own. */
+export const PAGES = [
+  'tenants',
+  'compare?a=hanbit-card&b=namsan-shopping',
+  'tenants/hanbit-card?tab=charts',
+  'tenants/hanbit-card?tab=sizing',
+  'tenants/hanbit-card?tab=manifest',
+  'tenants/hanbit-card?tab=history',
+  'tenants/hanbit-card?tab=logs',
+  'tenants/hanbit-card?tab=events',
+  'tenants/hanbit-card?tab=rules',
+  'tenants/hanbit-card?tab=edit',
+  'what-if?callbot=20',
+  'alerts',
+  'alerts?tab=silences',
+  'alerts?tab=receivers',
+  'capacity',
+  'capacity?tab=costs',
+  'changes',
+  'manifest',
+];
 
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FLAGS = [

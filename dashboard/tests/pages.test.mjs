@@ -2,13 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { after, before, test } from 'node:test';
-import { call, createTenant, cutOff, openPage, startBrowser, startServer, startWith } from './harness.mjs';
+import {
+  PAGES,
+  axe,
+  call,
+  createTenant,
+  cutOff,
+  openPage,
+  startBrowser,
+  startServer,
+  startWith,
+} from './harness.mjs';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const binary = process.env.ECP_BINARY ?? fileURLToPath(new URL('../../target/debug/ecp', import.meta.url));
 
 let server;
@@ -18,28 +25,7 @@ before(async () => {
 });
 after(() => server?.stop());
 
-const PAGES = [
-  '',
-  'tenants',
-  'compare?a=hanbit-card&b=namsan-shopping',
-  'tenants/failing',
-  'tenants/hanbit-card?tab=charts',
-  'tenants/hanbit-card?tab=sizing',
-  'tenants/hanbit-card?tab=manifest',
-  'tenants/hanbit-card?tab=history',
-  'tenants/hanbit-card?tab=logs',
-  'tenants/hanbit-card?tab=events',
-  'tenants/hanbit-card?tab=rules',
-  'tenants/hanbit-card?tab=edit',
-  'what-if?callbot=20',
-  'alerts',
-  'alerts?tab=silences',
-  'alerts?tab=receivers',
-  'capacity',
-  'capacity?tab=costs',
-  'changes',
-  'manifest',
-];
+const ADDRESSES = ['', ...PAGES, 'tenants/failing'];
 
 /** A telephone, a laptop, a wall. */
 const WIDTHS = [390, 2560, 1280];
@@ -55,7 +41,7 @@ for (const [language, colorScheme] of [
     try {
       const { page, complaints } = await openPage(browser.context);
       await page.addInitScript(axe);
-      for (const address of PAGES) {
+      for (const address of ADDRESSES) {
         await page.goto(`${server.address}/#/demo/${address}`);
         await page.locator('main h1').first().waitFor();
         await page.waitForFunction(

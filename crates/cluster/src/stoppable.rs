@@ -230,14 +230,17 @@ mod tests {
     use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes};
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    #[tokio::test]
-    async fn nothing_is_changed_of_a_tenant_that_another_process_may_work_on() {
+    fn simulated() -> Arc<dyn Cluster> {
         let speed = DemoSpeed::new(1.0).expect("a speed");
         let clock = Arc::new(ManualClock::new());
-        let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
+        Arc::new(SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None)))
+    }
+
+    #[tokio::test]
+    async fn nothing_is_changed_of_a_tenant_that_another_process_may_work_on() {
         let (ours, theirs) = ["ours", "theirs"].map(|id| TenantId::parse(id).expect("a valid id")).into();
         let may_act = |id: &TenantId| if id.as_str() == "ours" { Ok(()) } else { Err(UNCERTAIN) };
-        let cluster = Stoppable::new(Arc::new(inner), CancellationToken::new(), may_act);
+        let cluster = Stoppable::new(simulated(), CancellationToken::new(), may_act);
         cluster.apply(&ours, &[namespace()]).await.expect("it is taken");
         let refused = cluster.apply(&theirs, &[namespace()]).await;
         assert!(matches!(refused, Err(ClusterError::Unreachable(_))), "{refused:?}");
@@ -249,15 +252,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_is_cut_short_ends_when_nothing_of_it_can_arrive_any_more() {
-        let speed = DemoSpeed::new(1.0).expect("a speed");
-        let clock = Arc::new(ManualClock::new());
-        let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
         let uncertain = Arc::new(AtomicUsize::new(0));
         let asked = uncertain.clone();
         let may_act =
             move |_: &TenantId| if asked.load(Ordering::SeqCst) == 0 { Ok(()) } else { Err(UNCERTAIN) };
         let stop = CancellationToken::new();
-        let cluster = Stoppable::new(Arc::new(inner), stop.clone(), may_act);
+        let cluster = Stoppable::new(simulated(), stop.clone(), may_act);
         let acme = TenantId::parse("acme").expect("a valid id");
         let cut = || async {
             uncertain.store(1, Ordering::SeqCst);
@@ -279,15 +279,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_call_of_many_steps_goes_no_step_further_once_the_lease_may_be_lost() {
-        let speed = DemoSpeed::new(1.0).expect("a speed");
-        let clock = Arc::new(ManualClock::new());
-        let inner = SimulatedCluster::new(&SimulatedNodes::default(), speed, clock, Arc::new(|_| None));
         let steps = Arc::new(AtomicUsize::new(0));
         let asked = steps.clone();
         // Lost while the third step is awaited.
         let may_act =
             move |_: &TenantId| if asked.load(Ordering::SeqCst) < 3 { Ok(()) } else { Err(UNCERTAIN) };
-        let cluster = Stoppable::new(Arc::new(inner), CancellationToken::new(), may_act);
+        let cluster = Stoppable::new(simulated(), CancellationToken::new(), may_act);
         let call = async {
             for _ in 0..10 {
                 steps.fetch_add(1, Ordering::SeqCst);

@@ -352,12 +352,7 @@ fn text_of(device: &Device) -> String {
         }
     }
     text.push_str(&format!("up_to_count = {}\n", device.up_to_count));
-    let times = [
-        ("tts", device.service_time_ms.tts),
-        ("nlp", device.service_time_ms.nlp),
-        ("aicm", device.service_time_ms.aicm),
-    ];
-    let times = times.into_iter().filter_map(|(kind, time)| Some(format!("{kind} = {:?}", time?)));
+    let times = device.service_time_ms.own().map(|(kind, time)| format!("{kind} = {time:?}"));
     let times = times.collect::<Vec<_>>().join(", ");
     if !times.is_empty() {
         text.push_str(&format!("service_time_ms = {{ {times} }}\n"));

@@ -172,7 +172,7 @@ impl PostgresDatabase {
         W: FnOnce(&Sql<'_>) -> Result<T, StoreError> + Send + 'static,
         P: FnOnce(&T) + Send + 'static,
     {
-        self.refuse_while_away(operation)?;
+        self.inner.health.refuse_while_away(operation)?;
         self.queue_write(operation, work, publish).await
     }
 
@@ -182,7 +182,7 @@ impl PostgresDatabase {
         T: Send + 'static,
         W: FnOnce(&Sql<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.refuse_while_away(operation)?;
+        self.inner.health.refuse_while_away(operation)?;
         let (answer, result) = oneshot::channel();
         self.send_write(workers::write_job(operation, work, |_| {}, answer))?;
         result.blocking_recv().map_err(|_| StoreError::Closed)?
@@ -247,16 +247,9 @@ impl PostgresDatabase {
     }
 
     fn send_read(&self, operation: &'static str, job: Box<dyn ReadJob>) -> Result<(), StoreError> {
-        self.refuse_while_away(operation)?;
+        self.inner.health.refuse_while_away(operation)?;
         let queue = self.inner.reads.lock().clone().ok_or(StoreError::Closed)?;
         queue.send(job).map_err(|_| StoreError::Closed)
-    }
-
-    fn refuse_while_away(&self, operation: &'static str) -> Result<(), StoreError> {
-        match self.inner.health.failure() {
-            Some(reason) => Err(StoreError::Database { operation, source: reason.into() }),
-            None => Ok(()),
-        }
     }
 
     /// Tries whether the server takes writes again, where it did not.

@@ -292,10 +292,7 @@ impl SimulatedDatabase {
         if self.inner.closed.load(Ordering::Relaxed) {
             return Err(StoreError::Closed);
         }
-        match self.inner.health.failure() {
-            Some(reason) => Err(StoreError::Database { operation, source: reason.into() }),
-            None => Ok(()),
-        }
+        self.inner.health.refuse_while_away(operation)
     }
 
     /// Tries whether the server answers again, where it did not.

@@ -1,6 +1,7 @@
 //! A GPU: what it carries, how long it takes, and where each of its figures comes from.
 
 use super::rules::Faults;
+use crate::sizing::Stage;
 use serde::{Deserialize, Serialize};
 
 /// Most characters of a source.
@@ -60,8 +61,19 @@ impl ServiceTimes {
         *self == Self::default()
     }
 
-    fn each(&self) -> [(&'static str, Option<f64>); 3] {
-        [("tts", self.tts), ("nlp", self.nlp), ("aicm", self.aicm)]
+    /// Of a stage's requests; none where the catalog's time is theirs.
+    pub fn of(&self, stage: Stage) -> Option<f64> {
+        match stage {
+            Stage::Tts => self.tts,
+            Stage::Nlp => self.nlp,
+            Stage::Aicm => self.aicm,
+            Stage::Stt | Stage::Ta | Stage::Qa => None,
+        }
+    }
+
+    /// Those that are the device's own, by the key of their kind.
+    pub fn own(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        Stage::ALL.into_iter().filter_map(|stage| Some((stage.as_str(), self.of(stage)?)))
     }
 }
 
@@ -196,10 +208,8 @@ impl Device {
     /// Faults of the times and the sources.
     pub(super) fn check_sources(&self, faults: &mut Faults) {
         let key = |field: &str| format!("devices.{}.{field}", self.name);
-        for (kind, time) in self.service_time_ms.each() {
-            if let Some(time) = time {
-                faults.above_zero(key(&format!("service_time_ms.{kind}")), time);
-            }
+        for (kind, time) in self.service_time_ms.own() {
+            faults.above_zero(key(&format!("service_time_ms.{kind}")), time);
         }
         for (index, source) in self.sources.iter().enumerate() {
             let key = |field: &str| key(&format!("sources.{index}.{field}"));

@@ -178,7 +178,7 @@ impl KubernetesSettings {
         self.gpu_resources.get(gpu_type).unwrap_or(&self.gpu_resource)
     }
 
-    /// Every extended resource by which devices are asked for, each once; that of most types first.
+    /// Every extended resource by which devices are asked for, each once; first that of types without their own.
     pub fn all_gpu_resources(&self) -> Vec<&str> {
         let mut all = vec![self.gpu_resource.as_str()];
         for resource in self.gpu_resources.values() {

@@ -423,11 +423,5 @@ fn with_derived(catalog: &Catalog, ordered: &ServiceRequirements) -> ServiceRequ
 
 /// Milliseconds that a request of a GPU stage takes on an idle device.
 pub(crate) fn service_time_ms(catalog: &Catalog, device: &Device, stage: Stage) -> f64 {
-    let own = match stage {
-        Stage::Tts => device.service_time_ms.tts,
-        Stage::Nlp => device.service_time_ms.nlp,
-        Stage::Aicm => device.service_time_ms.aicm,
-        Stage::Stt | Stage::Ta | Stage::Qa => None,
-    };
-    own.unwrap_or(catalog.gpu.service_time_ms)
+    device.service_time_ms.of(stage).unwrap_or(catalog.gpu.service_time_ms)
 }

@@ -41,6 +41,14 @@ impl Health {
     pub(crate) fn failure(&self) -> Option<String> {
         self.failure.lock().clone()
     }
+
+    /// Refuses an operation at once while a server is away.
+    pub(crate) fn refuse_while_away(&self, operation: &'static str) -> Result<(), StoreError> {
+        match self.failure() {
+            Some(reason) => Err(StoreError::Database { operation, source: reason.into() }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a failed write says of the storage; none where it was refused, or is its own fault.

@@ -6,9 +6,6 @@ use crate::sizing::demand::service_time_ms;
 use crate::sizing::{Model, Stage};
 use serde_json::{Value, json};
 
-/// The stages on GPUs, as the keys of `service_time_ms` spell them.
-const STAGES: [Stage; 3] = [Stage::Tts, Stage::Nlp, Stage::Aicm];
-
 pub(super) fn figures(model: &Model<'_>) -> Vec<Value> {
     let device = model.catalog.device(&model.fit.gpu_type);
     let plain = DeviceFigure::ALL.into_iter().filter_map(|wanted| {
@@ -16,7 +13,7 @@ pub(super) fn figures(model: &Model<'_>) -> Vec<Value> {
         let value = device.value_of(wanted)?;
         Some(as_it_stands(wanted.as_str(), value, wanted.unit(), label, source))
     });
-    let times = STAGES.into_iter().map(|stage| {
+    let times = Stage::ALL.into_iter().filter(|stage| stage.is_on_gpu()).map(|stage| {
         let (label, source) = time_origin(device, stage);
         let name = format!("service_time_ms_{}", stage.as_str());
         as_it_stands(&name, service_time_ms(model.catalog, device, stage), "ms", label, source)
@@ -44,14 +41,7 @@ fn origin(device: &Device, figure: DeviceFigure) -> (Label, String) {
 
 /// Where the time of a stage's request is from: the device's own, or the one of all devices.
 pub(super) fn time_origin(device: &Device, stage: Stage) -> (Label, String) {
-    let times = device.service_time_ms;
-    let own = match stage {
-        Stage::Tts => times.tts,
-        Stage::Nlp => times.nlp,
-        Stage::Aicm => times.aicm,
-        Stage::Stt | Stage::Ta | Stage::Qa => None,
-    };
-    match own {
+    match device.service_time_ms.of(stage) {
         Some(_) => origin(device, DeviceFigure::ServiceTimeMs),
         None => (Label::Assumed, "catalog gpu.service_time_ms".to_owned()),
     }
