@@ -1,6 +1,7 @@
 // What a page shows of the server, and how old it is. It is read when the page opens, when something says that it
 // changed (a stream, a write), when the machine wakes or the network comes back, and at times in between while
-// the page is seen: seldom while a stream says what changes, for what no stream tells. What was read last stays on the page while the server is away.
+// the page is seen: seldom while a stream says what changes, for what no stream tells. What was read last stays on the
+// page while the server is away.
 
 import { noteFailure } from './session.svelte';
 import { onWake, seen, wake } from './wake';
@@ -49,6 +50,8 @@ export class Live<T> {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #soon: ReturnType<typeof setTimeout> | undefined;
   #reading = false;
+  /** What a stream brought while a read was under way, oldest first. */
+  #brought: { by(data: T): T }[] = [];
   #again = false;
   #ended = false;
   #unlisten: () => void;
@@ -88,8 +91,17 @@ export class Live<T> {
     this.soon(Math.max(inMs, leastMs - (Date.now() - this.at)));
   }
 
-  /** Puts in place what a stream brought. */
-  set(data: T): void {
+  /**
+   * Puts in place what a stream or a write brought. The answer of a read under way may be older than that, so that it
+   * is put into the answer as well.
+   */
+  change(by: (data: T) => T): void {
+    if (this.#reading) this.#brought.push({ by });
+    else if (this.data === undefined) this.soon();
+    if (this.data !== undefined) this.#set(by(this.data));
+  }
+
+  #set(data: T): void {
     this.data = data;
     this.at = Date.now();
   }
@@ -101,12 +113,13 @@ export class Live<T> {
     this.#abort?.abort();
     const abort = (this.#abort = new AbortController());
     this.#reading = true;
+    this.#brought = [];
     this.#again = false;
     let failedMs: number | undefined;
     try {
       const data = await this.#load(abort.signal);
       if (abort.signal.aborted) return;
-      this.set(data);
+      this.#set(this.#brought.reduce((known, { by }) => by(known), data));
       this.error = undefined;
       note(true);
     } catch (error) {
