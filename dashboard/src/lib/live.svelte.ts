@@ -119,7 +119,7 @@ export class Live<T> {
     try {
       const data = await this.#load(abort.signal);
       if (abort.signal.aborted) return;
-      this.#set(this.#brought.reduce((known, { by }) => by(known), data));
+      this.#set(this.#brought.reduce<T>((known, { by }) => by(known), data));
       this.error = undefined;
       note(true);
     } catch (error) {
