@@ -7,7 +7,7 @@ use super::Unreadable;
 use super::scalar::number_key;
 use super::tree::{Data, Kind, NONE, TextFault, Tree};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Most values in one text: a manifest of the largest size holds about half as many.
 pub(super) const MAX_NODES: usize = 400_000;
@@ -433,8 +433,10 @@ impl<'a> Builder<'a> {
         if duplicates.is_empty() {
             return;
         }
+        // As many as a text has keys.
+        let left_out: HashSet<u32> = duplicates.iter().copied().collect();
         let chain: Vec<u32> =
-            self.children(mapping).into_iter().filter(|child| !duplicates.contains(child)).collect();
+            self.children(mapping).into_iter().filter(|child| !left_out.contains(child)).collect();
         for id in duplicates {
             self.fault_at(id, TextFault::DuplicateKey);
         }

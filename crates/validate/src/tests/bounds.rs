@@ -80,6 +80,17 @@ fn too_many_documents_values_or_bytes_are_refused() {
 }
 
 #[test]
+fn a_key_that_stands_very_often_counts_as_its_last_value() {
+    let head = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: ecp-ai-acme}\ndata:\n";
+    for line in ["  a: b\n", "  a: !!str b\n"] {
+        let outcome = check(&format!("{head}{}  a: 1\n", line.repeat(60_000)));
+        let wrong: Vec<_> = outcome.errors.iter().map(|finding| finding.code).collect();
+        assert!(wrong.contains(&"schema.wrong_type"), "{wrong:?}");
+        assert!(outcome.warnings.len() <= MAX_FINDINGS + 1, "{}", outcome.warnings.len());
+    }
+}
+
+#[test]
 fn a_report_lists_a_bounded_number_of_findings_and_says_how_many_more() {
     let fields: String = (0..2000).map(|n| format!("  unknown{n}: x\n")).collect();
     let text = format!(
