@@ -17,9 +17,8 @@ pub(super) fn parse(text: &str) -> Option<Milli> {
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
-    // A point alone is nothing, and what is beyond any machine is as much as there can be.
-    let is_bare =
-        unsigned.strip_prefix('.').is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()));
+    // Without a digit it is nothing of its unit, and what is beyond any machine is as much as there can be.
+    let is_bare = !unsigned.starts_with(|c: char| c.is_ascii_digit());
     let unsigned = if is_bare { Cow::Owned(format!("0{unsigned}")) } else { Cow::Borrowed(unsigned) };
     let amount = match parse_quantity(&unsigned) {
         Some(amount) => Milli::try_from(amount).unwrap_or(Milli::MAX),
@@ -54,12 +53,15 @@ mod tests {
         assert_eq!(parse("1.5"), Some(1500));
         assert_eq!(parse("+1"), Some(1000));
         assert_eq!(parse("-200m"), Some(-200));
-        assert_eq!(parse("."), Some(0));
+        for nothing in [".", "-", "+", "m", "Ki", "e3", "-.", "E"] {
+            assert_eq!(parse(nothing), Some(0), "{nothing}");
+        }
+        assert_eq!(parse(".5"), Some(500));
         assert_eq!(parse("1e100"), Some(MOST));
         assert_eq!(parse("-1e100"), Some(-MOST));
         assert_eq!(parse("1e-100"), Some(1));
         assert_eq!(parse("0e100"), Some(0));
-        for text in ["", "-", "--1", "1 Gi", "abc", "9e9999", "1e", "1e1e1"] {
+        for text in ["", "--1", "-+", "k i", "1 Gi", "abc", "9e9999", "1e", "1e1e1"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -71,6 +71,7 @@ static OPTIONAL: &[(&str, &str)] = &[
     ("CSINode", "spec"),
     ("CSINodeSpec", "drivers"),
     ("Capacity", "value"),
+    ("Counter", "value"),
     ("DeviceCapacity", "value"),
     ("PreferredSchedulingTerm", "preference"),
     ("CustomResourceDefinitionVersion", "served"),

@@ -114,7 +114,9 @@ fn check_env(container: Node<'_>, findings: &mut Findings) {
                 Message::new("validate.pod.duplicate_env").with("value", shortened(name.text()))
             });
         }
-        let sources = variable.get("valueFrom").map_or(0, |source| source.children().count());
+        let sources = variable
+            .get("valueFrom")
+            .map_or(0, |source| source.children().filter(|child| child.kind() != Kind::Null).count());
         if sources > 0 && variable.get("value").is_some_and(|value| !value.text().is_empty()) {
             findings.error(variable, || Message::new("validate.pod.env_two_values"));
         } else if variable.get("valueFrom").is_some() && sources != 1 {

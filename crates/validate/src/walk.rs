@@ -27,7 +27,8 @@ const MAPPING: &str = "validate.schema.wrong_type.mapping";
 /// server reads it and throws it away.
 pub(super) fn check(findings: &mut Findings, release: Release, node: Node<'_>, shape: ShapeId) {
     let shapes = &registry(release).shapes;
-    let mut walk = Walk { findings, shapes, release, types_alone: false };
+    let is_applied = !is_asked(node) && node.at(&["metadata", "name"]).is_some_and(|name| !name.is_empty());
+    let mut walk = Walk { findings, shapes, release, types_alone: false, is_applied, is_open: false };
     let Shape::Object(object) = shapes.get(shape) else { return };
     walk.object(node, object);
 }
@@ -43,7 +44,15 @@ struct Walk<'w> {
     shapes: &'w Shapes,
     release: Release,
     types_alone: bool,
+    /// It has a name, and so can be applied.
+    is_applied: bool,
+    /// Within a part that is read apart, where nobody sees fields that are not known.
+    is_open: bool,
 }
+
+/// Lists that only a server-side apply tells the items of apart; at a creation they are what they are.
+const APPLIED_LISTS: [&str; 6] =
+    ["addresses", "finalizers", "hostAliases", "imagePullSecrets", "ownerReferences", "secrets"];
 
 impl Walk<'_> {
     fn value(&mut self, node: Node<'_>, shape: ShapeId, rule: Option<&Rule>) {
@@ -64,8 +73,12 @@ impl Walk<'_> {
         }
         for child in node.children() {
             match object.field(child.key()) {
+                None if self.is_open => {}
                 None => self.unknown_field(child, object),
                 Some(_) if child.kind() == Kind::Null => {}
+                Some(field) if object.name == "JSONSchemaProps" && self.is_schema(child, field.name) => {
+                    self.inner_schema(child, object);
+                }
                 Some(field) => {
                     let outer = self.types_alone;
                     // Of a template's metadata the server reads labels and annotations, and drops the rest.
@@ -83,7 +96,9 @@ impl Walk<'_> {
                             | ("Container", "env" | "ports" | "volumeMounts")
                             | ("ServiceSpec", "ports")
                     );
-                    if let Some(keys) = field.keys.as_ref().filter(|_| !has_own) {
+                    let is_told_apart = self.is_applied || !APPLIED_LISTS.contains(&field.name);
+                    let keys = field.keys.as_ref().filter(|_| is_told_apart && !self.is_open);
+                    if let Some(keys) = keys.filter(|_| !has_own) {
                         self.unique_items(child, keys);
                     }
                     self.types_alone = outer;
@@ -104,6 +119,25 @@ impl Walk<'_> {
                 Some(_) => {}
             }
         }
+    }
+
+    /// A field of a schema that holds a schema and is read apart. What else it holds is not looked at, but for
+    /// what is said of fields beyond those that are known: that is yes or no.
+    fn is_schema(&mut self, node: Node<'_>, field: &str) -> bool {
+        let of_others = matches!(field, "additionalProperties" | "additionalItems");
+        if of_others && !matches!(node.kind(), Kind::Boolean | Kind::Mapping) {
+            self.wrong_type(node, MAPPING);
+        }
+        of_others || field == "items"
+    }
+
+    fn inner_schema(&mut self, node: Node<'_>, object: &ObjectShape) {
+        let outer = std::mem::replace(&mut self.is_open, true);
+        let parts = node.children().filter(|_| node.kind() == Kind::Sequence);
+        for schema in parts.chain(std::iter::once(node)).filter(|part| part.kind() == Kind::Mapping) {
+            self.object(schema, object);
+        }
+        self.is_open = outer;
     }
 
     /// Items whose keys are equal: a server-side apply can not tell them apart.

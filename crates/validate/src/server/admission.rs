@@ -35,13 +35,8 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             if let Some(spec) = spec {
                 let names = check_policy(rules, spec, "mutations");
                 rules.required(spec, "mutations");
-                let operations = spec
-                    .get("matchConstraints")
-                    .into_iter()
-                    .flat_map(|constraints| constraints.list_at("resourceRules"))
-                    .flat_map(|rule| rule.list_at("operations"));
-                for operation in operations {
-                    rules.words(Some(operation), &["*", "CONNECT", "CREATE", "UPDATE"]);
+                if let Some(constraints) = spec.get("matchConstraints") {
+                    check_mutated(rules, constraints);
                 }
                 for mutation in spec.list_at("mutations") {
                     check_mutation(rules, mutation, &names);
@@ -63,9 +58,15 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.one_of(reference, &["name", "selector"]);
                 rules.required(reference, "parameterNotFoundAction");
                 rules.words(reference.get("parameterNotFoundAction"), &["Allow", "Deny"]);
+                if let Some(selector) = reference.get("selector") {
+                    rules.selector(selector);
+                }
             }
             if let Some(resources) = spec.get("matchResources") {
                 check_match(rules, resources);
+                if object.is("MutatingAdmissionPolicyBinding") {
+                    check_mutated(rules, resources);
+                }
             }
         }
         "APIService" => {
@@ -86,9 +87,12 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                     rules.required(service, "namespace");
                 }
                 None => {
+                    let says = |value: Node<'_>| match value.kind() {
+                        Kind::Text => !value.is_empty(),
+                        _ => value.is_true(),
+                    };
                     for field in ["caBundle", "insecureSkipTLSVerify"] {
-                        if spec.get(field).is_some_and(|value| value.is_true() || value.kind() == Kind::Text)
-                        {
+                        if spec.get(field).is_some_and(says) {
                             rules.forbidden(spec, field, "service: null");
                         }
                     }
@@ -123,6 +127,13 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     }
 }
 
+/// What is deleted is not changed before.
+fn check_mutated(rules: &mut Rules<'_>, resources: Node<'_>) {
+    for operation in resources.list_at("resourceRules").flat_map(|rule| rule.list_at("operations")) {
+        rules.words(Some(operation), &["*", "CONNECT", "CREATE", "UPDATE"]);
+    }
+}
+
 /// Each type of mutation with the expression that is its own.
 fn check_mutation(rules: &mut Rules<'_>, mutation: Node<'_>, names: &Names) {
     let (own, other) = match mutation.str_at("patchType") {
@@ -146,7 +157,9 @@ fn check_mutation(rules: &mut Rules<'_>, mutation: Node<'_>, names: &Names) {
 fn check_validations(rules: &mut Rules<'_>, spec: Node<'_>, names: &Names) {
     for validation in spec.list_at("validations") {
         rules.expression(validation.get("expression"), names, &[BOOL], false);
-        rules.expression(validation.get("messageExpression"), names, &[TEXT], false);
+        let message = validation.get("messageExpression").filter(|message| !message.is_empty());
+        rules.form(message, |text| !text.trim().is_empty(), "'replicas: ' + string(object.spec.replicas)");
+        rules.expression(message, names, &[TEXT], false);
     }
     for annotation in spec.list_at("auditAnnotations") {
         rules.expression(annotation.get("valueExpression"), names, &[TEXT, Type::Plain('n')], false);
@@ -241,7 +254,9 @@ fn check_operations(rules: &mut Rules<'_>, rule: Node<'_>) {
     check_resources(rules, rule);
     let mut names = HashSet::new();
     for name in rule.list_at("resourceNames") {
-        rules.unique(Some(name), &mut names);
+        if !names.insert(name.text()) {
+            rules.bad(name, "validate.rule.duplicate");
+        }
         rules.holds(Some(name), format::is_path_segment, "validate.schema.path_segment");
     }
     for version in rule.list_at("apiVersions").chain(rule.list_at("resources")).filter(|item| item.is_empty())

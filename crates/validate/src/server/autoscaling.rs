@@ -58,9 +58,9 @@ fn check_group(rules: &mut Rules<'_>, reference: Node<'_>, needed: bool) {
     let version = reference.str_at("apiVersion");
     let group = version.split_once('/');
     let well = match group {
-        Some((group, version)) => !group.is_empty() && !version.contains('/'),
-        None if !needed => true,
-        None => version == "v1" && reference.str_at("kind") == "ReplicationController",
+        Some((_, version)) if version.contains('/') => false,
+        Some((group, _)) if !group.is_empty() => true,
+        _ => !needed || reference.str_at("kind") == "ReplicationController",
     };
     if !well {
         match reference.get("apiVersion") {

@@ -52,7 +52,8 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             check_size(rules, root, &["data", "binaryData"]);
             let data = root.get("data");
             for value in root.get("binaryData").into_iter().flat_map(Node::children) {
-                if data.is_some_and(|data| data.has(value.key())) {
+                // A key whose value is nothing is there all the same.
+                if data.is_some_and(|data| data.children().any(|other| other.key() == value.key())) {
                     rules.findings.error(Place::Key(value), || {
                         Message::new("validate.config.both").with("key", shortened(value.key()))
                     });
@@ -134,10 +135,11 @@ fn check_secret(rules: &mut Rules<'_>, root: Node<'_>) {
             } else {
                 decode(value.text())
             };
-            let is_json = text.is_some_and(|text| {
-                serde_json::from_slice::<serde_json::Value>(&text)
-                    .is_ok_and(|json| json.is_object() || json.is_null())
-            });
+            let is_json = value.kind() != Kind::Null
+                && text.is_some_and(|text| {
+                    serde_json::from_slice::<serde_json::Value>(&text)
+                        .is_ok_and(|json| json.is_object() || json.is_null())
+                });
             if !is_json {
                 rules.findings.error(value, || Message::new("validate.config.not_json").with("key", key));
             }
@@ -301,7 +303,7 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
             }
         }
         if kind == "PersistentVolumeClaim"
-            && !["min", "max"].iter().any(|part| limit.at(&[part, "storage"]).is_some())
+            && !["min", "max"].iter().any(|part| entry(limit, part, "storage").is_some())
         {
             rules.findings.error(limit, || {
                 Message::new("validate.rule.one_of")
@@ -327,23 +329,27 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
                         Message::new("validate.resources.unknown").with("resource", shortened(name))
                     });
                 }
-                let ratio = if amount.kind() == Kind::Null { Some(0) } else { amount_of(Some(amount)) };
+                let ratio = amount_of(Some(amount));
                 if part == "maxLimitRequestRatio" && ratio.is_some_and(|ratio| ratio < 1000) {
                     rules.bad(amount, "validate.config.ratio");
                 }
             }
         }
         for ratio in limit.get("maxLimitRequestRatio").into_iter().flat_map(Node::children) {
-            let bound = |part: &str| amount_of(limit.at(&[part, ratio.key()])).filter(|amount| *amount > 0);
+            let bound = |part: &str| amount_of(entry(limit, part, ratio.key())).filter(|amount| *amount != 0);
             if let (Some(most), Some(least), Some(asked)) =
                 (bound("max"), bound("min"), amount_of(Some(ratio)))
-                && asked.saturating_mul(least) > most.saturating_mul(1000)
+                && {
+                    // Below zero the lesser is the greater.
+                    let (asked, most) = (asked.saturating_mul(least), most.saturating_mul(1000));
+                    if least > 0 { asked > most } else { asked < most }
+                }
             {
                 rules.bad(ratio, "validate.config.ratio.range");
             }
         }
         for default in limit.get("default").into_iter().flat_map(Node::children) {
-            let request = limit.at(&["defaultRequest", default.key()]);
+            let request = entry(limit, "defaultRequest", default.key());
             if super::containers::is_extended(default.key())
                 && request.is_some_and(|request| amount_of(Some(request)) != amount_of(Some(default)))
             {
@@ -359,13 +365,18 @@ fn check_limits(rules: &mut Rules<'_>, spec: Option<Node<'_>>) {
             ("default", "max"),
         ] {
             for lower in limit.get(low).into_iter().flat_map(Node::children) {
-                let Some(upper) = limit.at(&[high, lower.key()]) else { continue };
+                let Some(upper) = entry(limit, high, lower.key()) else { continue };
                 if amount_of(Some(lower)) > amount_of(Some(upper)) && amount_of(Some(upper)).is_some() {
                     rules.not_above(lower, high, upper);
                 }
             }
         }
     }
+}
+
+/// An amount by its name, be it nothing.
+fn entry<'t>(limit: Node<'t>, part: &str, name: &str) -> Option<Node<'t>> {
+    limit.get(part)?.children().find(|amount| amount.key() == name)
 }
 
 fn check_namespace(rules: &mut Rules<'_>, object: &Object<'_>) {

@@ -157,6 +157,16 @@ fn check_env(rules: &mut Rules<'_>, container: Node<'_>, volumes: &HashMap<&str,
         if let Some(name) = file.get("volumeName").filter(|name| !volumes.contains_key(name.text())) {
             rules.bad(name, "validate.pod.no_such_volume");
         }
+        let pod = container.parent().parent();
+        let volume = pod.list_at("volumes").find(|volume| volume.str_at("name") == file.str_at("volumeName"));
+        let is_of_another = |volume: Node<'_>| {
+            !volume.has("emptyDir") && volume.children().any(|child| child.key() != "name")
+        };
+        if let Some(name) = file.get("volumeName").filter(|_| volume.is_some_and(is_of_another)) {
+            rules.findings.error(name, || {
+                Message::new("validate.rule.required").with("field", "emptyDir").with("when", "fileKeyRef")
+            });
+        }
         rules.holds(file.get("path"), format::is_descending_path, "validate.schema.relative_path");
     }
     for from in container.list_at("envFrom") {

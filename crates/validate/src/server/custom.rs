@@ -325,7 +325,7 @@ fn check_embedded(rules: &mut Rules<'_>, node: Node<'_>) {
     }
     if let Some(metadata) = node.get("metadata") {
         walk::check(rules.findings, rules.release, metadata, registry(rules.release).metadata);
-        super::metadata::check_labels(rules, metadata);
+        super::metadata::check_labels(rules, metadata, false);
     }
     rules.form(
         node.get("apiVersion").filter(|version| !version.is_empty()),

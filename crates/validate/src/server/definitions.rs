@@ -132,6 +132,9 @@ fn check_versions(rules: &mut Rules<'_>, spec: Node<'_>) {
                 }
             }
         }
+        if version.get("deprecationWarning").is_some_and(Node::is_empty) {
+            rules.required(version, "deprecationWarning");
+        }
         if version.has("deprecationWarning") && !version.flag_at("deprecated") {
             rules.forbidden(version, "deprecationWarning", "deprecated ≠ true");
         }

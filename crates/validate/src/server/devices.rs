@@ -24,7 +24,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                         rules.forbidden(metadata, field.key(), "kind: ResourceClaimTemplate");
                     }
                 }
-                super::metadata::check_labels(rules, metadata);
+                super::metadata::check_labels(rules, metadata, false);
             }
             if let Some(spec) = spec.get("spec") {
                 check_claim(rules, spec);
@@ -314,6 +314,13 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
     check_conditions(rules, device);
     let places = ["nodeName", "nodeSelector", "allNodes"];
     if places_itself {
+        rules.holds(device.get("nodeName"), format::is_dns_subdomain, "validate.schema.subdomain");
+        if let Some(terms) = device.get("nodeSelector") {
+            super::scheduling::check_node_selector(rules, terms);
+        }
+        if let Some(all) = device.get("allNodes").filter(|all| !all.is_true()) {
+            rules.form(Some(all), |_| false, "true");
+        }
         let given = places.iter().filter(|place| device.has(place)).count();
         if given != 1 {
             rules.findings.error(Place::Value(device), || {
@@ -352,10 +359,15 @@ fn check_policy(rules: &mut Rules<'_>, device: Node<'_>, capacity: Node<'_>) {
     if has_values || policy.has("validRange") {
         rules.required_where(policy, "default", "requestPolicy");
     }
-    let most = capacity.get("value");
+    // Nothing is zero.
+    let most = capacity.children().find(|child| child.key() == "value");
     let default = policy.get("default");
     let mut before: Option<Node<'_>> = None;
+    let mut known = HashSet::new();
     for value in policy.list_at("validValues") {
+        if !known.insert(amount_of(Some(value))) {
+            rules.bad(value, "validate.rule.duplicate");
+        }
         in_order(rules, value, most);
         if let Some(before) = before {
             in_order(rules, before, Some(value));
@@ -378,12 +390,35 @@ fn check_policy(rules: &mut Rules<'_>, device: Node<'_>, capacity: Node<'_>) {
             in_order(rules, default, Some(greatest));
         }
     }
+    if let Some(step) = range.get("step") {
+        check_step(rules, step, least, [default, range.get("max")], most);
+    }
+}
+
+/// What lies in a range is so many steps from its beginning, and one step is not beyond all there is.
+fn check_step(
+    rules: &mut Rules<'_>,
+    step: Node<'_>,
+    least: Node<'_>,
+    ends: [Option<Node<'_>>; 2],
+    most: Option<Node<'_>>,
+) {
+    let whole = |node: Node<'_>| amount_of(Some(node)).map(|amount| (amount + 999).div_euclid(1000));
+    let (Some(width), Some(start)) = (whole(step), whole(least)) else { return };
+    let is_well = |end: &Node<'_>| whole(*end).is_none_or(|end| width != 0 && (end - start) % width == 0);
+    let beyond =
+        most.and_then(|most| amount_of(Some(most)).zip(amount_of(Some(step)).zip(amount_of(Some(least)))));
+    let is_beyond = beyond.is_some_and(|(most, (step, least))| least + step > most);
+    if is_beyond || !ends.into_iter().flatten().all(|end| is_well(&end)) {
+        rules.bad(step, "validate.devices.step");
+    }
 }
 
 /// The first is not above the second.
 fn in_order(rules: &mut Rules<'_>, first: Node<'_>, second: Option<Node<'_>>) {
     if let Some(second) = second
-        && let (Some(low), Some(high)) = (amount_of(Some(first)), amount_of(Some(second)))
+        && let Some(low) = amount_of(Some(first))
+        && let Some(high) = amount_of(Some(second))
         && low > high
     {
         rules.not_above(first, second.key(), second);

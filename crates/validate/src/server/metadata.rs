@@ -67,8 +67,9 @@ pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     }
     if object.is("Binding") {
         // It is a question to a pod, by whose name it is asked.
-        return if metadata.str_at("name").is_empty() {
-            missing_field(rules.findings, metadata, "name")
+        return match metadata.get("name").filter(|name| !name.is_empty()) {
+            None => missing_field(rules.findings, metadata, "name"),
+            name => rules.holds(name, format::is_path_segment, "validate.schema.path_segment"),
         };
     }
     check_name(rules, object, metadata);
@@ -80,7 +81,7 @@ pub(in super::super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             "validate.schema.label",
         );
     }
-    check_labels(rules, metadata);
+    check_labels(rules, metadata, object.is("Namespace"));
     // Of some the server counts changes, whatever is written.
     if !COUNTED.iter().any(|kind| object.is(kind)) {
         rules.range(metadata.get("generation"), 0, i64::MAX);
@@ -153,9 +154,11 @@ fn takes_any_finalizer(object: &Object<'_>) -> bool {
             .any(|kind| object.is(kind))
 }
 
-/// Labels and annotations of an object or of a pod template.
-pub(super) fn check_labels(rules: &mut Rules<'_>, metadata: Node<'_>) {
-    for label in metadata.get("labels").into_iter().flat_map(Node::children) {
+/// Labels and annotations of an object or of a pod template. The server writes one of a namespace's itself.
+pub(super) fn check_labels(rules: &mut Rules<'_>, metadata: Node<'_>, of_namespace: bool) {
+    let is_written = |label: &Node<'_>| of_namespace && label.key() == "kubernetes.io/metadata.name";
+    let labels = metadata.get("labels").into_iter().flat_map(Node::children);
+    for label in labels.filter(|label| !is_written(label)) {
         if !format::is_qualified_name(label.key()) {
             bad_key(rules, label);
         }
@@ -246,7 +249,7 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
         }
         // Their names are built from other fields.
         "APIService" | "CustomResourceDefinition" => None,
-        "CertificateSigningRequest" | "Event" => {
+        "CertificateSigningRequest" | "Event" if object.root.str_at("apiVersion") != "events.k8s.io/v1" => {
             (!format::is_path_segment(text)).then_some("validate.schema.path_segment")
         }
         "IPAddress" => {
@@ -301,9 +304,8 @@ fn check_owners(rules: &mut Rules<'_>, metadata: Node<'_>) {
         rules.form(
             owner.get("apiVersion").filter(|version| !version.is_empty()),
             |text| {
-                text.split_once('/').map_or(!text.is_empty(), |(group, version)| {
-                    !group.is_empty() && !version.is_empty() && !version.contains('/')
-                })
+                text.split_once('/')
+                    .map_or(!text.is_empty(), |(_, version)| !version.is_empty() && !version.contains('/'))
             },
             "apps/v1",
         );

@@ -103,7 +103,7 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
         | "SelfSubjectAccessReview"
         | "LocalSubjectAccessReview"
         | "SelfSubjectRulesReview" => reviews::check(rules, object),
-        "ServiceAccount" => {
+        "ServiceAccount" if !object.name.is_empty() => {
             // A server-side apply tells them apart by their names.
             let says = |secret: &Node<'_>| secret.children().any(|field| field.key() == "name");
             for secret in root.list_at("secrets").filter(|secret| !says(secret)) {
@@ -155,7 +155,13 @@ impl Rules<'_> {
 
     /// An error where the value does not hold.
     pub fn holds(&mut self, node: Option<Node<'_>>, holds: impl Fn(&str) -> bool, key: &'static str) {
-        if let Some(node) = node.filter(|node| node.kind() == Kind::Text && !holds(node.text())) {
+        let fails = |node: &Node<'_>| match node.kind() {
+            Kind::Text => !holds(node.text()),
+            // An item that is nothing is an empty text.
+            Kind::Null => !holds(""),
+            _ => false,
+        };
+        if let Some(node) = node.filter(fails) {
             self.bad(node, key);
         }
     }
@@ -274,7 +280,8 @@ impl Rules<'_> {
 
     /// An error with an example of what can stand there, where a value does not hold.
     pub fn form(&mut self, node: Option<Node<'_>>, holds: impl Fn(&str) -> bool, example: &str) {
-        if let Some(node) = node.filter(|node| !holds(node.text())) {
+        let holds = |node: &Node<'_>| holds(if node.kind() == Kind::Null { "" } else { node.text() });
+        if let Some(node) = node.filter(|node| !holds(node)) {
             self.findings.error(node, || {
                 Message::new("validate.rule.form")
                     .with("value", shortened(node.text()))
@@ -397,9 +404,10 @@ impl Share {
     }
 }
 
-/// The amount of a node.
+/// The amount of a node; nothing is zero where something is counted.
 fn amount_of(node: Option<Node<'_>>) -> Option<Milli> {
-    amount::parse(node?.text())
+    let node = node?;
+    if node.kind() == Kind::Null { Some(0) } else { amount::parse(node.text()) }
 }
 
 /// Containers of a pod, those before it first.

@@ -16,13 +16,13 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
     let is_pod = object.is("Pod");
     if !is_pod {
         if let Some(metadata) = workload.template.get("metadata") {
-            metadata::check_labels(rules, metadata);
+            metadata::check_labels(rules, metadata, false);
         }
         if pod.filled("ephemeralContainers") {
             rules.forbidden(pod, "ephemeralContainers", "kind: PodTemplate");
         }
     } else {
-        check_lone(rules, object, pod);
+        check_lone(rules, pod);
     }
     check_annotations(rules, workload);
     // A StatefulSet gives its pods names of their own.
@@ -62,7 +62,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
 }
 
 /// What is refused in a pod that nothing makes.
-fn check_lone(rules: &mut Rules<'_>, object: &Object<'_>, pod: Node<'_>) {
+fn check_lone(rules: &mut Rules<'_>, pod: Node<'_>) {
     if pod.filled("ephemeralContainers") {
         rules.forbidden(pod, "ephemeralContainers", "kind: Pod");
     }
@@ -71,12 +71,6 @@ fn check_lone(rules: &mut Rules<'_>, object: &Object<'_>, pod: Node<'_>) {
     }
     for container in pod.list_at("initContainers").chain(pod.list_at("containers")) {
         rules.holds(container.get("image"), |text| text.trim() == text, "validate.schema.spaces");
-    }
-    let annotations = object.metadata().and_then(|metadata| metadata.get("annotations"));
-    if let Some(mirror) = annotations.and_then(|all| all.get("kubernetes.io/config.mirror"))
-        && pod.str_at("nodeName").is_empty()
-    {
-        rules.required_where(pod, "nodeName", mirror.key());
     }
 }
 
@@ -116,6 +110,8 @@ fn check_annotations(rules: &mut Rules<'_>, workload: &Workload<'_>) {
                 |text| text.parse::<i32>().is_ok_and(|number| number.to_string() == text),
                 "100",
             );
+        } else if key == "kubernetes.io/config.mirror" && workload.pod.str_at("nodeName").is_empty() {
+            rules.required_where(workload.pod, "nodeName", key);
         } else if key == "scheduler.alpha.kubernetes.io/tolerations" {
             let is_list = |text: &str| {
                 text.is_empty() || serde_json::from_str::<Vec<serde_json::Map<_, _>>>(text).is_ok()

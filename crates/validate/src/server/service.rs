@@ -24,9 +24,11 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                 .with("when", format!("type: {kind}"))
         });
     }
-    let ranges = object.metadata().and_then(|metadata| {
-        metadata.at(&["annotations", "service.beta.kubernetes.io/load-balancer-source-ranges"])
-    });
+    let annotations = object.metadata().and_then(|metadata| metadata.get("annotations"));
+    let ranges = annotations
+        .into_iter()
+        .flat_map(Node::children)
+        .find(|annotation| annotation.key() == "service.beta.kubernetes.io/load-balancer-source-ranges");
     if let Some(ranges) = ranges.filter(|_| !spec.filled("loadBalancerSourceRanges")) {
         if kind != "LoadBalancer" {
             rules.findings.error(Place::Key(ranges), || {
@@ -247,7 +249,7 @@ pub(super) fn check_endpoints(rules: &mut Rules<'_>, object: &Object<'_>) {
         }
         for node in endpoint.list_at("addresses") {
             match kind {
-                "FQDN" => rules.holds(Some(node), format::is_dns_subdomain, "validate.schema.subdomain"),
+                "FQDN" => rules.holds(Some(node), is_full_domain, "validate.service.full_domain"),
                 "IPv4" | "IPv6" => {
                     if let Some(address) = rules.ip(node) {
                         if address.is_ipv4() != (kind == "IPv4") {
@@ -271,6 +273,13 @@ pub(super) fn check_endpoints(rules: &mut Rules<'_>, object: &Object<'_>) {
                 rules.at_most(hints.get(list), 8);
             }
         }
+        rules.holds(endpoint.get("nodeName"), format::is_dns_subdomain, "validate.schema.subdomain");
         rules.holds(endpoint.get("hostname"), ecp_core::ids::is_dns_1123_label, "validate.schema.label");
     }
+}
+
+/// A name of two labels at least, with or without a point at its end.
+fn is_full_domain(text: &str) -> bool {
+    let name = text.strip_suffix('.').unwrap_or(text);
+    name.contains('.') && format::is_dns_subdomain(name)
 }

@@ -82,7 +82,16 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         }
         ("VolumeAttachment", Some(spec)) => {
             if let Some(source) = spec.get("source") {
-                rules.one_of(source, &["persistentVolumeName", "inlineVolumeSpec"]);
+                let fields = ["persistentVolumeName", "inlineVolumeSpec"];
+                // An empty name counts as given beside another source.
+                if source.has("inlineVolumeSpec") && source.has("persistentVolumeName") {
+                    rules.not_both(source, fields[0], fields[1]);
+                } else {
+                    rules.one_of(source, &fields);
+                }
+                if let Some(inline) = source.get("inlineVolumeSpec") {
+                    check_inline(rules, inline);
+                }
             }
             rules.holds(
                 spec.get("attacher"),
@@ -202,8 +211,10 @@ pub(super) fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
         let address = disk.get("diskURI").filter(|address| !address.is_empty());
         rules.form(address, |text| text.starts_with(head), example);
     }
-    if let Some(secret) = volume.at(&["storageos", "secretRef"]) {
-        rules.required(secret, "name");
+    for source in ["storageos", "cinder"] {
+        if let Some(secret) = volume.at(&[source, "secretRef"]) {
+            rules.required(secret, "name");
+        }
     }
     if let Some(cephfs) = volume.get("cephfs") {
         rules.required(cephfs, "monitors");
@@ -307,6 +318,31 @@ fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
     if spec.has("local") {
         rules.required_where(spec, "nodeAffinity", "local");
     }
+    check_csi(rules, spec);
+    let named =
+        [("storageos", "volumeName"), ("storageos", "volumeNamespace"), ("glusterfs", "endpointsNamespace")];
+    for (source, field) in named {
+        let name = spec.at(&[source, field]).filter(|name| source == "glusterfs" || !name.is_empty());
+        rules.holds(name, ecp_core::ids::is_dns_1123_label, "validate.schema.label");
+    }
+    for source in ["cinder", "storageos"] {
+        if let Some(secret) = spec.at(&[source, "secretRef"]) {
+            rules.required(secret, "namespace");
+        }
+    }
+    if spec.at(&["hostPath", "path"]).is_some_and(|path| is_root(path.text()))
+        && spec.str_at("persistentVolumeReclaimPolicy") == "Recycle"
+    {
+        rules.forbidden(spec, "persistentVolumeReclaimPolicy", "hostPath.path: /");
+    }
+    if let Some(class) = spec.get("volumeAttributesClassName") {
+        rules.holds(Some(class), format::is_dns_subdomain, "validate.schema.subdomain");
+        rules.required_where(spec, "csi", "volumeAttributesClassName");
+    }
+}
+
+/// Secrets and driver of a volume by CSI.
+fn check_csi(rules: &mut Rules<'_>, spec: Node<'_>) {
     if let Some(csi) = spec.get("csi") {
         if let Some(driver) = csi.get("driver") {
             check_driver(rules, driver);
@@ -326,15 +362,37 @@ fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
             }
         }
     }
-    if spec.at(&["hostPath", "path"]).is_some_and(|path| path.text() == "/")
-        && spec.str_at("persistentVolumeReclaimPolicy") == "Recycle"
-    {
-        rules.forbidden(spec, "persistentVolumeReclaimPolicy", "hostPath.path: /");
+}
+
+/// A volume that is written out where it is attached: by CSI, and nothing that a class or a claim would say.
+fn check_inline(rules: &mut Rules<'_>, spec: Node<'_>) {
+    const WHEN: &str = "inlineVolumeSpec";
+    rules.required_where(spec, "csi", WHEN);
+    rules.one_of(spec, &SOURCES);
+    check_modes(rules, spec);
+    check_csi(rules, spec);
+    for field in ["capacity", "claimRef", "nodeAffinity", "storageClassName"] {
+        let says = |value: Node<'_>| field == "claimRef" || field == "nodeAffinity" || !value.is_empty();
+        if spec.get(field).is_some_and(says) {
+            rules.forbidden(spec, field, WHEN);
+        }
     }
-    if let Some(class) = spec.get("volumeAttributesClassName") {
-        rules.holds(Some(class), format::is_dns_subdomain, "validate.schema.subdomain");
-        rules.required_where(spec, "csi", "volumeAttributesClassName");
+    let policy = spec.get("persistentVolumeReclaimPolicy").filter(|policy| !policy.is_empty());
+    rules.words(policy, &["Retain"]);
+    rules.words(spec.get("volumeMode"), &["Filesystem"]);
+}
+
+/// A path that comes to `/`.
+fn is_root(path: &str) -> bool {
+    let mut depth = 0_usize;
+    for step in path.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => depth = depth.saturating_sub(1),
+            _ => depth += 1,
+        }
     }
+    path.starts_with('/') && depth == 0
 }
 
 fn check_class(rules: &mut Rules<'_>, class: Node<'_>) {

@@ -65,7 +65,7 @@ fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
                     rules.forbidden(metadata, field.key(), "ephemeral.volumeClaimTemplate");
                 }
             }
-            super::metadata::check_labels(rules, metadata);
+            super::metadata::check_labels(rules, metadata, false);
         }
         if let Some(spec) = template.get("spec") {
             storage::check_claim(rules, spec, false);

@@ -171,8 +171,11 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, name: &st
         {
             rules.not_above(count, "completions", all);
         }
-        if let Some(indexes) = rule.get("succeededIndexes").filter(|indexes| !indexes.is_empty()) {
-            let named = check_indexes(rules, indexes, spec.int_at("completions"));
+        if let Some(indexes) = rule.get("succeededIndexes") {
+            // One completion is what is filled in where neither number is given.
+            let filled_in = (is_own && !spec.has("parallelism")).then_some(1);
+            let completions = spec.int_at("completions").or(filled_in);
+            let named = if indexes.is_empty() { Some(0) } else { check_indexes(rules, indexes, completions) };
             if let (Some(count), Some(named)) = (rule.get("succeededCount"), named)
                 && count.as_integer().is_some_and(|count| count > named)
             {
