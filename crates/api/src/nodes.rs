@@ -105,7 +105,7 @@ impl From<&NodeUse<'_>> for NodeOut {
                 Some(Absence::NotReady) => "not_ready",
             },
             left_out: used.left_out.as_ref().map(Into::into),
-            gpu_type: node.gpu_type.clone(),
+            gpu_type: node.gpu_type().map(str::to_owned),
             allocatable: node.allocatable.into(),
             requested: used.requested.into(),
             pods: used.pods,

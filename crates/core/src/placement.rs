@@ -95,17 +95,38 @@ pub struct Node {
     pub taints: Vec<Taint>,
     /// Why it takes no new pods at all; none where it does.
     pub absence: Option<Absence>,
-    /// Its device type, such as `v100`, where it has GPUs.
-    pub gpu_type: Option<String>,
-    /// The extended resource by which its GPUs are asked for; none where any will do.
-    pub gpu_resource: Option<String>,
-    /// What pods can ask of it, all together.
+    /// Its GPUs, those of each name apart.
+    pub gpus: Vec<NodeGpus>,
+    /// What pods can ask of it, all together; GPUs of every name.
     pub allocatable: ContainerResources,
     /// Pods that it can run.
     pub max_pods: u64,
 }
 
+/// GPUs of a node that are asked for by one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeGpus {
+    /// Their device type, such as `v100`.
+    pub gpu_type: String,
+    /// The name by which they are asked for; none where any will do.
+    pub asked_as: Option<String>,
+    /// How many there are.
+    pub count: u64,
+}
+
 impl Node {
+    /// The device type of which it has most; none where it has no GPUs.
+    pub fn gpu_type(&self) -> Option<&str> {
+        // The first of equals.
+        let most = self.gpus.iter().rev().max_by_key(|gpus| gpus.count)?;
+        Some(&most.gpu_type)
+    }
+
+    /// Place in [`Self::gpus`] of those that are asked for by a name.
+    pub fn gpus_asked_as(&self, name: &str) -> Option<usize> {
+        self.gpus.iter().position(|gpus| gpus.asked_as.as_deref().is_none_or(|own| own == name))
+    }
+
     /// Whether pods of any tenant could come here: with a GPU or without.
     pub fn is_for_tenants(&self, settings: &KubernetesSettings) -> bool {
         self.left_out(settings).is_none()
@@ -117,10 +138,20 @@ impl Node {
 pub struct Place {
     /// The node.
     pub node: Arc<Node>,
-    /// What they requested.
+    /// What they requested, GPUs of every name.
     pub taken: ContainerResources,
+    /// GPUs that they requested, in the order of the node's; none are taken of those that are left out.
+    pub taken_gpus: Vec<u64>,
     /// How many they are.
     pub pods: u64,
+}
+
+impl Place {
+    /// What they left of the node's GPUs, by the place in its list.
+    fn free_gpus(&self) -> impl Iterator<Item = u64> {
+        let taken = self.taken_gpus.iter().copied().chain(std::iter::repeat(0));
+        self.node.gpus.iter().zip(taken).map(|(gpus, taken)| gpus.count.saturating_sub(taken))
+    }
 }
 
 /// A workload of a tenant.
@@ -156,6 +187,9 @@ pub struct TenantPod {
     pub app: Option<App>,
     /// What it requested.
     pub requests: ContainerResources,
+    /// Which of its node's GPUs, as a place in [`Node::gpus`]; none without GPUs, or where the node has none
+    /// of the name that it asked for.
+    pub gpus: Option<usize>,
     /// It is on its way out.
     pub leaving: bool,
 }
@@ -195,19 +229,24 @@ pub struct Gpus {
 impl Places {
     /// GPUs by device type, on nodes that tenants' pods could go to.
     pub fn gpus(&self, settings: &KubernetesSettings) -> BTreeMap<&str, Gpus> {
-        let mut requested: Vec<u64> = self.nodes.iter().map(|place| place.taken.gpu).collect();
+        let mut requested: Vec<Vec<u64>> = self.nodes.iter().map(|place| place.taken_gpus.clone()).collect();
+        for (place, requested) in self.nodes.iter().zip(&mut requested) {
+            requested.resize(place.node.gpus.len(), 0);
+        }
         for pod in self.tenants.values().flatten() {
-            if let Some(taken) = pod.node.and_then(|node| requested.get_mut(node)) {
+            let of_node = pod.node.and_then(|node| requested.get_mut(node));
+            if let Some(taken) = of_node.zip(pod.gpus).and_then(|(of_node, gpus)| of_node.get_mut(gpus)) {
                 *taken += pod.requests.gpu;
             }
         }
         let mut by_type: BTreeMap<&str, Gpus> = BTreeMap::new();
         for (place, requested) in self.nodes.iter().zip(requested) {
-            if let Some(gpu_type) = place.node.gpu_type.as_deref()
-                && place.node.is_for_tenants(settings)
-            {
-                let gpus = by_type.entry(gpu_type).or_default();
-                gpus.total += place.node.allocatable.gpu;
+            if !place.node.is_for_tenants(settings) {
+                continue;
+            }
+            for (of_node, requested) in place.node.gpus.iter().zip(requested) {
+                let gpus = by_type.entry(&of_node.gpu_type).or_default();
+                gpus.total += of_node.count;
                 gpus.requested += requested;
             }
         }
@@ -223,8 +262,8 @@ pub struct Constraint<'a> {
     pub selector: BTreeMap<&'a str, &'a str>,
     /// Taints that are tolerated.
     pub tolerations: Vec<&'a TolerationSettings>,
-    /// The extended resource by which GPUs are asked for; none of pods without.
-    pub gpu_resource: Option<&'a str>,
+    /// The name by which GPUs are asked for; none of pods without.
+    pub gpus_asked_as: Option<&'a str>,
 }
 
 impl<'a> Constraint<'a> {
@@ -237,14 +276,18 @@ impl<'a> Constraint<'a> {
             selector.extend(nodes.gpu_selectors.get(gpu_type).into_iter().flat_map(pairs));
             tolerations.extend(&nodes.gpu_tolerations);
         }
-        let gpu_resource = has_gpu.then(|| settings.gpu_resource_of(gpu_type));
-        Self { selector, tolerations, gpu_resource }
+        let gpus_asked_as = has_gpu.then(|| settings.gpu_resource_of(gpu_type));
+        Self { selector, tolerations, gpus_asked_as }
+    }
+
+    /// Which of a node's GPUs these pods ask for, as a place in its list.
+    fn gpus_of(&self, node: &Node) -> Option<usize> {
+        node.gpus_asked_as(self.gpus_asked_as?)
     }
 
     /// Whether a node's GPUs, where it has some, are asked for as these pods do.
     fn takes_gpus_of(&self, node: &Node) -> bool {
-        let of_node = node.gpu_resource.as_deref();
-        self.gpu_resource.is_none_or(|wanted| of_node.is_none_or(|of_node| of_node == wanted))
+        self.gpus_asked_as.is_none() || node.gpus.is_empty() || self.gpus_of(node).is_some()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use ecp_core::catalog::{Catalog, KubernetesSettings};
 use ecp_core::ids::TenantId;
-use ecp_core::placement::{Absence, App, Node, Place, Places, Taint, TaintEffect, TenantPod};
+use ecp_core::placement::{Absence, App, Node, NodeGpus, Place, Places, Taint, TaintEffect, TenantPod};
 use ecp_core::ports::Capacity;
 use ecp_core::quantity::{Resources, parse_quantity};
 use ecp_core::sizing::ContainerResources;
@@ -114,13 +114,15 @@ impl GpuResources {
         self.0.iter().map(|(resource, _)| resource.as_str())
     }
 
-    /// The one that a node has most of, and the device type that it says; a node whose devices go by several
-    /// names is counted by that one.
-    fn of_node(&self, allocatable: &Value) -> Option<(&str, Option<&str>)> {
-        let count = |resource: &str| Amounts::of(allocatable, [resource]).gpu;
-        // The first of equals, in the catalog's order.
-        let most = self.0.iter().rev().max_by_key(|(resource, _)| count(resource))?;
-        (count(&most.0) > 0).then_some((most.0.as_str(), most.1.as_deref()))
+    /// Of those that a node has, each with its place in the catalog's order.
+    fn of_node(&self, node: &Value) -> Vec<(usize, NodeGpus)> {
+        let count = |resource: &str| Amounts::of(&node["status"]["allocatable"], [resource]).gpu;
+        let gpus = self.0.iter().enumerate().map(|(place, (resource, device))| {
+            let of_labels = || gpu_type(&node["metadata"]["labels"], resource);
+            let gpu_type = device.clone().unwrap_or_else(of_labels);
+            (place, NodeGpus { gpu_type, asked_as: Some(resource.clone()), count: count(resource) })
+        });
+        gpus.filter(|(_, gpus)| gpus.count > 0).collect()
     }
 }
 
@@ -130,16 +132,15 @@ pub(crate) struct NodeFacts {
     /// What pods are placed by.
     node: Arc<Node>,
     allocatable: Amounts,
+    /// Places of its GPUs' resources in the catalog's order.
+    gpu_resources: Vec<usize>,
 }
 
 impl NodeFacts {
     /// Reads a Node.
     pub(crate) fn of(node: &Value, gpus: &GpuResources) -> Self {
-        let gpus = gpus.of_node(&node["status"]["allocatable"]);
-        let allocatable = Amounts::of(&node["status"]["allocatable"], gpus.map(|(resource, _)| resource));
-        let type_of = |(resource, device): (&str, Option<&str>)| {
-            device.map_or_else(|| gpu_type(&node["metadata"]["labels"], resource), str::to_owned)
-        };
+        let allocatable = Amounts::of(&node["status"]["allocatable"], gpus.names());
+        let (gpu_resources, gpus): (Vec<usize>, Vec<NodeGpus>) = gpus.of_node(node).into_iter().unzip();
         let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let is_ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
@@ -168,12 +169,12 @@ impl NodeFacts {
                 labels: labels.map(|(key, value)| (key.clone(), text(value))).collect(),
                 taints: list(&node["spec"]["taints"]).iter().filter_map(taint).collect(),
                 absence,
-                gpu_type: gpus.map(type_of),
-                gpu_resource: gpus.map(|(resource, _)| resource.to_owned()),
+                gpus,
                 allocatable: allocatable.rounded_down(),
                 max_pods,
             }),
             allocatable,
+            gpu_resources,
         }
     }
 }
@@ -208,6 +209,8 @@ pub(crate) struct PodRequests {
     /// It has ended and takes nothing.
     ended: bool,
     requests: Amounts,
+    /// GPUs by resource, in the catalog's order; empty where it asks for none.
+    gpus: Vec<u64>,
 }
 
 impl PodRequests {
@@ -215,12 +218,22 @@ impl PodRequests {
     pub(crate) fn of(pod: &Value, gpus: &GpuResources) -> Self {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
+        let effective = |names: &[&str]| effective(&pod["spec"], names);
+        let names: Vec<&str> = gpus.names().collect();
+        let mut requests = if ended { Amounts::default() } else { effective(&names) };
+        let gpus = match (requests.gpu, &names[..]) {
+            (0, _) => Vec::new(),
+            (gpu, [_]) => vec![gpu],
+            (_, names) => names.iter().map(|name| effective(&[name]).gpu).collect(),
+        };
+        requests.gpu = gpus.iter().copied().fold(0, u64::saturating_add);
         Self {
             node: text(&pod["spec"]["nodeName"]),
             app: pod["metadata"]["labels"]["app"].as_str().and_then(App::parse),
             terminating: pod["metadata"]["deletionTimestamp"].is_string(),
             ended,
-            requests: if ended { Amounts::default() } else { effective(&pod["spec"], gpus) },
+            requests,
+            gpus,
         }
     }
 }
@@ -228,9 +241,9 @@ impl PodRequests {
 /// All containers together, or the largest step of the initialization where that needs more; init
 /// containers that keep running (sidecars) are part of both. What is asked of the pod as a whole
 /// goes before what its containers ask.
-fn effective(spec: &Value, gpus: &GpuResources) -> Amounts {
+fn effective(spec: &Value, gpus: &[&str]) -> Amounts {
     let list = |key: &str| spec[key].as_array().map(Vec::as_slice).unwrap_or_default();
-    let asked = |container: &Value| Amounts::of(&container["resources"]["requests"], gpus.names());
+    let asked = |container: &Value| Amounts::of(&container["resources"]["requests"], gpus.iter().copied());
     let mut running = Amounts::default();
     let mut start = Amounts::default();
     for container in list("initContainers") {
@@ -246,14 +259,14 @@ fn effective(spec: &Value, gpus: &GpuResources) -> Amounts {
     }
     let mut sum = running.larger(start);
     let whole = &spec["resources"]["requests"];
-    let of_pod = Amounts::of(whole, gpus.names());
+    let of_pod = Amounts::of(whole, gpus.iter().copied());
     if !whole["cpu"].is_null() {
         sum.cpu_millicores = of_pod.cpu_millicores;
     }
     if !whole["memory"].is_null() {
         sum.memory_bytes = of_pod.memory_bytes;
     }
-    sum + Amounts::of(&spec["overhead"], gpus.names())
+    sum + Amounts::of(&spec["overhead"], gpus.iter().copied())
 }
 
 /// The sums, and the same node by node. Nodes to which no pod of a tenant could go are left out of the
@@ -281,11 +294,15 @@ pub(crate) fn capacity<'a>(
     let place_of = |pod: &PodRequests| pod.node.as_deref().and_then(|node| by_name.get(node)).copied();
 
     let (mut used, mut used_by_tenants) = (Amounts::default(), Amounts::default());
-    let mut taken = vec![(Amounts::default(), 0_u64); facts.len()];
+    let gpus_of = |node: &NodeFacts| vec![0_u64; node.gpu_resources.len()];
+    let mut taken: Vec<_> = facts.iter().map(|node| (Amounts::default(), 0_u64, gpus_of(node))).collect();
     for pod in others.filter(|pod| !pod.ended) {
         let Some((place, counts)) = place_of(pod) else { continue };
         taken[place].0 += pod.requests;
         taken[place].1 += 1;
+        for (resource, gpus) in facts[place].gpu_resources.iter().zip(&mut taken[place].2) {
+            *gpus = gpus.saturating_add(pod.gpus.get(*resource).copied().unwrap_or(0));
+        }
         if counts {
             used += pod.requests;
         }
@@ -300,13 +317,18 @@ pub(crate) fn capacity<'a>(
             node: place.map(|(place, _)| place),
             app: pod.app,
             requests: pod.requests.rounded_up(),
+            gpus: place.and_then(|(place, _)| {
+                let is_asked = |resource: &usize| pod.gpus.get(*resource).is_some_and(|gpus| *gpus > 0);
+                facts[place].gpu_resources.iter().position(is_asked)
+            }),
             leaving: pod.terminating,
         });
     }
     used += used_by_tenants;
-    let nodes = facts.iter().zip(taken).map(|(node, (taken, pods))| Place {
+    let nodes = facts.iter().zip(taken).map(|(node, (taken, pods, taken_gpus))| Place {
         node: node.node.clone(),
         taken: taken.rounded_up(),
+        taken_gpus,
         pods,
     });
     places.nodes = nodes.collect();

@@ -1,6 +1,6 @@
 //! The nodes of the simulated cluster: what they have, what is taken, and which one a pod gets.
 
-use ecp_core::placement::{self, Place};
+use ecp_core::placement::{self, NodeGpus, Place};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::ContainerResources;
 use serde::{Deserialize, Serialize};
@@ -119,10 +119,16 @@ impl Nodes {
                     memory_mib: pool.memory_mib,
                     gpu: pool.gpu,
                 };
+                let of_type = pool.gpu_type.iter().filter(|_| pool.gpu > 0);
+                let gpus = of_type.map(|gpu_type| NodeGpus {
+                    gpu_type: gpu_type.clone(),
+                    asked_as: None,
+                    count: pool.gpu,
+                });
                 let facts = placement::Node {
                     name: format!("{}-{number}", pool.name),
                     labels,
-                    gpu_type: pool.gpu_type.clone().filter(|_| pool.gpu > 0),
+                    gpus: gpus.collect(),
                     allocatable,
                     max_pods: u64::MAX,
                     ..placement::Node::default()
@@ -211,8 +217,12 @@ impl Nodes {
 
     /// The nodes as pods are placed on them; all pods are tenants'.
     pub(super) fn places(&self) -> Vec<Place> {
-        let place =
-            |node: &Node| Place { node: node.facts.clone(), taken: ContainerResources::default(), pods: 0 };
+        let place = |node: &Node| Place {
+            node: node.facts.clone(),
+            taken: ContainerResources::default(),
+            taken_gpus: Vec::new(),
+            pods: 0,
+        };
         self.nodes.iter().map(place).collect()
     }
 

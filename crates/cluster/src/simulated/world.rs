@@ -237,6 +237,8 @@ impl World {
                 node: pod.node,
                 app: App::parse(&pod.owner),
                 requests: pod.template.requests,
+                // A simulated node has those of one name.
+                gpus: (pod.template.requests.gpu > 0).then_some(0),
                 leaving: pod.phase == Phase::Terminating,
             });
         }

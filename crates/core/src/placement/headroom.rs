@@ -63,7 +63,8 @@ fn free_ids(accepted: &[Arc<Tenant>]) -> Vec<TenantId> {
 pub fn without_largest_node(capacity: &Capacity, gpu_type: &str) -> Option<(String, Capacity)> {
     let size = |node: &Node| {
         let ContainerResources { cpu_millicores, memory_mib, gpu } = node.allocatable;
-        let of_type = if node.gpu_type.as_deref() == Some(gpu_type) { gpu } else { 0 };
+        let of_type: u64 =
+            node.gpus.iter().filter(|gpus| gpus.gpu_type == gpu_type).map(|gpus| gpus.count).sum();
         (of_type, gpu, cpu_millicores, memory_mib)
     };
     let nodes = capacity.places.nodes.iter().enumerate();

@@ -84,13 +84,14 @@ mod tests {
     }
 
     fn place(node: Node, taken: ContainerResources, pods: u64) -> Place {
-        Place { node: Arc::new(node), taken, pods }
+        Place { node: Arc::new(node), taken, taken_gpus: Vec::new(), pods }
     }
 
     #[test]
     fn a_node_s_pods_count_whoever_s_they_are_and_its_tenants_once() {
         let node = |name: &str| Node { name: name.to_owned(), ..Node::default() };
-        let pod = |node| TenantPod { node, app: None, requests: resources(200, 512, 1), leaving: false };
+        let requests = resources(200, 512, 1);
+        let pod = |node| TenantPod { node, app: None, requests, gpus: None, leaving: false };
         let places = Places {
             nodes: vec![
                 place(node("b"), resources(100, 64, 0), 2),

@@ -8,7 +8,7 @@
 
 use super::room::{Resource, Room};
 use super::shortage::{Counted, Shortfall};
-use super::{Absence, App, Node, PodDemand, TenantPod};
+use super::{Absence, App, NodeGpus, PodDemand, TenantPod};
 use crate::catalog::Catalog;
 use crate::ids::TenantId;
 use crate::manifest;
@@ -88,7 +88,8 @@ pub(super) fn shortfalls(
         }
         for pod in pods {
             let Some(place) = pod.node.and_then(|node| room.places.nodes.get(node)) else { continue };
-            let of_node = place.node.gpu_type.as_deref().filter(|of_node| is_known(catalog, of_node));
+            let of_node = pod.gpus.and_then(|gpus| place.node.gpus.get(gpus));
+            let of_node = of_node.map(|gpus| &*gpus.gpu_type).filter(|of_node| is_known(catalog, of_node));
             let gpu_type = tenant.map(|tenant| tenant.sizing.gpu_type.as_str()).or(of_node);
             taken.add(&may_use(catalog, tenant, pod), 1, gpu_type);
         }
@@ -150,17 +151,21 @@ fn supply(catalog: &Catalog, room: &mut Room<'_>, tenants: &HashMap<&TenantId, &
     let plain_class = room.class("", false);
     let classes: Vec<(&str, usize)> =
         catalog.offered().map(|device| (&*device.name, room.class(&device.name, true))).collect();
-    let mut stays = vec![Amounts::default(); room.places.nodes.len()];
+    let mut stays: Vec<(Amounts, Vec<u64>)> =
+        room.places.nodes.iter().map(|place| (Amounts::default(), vec![0; place.node.gpus.len()])).collect();
     for (id, pods) in &room.places.tenants {
         for pod in pods {
-            if let Some(sum) = pod.node.and_then(|node| stays.get_mut(node)) {
-                sum.add(&may_use(catalog, tenants.get(id).copied(), pod), 1, None);
+            let Some((sum, gpus)) = pod.node.and_then(|node| stays.get_mut(node)) else { continue };
+            let may_use = may_use(catalog, tenants.get(id).copied(), pod);
+            sum.add(&may_use, 1, None);
+            if let Some(gpus) = pod.gpus.and_then(|place| gpus.get_mut(place)) {
+                *gpus = gpus.saturating_add(may_use.gpu);
             }
         }
     }
     let factors = &catalog.overcommit;
     let mut supply = Amounts::default();
-    for (index, (place, stays)) in room.places.nodes.iter().zip(&stays).enumerate() {
+    for (index, (place, (stays, gpus_that_stay))) in room.places.nodes.iter().zip(&stays).enumerate() {
         let node = &place.node;
         let takes_plain = room.is_open(plain_class, index);
         let takes_gpus = classes.iter().any(|(_, class)| room.is_open(*class, index));
@@ -181,36 +186,33 @@ fn supply(catalog: &Catalog, room: &mut Room<'_>, tenants: &HashMap<&TenantId, &
             let memory_mib = bounded(takes, stays.memory_mib, memory);
             grow(sum, &ContainerResources { cpu_millicores, memory_mib, gpu: 0 }, 1);
         }
-        let serves: Vec<&str> = (classes.iter())
-            .filter(|(gpu_type, class)| {
-                is_of_type(catalog, node, gpu_type) && (!takes_gpus || room.is_open(*class, index))
-            })
-            .map(|(gpu_type, _)| *gpu_type)
-            .collect();
-        let gpus = |factor: f64| {
-            bounded(takes_gpus, stays.all.gpu, scaled(free.gpu.saturating_sub(taken.gpu), factor))
-        };
-        match serves[..] {
-            [] => {}
-            [gpu_type] => {
-                *supply.gpu.entry(gpu_type.to_owned()).or_default() += gpus(factors.gpu_of(gpu_type));
+        let free_gpus = node.gpus.iter().zip(place.free_gpus()).zip(gpus_that_stay);
+        for (kind, ((of_node, free), stays)) in free_gpus.enumerate() {
+            let serves: Vec<&str> = (classes.iter())
+                .filter(|(gpu_type, class)| {
+                    room.classes[*class].takes(index, kind)
+                        && is_of_type(catalog, of_node, gpu_type)
+                        && (!takes_gpus || room.is_open(*class, index))
+                })
+                .map(|(gpu_type, _)| *gpu_type)
+                .collect();
+            let gpus = |factor: f64| bounded(takes_gpus, *stays, scaled(free, factor));
+            match serves[..] {
+                [] => {}
+                [gpu_type] => {
+                    *supply.gpu.entry(gpu_type.to_owned()).or_default() += gpus(factors.gpu_of(gpu_type));
+                }
+                _ => supply.any_gpu += gpus(1.0),
             }
-            _ => supply.any_gpu += gpus(1.0),
         }
     }
     supply
 }
 
-/// Whether a node's GPUs are of a type that the catalog offers, or may be.
-fn is_of_type(catalog: &Catalog, node: &Node, gpu_type: &str) -> bool {
-    let settings = &catalog.kubernetes;
-    let other_resource = |resource: &String| resource != settings.gpu_resource_of(gpu_type);
-    if node.gpu_resource.as_ref().is_some_and(other_resource) {
-        return false;
-    }
-    let looked_for = settings.nodes.gpu_selectors.contains_key(gpu_type);
-    let of_node = node.gpu_type.as_deref();
-    looked_for || of_node.is_none_or(|of_node| of_node == gpu_type || !is_known(catalog, of_node))
+/// Whether GPUs of a node are of a type that the catalog offers, or may be.
+fn is_of_type(catalog: &Catalog, of_node: &NodeGpus, gpu_type: &str) -> bool {
+    let looked_for = catalog.kubernetes.nodes.gpu_selectors.contains_key(gpu_type);
+    looked_for || of_node.gpu_type == gpu_type || !is_known(catalog, &of_node.gpu_type)
 }
 
 fn is_known(catalog: &Catalog, gpu_type: &str) -> bool {

@@ -96,6 +96,15 @@ pub(super) struct Class<'a> {
     is_open: Vec<bool>,
     /// Whether a node has the labels, be it open or not.
     matching: Vec<bool>,
+    /// By node, which of its GPUs these pods take, as a place in its list.
+    gpus: Vec<Option<usize>>,
+}
+
+impl Class<'_> {
+    /// Whether its pods take those of a node's GPUs that stand at a place of its list.
+    pub(super) fn takes(&self, node: usize, gpus: usize) -> bool {
+        self.gpus.get(node) == Some(&Some(gpus))
+    }
 }
 
 /// Pods that are still to be put somewhere.
@@ -111,7 +120,10 @@ struct Missing {
 pub(super) struct Room<'a> {
     pub(super) places: &'a Places,
     settings: &'a KubernetesSettings,
-    pub(super) free: Vec<Free>,
+    /// By node; GPUs are in `free_gpus`.
+    free: Vec<Free>,
+    /// By node, of each of its lists of GPUs.
+    free_gpus: Vec<Vec<u64>>,
     pub(super) classes: Vec<Class<'a>>,
     class_of: HashMap<(String, bool), usize>,
     /// Labels that some node has.
@@ -131,12 +143,14 @@ impl<'a> Room<'a> {
     pub(super) fn new(settings: &'a KubernetesSettings, places: &'a Places) -> Self {
         let free = places.nodes.iter().map(|place| {
             let all = Free { pods: place.node.max_pods, ..Free::of(&place.node.allocatable) };
-            all.minus(Free { pods: place.pods, ..Free::of(&place.taken) })
+            let left = all.minus(Free { pods: place.pods, ..Free::of(&place.taken) });
+            Free { gpu: 0, ..left }
         });
         let known_labels =
             places.nodes.iter().flat_map(|place| place.node.labels.keys()).map(String::as_str).collect();
         Self {
             free: free.collect(),
+            free_gpus: places.nodes.iter().map(|place| place.free_gpus().collect()).collect(),
             places,
             settings,
             classes: Vec::new(),
@@ -156,8 +170,24 @@ impl<'a> Room<'a> {
     }
 
     fn take(&mut self, pod: &TenantPod) {
-        if let Some(free) = pod.node.and_then(|node| self.free.get_mut(node)) {
-            *free = free.minus(Free::of(&pod.requests));
+        let Some(node) = pod.node.filter(|node| *node < self.free.len()) else { return };
+        self.free[node] = self.free[node].minus(Free::of(&pod.requests));
+        if let Some(free) = pod.gpus.and_then(|gpus| self.free_gpus[node].get_mut(gpus)) {
+            *free = free.saturating_sub(pod.requests.gpu);
+        }
+    }
+
+    /// What is free on a node for pods of a class, of whose GPUs those that they take.
+    pub(super) fn free_for(&self, class: usize, node: usize) -> Free {
+        let gpus = self.classes[class].gpus[node];
+        Free { gpu: gpus.map_or(0, |gpus| self.free_gpus[node][gpus]), ..self.free[node] }
+    }
+
+    /// Takes it.
+    fn take_for(&mut self, class: usize, node: usize, taken: Free) {
+        self.free[node] = self.free[node].minus(taken);
+        if let Some(gpus) = self.classes[class].gpus[node] {
+            self.free_gpus[node][gpus] = self.free_gpus[node][gpus].saturating_sub(taken.gpu);
         }
     }
 
@@ -174,6 +204,7 @@ impl<'a> Room<'a> {
             let pods = self.places.tenants.get(id).map(Vec::as_slice).unwrap_or_default();
             let mut stays = vec![false; pods.len()];
             let first = missing.len();
+            let with_gpu = self.class(&sizing.gpu_type, true);
             for demand in manifest::pod_demands(catalog, sizing) {
                 let class = self.class(&sizing.gpu_type, demand.requests.gpu > 0);
                 let there = self.matched(class, &demand, pods, &mut stays);
@@ -183,7 +214,7 @@ impl<'a> Room<'a> {
                 }
             }
             if missing.len() > first {
-                let given = given(pods, &stays);
+                let given = given(pods, &stays, &self.classes[with_gpu].gpus);
                 if !given.is_empty() {
                     missing[first..].iter_mut().for_each(|one| one.giver = Some(givers.len()));
                     givers.push(given);
@@ -239,6 +270,7 @@ impl<'a> Room<'a> {
         let on_its_node = |node: usize| {
             let place = self.places.nodes.get(node);
             self.classes[class].matching.get(node) == Some(&true)
+                && (pod.requests.gpu == 0 || self.classes[class].gpus[node] == pod.gpus)
                 && place.is_some_and(|place| place.node.absence != Some(Absence::NotReady))
         };
         pod.app == Some(demand.app)
@@ -269,7 +301,8 @@ impl<'a> Room<'a> {
         if !has_gpu {
             open.sort_by_key(|node| self.places.nodes[*node].node.allocatable.gpu);
         }
-        self.classes.push(Class { constraint, open, is_open, matching });
+        let gpus = self.places.nodes.iter().map(|place| constraint.gpus_of(&place.node)).collect();
+        self.classes.push(Class { constraint, open, is_open, matching, gpus });
         self.class_of.insert(key, self.classes.len() - 1);
         self.classes.len() - 1
     }
@@ -305,10 +338,13 @@ impl<'a> Room<'a> {
         let pod = Free::of(requests);
         let mut left = pods;
         if let Some(given) = given {
-            for (node, more) in given.iter_mut().filter(|(node, _)| self.classes[class].open.contains(node)) {
-                while left > 0 && self.free[*node].plus(*more).holds(&pod) {
+            for (node, more) in given.iter_mut() {
+                if self.classes[class].is_open.get(*node) != Some(&true) {
+                    continue;
+                }
+                while left > 0 && self.free_for(class, *node).plus(*more).holds(&pod) {
                     // What its own pods leave goes first.
-                    self.free[*node] = self.free[*node].minus(pod.minus(*more));
+                    self.take_for(class, *node, pod.minus(*more));
                     *more = more.minus(pod);
                     left -= 1;
                 }
@@ -318,8 +354,8 @@ impl<'a> Room<'a> {
         let mut place = self.cursors.get(&key).copied().unwrap_or(0);
         while left > 0 {
             let Some(&node) = self.classes[class].open.get(place) else { break };
-            if self.free[node].holds(&pod) {
-                self.free[node] = self.free[node].minus(pod);
+            if self.free_for(class, node).holds(&pod) {
+                self.take_for(class, node, pod);
                 left -= 1;
             } else {
                 place += 1;
@@ -330,13 +366,17 @@ impl<'a> Room<'a> {
     }
 }
 
-/// What pods that do not stay have, by node.
-fn given(pods: &[TenantPod], stays: &[bool]) -> Given {
+/// What pods that do not stay have, by node; of their GPUs those that the tenant's pods take there.
+fn given(pods: &[TenantPod], stays: &[bool], gpus: &[Option<usize>]) -> Given {
     let mut given = Given::new();
     for (pod, _) in pods.iter().zip(stays).filter(|(_, stays)| !**stays) {
         if let Some(node) = pod.node {
+            let mut freed = Free::of(&pod.requests);
+            if pod.gpus.is_none() || gpus.get(node) != Some(&pod.gpus) {
+                freed.gpu = 0;
+            }
             let more = given.entry(node).or_default();
-            *more = more.plus(Free::of(&pod.requests));
+            *more = more.plus(freed);
         }
     }
     given

@@ -181,18 +181,18 @@ impl Search {
     pub(super) fn look_for(
         &mut self,
         room: &Room<'_>,
-        class: usize,
+        class_index: usize,
         requests: &ContainerResources,
         pods: u32,
     ) {
         let pod = Free::of(requests);
-        let class = &room.classes[class];
+        let class = &room.classes[class_index];
         let open: BTreeSet<usize> = class.open.iter().copied().collect();
         // What keeps the pods off the nodes that are nearest to taking them is what is short.
         let mut nearest: Option<(usize, BTreeSet<Resource>)> = None;
         for (node, place) in room.places.nodes.iter().enumerate() {
             if open.contains(&node) {
-                let lacking: Vec<Resource> = room.free[node].lacks(&pod).collect();
+                let lacking: Vec<Resource> = room.free_for(class_index, node).lacks(&pod).collect();
                 let names = lacking.iter().map(|resource| resource.as_str()).collect();
                 self.left_out.entry(LeftOutReason::Insufficient(names)).or_default().insert(node);
                 match &mut nearest {

@@ -10,14 +10,29 @@ use proptest::prelude::*;
 
 mod promises;
 
-/// A node with room for pods of a core each; redis takes 100m of it.
+const SLICE: &str = "nvidia.com/mig-1g.10gb";
+
+/// A node with room for pods of a core each; redis takes 100m of it. Its GPUs are of no known type.
 fn node(name: &str, cores: u64, gpu: u64) -> Node {
-    Node {
+    let node = Node {
         name: name.to_owned(),
-        allocatable: ContainerResources { cpu_millicores: cores * 1000, memory_mib: 1 << 20, gpu },
+        allocatable: ContainerResources { cpu_millicores: cores * 1000, memory_mib: 1 << 20, gpu: 0 },
         max_pods: 110,
         ..Node::default()
-    }
+    };
+    if gpu > 0 { with_gpus(node, &[("unknown", None, gpu)]) } else { node }
+}
+
+/// The node with GPUs of these types, by these names, in these numbers.
+fn with_gpus(mut node: Node, gpus: &[(&str, Option<&str>, u64)]) -> Node {
+    let of = |&(gpu_type, asked_as, count): &(&str, Option<&str>, u64)| NodeGpus {
+        gpu_type: gpu_type.to_owned(),
+        asked_as: asked_as.map(str::to_owned),
+        count,
+    };
+    node.gpus = gpus.iter().map(of).collect();
+    node.allocatable.gpu = node.gpus.iter().map(|gpus| gpus.count).sum();
+    node
 }
 
 fn tainted(mut node: Node, key: &str, value: &str, effect: TaintEffect) -> Node {
@@ -36,8 +51,12 @@ fn absent(mut node: Node, absence: Absence) -> Node {
 }
 
 fn cluster(nodes: &[Node]) -> Capacity {
-    let place =
-        |node: &Node| Place { node: Arc::new(node.clone()), taken: ContainerResources::default(), pods: 0 };
+    let place = |node: &Node| Place {
+        node: Arc::new(node.clone()),
+        taken: ContainerResources::default(),
+        taken_gpus: Vec::new(),
+        pods: 0,
+    };
     let places = Places { nodes: nodes.iter().map(place).collect(), ..Places::default() };
     Capacity { places, ..Capacity::default() }
 }
@@ -103,8 +122,13 @@ fn tenant(name: &str, sizing: Sizing) -> Arc<Tenant> {
 fn there(sizing: &Sizing, node: usize) -> Vec<TenantPod> {
     let demands = manifest::pod_demands(&Catalog::embedded(), sizing);
     let pods = demands.into_iter().flat_map(|demand| {
-        let pod =
-            TenantPod { node: Some(node), app: Some(demand.app), requests: demand.requests, leaving: false };
+        let pod = TenantPod {
+            node: Some(node),
+            app: Some(demand.app),
+            requests: demand.requests,
+            gpus: (demand.requests.gpu > 0).then_some(0),
+            leaving: false,
+        };
         std::iter::repeat_n(pod, demand.replicas as usize)
     });
     pods.collect()
@@ -223,8 +247,8 @@ fn gpus_are_of_the_tenants_type_where_the_catalog_selects_by_it() {
 
 #[test]
 fn gpus_of_another_name_are_no_gpus_of_the_tenants_type() {
-    let slices = Node { gpu_resource: Some("nvidia.com/mig-1g.10gb".to_owned()), ..node("slices", 64, 7) };
-    let whole = Node { gpu_resource: Some("nvidia.com/gpu".to_owned()), ..node("whole", 64, 1) };
+    let slices = with_gpus(node("slices", 64, 0), &[("t4", Some(SLICE), 7)]);
+    let whole = with_gpus(node("whole", 64, 0), &[("t4", Some("nvidia.com/gpu"), 1)]);
     let mut catalog = Catalog::embedded();
     let asked = |catalog: &Catalog, pods: u32| {
         let voice = sizing("t4", &[(Service::Callbot, pods, 1, 1)]);
@@ -234,7 +258,7 @@ fn gpus_of_another_name_are_no_gpus_of_the_tenants_type() {
     assert_eq!(asked(&catalog, 1), Ok(()));
     let shortage = asked(&catalog, 2).unwrap_err();
     assert!(missing(&shortage).contains(&("gpu", "1")), "{shortage:?}");
-    catalog.kubernetes.gpu_resources.insert("t4".to_owned(), "nvidia.com/mig-1g.10gb".to_owned());
+    catalog.kubernetes.gpu_resources.insert("t4".to_owned(), SLICE.to_owned());
     assert_eq!(asked(&catalog, 7), Ok(()));
     assert!(asked(&catalog, 8).is_err());
     // Another name is another resource.
@@ -244,6 +268,47 @@ fn gpus_of_another_name_are_no_gpus_of_the_tenants_type() {
     // Pods without a GPU go anywhere.
     let chat = sizing("t4", &[(Service::Chatbot, 100, 1, 0)]);
     assert!(admit(&catalog, &cluster(&[slices.clone(), whole.clone()]), &[], &id("new"), &chat).is_ok());
+}
+
+/// GPUs of each name of a node: those that a tenant has there, and those that others have, are held
+/// against that name alone.
+#[test]
+fn gpus_of_several_names_of_one_node_are_counted_apart() {
+    let mut catalog = Catalog::embedded();
+    catalog.kubernetes.gpu_resources.insert("t4".to_owned(), SLICE.to_owned());
+    let both =
+        with_gpus(node("both", 64, 0), &[("v100", Some("nvidia.com/gpu"), 2), ("t4", Some(SLICE), 14)]);
+    let voice = |gpu_type: &str, pods| sizing(gpu_type, &[(Service::Callbot, pods, 1, 1)]);
+    let mut capacity = cluster(&[both]);
+    let room = |capacity: &Capacity, accepted: &[Arc<Tenant>], gpu_type: &str| -> u32 {
+        let fits =
+            |pods: &u32| admit(&catalog, capacity, accepted, &id("new"), &voice(gpu_type, *pods)).is_ok();
+        (0..20).take_while(fits).last().unwrap_or(0)
+    };
+    assert_eq!((room(&capacity, &[], "v100"), room(&capacity, &[], "t4")), (2, 14));
+    // Whether its pods are there already or not.
+    let old = tenant("old", voice("t4", 3));
+    let accepted = [old.clone()];
+    assert_eq!((room(&capacity, &accepted, "v100"), room(&capacity, &accepted, "t4")), (2, 11));
+    let pods = there(&old.sizing, 0).into_iter();
+    let on_slices = |pod: TenantPod| TenantPod { gpus: pod.gpus.map(|_| 1), ..pod };
+    capacity.places.tenants.insert(old.id.clone(), pods.map(on_slices).collect());
+    assert_eq!((room(&capacity, &accepted, "v100"), room(&capacity, &accepted, "t4")), (2, 11));
+    // Of one that nobody knows any more, too.
+    assert_eq!((room(&capacity, &[], "v100"), room(&capacity, &[], "t4")), (2, 11));
+    capacity.places.nodes[0].taken_gpus = vec![1, 4];
+    assert_eq!((room(&capacity, &accepted, "v100"), room(&capacity, &accepted, "t4")), (1, 7));
+    // What it has of one name is nothing of another, when it changes.
+    let more =
+        |gpu_type: &str, pods| admit(&catalog, &capacity, &accepted, &old.id, &voice(gpu_type, pods)).is_ok();
+    assert!(more("t4", 10) && !more("t4", 11));
+    assert!(more("v100", 1) && !more("v100", 2));
+    let by_type = capacity.places.gpus(&catalog.kubernetes);
+    assert_eq!((by_type["v100"], by_type["t4"]), (gpus(2, 1), gpus(14, 7)));
+}
+
+fn gpus(total: u64, requested: u64) -> Gpus {
+    Gpus { total, requested }
 }
 
 #[test]

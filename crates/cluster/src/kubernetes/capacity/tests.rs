@@ -110,10 +110,10 @@ fn a_device_of_another_name_is_no_gpu_unless_it_is_configured() {
     let mut node = node("a");
     node["status"]["allocatable"]["amd.com/gpu"] = json!("4");
     let mut catalog = Catalog::embedded();
-    assert_eq!(NodeFacts::of(&node, &GpuResources::of(&catalog)).node.gpu_type, None);
+    assert_eq!(NodeFacts::of(&node, &GpuResources::of(&catalog)).node.gpu_type(), None);
     catalog.kubernetes.gpu_resource = "amd.com/gpu".to_owned();
     let facts = NodeFacts::of(&node, &GpuResources::of(&catalog));
-    assert_eq!(facts.node.gpu_type.as_deref(), Some("unknown"));
+    assert_eq!(facts.node.gpu_type(), Some("unknown"));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn devices_that_go_by_a_name_of_their_own_are_told_apart_by_it() {
             "nvidia.com/mig-1g.10gb.product": "NVIDIA-H100-80GB-HBM3-MIG-1g.10gb"}),
         ),
         of("c", &[(GPU, "4")], json!({GPU_PRODUCT: "Tesla-T4"})),
-        // Of several names the one counts of which there is most.
+        // Those of several names count apart.
         of(
             "d",
             &[(GPU, "1"), (slice, "14")],
@@ -152,10 +152,22 @@ fn devices_that_go_by_a_name_of_their_own_are_told_apart_by_it() {
             "nvidia.com/mig-1g.10gb.product": "NVIDIA-A100-SXM4-80GB-MIG-1g.10gb"}),
         ),
     ];
-    let sums = sums_with(&settings, &nodes, &[pod("b", json!({slice: "2"})), pod("c", json!({GPU: "1"}))]);
-    let by_type = [("a100-mig-1g.10gb", 14), ("h100-mig-1g.10gb", 7), ("t4", 4), ("t4-shared", 10)];
+    let mut others = pod("d", json!({slice: "3", GPU: "1"}));
+    others["metadata"] = json!({});
+    let pods =
+        [pod("b", json!({slice: "2"})), pod("c", json!({GPU: "1"})), pod("d", json!({slice: "4"})), others];
+    let sums = sums_with(&settings, &nodes, &pods);
+    let by_type =
+        [("a100", 1), ("a100-mig-1g.10gb", 14), ("h100-mig-1g.10gb", 7), ("t4", 4), ("t4-shared", 10)];
     assert_eq!(totals(&sums), by_type.map(|(name, count)| (name.to_owned(), count)));
-    assert_eq!((sums.total.gpu, sums.used.gpu), (35, 3));
+    assert_eq!((sums.total.gpu, sums.used.gpu), (36, 11));
+    let requested = sums.places.gpus(&settings);
+    let requested: Vec<u64> = by_type.iter().map(|(name, _)| requested[name].requested).collect();
+    assert_eq!(requested, [1, 7, 2, 1, 0]);
+    let d = &sums.places.nodes[3];
+    assert_eq!((d.node.gpu_type(), &d.taken_gpus[..]), (Some("a100-mig-1g.10gb"), &[1, 3][..]));
+    let acme = &sums.places.tenants[&TenantId::parse("acme").expect("an id")];
+    assert_eq!(acme.iter().map(|pod| pod.gpus).collect::<Vec<_>>(), [Some(0), Some(0), Some(1)]);
 }
 
 #[test]
@@ -232,7 +244,7 @@ fn nodes_and_pods_are_told_one_by_one() {
     let pods = &places.tenants[&TenantId::parse("acme").expect("an id")];
     let requests = ContainerResources { cpu_millicores: 200, memory_mib: 512, gpu: 1 };
     let app = App::parse("callbot");
-    assert_eq!(pods[0], TenantPod { node: Some(1), app, requests, leaving: false });
+    assert_eq!(pods[0], TenantPod { node: Some(1), app, requests, gpus: Some(0), leaving: false });
     assert_eq!((pods[1].node, pods[1].app, pods.len()), (None, None, 2));
 }
 

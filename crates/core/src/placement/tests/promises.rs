@@ -13,7 +13,7 @@ fn hungry(gpu_type: &str, services: &[Pods], cores_used: u64) -> Sizing {
 }
 
 fn typed(name: &str, gpu_type: &str, gpu: u64) -> Node {
-    Node { gpu_type: Some(gpu_type.to_owned()), ..node(name, 64, gpu) }
+    with_gpus(node(name, 64, 0), &[(gpu_type, None, gpu)])
 }
 
 #[test]
@@ -152,14 +152,9 @@ proptest! {
         factor in prop::sample::select(vec![0.5, 1.0, 2.0]),
     ) {
         let nodes: Vec<Node> = shapes.iter().enumerate().map(|(number, &(cores, gpu, kind))| {
-            let gpu_type = match kind {
-                0 => Some("t4"),
-                1 => Some("v100"),
-                2 => Some("b300"),
-                _ => None,
-            };
-            let gpu_type = gpu_type.map(str::to_owned).filter(|_| gpu > 0);
-            Node { gpu_type, ..node(&format!("n{number}"), cores, gpu) }
+            let gpu_type = ["t4", "v100", "b300", "unknown"][usize::from(kind)];
+            let plain = node(&format!("n{number}"), cores, 0);
+            if gpu > 0 { with_gpus(plain, &[(gpu_type, None, gpu)]) } else { plain }
         }).collect();
         let mut catalog = Catalog::embedded();
         catalog.overcommit.cpu = factor;
@@ -175,7 +170,7 @@ proptest! {
         let cores: u64 = nodes.iter().map(|node| node.allocatable.cpu_millicores).sum();
         let promised: u64 = accepted.len() as u64 * manifest::limits(&catalog, &order).cpu_millicores;
         prop_assert!(promised as f64 <= cores as f64 * factor);
-        let could = |node: &&Node| node.gpu_type.as_deref().is_none_or(|own| own == gpu_type || own == "b300");
+        let could = |node: &&Node| node.gpu_type().is_some_and(|own| !["t4", "v100"].contains(&own) || own == gpu_type);
         let gpus: u64 = nodes.iter().filter(could).map(|node| node.allocatable.gpu).sum();
         prop_assert!(accepted.len() as u64 * manifest::limits(&catalog, &order).gpu <= gpus);
     }
