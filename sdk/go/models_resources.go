@@ -173,8 +173,8 @@ type Warning struct {
 	ShortOf string `json:"short_of"`
 	// The service that goes short first; empty where it is no single one.
 	Service string `json:"service,omitempty"`
-	// The preset that would do.
-	SuggestedPreset string `json:"suggested_preset"`
+	// The preset that would do; empty where none does.
+	SuggestedPreset string `json:"suggested_preset,omitempty"`
 }
 
 // Pagination says which page an answer is.

@@ -22,8 +22,10 @@ func (c *Client) GetRecommendationContext(ctx context.Context, tenantID string, 
 
 // Recommendation is what fits a tenant by what was measured of it.
 type Recommendation struct {
-	TenantID  string    `json:"tenant_id"`
-	TimeRange TimeRange `json:"time_range"`
+	TenantID string `json:"tenant_id"`
+	// The tenant's generation for which it holds: quoted, it is the ETag for WithIfMatch with Apply.
+	Generation int64     `json:"generation"`
+	TimeRange  TimeRange `json:"time_range"`
 	// wait, keep, grow, shrink or investigate.
 	Advice string `json:"advice"`
 	// The same for people, with the reason.

@@ -35,7 +35,7 @@ pub struct NodeOut {
     status: &'static str,
     /// Why no tenant's pods come here; `null` where they do.
     left_out: Option<NodeLeftOut>,
-    /// Its device type; `null` where it has no GPU.
+    /// Its device type, of several the one of which it has most; `null` where it has no GPU.
     #[schema(example = "v100")]
     gpu_type: Option<String>,
     /// What pods can ask of it, all together.

@@ -31,6 +31,10 @@ pub struct RecommendationOut {
     /// Whose.
     #[schema(example = "my-ai-service")]
     tenant_id: String,
+    /// The tenant's generation for which it holds: sent quoted as `If-Match` with `apply`, it refuses to
+    /// overwrite what was changed since.
+    #[schema(example = 3)]
+    generation: u64,
     /// From when to when it was looked at.
     time_range: TimeRangeOut,
     /// What to do: `wait` (too little was measured), `keep`, `grow`, `shrink`, or `investigate` where the
@@ -301,6 +305,7 @@ pub(crate) async fn get_recommendation(
     };
     let body = RecommendationOut {
         tenant_id: tenant.id.as_str().to_owned(),
+        generation: tenant.generation,
         time_range: TimeRangeOut::new(time(query.start_ms), wire::timestamp_text(now)),
         advice: found.advice.as_str(),
         message: message(&tenant, &observed, &found).render(language),

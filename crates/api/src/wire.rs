@@ -55,9 +55,11 @@ pub struct WarningOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "stt")]
     pub service: Option<&'static str>,
-    /// The preset that would do.
+    /// The preset that would do; absent where none does, such as for a response time that no number of GPUs
+    /// reaches.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "large")]
-    pub suggested_preset: &'static str,
+    pub suggested_preset: Option<&'static str>,
 }
 
 impl WarningOut {
@@ -69,7 +71,7 @@ impl WarningOut {
                 message: warning.message.render(language),
                 short_of: warning.short_of.clone(),
                 service: warning.service.map(|service| service.as_str()),
-                suggested_preset: warning.suggested_preset.as_str(),
+                suggested_preset: warning.suggested_preset.map(|preset| preset.as_str()),
             })
             .collect()
     }

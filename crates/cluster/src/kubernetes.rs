@@ -9,6 +9,7 @@ mod apply;
 mod capacity;
 mod client;
 mod delete;
+mod devices;
 mod drift;
 mod events;
 mod index;
@@ -178,7 +179,7 @@ impl KubernetesCluster {
         if let Some(reason) = self.away.lock().clone() {
             return Err(ClusterError::Unreachable(reason));
         }
-        let (known, all) = (self.index.completed(), watches::count());
+        let (known, all) = (self.index.completed(), watches::count(&self.index));
         if known < all {
             let reason = format!("{known} of {all} first lists are complete");
             return Err(ClusterError::Unreachable(reason));

@@ -4,6 +4,7 @@
 //! figures mean for a tenant is the sizing's.
 
 mod billing;
+mod claims;
 mod device;
 mod edition;
 mod kubernetes;
@@ -13,11 +14,12 @@ mod rules;
 mod shape;
 
 pub use billing::{Billing, Currency};
+pub use claims::{ClaimSettings, DeviceClaim, GpuAllocation};
 pub use device::{Device, DeviceFigure, FigureSource, Provenance, ServiceTimes};
 pub use edition::{CatalogDigest, Edition};
 pub use kubernetes::{
-    ImageSettings, KubernetesSettings, LifecycleSettings, MonitoringSettings, NodeSettings, RedisSettings,
-    TolerationSettings,
+    ImageSettings, KubernetesSettings, LifecycleSettings, ModelImage, MonitoringSettings, NodeSettings,
+    RedisSettings, TolerationSettings,
 };
 pub use model::{
     Alternatives, AvailabilityModel, Catalog, CpuModel, DefaultSla, DeploymentMinutes, GpuModel, GrowthSteps,

@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use std::collections::{BTreeMap, BTreeSet};
 
 mod access;
+mod claims;
 mod config;
 mod difference;
 mod footprint;
@@ -30,6 +31,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
+pub use claims::claimed;
 pub use difference::{FieldChange, ObjectAction, ObjectChange, difference};
 pub(crate) use footprint::quota;
 pub use footprint::{limits, pod_demands, pod_limits, requested_resources};
@@ -77,8 +79,8 @@ pub struct Manifest {
 
 /// Renders a tenant. Same input, same bytes.
 ///
-/// The order: namespace; its quota, defaults and policies; account, configuration and secret; redis;
-/// each service's Deployment and Service, as the contract prints them; scaling; monitoring; ingress or routes.
+/// The order: namespace; its quota, defaults and policies; account, configuration and secret; redis; what
+/// services claim; each service's Deployment and Service, as the contract prints them; scaling; monitoring; ingress or routes.
 /// What limits or is read by something comes before it.
 pub fn render(
     catalog: &Catalog,
@@ -98,6 +100,7 @@ pub fn render(
     objects.push(config::secret(&scope, secrets));
     objects.push(redis::service(&scope));
     objects.push(redis::stateful_set(&scope));
+    objects.extend(scope.services().iter().filter_map(|plan| claims::template(&scope, plan)));
     objects.extend(workloads::workloads(&scope));
     objects.extend(scaling::scaling(&scope));
     if options.include_monitoring {
@@ -146,6 +149,15 @@ impl<'a> Scope<'a> {
     fn new(catalog: &'a Catalog, tenant: &'a Tenant, options: &'a RenderOptions) -> Self {
         let namespace = options.namespace.clone().unwrap_or_else(|| tenant.id.namespace());
         Self { settings: &catalog.kubernetes, catalog, tenant, options, namespace }
+    }
+
+    /// The key of a quota that bounds the tenant's GPUs.
+    fn gpu_quota_key(&self) -> String {
+        match self.settings.claims() {
+            Some(claims) => claims::quota_key(claims.class_of(&self.tenant.sizing.gpu_type)),
+            // A quota knows an extended resource by its requests alone: they equal its limits.
+            None => format!("requests.{}", self.gpu_resource()),
+        }
     }
 
     /// The extended resource by which the tenant's GPUs are asked for.

@@ -215,6 +215,8 @@ pub struct Places {
     /// A selector's label that no node has is passed over: the simulated nodes have none of those
     /// that an operator gave the real ones.
     pub known_labels_only: bool,
+    /// Why nobody can tell what devices nodes have; none where that is known.
+    pub devices_unknown: Option<&'static str>,
 }
 
 /// Whole GPUs of one device type.
@@ -263,7 +265,7 @@ pub struct Constraint<'a> {
     /// Taints that are tolerated.
     pub tolerations: Vec<&'a TolerationSettings>,
     /// The name by which GPUs are asked for; none of pods without.
-    pub gpus_asked_as: Option<&'a str>,
+    pub gpus_asked_as: Option<String>,
 }
 
 impl<'a> Constraint<'a> {
@@ -276,13 +278,13 @@ impl<'a> Constraint<'a> {
             selector.extend(nodes.gpu_selectors.get(gpu_type).into_iter().flat_map(pairs));
             tolerations.extend(&nodes.gpu_tolerations);
         }
-        let gpus_asked_as = has_gpu.then(|| settings.gpu_resource_of(gpu_type));
+        let gpus_asked_as = has_gpu.then(|| settings.gpus_asked_as(gpu_type).to_owned());
         Self { selector, tolerations, gpus_asked_as }
     }
 
     /// Which of a node's GPUs these pods ask for, as a place in its list.
     fn gpus_of(&self, node: &Node) -> Option<usize> {
-        node.gpus_asked_as(self.gpus_asked_as?)
+        node.gpus_asked_as(self.gpus_asked_as.as_deref()?)
     }
 
     /// Whether a node's GPUs, where it has some, are asked for as these pods do.
@@ -347,9 +349,8 @@ fn asks_for_more(catalog: &Catalog, before: &Sizing, after: &Sizing) -> bool {
     let (had, wants) =
         (manifest::requested_resources(catalog, before), manifest::requested_resources(catalog, after));
     let gpu_nodes = |sizing: &Sizing| Constraint::of(&catalog.kubernetes, &sizing.gpu_type, true).selector;
-    let resource = |sizing: &Sizing| catalog.kubernetes.gpu_resource_of(&sizing.gpu_type);
-    let other_gpus =
-        wants.gpu > 0 && (gpu_nodes(before) != gpu_nodes(after) || resource(before) != resource(after));
+    let asked_as = [before, after].map(|sizing| catalog.kubernetes.gpus_asked_as(&sizing.gpu_type));
+    let other_gpus = wants.gpu > 0 && (gpu_nodes(before) != gpu_nodes(after) || asked_as[0] != asked_as[1]);
     other_gpus || is_more(&had, &wants)
 }
 

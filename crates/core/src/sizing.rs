@@ -139,8 +139,9 @@ pub struct SizingWarning {
     /// The service that goes short, where it is one more than others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
-    /// The plan that would do.
-    pub suggested_preset: Preset,
+    /// The plan that would do; none where no plan does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suggested_preset: Option<Preset>,
 }
 
 /// A smaller plan that nearly does.

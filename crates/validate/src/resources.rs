@@ -228,10 +228,13 @@ fn sum_workload(workload: &Workload<'_>, defaults: Defaults<'_>, gpu_resources: 
         let limit = |name: &str| amount("limits", defaults.limits, name);
         let request =
             |name: &str| amount("requests", defaults.requests, name).or_else(|| limit(name)).unwrap_or(0);
+        // A claim is a device, whatever it is made from.
+        let claims = resources.map_or(0, |resources| resources.list_at("claims").count());
+        let claimed = Milli::try_from(claims).unwrap_or(Milli::MAX).saturating_mul(1000);
         let of = |amount: &dyn Fn(&str) -> Milli| Amounts {
             cpu: amount("cpu"),
             memory: amount("memory"),
-            gpu: gpu_resources.iter().map(|resource| amount(resource)).fold(0, Milli::saturating_add),
+            gpu: gpu_resources.iter().map(|resource| amount(resource)).fold(claimed, Milli::saturating_add),
             storage: 0,
         };
         (of(&request), of(&|name| limit(name).unwrap_or(0)))

@@ -5,7 +5,7 @@
 //! how many there are, or how large, has old and new pods side by side for a while. Pure; applying
 //! the quota and bringing it back is [`super::rollout`]'s.
 
-use ecp_core::manifest::Object;
+use ecp_core::manifest::{Object, claimed};
 use ecp_core::quantity::parse_quantity;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, ResourceQuota};
@@ -67,6 +67,9 @@ fn quantity(thousandths: u128) -> Quantity {
     }
 }
 
+/// What a quota's key for claimed devices has behind their class.
+const CLAIMED: &str = ".deviceclass.resource.k8s.io/devices";
+
 /// A workload as it may be, and as it is to be.
 #[derive(Default)]
 struct Pair<'a> {
@@ -85,6 +88,8 @@ struct Pods<'a> {
     surge: u128,
     /// All of them go before the first one comes.
     one_after_another: bool,
+    /// Devices that each claims, by their class.
+    claimed: BTreeMap<&'a str, u64>,
 }
 
 impl<'a> Pair<'a> {
@@ -124,7 +129,7 @@ impl<'a> Pair<'a> {
 }
 
 impl<'a> Pods<'a> {
-    fn of(object: &'a Object, all: &[Object]) -> Option<Self> {
+    fn of(object: &'a Object, all: &'a [Object]) -> Option<Self> {
         let template = object.pod_template()?;
         let replicas = u128::from(object.workload()?.replicas);
         let grows_to = all.iter().filter_map(|other| match other {
@@ -142,12 +147,17 @@ impl<'a> Pods<'a> {
             // A pod of a StatefulSet comes when its predecessor of the same name is gone.
             _ => (0, true),
         };
-        Some(Self { template, count, surge, one_after_another })
+        let claims = template.spec.as_ref().and_then(|pod| pod.resource_claims.as_deref());
+        let claimed = claimed(all, claims.unwrap_or_default());
+        Some(Self { template, count, surge, one_after_another, claimed })
     }
 
     /// How much of a quota's resource one pod takes, in thousandths.
     fn each_of(&self, resource: &str) -> u128 {
         let Some(pod) = &self.template.spec else { return 0 };
+        if let Some(class) = resource.strip_suffix(CLAIMED) {
+            return u128::from(self.claimed.get(class).copied().unwrap_or(0)) * 1000;
+        }
         let (name, limits_alone) = match resource.split_once('.') {
             Some(("limits", name)) => (name, true),
             Some(("requests", name)) => (name, false),
@@ -191,7 +201,9 @@ fn surge(deployment: &Deployment, count: u128) -> (u128, bool) {
 mod tests {
     use super::*;
     use crate::testing::{deployment, named_quota, sized_deployment};
+    use k8s_openapi::api::core::v1::PodResourceClaim;
     use proptest::prelude::*;
+    use serde_json::json;
 
     fn hard(objects: &[Object], resource: &str) -> u128 {
         let found = objects.iter().find_map(|object| match object {
@@ -265,6 +277,37 @@ mod tests {
         assert_eq!(hard(&during, "requests.amd.com/gpu"), 4000);
         assert_eq!(during[1..], new[1..]);
         assert_eq!(quotas(&during).len(), 1);
+    }
+
+    #[test]
+    fn claimed_devices_are_bounded_by_their_class_like_any_other_resource() {
+        const QUOTA: &str = "gpu.example.com.deviceclass.resource.k8s.io/devices";
+        let claiming = |replicas: i32, devices: usize| {
+            let template = json!({
+                "apiVersion": "resource.k8s.io/v1", "kind": "ResourceClaimTemplate",
+                "metadata": {"name": "callbot-gpu"},
+                "spec": {"spec": {"devices": {"requests": [
+                    {"name": "gpu", "exactly": {"deviceClassName": "gpu.example.com", "count": 1}},
+                ]}}},
+            });
+            let template: Object = serde_json::from_value(template).expect("a template");
+            let mut workload = sized_deployment("callbot", replicas, 1000, 0);
+            let Object::Deployment(deployment) = &mut workload else { unreachable!("it is one") };
+            let pod = deployment.spec.get_or_insert_default().template.spec.get_or_insert_default();
+            let claim = |number| PodResourceClaim {
+                name: format!("gpu-{number}"),
+                resource_claim_template_name: Some("callbot-gpu".to_owned()),
+                resource_claim_name: None,
+            };
+            pod.resource_claims = Some((0..devices).map(claim).collect());
+            let hard = (usize::try_from(replicas).expect("some") * devices).to_string();
+            vec![named_quota(&[(QUOTA, &hard)]), template, workload]
+        };
+        // More pods of as many devices each; larger ones come while the others are there still.
+        let during =
+            |before: Vec<Object>, after: Vec<Object>| hard(&while_rolling_out(&after, &[&before]), QUOTA);
+        assert_eq!(during(claiming(2, 1), claiming(3, 1)), 3000);
+        assert_eq!(during(claiming(1, 4), claiming(2, 1)), 5000);
     }
 
     proptest! {

@@ -100,6 +100,9 @@ impl KubernetesCluster {
         let (kind, name) = (&KINDS[place], object.name());
         let skipped =
             || vec![Message::new("cluster.kind_unknown").with("kind", kind.name).with("name", name)];
+        if let Some(unserved) = kind.unserved(name).filter(|_| self.index.is_unknown(place)) {
+            return Err(unserved);
+        }
         if self.index.skip_unknown(tenant, place, name) {
             return Ok((None, skipped()));
         }
@@ -171,6 +174,9 @@ impl KubernetesCluster {
                 self.index.set_known(place, false);
                 self.index.skip_unknown(tenant, place, name);
                 Ok((None, skipped()))
+            }
+            Err(error) if error.is_unknown_kind() => {
+                Err(kind.unserved(name).unwrap_or_else(|| self.told(error, kind.name, name)))
             }
             Err(error) => Err(self.told(error, kind.name, name)),
         }
@@ -366,6 +372,14 @@ impl KubernetesCluster {
             Ok(_) => Ok(None),
             Err(error) if kind.optional && error.is_unknown_kind() => Ok(None),
             Err(error) if error.is_about_namespace() => Ok(None),
+            Err(error) if error.is_unknown_kind() && kind.since.is_some() => {
+                Ok(kind.unserved(name).and_then(|error| match error {
+                    ClusterError::Refused { kind, name, reason } => {
+                        Some(Refusal { index, kind, name, reason })
+                    }
+                    _ => None,
+                }))
+            }
             Err(CallError::Answered(status)) => Ok(Some(Refusal {
                 index,
                 kind: kind_name.to_owned(),

@@ -3,6 +3,7 @@
 //! Counts as the scheduler does: by allocatable amounts and effective requests. Volumes are not
 //! counted: a cluster does not say how much storage its classes can still provide; the catalog may.
 
+use super::devices::{ClaimedDevices, NodeDevices};
 use ecp_core::catalog::{Catalog, KubernetesSettings};
 use ecp_core::ids::TenantId;
 use ecp_core::placement::{Absence, App, Node, NodeGpus, Place, Places, Taint, TaintEffect, TenantPod};
@@ -10,6 +11,7 @@ use ecp_core::ports::Capacity;
 use ecp_core::quantity::{Resources, parse_quantity};
 use ecp_core::sizing::ContainerResources;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::{Add, AddAssign};
 use std::sync::Arc;
@@ -93,9 +95,14 @@ fn bounded(amount: u128) -> u64 {
     u64::try_from(amount).unwrap_or(u64::MAX)
 }
 
-/// By which extended resources GPUs are asked for, and which device types have one of their own.
+/// How GPUs are asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct GpuResources(Vec<(String, Option<String>)>);
+pub(crate) struct GpuResources {
+    /// By which extended resources, and which device types have one of their own; none where they are claimed.
+    resources: Vec<(String, Option<String>)>,
+    /// What is claimed.
+    claimed: Option<ClaimedDevices>,
+}
 
 impl GpuResources {
     /// As a catalog has them.
@@ -106,18 +113,25 @@ impl GpuResources {
             let device = of.next().map(|(device, _)| device.clone());
             device.filter(|_| of.next().is_none() && resource != settings.gpu_resource)
         };
-        let all = settings.all_gpu_resources().into_iter();
-        Self(all.map(|resource| (resource.to_owned(), only(resource))).collect())
+        let claimed = ClaimedDevices::of(catalog);
+        let all = settings.all_gpu_resources().into_iter().filter(|_| claimed.is_none());
+        let resources = all.map(|resource| (resource.to_owned(), only(resource))).collect();
+        Self { resources, claimed }
+    }
+
+    /// What is claimed, where GPUs are.
+    pub(super) fn claimed(&self) -> Option<&ClaimedDevices> {
+        self.claimed.as_ref()
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(resource, _)| resource.as_str())
+        self.resources.iter().map(|(resource, _)| resource.as_str())
     }
 
     /// Of those that a node has, each with its place in the catalog's order.
     fn of_node(&self, node: &Value) -> Vec<(usize, NodeGpus)> {
         let count = |resource: &str| Amounts::of(&node["status"]["allocatable"], [resource]).gpu;
-        let gpus = self.0.iter().enumerate().map(|(place, (resource, device))| {
+        let gpus = self.resources.iter().enumerate().map(|(place, (resource, device))| {
             let of_labels = || gpu_type(&node["metadata"]["labels"], resource);
             let gpu_type = device.clone().unwrap_or_else(of_labels);
             (place, NodeGpus { gpu_type, asked_as: Some(resource.clone()), count: count(resource) })
@@ -137,6 +151,22 @@ pub(crate) struct NodeFacts {
 }
 
 impl NodeFacts {
+    /// The same node with devices that are claimed.
+    fn with_devices(&self, devices: &[(NodeGpus, u64)]) -> Self {
+        let gpus: Vec<NodeGpus> = devices.iter().map(|(gpus, _)| gpus.clone()).collect();
+        let gpu = gpus.iter().map(|gpus| gpus.count).sum();
+        let node = Node {
+            gpus,
+            allocatable: ContainerResources { gpu, ..self.node.allocatable },
+            ..Node::clone(&self.node)
+        };
+        Self {
+            node: Arc::new(node),
+            allocatable: Amounts { gpu, ..self.allocatable },
+            gpu_resources: Vec::new(),
+        }
+    }
+
     /// Reads a Node.
     pub(crate) fn of(node: &Value, gpus: &GpuResources) -> Self {
         let allocatable = Amounts::of(&node["status"]["allocatable"], gpus.names());
@@ -188,7 +218,11 @@ fn gpu_type(labels: &Value, resource: &str) -> String {
         return own.to_owned();
     }
     let of_resource = labels[format!("{resource}.product")].as_str();
-    let product = of_resource.or_else(|| labels[GPU_PRODUCT].as_str()).unwrap_or("unknown");
+    type_of_product(of_resource.or_else(|| labels[GPU_PRODUCT].as_str()).unwrap_or("unknown"))
+}
+
+/// The device type of a product, as labels name it.
+pub(super) fn type_of_product(product: &str) -> String {
     let has_digit = |part: &&str| part.contains(|letter: char| letter.is_ascii_digit());
     let model = product.split('-').find(has_digit).unwrap_or(product);
     let slice = product.split_once(MIG).map(|(_, profile)| format!("{MIG}{profile}"));
@@ -211,6 +245,8 @@ pub(crate) struct PodRequests {
     requests: Amounts,
     /// GPUs by resource, in the catalog's order; empty where it asks for none.
     gpus: Vec<u64>,
+    /// Devices that it claims, of a type; of a tenant's pod.
+    claimed: Option<(String, u64)>,
 }
 
 impl PodRequests {
@@ -219,6 +255,7 @@ impl PodRequests {
         let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
         let effective = |names: &[&str]| effective(&pod["spec"], names);
+        let is_claimed = gpus.claimed().is_some();
         let names: Vec<&str> = gpus.names().collect();
         let mut requests = if ended { Amounts::default() } else { effective(&names) };
         let gpus = match (requests.gpu, &names[..]) {
@@ -227,6 +264,9 @@ impl PodRequests {
             (_, names) => names.iter().map(|name| effective(&[name]).gpu).collect(),
         };
         requests.gpu = gpus.iter().copied().fold(0, u64::saturating_add);
+        let claims = pod["spec"]["resourceClaims"].as_array().map_or(0, |claims| claims.len() as u64);
+        let gpu_type = pod["metadata"]["labels"][GPU_TYPE].as_str();
+        let claimed = gpu_type.filter(|_| claims > 0 && !ended).map(|gpu_type| (gpu_type.to_owned(), claims));
         Self {
             node: text(&pod["spec"]["nodeName"]),
             app: pod["metadata"]["labels"]["app"].as_str().and_then(App::parse),
@@ -234,6 +274,7 @@ impl PodRequests {
             ended,
             requests,
             gpus,
+            claimed: claimed.filter(|_| is_claimed),
         }
     }
 }
@@ -271,15 +312,21 @@ fn effective(spec: &Value, gpus: &[&str]) -> Amounts {
 
 /// The sums, and the same node by node. Nodes to which no pod of a tenant could go are left out of the
 /// sums, with what others run there; a tenant's pod counts before it has a node and when its node is
-/// lost, because it will need one.
+/// lost, because it will need one. Where GPUs are claimed, `devices` has those of the nodes.
 pub(crate) fn capacity<'a>(
     settings: &KubernetesSettings,
     nodes: impl Iterator<Item = &'a NodeFacts>,
+    devices: Option<&NodeDevices>,
     tenants: impl Iterator<Item = (&'a TenantId, &'a PodRequests)>,
     others: impl Iterator<Item = &'a PodRequests>,
 ) -> Capacity {
-    let mut facts: Vec<&NodeFacts> = nodes.collect();
+    let mut facts: Vec<Cow<'_, NodeFacts>> = nodes.map(Cow::Borrowed).collect();
     facts.sort_by(|a, b| a.node.name.cmp(&b.node.name));
+    for node in &mut facts {
+        if let Some(of_node) = devices.and_then(|devices| devices.get(&node.node.name)) {
+            *node = Cow::Owned(node.with_devices(of_node));
+        }
+    }
     let mut total = Amounts::default();
     let mut by_name: HashMap<&str, (usize, bool)> = HashMap::new();
     let mut degraded = facts.is_empty();
@@ -294,8 +341,19 @@ pub(crate) fn capacity<'a>(
     let place_of = |pod: &PodRequests| pod.node.as_deref().and_then(|node| by_name.get(node)).copied();
 
     let (mut used, mut used_by_tenants) = (Amounts::default(), Amounts::default());
-    let gpus_of = |node: &NodeFacts| vec![0_u64; node.gpu_resources.len()];
-    let mut taken: Vec<_> = facts.iter().map(|node| (Amounts::default(), 0_u64, gpus_of(node))).collect();
+    let mut taken = Vec::with_capacity(facts.len());
+    for node in &facts {
+        let of_node = devices.and_then(|devices| devices.get(&node.node.name));
+        let held: Vec<u64> = match of_node {
+            Some(devices) => devices.iter().map(|(_, held)| *held).collect(),
+            None => vec![0; node.gpu_resources.len()],
+        };
+        let of_claims = Amounts { gpu: held.iter().sum(), ..Amounts::default() };
+        if node.node.is_for_tenants(settings) {
+            used += of_claims;
+        }
+        taken.push((of_claims, 0_u64, held));
+    }
     for pod in others.filter(|pod| !pod.ended) {
         let Some((place, counts)) = place_of(pod) else { continue };
         taken[place].0 += pod.requests;
@@ -310,14 +368,21 @@ pub(crate) fn capacity<'a>(
     let mut places = Places::default();
     for (id, pod) in tenants.filter(|(_, pod)| !pod.ended) {
         let place = place_of(pod);
+        let mut requests = pod.requests;
+        if let Some((_, devices)) = &pod.claimed {
+            requests.gpu = requests.gpu.saturating_add(*devices);
+        }
         if place.is_some_and(|(_, counts)| counts) || !pod.terminating {
-            used_by_tenants += pod.requests;
+            used_by_tenants += requests;
         }
         places.tenants.entry(id.clone()).or_default().push(TenantPod {
             node: place.map(|(place, _)| place),
             app: pod.app,
-            requests: pod.requests.rounded_up(),
+            requests: requests.rounded_up(),
             gpus: place.and_then(|(place, _)| {
+                if let Some((gpu_type, _)) = &pod.claimed {
+                    return facts[place].node.gpus_asked_as(gpu_type);
+                }
                 let is_asked = |resource: &usize| pod.gpus.get(*resource).is_some_and(|gpus| *gpus > 0);
                 facts[place].gpu_resources.iter().position(is_asked)
             }),

@@ -11,6 +11,7 @@ mod places;
 mod seen;
 
 use super::capacity::{GpuResources, NodeFacts, PodRequests};
+use super::devices::{ClaimFacts, SliceFacts};
 use super::drift;
 use super::kinds::{self, AUTOSCALER, CLAIM, KINDS};
 use super::ownership;
@@ -80,6 +81,11 @@ struct Inner {
     /// Tenants whose objects were made before anything was noted, and are not noted yet.
     unnoted: HashSet<TenantId>,
     nodes: HashMap<String, NodeFacts>,
+    /// What slices of the driver say that nodes have, by name, and what claims hold, by uid.
+    slices: HashMap<String, SliceFacts>,
+    claims: HashMap<String, ClaimFacts>,
+    /// Neither can be read.
+    devices_unknown: bool,
     /// Pods that are nobody's tenant's.
     other_pods: HashMap<String, PodRequests>,
     /// Watches whose first list is complete.
@@ -155,6 +161,16 @@ impl Index {
         }
         drop(inner);
         waiting.iter().for_each(|tenant| self.tell(tenant));
+    }
+
+    /// Whether GPUs are asked for by claims.
+    pub(super) fn claims_devices(&self) -> bool {
+        self.gpu_resources.claimed().is_some()
+    }
+
+    /// True of a kind that the cluster does not know.
+    pub(super) fn is_unknown(&self, kind: usize) -> bool {
+        self.inner.lock().unknown.contains(&kind)
     }
 
     /// Notes that an object is skipped where its kind is unknown; true where it is.

@@ -1,5 +1,6 @@
 //! The kinds that a tenant is made of, in the order in which they are applied.
 
+use ecp_core::ports::ClusterError;
 use kube::core::{ApiResource, GroupVersionKind};
 
 /// One kind.
@@ -11,8 +12,11 @@ pub(super) struct Kind {
     pub(super) plural: &'static str,
     /// Objects of one step are applied side by side; a step begins when the one before is done.
     pub(super) step: u8,
-    /// A cluster may not know it: its definition comes with an operator.
+    /// A cluster may not know it: its definition comes with an operator, and tenants run without it.
     pub(super) optional: bool,
+    /// The Kubernetes from which on it is served, where older ones do not know it; tenants that have such
+    /// objects do not run without.
+    pub(super) since: Option<&'static str>,
 }
 
 /// Step of the workloads: their pods must be gone before what they use goes.
@@ -25,11 +29,11 @@ const fn kind(
     name: &'static str,
     plural: &'static str,
 ) -> Kind {
-    Kind { group, version, name, plural, step, optional: false }
+    Kind { group, version, name, plural, step, optional: false, since: None }
 }
 
 /// Every kind that is applied or watched for a tenant. A StatefulSet's controller makes the claims.
-pub(super) const KINDS: [Kind; 17] = [
+pub(super) const KINDS: [Kind; 18] = [
     kind(0, "", "v1", "Namespace", "namespaces"),
     kind(1, "", "v1", "ResourceQuota", "resourcequotas"),
     kind(1, "", "v1", "LimitRange", "limitranges"),
@@ -37,6 +41,10 @@ pub(super) const KINDS: [Kind; 17] = [
     kind(1, "", "v1", "ServiceAccount", "serviceaccounts"),
     kind(2, "", "v1", "ConfigMap", "configmaps"),
     kind(2, "", "v1", "Secret", "secrets"),
+    Kind {
+        since: Some("1.34"),
+        ..kind(2, "resource.k8s.io", "v1", "ResourceClaimTemplate", "resourceclaimtemplates")
+    },
     kind(3, "", "v1", CLAIM, "persistentvolumeclaims"),
     kind(4, "", "v1", "Service", "services"),
     kind(WORKLOADS, "apps", "v1", "StatefulSet", "statefulsets"),
@@ -66,6 +74,24 @@ impl Kind {
     /// True where its objects are in a namespace.
     pub(super) fn is_namespaced(&self) -> bool {
         self.name != "Namespace"
+    }
+
+    /// True where a cluster may not know it.
+    pub(super) fn may_be_unknown(&self) -> bool {
+        self.optional || self.since.is_some()
+    }
+
+    /// Why an object of it can not be had from a cluster that does not know it; none where nobody needs it.
+    pub(super) fn unserved(&self, name: &str) -> Option<ClusterError> {
+        let (kind, name) = (self.name.to_owned(), name.to_owned());
+        let reason = format!(
+            "the API server does not serve {} (Kubernetes {} and newer do), or the orchestrator's role does not \
+             have {}",
+            self.api_version(),
+            self.since?,
+            self.plural
+        );
+        Some(ClusterError::Refused { kind, name, reason })
     }
 
     /// Its `apiVersion`.

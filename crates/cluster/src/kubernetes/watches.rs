@@ -37,12 +37,27 @@ enum Target {
     Pods,
     /// Nodes.
     Nodes,
+    /// What devices nodes have.
+    Slices,
+    /// What holds devices, whoever's it is.
+    Claims,
 }
 
 impl Target {
-    fn all() -> impl Iterator<Item = Self> {
+    /// Devices are looked at where they are claimed.
+    fn all(index: &Index) -> impl Iterator<Item = Self> + use<> {
         let objects = (0..KINDS.len()).map(Self::Objects);
-        objects.chain([Self::Pods, Self::Nodes])
+        let devices = if index.claims_devices() { [Self::Slices, Self::Claims].as_slice() } else { &[] };
+        objects.chain([Self::Pods, Self::Nodes]).chain(devices.iter().copied())
+    }
+
+    /// A cluster may not know them.
+    fn may_be_unknown(self) -> bool {
+        match self {
+            Self::Objects(kind) => KINDS[kind].may_be_unknown(),
+            Self::Pods | Self::Nodes => false,
+            Self::Slices | Self::Claims => true,
+        }
     }
 
     fn name(self) -> &'static str {
@@ -50,16 +65,24 @@ impl Target {
             Self::Objects(kind) => KINDS[kind].plural,
             Self::Pods => "pods",
             Self::Nodes => "nodes",
+            Self::Slices => "resourceslices",
+            Self::Claims => "resourceclaims",
         }
     }
 
     fn resource(self) -> ApiResource {
         let core =
             |kind, plural| ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", kind), plural);
+        let devices = |kind, plural| {
+            let kind = GroupVersionKind::gvk("resource.k8s.io", "v1", kind);
+            ApiResource::from_gvk_with_plural(&kind, plural)
+        };
         match self {
             Self::Objects(kind) => KINDS[kind].resource(),
             Self::Pods => core("Pod", "pods"),
             Self::Nodes => core("Node", "nodes"),
+            Self::Slices => devices("ResourceSlice", "resourceslices"),
+            Self::Claims => devices("ResourceClaim", "resourceclaims"),
         }
     }
 
@@ -67,7 +90,7 @@ impl Target {
         let config = watcher::Config::default().timeout(WATCH_SECONDS);
         match self {
             Self::Objects(kind) if kind != kinds::NAMESPACE => config.labels(OURS),
-            Self::Objects(_) | Self::Pods | Self::Nodes => config,
+            _ => config,
         }
     }
 
@@ -81,6 +104,8 @@ impl Target {
             }
             Self::Pods => index.pod_applied(&object),
             Self::Nodes => index.node_applied(&object),
+            Self::Slices => index.slice_applied(&object),
+            Self::Claims => index.claim_applied(&object),
         }
     }
 
@@ -94,13 +119,19 @@ impl Target {
             Self::Objects(kind) => return index.object_left(kind, object),
             Self::Pods => index.pod_deleted(object),
             Self::Nodes => index.node_deleted(object),
+            Self::Slices => index.slice_deleted(object),
+            Self::Claims => index.claim_deleted(object),
         }
         None
     }
 
     /// How a complete list names its objects.
     fn identity(self, object: &DynamicObject) -> String {
-        let id = if matches!(self, Self::Nodes) { &object.metadata.name } else { &object.metadata.uid };
+        let id = if matches!(self, Self::Nodes | Self::Slices) {
+            &object.metadata.name
+        } else {
+            &object.metadata.uid
+        };
         id.clone().unwrap_or_default()
     }
 
@@ -115,20 +146,31 @@ impl Target {
             }
             Self::Pods => index.retain_pods(listed),
             Self::Nodes => index.retain_nodes(listed),
+            Self::Slices => index.retain_slices(listed),
+            Self::Claims => index.retain_claims(listed),
         }
         Vec::new()
+    }
+
+    /// Whether the cluster knows what is watched.
+    fn set_known(self, index: &Index, known: bool) {
+        match self {
+            Self::Objects(kind) => index.set_known(kind, known),
+            Self::Pods | Self::Nodes => {}
+            Self::Slices | Self::Claims => index.set_devices_unknown(!known),
+        }
     }
 }
 
 /// How many watches there are.
-pub(super) fn count() -> usize {
-    Target::all().count()
+pub(super) fn count(index: &Index) -> usize {
+    Target::all(index).count()
 }
 
 /// Watches everything until told to stop.
 pub(super) async fn run(client: Client, index: Arc<Index>, stop: CancellationToken) {
     let mut watches = tokio::task::JoinSet::new();
-    for target in Target::all() {
+    for target in Target::all(&index) {
         let (client, index, stop) = (client.clone(), index.clone(), stop.clone());
         watches.spawn(async move {
             tokio::select! {
@@ -142,7 +184,6 @@ pub(super) async fn run(client: Client, index: Arc<Index>, stop: CancellationTok
 
 async fn keep_watching(target: Target, client: &Client, index: &Index) {
     let resource = target.resource();
-    let optional = matches!(target, Target::Objects(kind) if KINDS[kind].optional);
     let mut pause = FIRST_PAUSE;
     let stream = watcher_of(client, &resource, target);
     tokio::pin!(stream);
@@ -164,9 +205,7 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
             }
             Ok(Event::InitDone) => {
                 let doubts = listed.take().map(|listed| target.retain(index, &listed)).unwrap_or_default();
-                if let Target::Objects(kind) = target {
-                    index.set_known(kind, true);
-                }
+                target.set_known(index, true);
                 pause = FIRST_PAUSE;
                 // Before anybody relies on the list: what lost its label must not look missing.
                 if let Target::Objects(kind) = target {
@@ -185,15 +224,13 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                     settle(doubt, kind, client, index).await;
                 }
             }
-            Err(error) if optional && is_out_of_reach(&error) => {
+            Err(error) if target.may_be_unknown() && is_out_of_reach(&error) => {
                 // Nothing of a kind that is not known, or that we may not see, can be there for us.
                 if let Target::Objects(kind) = target {
                     index.begin_list(kind);
                 }
                 target.retain(index, &HashSet::new());
-                if let Target::Objects(kind) = target {
-                    index.set_known(kind, false);
-                }
+                target.set_known(index, false);
                 index.complete(target.name());
                 tokio::time::sleep(UNKNOWN_KIND_PAUSE).await;
             }

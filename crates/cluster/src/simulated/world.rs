@@ -247,7 +247,12 @@ impl World {
             total: self.nodes.total(),
             used,
             used_by_tenants: used,
-            places: Places { nodes: self.nodes.places(), tenants, known_labels_only: true },
+            places: Places {
+                nodes: self.nodes.places(),
+                tenants,
+                known_labels_only: true,
+                devices_unknown: None,
+            },
         }
     }
 

@@ -3,6 +3,7 @@
 //! The embedded values give the contract's manifest. What is asked of whom (sizes, prices, needs of
 //! services) is elsewhere in the catalog.
 
+use super::claims::{ClaimSettings, GpuAllocation};
 use super::reach::{self, CallerSettings, GatewaySettings, IngressSettings, PlatformService, is_cidr};
 use crate::ids::is_dns_1123_label;
 use crate::sizing::ContainerResources;
@@ -26,6 +27,18 @@ pub struct KubernetesSettings {
     /// By device type, the extended resource by which it is asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub gpu_resources: BTreeMap<String, String>,
+    /// How GPUs are asked for.
+    #[serde(default, skip_serializing_if = "GpuAllocation::is_default")]
+    pub gpu_allocation: GpuAllocation,
+    /// What is claimed, where they are asked for by claims.
+    #[serde(default, skip_serializing_if = "ClaimSettings::is_default")]
+    pub gpu_claims: ClaimSettings,
+    /// Whether users of pods are users of their node; else a pod's have no meaning outside it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub host_users: bool,
+    /// By service, where the files of its models come from, where that is an image of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub model_images: BTreeMap<Service, ModelImage>,
     /// User and group that pods run as; not root.
     pub run_as_user: i64,
     /// Storage class of volumes; empty: the cluster's default.
@@ -65,6 +78,28 @@ pub struct KubernetesSettings {
     /// Services outside the tenants that their pods may call.
     #[serde(default)]
     pub platform_services: Vec<PlatformService>,
+}
+
+/// Files that a service's containers find at a path, out of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelImage {
+    /// Whole reference of the image.
+    pub image: String,
+    /// Where its files are in the container.
+    pub path: String,
+}
+
+impl ModelImage {
+    /// A folder by itself, not one that containers have already.
+    fn has_a_path_of_its_own(&self) -> bool {
+        let parts: Vec<&str> = self.path.split('/').collect();
+        let plain = |part: &&str| !part.is_empty() && ![".", ".."].contains(part) && !part.contains(':');
+        parts.len() > 1
+            && parts[0].is_empty()
+            && parts[1..].iter().all(plain)
+            && !["tmp", "proc", "sys", "dev"].contains(&parts[1])
+    }
 }
 
 /// Where images come from: `[registry/]repository/service:tag`.
@@ -173,6 +208,17 @@ pub struct MonitoringSettings {
 }
 
 impl KubernetesSettings {
+    /// What is claimed, where GPUs are asked for by claims.
+    pub fn claims(&self) -> Option<&ClaimSettings> {
+        (self.gpu_allocation == GpuAllocation::Claims).then_some(&self.gpu_claims)
+    }
+
+    /// The name that tells devices of a type from others: the extended resource by which they are asked for, or,
+    /// of claims, the type itself.
+    pub fn gpus_asked_as<'s>(&'s self, gpu_type: &'s str) -> &'s str {
+        if self.claims().is_some() { gpu_type } else { self.gpu_resource_of(gpu_type) }
+    }
+
     /// The extended resource by which devices of a type are asked for.
     pub fn gpu_resource_of(&self, gpu_type: &str) -> &str {
         self.gpu_resources.get(gpu_type).unwrap_or(&self.gpu_resource)
@@ -231,6 +277,15 @@ impl KubernetesSettings {
         for (device, resource) in &self.gpu_resources {
             let fix = "name an extended resource such as \"nvidia.com/mig-1g.10gb\"";
             check(is_extended(resource), &format!("gpu_resources.{device}"), fix);
+        }
+        for (key, fix) in self.gpu_claims.faults() {
+            check(false, &key, fix);
+        }
+        for (service, files) in &self.model_images {
+            let named = !files.image.is_empty() && no_blank(&files.image);
+            check(named, &format!("model_images.{service}.image"), "name an image");
+            let fix = "write an absolute path such as \"/models\", not under /tmp, /proc, /sys or /dev";
+            check(files.has_a_path_of_its_own(), &format!("model_images.{service}.path"), fix);
         }
         for (key, user) in [("run_as_user", self.run_as_user), ("redis.run_as_user", redis.run_as_user)] {
             let fix = "give a user id from 1 to 2147483647; root (0) is refused by the cluster";
@@ -308,6 +363,14 @@ impl RedisSettings {
     pub fn limits(&self) -> ContainerResources {
         ContainerResources { cpu_millicores: self.cpu_limit_millicores, ..self.requests() }
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// The link-local address that NodeLocal DNSCache takes unless it is told another.

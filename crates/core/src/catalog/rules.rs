@@ -1,5 +1,6 @@
 //! What a catalog must satisfy beyond its shape; every fault at once.
 
+use super::kubernetes::is_label_value;
 use super::{Catalog, Device, Fault, Plan, ServiceModel};
 use crate::tenant::{Preset, Service};
 
@@ -61,10 +62,21 @@ pub(super) fn faults(catalog: &Catalog) -> Vec<Fault> {
     money_and_time(&mut faults, catalog);
     faults.0.extend(catalog.billing.faults().into_iter().map(Fault::parse));
     faults.0.extend(catalog.kubernetes.faults().into_iter().map(Fault::parse));
-    for name in catalog.kubernetes.gpu_resources.keys() {
+    let kubernetes = &catalog.kubernetes;
+    let resources = kubernetes.gpu_resources.keys().map(|name| ("gpu_resources", name));
+    let claims = kubernetes.gpu_claims.devices.keys().map(|name| ("gpu_claims.devices", name));
+    for (key, name) in resources.chain(claims) {
         let known = catalog.devices.iter().any(|device| device.name == *name);
         let fix = "must be of a device of this file";
-        faults.check(known, format!("kubernetes.gpu_resources.{name}"), fix);
+        faults.check(known, format!("kubernetes.{key}.{name}"), fix);
+    }
+    if kubernetes.claims().is_some() {
+        // It is a label's value of their pods.
+        for device in catalog.offered() {
+            let right = is_label_value(&device.name);
+            let fix = "must be at most 63 letters, digits, - _ . where devices are claimed";
+            faults.check(right, format!("devices.{}.name", device.name), fix);
+        }
     }
     faults.0
 }

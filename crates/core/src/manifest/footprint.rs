@@ -1,5 +1,6 @@
 //! What a tenant takes of a cluster: quantities, requests, and the quota that bounds them.
 
+use super::Scope;
 use crate::catalog::{Catalog, KubernetesSettings};
 use crate::placement::{App, PodDemand};
 use crate::quantity::{Resources, memory_text};
@@ -68,14 +69,20 @@ pub(super) fn times(pod: ContainerResources, pods: u32) -> Resources {
 
 /// `resources` of a container.
 pub(super) fn requirements(
-    gpu_resource: &str,
+    scope: &Scope<'_>,
     requests: ContainerResources,
     limits: ContainerResources,
 ) -> ResourceRequirements {
+    let claims = scope.settings.claims().filter(|_| limits.gpu > 0);
+    // What is claimed is no amount.
+    let gpus_left = |amounts: ContainerResources| match claims {
+        Some(_) => ContainerResources { gpu: 0, ..amounts },
+        None => amounts,
+    };
     ResourceRequirements {
-        claims: None,
-        limits: Some(quantities(gpu_resource, limits)),
-        requests: Some(quantities(gpu_resource, requests)),
+        claims: claims.map(|_| super::claims::of_container(limits.gpu)),
+        limits: Some(quantities(scope.gpu_resource(), gpus_left(limits))),
+        requests: Some(quantities(scope.gpu_resource(), gpus_left(requests))),
     }
 }
 

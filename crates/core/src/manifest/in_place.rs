@@ -28,6 +28,7 @@ fn immutable(object: &Object) -> &'static [&'static str] {
         Object::Service(_) => &["/spec/clusterIP", "/spec/clusterIPs", "/spec/ipFamilies"],
         Object::ResourceQuota(_) => &["/spec/scopes", "/spec/scopeSelector"],
         Object::Secret(_) => &["/type"],
+        Object::ResourceClaimTemplate(_) => &["/spec"],
         _ => &[],
     }
 }

@@ -32,8 +32,7 @@ pub(super) fn resource_quota(scope: &Scope<'_>) -> Object {
         ("requests.cpu".to_owned(), cpu(bounds.cpu_millicores)),
         ("requests.memory".to_owned(), memory(bounds.memory_mib)),
         ("requests.storage".to_owned(), Quantity(format!("{}G", bounds.storage_gb))),
-        // A quota knows an extended resource by its requests alone: they equal its limits.
-        (format!("requests.{}", scope.gpu_resource()), Quantity(bounds.gpu.to_string())),
+        (scope.gpu_quota_key(), Quantity(bounds.gpu.to_string())),
     ]);
     let spec = ResourceQuotaSpec { hard: Some(hard), ..ResourceQuotaSpec::default() };
     let metadata = scope.metadata("tenant-quota");

@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::resource::v1::ResourceClaimTemplate;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::Error as _;
@@ -51,6 +52,7 @@ objects!(
     ServiceAccount,
     ConfigMap,
     Secret,
+    ResourceClaimTemplate,
     StatefulSet,
     Deployment,
     Service,
@@ -73,6 +75,7 @@ macro_rules! of_any_kind {
             Object::ServiceAccount($object) => $body,
             Object::ConfigMap($object) => $body,
             Object::Secret($object) => $body,
+            Object::ResourceClaimTemplate($object) => $body,
             Object::StatefulSet($object) => $body,
             Object::Deployment($object) => $body,
             Object::Service($object) => $body,
@@ -155,7 +158,9 @@ impl Object {
             let asked = amounts(&asked);
             requests.cpu_millicores += asked.cpu_millicores;
             requests.memory_mib += asked.memory_mib;
-            requests.gpu += asked.gpu;
+            // A claim is one device.
+            let claims = resources.claims.as_ref().map_or(0, |claims| claims.len() as u64);
+            requests.gpu += asked.gpu + claims;
         }
         Some(Workload {
             replicas: u32::try_from(replicas.unwrap_or(1)).unwrap_or(0),
@@ -186,7 +191,7 @@ fn amounts(quantities: &BTreeMap<String, Quantity>) -> ContainerResources {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceRequirements};
+    use k8s_openapi::api::core::v1::{Container, PodSpec, ResourceClaim, ResourceRequirements};
 
     fn quantities<const N: usize>(pairs: [(&str, &str); N]) -> Option<BTreeMap<String, Quantity>> {
         Some(pairs.into_iter().map(|(name, text)| (name.into(), Quantity(text.into()))).collect())
@@ -210,6 +215,14 @@ mod tests {
         let requests = ContainerResources { cpu_millicores: 200, memory_mib: 512, gpu: 1 };
         assert_eq!(object.workload(), Some(Workload { replicas: 3, requests, image: "a:1" }));
         assert_eq!((object.kind(), object.api_version()), ("Deployment", "apps/v1"));
+        let claims = ["gpu-0", "gpu-1"].map(|name| ResourceClaim { name: name.into(), request: None });
+        let resources = ResourceRequirements { claims: Some(claims.into()), ..Default::default() };
+        let mut claiming = Deployment::default();
+        let container = Container { resources: Some(resources), ..Default::default() };
+        claiming.spec.get_or_insert_default().template.spec =
+            Some(PodSpec { containers: vec![container], ..Default::default() });
+        let claiming = Object::Deployment(claiming);
+        assert_eq!(claiming.workload().map(|workload| workload.requests.gpu), Some(2));
         assert_eq!(Object::ConfigMap(ConfigMap::default()).workload(), None);
     }
 }

@@ -5,8 +5,9 @@ use super::{CONFIG_DIGEST, Labels, Scope, labels};
 use crate::catalog::TolerationSettings;
 use crate::placement::Constraint;
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, LocalObjectReference, PodSecurityContext, PodSpec,
-    PodTemplateSpec, SeccompProfile, SecurityContext, Toleration, Volume, VolumeMount,
+    Capabilities, Container, EmptyDirVolumeSource, LocalObjectReference, PodResourceClaim,
+    PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile, SecurityContext, Toleration, Volume,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,6 +18,7 @@ pub(super) struct Pod {
     pub(super) labels: Labels,
     pub(super) config_digest: String,
     pub(super) container: Container,
+    pub(super) claims: Option<Vec<PodResourceClaim>>,
     pub(super) volumes: Vec<Volume>,
     pub(super) run_as_user: i64,
     pub(super) has_gpu: bool,
@@ -65,6 +67,9 @@ impl Pod {
                 image_pull_secrets: (!pull_secrets.is_empty()).then_some(pull_secrets),
                 node_selector: (!node_selector.is_empty()).then_some(node_selector),
                 tolerations: (!tolerations.is_empty()).then_some(tolerations),
+                resource_claims: self.claims,
+                // Said only where it is not the default, which older servers do not know.
+                host_users: (!scope.settings.host_users).then_some(false),
                 ..PodSpec::default()
             }),
         }

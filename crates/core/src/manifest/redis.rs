@@ -69,7 +69,7 @@ pub(super) fn stateful_set(scope: &Scope<'_>) -> Object {
         image: Some(redis.image.clone()),
         command: Some(vec!["redis-server".into(), "/etc/redis/redis.conf".into()]),
         ports: Some(vec![ContainerPort { container_port: REDIS_PORT, ..ContainerPort::default() }]),
-        resources: Some(requirements(scope.gpu_resource(), redis.requests(), redis.limits())),
+        resources: Some(requirements(scope, redis.requests(), redis.limits())),
         volume_mounts: Some(vec![mount("data", "/data"), mount("config", "/etc/redis")]),
         // It accepts connections, and so lives, while it still reads its data back from disk.
         liveness_probe: Some(Probe {
@@ -93,6 +93,7 @@ pub(super) fn stateful_set(scope: &Scope<'_>) -> Object {
         labels: pod_labels,
         config_digest: digest(&settings(scope)),
         container,
+        claims: None,
         volumes: vec![Volume { name: "config".into(), config_map: Some(config), ..Volume::default() }],
         run_as_user: redis.run_as_user,
         has_gpu: false,

@@ -2,16 +2,18 @@
 
 use super::config::{SERVICE_CONFIG, SERVICE_SECRET, digest, service_settings, settings_read_by};
 use super::footprint::requirements;
-use super::pods::Pod;
+use super::pods::{Pod, mount};
 use super::{
-    CONTAINER_PORT, HTTP, Object, SERVICE_LABEL, SERVICE_PORT, Scope, app_selector, count, labels, redis,
+    CONTAINER_PORT, HTTP, Object, SERVICE_LABEL, SERVICE_PORT, Scope, app_selector, claims, count, labels,
+    redis,
 };
+use crate::catalog::ModelImage;
 use crate::sizing::ServicePlan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, HTTPGetAction, Lifecycle,
-    LifecycleHandler, PodTemplateSpec, Probe, SecretEnvSource, Service, ServicePort, ServiceSpec,
-    SleepAction, TopologySpreadConstraint,
+    ConfigMapEnvSource, Container, ContainerPort, EnvFromSource, EnvVar, HTTPGetAction, ImageVolumeSource,
+    Lifecycle, LifecycleHandler, PodTemplateSpec, Probe, SecretEnvSource, Service, ServicePort, ServiceSpec,
+    SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -55,23 +57,34 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) ->
         name: name.into(),
         image: Some(scope.settings.image(plan.service)),
         ports: Some(vec![ContainerPort { container_port: CONTAINER_PORT, ..ContainerPort::default() }]),
-        resources: Some(requirements(scope.gpu_resource(), plan.requests, plan.limits)),
+        resources: Some(requirements(scope, plan.requests, plan.limits)),
         env: Some(environment(scope, plan)),
         env_from: Some(environment_sources()),
         startup_probe: Some(startup_probe(scope.settings.lifecycle.startup_seconds)),
         lifecycle: leave_endpoints(scope.settings.lifecycle.leave_endpoints_seconds),
         liveness_probe: Some(probe("/health", 30, 10)),
         readiness_probe: Some(probe("/ready", 5, 5)),
+        volume_mounts: scope
+            .settings
+            .model_images
+            .get(&plan.service)
+            .map(|models| vec![VolumeMount { read_only: Some(true), ..mount(MODELS, &models.path) }]),
         ..Container::default()
     };
     let mut pod_labels = scope.labels();
     pod_labels.insert("app".into(), name.into());
     pod_labels.insert(SERVICE_LABEL.into(), name.into());
+    let claims = claims::of_pod(scope, plan);
+    if claims.is_some() {
+        pod_labels.insert(claims::GPU_TYPE_LABEL.into(), scope.tenant.sizing.gpu_type.clone());
+    }
+    let models = scope.settings.model_images.get(&plan.service);
     let pod = Pod {
         labels: pod_labels,
         config_digest,
         container,
-        volumes: vec![],
+        claims,
+        volumes: models.map(model_volume).into_iter().collect(),
         run_as_user: scope.settings.run_as_user,
         has_gpu: plan.limits.gpu > 0,
     };
@@ -91,6 +104,15 @@ fn pod_template(scope: &Scope<'_>, plan: &ServicePlan, config_digest: String) ->
     spec.termination_grace_period_seconds =
         Some(scope.settings.lifecycle.drain_seconds_of(plan.service).into());
     template
+}
+
+/// Name of the volume with a service's models.
+const MODELS: &str = "models";
+
+/// The files of an image, read-only. Kubernetes 1.35 and newer.
+fn model_volume(models: &ModelImage) -> Volume {
+    let image = ImageVolumeSource { reference: Some(models.image.clone()), ..ImageVolumeSource::default() };
+    Volume { name: MODELS.into(), image: Some(image), ..Volume::default() }
 }
 
 /// The contract's three, in its order; whatever else a service reads is in [`environment_sources`].

@@ -102,7 +102,7 @@ mod tests {
                 (TenantId::parse("globex").expect("a label"), vec![pod(Some(0)), pod(Some(1))]),
             ]
             .into(),
-            known_labels_only: false,
+            ..Places::default()
         };
         let catalog = Catalog::embedded();
         let uses = places.node_uses(&catalog.kubernetes);

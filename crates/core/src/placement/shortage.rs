@@ -66,6 +66,8 @@ pub enum LeftOutReason {
     Selector(String),
     /// Too little is left on it of these.
     Insufficient(Vec<&'static str>),
+    /// What devices it has is not known, and why.
+    DevicesUnknown(&'static str),
 }
 
 impl LeftOutReason {
@@ -77,6 +79,7 @@ impl LeftOutReason {
             Self::Taint(_) => "taint",
             Self::Selector(_) => "selector",
             Self::Insufficient(_) => "insufficient",
+            Self::DevicesUnknown(_) => "devices_unknown",
         }
     }
 
@@ -86,6 +89,7 @@ impl LeftOutReason {
             Self::NotReady | Self::Cordoned => None,
             Self::Taint(text) | Self::Selector(text) => Some(text.clone()),
             Self::Insufficient(resources) => Some(resources.join(", ")),
+            Self::DevicesUnknown(why) => Some((*why).to_owned()),
         }
     }
 }
@@ -193,8 +197,14 @@ impl Search {
         for (node, place) in room.places.nodes.iter().enumerate() {
             if open.contains(&node) {
                 let lacking: Vec<Resource> = room.free_for(class_index, node).lacks(&pod).collect();
-                let names = lacking.iter().map(|resource| resource.as_str()).collect();
-                self.left_out.entry(LeftOutReason::Insufficient(names)).or_default().insert(node);
+                let reason = match room.places.devices_unknown {
+                    Some(why) if lacking.contains(&Resource::Gpu) => LeftOutReason::DevicesUnknown(why),
+                    _ => {
+                        let names = lacking.iter().map(|resource| resource.as_str());
+                        LeftOutReason::Insufficient(names.collect())
+                    }
+                };
+                self.left_out.entry(reason).or_default().insert(node);
                 match &mut nearest {
                     Some((count, all)) if *count == lacking.len() => all.extend(lacking),
                     Some((count, _)) if *count < lacking.len() => {}

@@ -84,6 +84,9 @@ fn pods(catalog: &Catalog, name: &str, deployment: &Deployment) -> Pods {
             .sum()
     };
     let gpus = catalog.kubernetes.all_gpu_resources().into_iter().map(sum).fold(0, u64::saturating_add);
-    let gpus = usize::try_from(gpus / 1000).unwrap_or(0);
+    // A claim is one device.
+    let claims = containers.into_iter().flatten().filter_map(|container| container.resources.as_ref());
+    let claims: usize = claims.map(|resources| resources.claims.as_ref().map_or(0, Vec::len)).sum();
+    let gpus = usize::try_from(gpus / 1000).unwrap_or(0).saturating_add(claims);
     Pods { app, pods, millicores: sum("cpu"), gpus: gpus.saturating_mul(pods) }
 }

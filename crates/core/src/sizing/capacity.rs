@@ -96,12 +96,16 @@ impl Fit {
         }
     }
 
+    /// Whether the figure that has to keep the SLA misses it. Work without requests to GPUs has none.
+    pub fn is_too_slow(&self, demand: &Demand) -> bool {
+        self.gpu_load > 0.0 && self.response_time_ms > f64::from(demand.response_time_ms())
+    }
+
     /// What is short.
     pub fn shortages(&self, demand: &Demand) -> Vec<Shortage> {
         let (have, need) = (&self.resources, &self.needed);
         let sla = &demand.sla_target;
         let overloaded = self.utilization >= 1.0;
-        let too_slow = self.response_time_ms > f64::from(demand.response_time_ms());
         let short_of_cpu = have.cpu_millicores < need.cpu_millicores;
         let short_of_memory = have.memory_mib < need.memory_mib || self.needs.oversized;
         let recognises = self.needs.services.iter().any(|need| need.stt_lines > 0);
@@ -111,7 +115,7 @@ impl Fit {
             (Shortage::Memory, short_of_memory),
             (Shortage::Gpu, overloaded),
             (Shortage::Storage, have.storage_gb < need.storage_gb),
-            (Shortage::ResponseTime, !overloaded && too_slow),
+            (Shortage::ResponseTime, !overloaded && self.is_too_slow(demand)),
             (Shortage::Blocking, blocking),
             (Shortage::Availability, !availability::is_kept(self.unavailability, sla.availability)),
             (Shortage::Survival, self.needs.unsurvivable),
@@ -240,7 +244,9 @@ fn misses(catalog: &Catalog, work: &Work, demand: &Demand, fit: &Fit) -> Vec<Sla
             misses.push(SlaMiss { figure: figure.to_owned(), expected, target });
         }
     };
-    note("response_time_ms", fit.response_time_ms, f64::from(demand.response_time_ms()));
+    if fit.is_too_slow(demand) {
+        note("response_time_ms", fit.response_time_ms, f64::from(demand.response_time_ms()));
+    }
     let services = split::services(catalog, work, fit);
     if let Some(plan) = services.iter().find(|plan| plan.service == Service::Stt) {
         let lost = work.turns_on_pod(f64::from(plan.replicas)).blocking(lines_of_pod(catalog, plan));

@@ -108,9 +108,41 @@ fn a_named_plan_that_is_too_small_is_honoured_and_says_what_is_short() {
     assert_eq!(sizing.resources, catalog().plan(Preset::Micro).resources());
     let short: Vec<_> = sizing.warnings.iter().map(|warning| warning.short_of.as_str()).collect();
     assert_eq!(short, ["cpu", "memory", "gpu", "availability"]);
-    assert!(sizing.warnings.iter().all(|warning| warning.suggested_preset == Preset::Large));
+    assert!(sizing.warnings.iter().all(|warning| warning.suggested_preset == Some(Preset::Large)));
     let services: Vec<_> = sizing.warnings.iter().map(|warning| warning.service).collect();
     assert_eq!(services, [Some(Service::Stt), Some(Service::Callbot), Some(Service::Callbot), None]);
+}
+
+#[test]
+fn a_response_time_asks_nothing_of_work_that_has_none() {
+    for service in [Service::Stt, Service::Ta, Service::Qa] {
+        let of =
+            |response_time_ms| calculate(catalog(), &demand(&[(service, 10)], "99.9%", response_time_ms));
+        let (strict, lax) = (of(1), of(5000));
+        assert_eq!(strict, lax, "{service}");
+        assert!(strict.sizing.warnings.is_empty(), "{service}");
+        let explained = explain(catalog(), &demand(&[(service, 10)], "99.9%", 1));
+        let changed = explained["assumptions"].as_array().expect("a list").iter();
+        assert!(changed.clone().count() > 0);
+        for assumption in changed {
+            assert_ne!(assumption["changes"], "response_time_ms", "{service}");
+        }
+    }
+}
+
+#[test]
+fn a_plan_that_would_have_to_grow_is_not_named_as_the_way_out() {
+    let mut demand = demand(&[(Service::Callbot, 2000)], "99.9%", 200);
+    demand.preset = Some(Preset::Micro);
+    let keys: Vec<_> = size(catalog(), &demand).warnings.into_iter().map(|one| one.message.key).collect();
+    assert!(keys.iter().any(|key| *key == "sizing.short_of_gpu_in_largest"), "{keys:?}");
+    assert!(keys.iter().any(|key| *key == "sizing.short_of_availability"), "{keys:?}");
+    // What nothing reaches has no plan that would do.
+    demand.sla_target.response_time_ms = 1;
+    demand.service_requirements = [(Service::Callbot, 1)].into();
+    let warnings = size(catalog(), &demand).warnings;
+    let slow = warnings.iter().find(|one| one.short_of == "response_time").expect("a warning");
+    assert_eq!(slow.suggested_preset, None);
 }
 
 #[test]
@@ -134,7 +166,7 @@ fn a_named_large_does_not_grow_but_says_that_the_calculator_s_would() {
     assert_eq!(sizing.resources, catalog().plan(Preset::Large).resources());
     assert_eq!(sizing.list_price_usd, 450);
     let gpu = sizing.warnings.iter().find(|warning| warning.short_of == "gpu").expect("a warning");
-    assert_eq!(gpu.suggested_preset, Preset::Large);
+    assert_eq!(gpu.suggested_preset, Some(Preset::Large));
     assert_eq!(gpu.message.key, "sizing.short_of_gpu_in_largest");
 }
 

@@ -1,6 +1,6 @@
 //! What a plan is expected to be short of, in words, with the way out.
 
-use super::capacity::{Fit, Shortage, fastest_response_ms};
+use super::capacity::{self, Fit, Shortage, fastest_response_ms};
 use super::needs::Need;
 use super::report::lines_of_pod;
 use super::{Model, ServicePlan, SizingWarning, availability};
@@ -20,7 +20,9 @@ enum Remedy {
 /// choose.
 pub(super) fn warnings(model: &Model<'_>, enough: &Fit, services: &[ServicePlan]) -> Vec<SizingWarning> {
     let fit = &model.fit;
-    let remedy = if enough.preset == fit.preset { Remedy::Grown } else { Remedy::Larger };
+    // A plan that is named does not grow, the larger one neither.
+    let still_short = capacity::listed(model.catalog, enough.preset, &model.work, model.demand);
+    let still_short = still_short.shortages(model.demand);
     let lost = lost_turns(model, services);
     let is_lossy = lost > tolerated_turns(model);
     let mut shortages = fit.shortages(model.demand);
@@ -34,6 +36,9 @@ pub(super) fn warnings(model: &Model<'_>, enough: &Fit, services: &[ServicePlan]
         .into_iter()
         .map(|shortage| {
             let service = short_service(model, shortage, services);
+            let of_cpu = shortage == Shortage::Blocking && still_short.contains(&Shortage::Cpu);
+            let is_grown = enough.preset == fit.preset || of_cpu || still_short.contains(&shortage);
+            let remedy = if is_grown { Remedy::Grown } else { Remedy::Larger };
             let message = message(model, shortage, remedy, lost).with("preset", enough.preset);
             let message = match service {
                 Some(service) => message.with("service", service),
@@ -43,7 +48,7 @@ pub(super) fn warnings(model: &Model<'_>, enough: &Fit, services: &[ServicePlan]
                 message,
                 short_of: shortage.as_str().to_owned(),
                 service,
-                suggested_preset: enough.preset,
+                suggested_preset: (!is_unreachable(model, shortage)).then_some(enough.preset),
             }
         })
         .collect()
@@ -92,6 +97,20 @@ fn tolerated_turns(model: &Model<'_>) -> f64 {
     }
 }
 
+/// Whether no plan helps, however large.
+fn is_unreachable(model: &Model<'_>, shortage: Shortage) -> bool {
+    let Model { catalog, demand, fit, .. } = model;
+    match shortage {
+        Shortage::ResponseTime => {
+            f64::from(demand.response_time_ms()) < fastest_response_ms(catalog, demand, fit).ceil()
+        }
+        Shortage::Availability => {
+            demand.sla_target.availability > availability::highest(catalog, model.work.counts.len())
+        }
+        _ => false,
+    }
+}
+
 fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy, lost_turns: f64) -> Message {
     let Model { catalog, demand, fit, .. } = model;
     let sla = &demand.sla_target;
@@ -112,8 +131,7 @@ fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy, lost_turns: f6
             .with("available", plan.storage_text()),
         Shortage::ResponseTime => {
             let fastest = fastest_response_ms(catalog, demand, fit).ceil();
-            let unreachable = f64::from(demand.response_time_ms()) < fastest;
-            let message = if unreachable {
+            let message = if is_unreachable(model, shortage) {
                 Message::new("sizing.response_time_unreachable").with("fastest", format!("{fastest}ms"))
             } else {
                 new("sizing.short_of_response_time", "sizing.short_of_response_time_in_largest")
@@ -130,7 +148,7 @@ fn message(model: &Model<'_>, shortage: Shortage, remedy: Remedy, lost_turns: f6
         Shortage::Survival => new("sizing.short_of_survival", "sizing.short_of_survival_in_largest"),
         Shortage::Availability => {
             let highest = availability::highest(catalog, model.work.counts.len());
-            let message = if sla.availability > highest {
+            let message = if is_unreachable(model, shortage) {
                 Message::new("sizing.availability_unreachable").with("highest", highest)
             } else {
                 new("sizing.short_of_availability", "sizing.short_of_availability_in_largest")

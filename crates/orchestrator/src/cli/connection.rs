@@ -249,6 +249,12 @@ impl Call {
         self
     }
 
+    /// A header that goes with it.
+    #[cfg(test)]
+    pub(super) fn sent(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
+    }
+
     /// Asking again can change nothing.
     pub(super) fn repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;

@@ -33,10 +33,9 @@ impl Recommend {
         let connection = client.options.connect()?;
         let call = Call::get(tenant_path(&self.tenant_id, "/recommendation")).query("hours", self.hours);
         let answer = connection.json(&call).await?;
-        let change = answer["apply"].clone();
-        if !self.apply || change.is_null() {
+        let Some(change) = change(&self.tenant_id, &answer).filter(|_| self.apply) else {
             return client.output.value(&answer, |answer| table(answer, &connection.place()));
-        }
+        };
         // What is about to be done is not the answer: that is the tenant, on standard output.
         eprintln!("{}", table(&answer, &connection.place()));
         if !self.yes && !confirmed(&say_text!("cli.apply_question", tenant_id = &self.tenant_id))? {
@@ -44,9 +43,17 @@ impl Recommend {
                 &Message::new("cli.left_as_it_is").with("tenant_id", &self.tenant_id),
             )));
         }
-        let tenant = connection.json(&Call::put(tenant_path(&self.tenant_id, ""), change)).await?;
+        let tenant = connection.json(&change).await?;
         client.output.value(&tenant, detail)
     }
+}
+
+/// The call that makes a tenant what is recommended; it changes only what is still as it was measured.
+fn change(tenant_id: &str, answer: &Value) -> Option<Call> {
+    let body = answer["apply"].clone();
+    let call = Call::put(tenant_path(tenant_id, ""), body);
+    let call = call.header("if-match", Some(format!("\"{}\"", text_of(&answer["generation"]))));
+    (!answer["apply"].is_null()).then_some(call)
 }
 
 fn table(answer: &Value, place: &str) -> String {
@@ -102,4 +109,18 @@ fn table(answer: &Value, place: &str) -> String {
     ];
     lines.retain(|(_, text)| !text.is_empty());
     named_lines(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_recommended_is_for_the_generation_that_was_measured() {
+        let answer = json!({"generation": 3, "apply": {"service_requirements": {"callbot": 20}}});
+        let call = change("acme", &answer).expect("something is recommended");
+        assert_eq!(call.sent("if-match"), Some("\"3\""));
+        assert!(change("acme", &json!({"generation": 3, "apply": null})).is_none());
+    }
 }

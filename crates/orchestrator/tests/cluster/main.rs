@@ -4,6 +4,7 @@
 
 mod access;
 mod admission;
+mod claims;
 mod crashes;
 mod deploying;
 mod edits;

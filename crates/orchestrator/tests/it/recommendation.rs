@@ -49,11 +49,20 @@ async fn a_week_of_little_load_recommends_less_and_what_it_says_to_send_is_taken
     // Nothing was changed by asking, and what is to be sent is taken as it is.
     let before = client.get("/api/v1/tenants/idle").await.json();
     assert_eq!(before["service_requirements"], tenant["service_requirements"]);
-    client.put("/api/v1/tenants/idle", &answer["apply"]).await.expect(200);
+    let apply = async || {
+        let put = client.request(reqwest::Method::PUT, "/api/v1/tenants/idle");
+        let put = put.header("if-match", format!("\"{}\"", answer["generation"]));
+        client.send(put.json(&answer["apply"])).await
+    };
+    apply().await.expect(200);
     let after = client.get("/api/v1/tenants/idle").await.json();
     assert_eq!(after["service_requirements"], answer["recommended"]["service_requirements"]);
     assert_eq!(after["preset"], answer["recommended"]["preset"]);
     assert_eq!(after["resources"], answer["recommended"]["resources"]);
+    // It was for the tenant as it was: by now it is another one.
+    let stale = apply().await;
+    assert_eq!((stale.status.as_u16(), stale.error_code()), (412, json!("CONFLICT")));
+    assert_eq!(client.get("/api/v1/tenants/idle").await.json()["generation"], after["generation"]);
 }
 
 #[tokio::test]

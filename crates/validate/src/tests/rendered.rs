@@ -2,6 +2,7 @@
 
 use super::super::{Options, Report, validate_manifest};
 use super::catalog;
+use ecp_core::catalog::{DeviceClaim, GpuAllocation, ModelImage};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{Manifest, RenderOptions, SECRET_KEYS, render};
 use ecp_core::sizing::{ServicePlan, SizingOptions, size};
@@ -95,6 +96,30 @@ fn what_the_renderer_makes_is_valid_in_yaml_and_json() {
             assert_eq!(yaml.summary, json.summary);
         }
     }
+}
+
+#[test]
+fn claims_models_and_users_of_pods_are_valid_and_a_claim_counts_as_a_device() {
+    let mut catalog = catalog().clone();
+    let settings = &mut catalog.kubernetes;
+    settings.gpu_allocation = GpuAllocation::Claims;
+    let selector = "device.attributes['gpu.nvidia.com'].productName == 'Tesla V100-SXM2-32GB'";
+    let claim = DeviceClaim { device_class: None, selector: Some(selector.to_owned()) };
+    settings.gpu_claims.devices.insert("v100".to_owned(), claim);
+    settings.host_users = false;
+    let models = ModelImage { image: "registry.example.com/models/voice:3".into(), path: "/models".into() };
+    settings.model_images.insert(Service::Callbot, models);
+    let tenant = my_ai_service();
+    let secrets = TenantSecrets::generate(SECRET_KEYS);
+    let text = render(&catalog, &tenant, &secrets, &RenderOptions::default()).to_yaml();
+    let judged = validate_manifest(&catalog, &text, &Options::for_tenant(Some(&tenant.id))).unwrap();
+    assert_in_order(&judged);
+    assert_eq!(judged.summary.total.gpu, 3);
+    // The expression is looked at, and a claim that the pod does not have is missed.
+    let wrong = text.replace("productName == '", "productName = '");
+    assert!(wrong != text && !report(&tenant, &wrong).errors.is_empty());
+    let wrong = text.replacen("- name: gpu-0\n", "- name: gpu-7\n", 1);
+    assert!(wrong != text && !report(&tenant, &wrong).errors.is_empty());
 }
 
 #[test]

@@ -2190,9 +2190,10 @@ class WarningOut(TypedDict):
     """
     The service that goes short first; absent where it is no single one.
     """
-    suggested_preset: Literal["micro", "small", "medium", "large"]
+    suggested_preset: NotRequired[Optional[Literal["micro", "small", "medium", "large"]]]
     """
-    The preset that would do.
+    The preset that would do; absent where none does, such as for a response time that no number of GPUs
+    reaches.
     """
 
 
@@ -2779,7 +2780,7 @@ class NodeOut(TypedDict):
     left_out: NotRequired[Optional[NodeLeftOut]]
     gpu_type: NotRequired[Optional[str]]
     """
-    Its device type; `null` where it has no GPU.
+    Its device type, of several the one of which it has most; `null` where it has no GPU.
     """
     allocatable: NodeResourcesOut
     """
@@ -2918,6 +2919,11 @@ class RecommendationOut(TypedDict):
     tenant_id: str
     """
     Whose.
+    """
+    generation: int
+    """
+    The tenant's generation for which it holds: sent quoted as `If-Match` with `apply`, it refuses to
+    overwrite what was changed since.
     """
     time_range: TimeRangeOut
     """

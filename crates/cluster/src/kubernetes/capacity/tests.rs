@@ -51,6 +51,7 @@ fn sums_with(settings: &KubernetesSettings, nodes: &[Value], pods: &[Value]) -> 
     capacity(
         settings,
         nodes.iter(),
+        None,
         ours.iter().map(|(_, pod)| (&acme, pod)),
         others.iter().map(|(_, pod)| pod),
     )

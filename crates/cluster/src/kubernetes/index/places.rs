@@ -3,6 +3,7 @@
 use super::entry::{tenant_of, value_of};
 use super::{Index, Key, TenantIndex};
 use crate::kubernetes::capacity::{self, NodeFacts, PodRequests};
+use crate::kubernetes::devices::{self, ClaimFacts, SliceFacts};
 use crate::kubernetes::kinds::{self, KINDS};
 use crate::kubernetes::ownership::Marks;
 use crate::kubernetes::pods::PodFacts;
@@ -87,6 +88,53 @@ impl Index {
         for (tenant, uid) in gone {
             self.forget_pod(&tenant, &uid);
         }
+    }
+
+    /// A slice of a driver's devices is as given.
+    pub(in crate::kubernetes) fn slice_applied(&self, slice: &DynamicObject) {
+        let (Some(value), Some(wanted)) = (value_of(slice), self.gpu_resources.claimed()) else { return };
+        let name = slice.metadata.name.clone().unwrap_or_default();
+        let mut inner = self.inner.lock();
+        match SliceFacts::of(&value, wanted) {
+            Some(facts) => _ = inner.slices.insert(name, facts),
+            None => _ = inner.slices.remove(&name),
+        }
+    }
+
+    /// A slice is gone.
+    pub(in crate::kubernetes) fn slice_deleted(&self, slice: &DynamicObject) {
+        self.inner.lock().slices.remove(slice.metadata.name.as_deref().unwrap_or_default());
+    }
+
+    /// Forgets slices that a complete list does not name.
+    pub(in crate::kubernetes) fn retain_slices(&self, listed: &HashSet<String>) {
+        self.inner.lock().slices.retain(|name, _| listed.contains(name));
+    }
+
+    /// A claim of devices is as given.
+    pub(in crate::kubernetes) fn claim_applied(&self, claim: &DynamicObject) {
+        let (Some(value), Some(wanted)) = (value_of(claim), self.gpu_resources.claimed()) else { return };
+        let uid = claim.metadata.uid.clone().unwrap_or_default();
+        let mut inner = self.inner.lock();
+        match ClaimFacts::of(&value, wanted) {
+            Some(facts) => _ = inner.claims.insert(uid, facts),
+            None => _ = inner.claims.remove(&uid),
+        }
+    }
+
+    /// A claim is gone.
+    pub(in crate::kubernetes) fn claim_deleted(&self, claim: &DynamicObject) {
+        self.inner.lock().claims.remove(claim.metadata.uid.as_deref().unwrap_or_default());
+    }
+
+    /// Forgets claims that a complete list does not hold.
+    pub(in crate::kubernetes) fn retain_claims(&self, listed: &HashSet<String>) {
+        self.inner.lock().claims.retain(|uid, _| listed.contains(uid));
+    }
+
+    /// Whether it can be told what devices nodes have.
+    pub(in crate::kubernetes) fn set_devices_unknown(&self, unknown: bool) {
+        self.inner.lock().devices_unknown = unknown;
     }
 
     /// A node is as given.
@@ -180,6 +228,17 @@ impl Index {
             tenants.flat_map(|(id, index)| index.pods.values().map(move |(_, requests)| (id, requests)))
         };
         let others = inner.other_pods.values().chain(pods(false).map(|(_, requests)| requests));
-        capacity::capacity(settings, inner.nodes.values(), pods(true), others)
+        let is_tenants = |namespace: &str| {
+            let tenant = TenantId::of_namespace(namespace);
+            tenant.is_some_and(|id| inner.tenants.get(&id).is_some_and(|index| is_known(&id, index)))
+        };
+        let devices = self
+            .gpu_resources
+            .claimed()
+            .map(|wanted| devices::by_node(wanted, inner.slices.values(), inner.claims.values(), is_tenants));
+        let mut capacity =
+            capacity::capacity(settings, inner.nodes.values(), devices.as_ref(), pods(true), others);
+        capacity.places.devices_unknown = inner.devices_unknown.then_some(devices::UNKNOWN);
+        capacity
     }
 }

@@ -2,6 +2,7 @@
 //! that they do not know is an error.
 
 use super::*;
+use crate::catalog::{DeviceClaim, GpuAllocation, ModelImage};
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
@@ -9,6 +10,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::{Ingress, NetworkPolicy};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::resource::v1::ResourceClaimTemplate;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use std::collections::BTreeMap;
@@ -120,6 +122,7 @@ fn schemas() -> BTreeMap<&'static str, Value> {
         ("HorizontalPodAutoscaler", published::<HorizontalPodAutoscaler>()),
         ("PodDisruptionBudget", published::<PodDisruptionBudget>()),
         ("Ingress", published::<Ingress>()),
+        ("ResourceClaimTemplate", published::<ResourceClaimTemplate>()),
         ("ServiceMonitor", service_monitor()),
         ("PrometheusRule", prometheus_rule()),
     ])
@@ -139,6 +142,12 @@ fn every_object_keeps_to_the_published_schema() {
     kubernetes.images.pull_secrets = vec!["registry".into()];
     kubernetes.ingress.tls_secret = "tls".into();
     kubernetes.nodes.selector.insert("pool".into(), "tenants".into());
+    kubernetes.gpu_allocation = GpuAllocation::Claims;
+    let claim = DeviceClaim { device_class: None, selector: Some("device.driver == 'a'".into()) };
+    kubernetes.gpu_claims.devices.insert("v100".into(), claim);
+    kubernetes.host_users = false;
+    let models = ModelImage { image: "registry.example.com/models/voice:3".into(), path: "/models".into() };
+    kubernetes.model_images.insert(Service::Callbot, models);
     let redacted = RenderOptions { redact_secrets: true, ..everything() };
     // With somewhere to grow, so that there are autoscalers.
     let mut roomy = my_ai_service();

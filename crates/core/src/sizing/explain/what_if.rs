@@ -144,7 +144,8 @@ fn effect(model: &Model<'_>, assumption: &Assumption) -> (f64, Value) {
 fn outcomes(fit: &Fit, work: &Work) -> [(&'static str, f64); 5] {
     [
         ("gpu_load", fit.gpu_load),
-        ("response_time_ms", fit.response_time_ms),
+        // Without requests to GPUs there is none.
+        ("response_time_ms", if fit.gpu_load > 0.0 { fit.response_time_ms } else { 0.0 }),
         ("cpu_wanted", fit.needs.cpu.good),
         ("memory", fit.needs.memory.least),
         ("storage", work.storage_gb),

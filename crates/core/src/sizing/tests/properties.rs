@@ -59,6 +59,27 @@ proptest! {
         prop_assert_eq!(calculate(catalog(), &demand), calculate(&offered_alone, &demand));
     }
 
+    /// A plan that is said to do is short of nothing that it was named for, and one that is to be left out does.
+    #[test]
+    fn the_way_out_of_a_warning_is_one(demand in any_demand(), named in 0..4_usize) {
+        let demand = Demand { preset: Some(Preset::ALL[named]), ..demand };
+        let is_warned_of = |demand: &Demand, short_of: &str| {
+            size(catalog(), demand).warnings.iter().any(|warning| warning.short_of == short_of)
+        };
+        for warning in size(catalog(), &demand).warnings {
+            let way_out = match warning.suggested_preset {
+                None => {
+                    prop_assert!(warning.message.key.ends_with("_unreachable"));
+                    continue;
+                }
+                Some(_) if warning.message.key.ends_with("_in_largest") => None,
+                preset => preset,
+            };
+            let other = Demand { preset: way_out, ..demand.clone() };
+            prop_assert!(!is_warned_of(&other, &warning.short_of), "{warning:?}");
+        }
+    }
+
     #[test]
     fn more_load_never_gets_a_smaller_answer(
         mut demand in any_demand(), index in 0..7_usize, more in prop_oneof![1..50_u32, 1..50_000_u32],
