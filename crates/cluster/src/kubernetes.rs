@@ -1,8 +1,8 @@
 //! A real Kubernetes cluster behind the `Cluster` port.
 //!
 //! [`watches`] keep the [`index`], from which every question is answered; [`apply`] and [`delete`]
-//! write, [`survey`] looks through a namespace before it goes. [`state`], [`drift`], [`ownership`] and
-//! [`capacity`] judge, and know no connection. [`adopt`] takes over what earlier builds made.
+//! write, [`trial`] only asks, [`survey`] looks through a namespace before it goes. [`state`], [`drift`],
+//! [`ownership`], [`capacity`] and [`devices`] judge, and know no connection. [`adopt`] takes over what earlier builds made.
 
 mod adopt;
 mod apply;
@@ -19,6 +19,7 @@ mod pods;
 mod state;
 mod survey;
 mod told;
+mod trial;
 mod usage;
 mod watches;
 

@@ -1,4 +1,4 @@
-//! Making objects so, by server-side apply, and asking whether the cluster would take them.
+//! Making objects so, by server-side apply.
 //!
 //! Names go into the ledger before objects are made, uids after. What somebody added is taken out
 //! before what is wanted is applied: the two may contradict each other.
@@ -12,7 +12,7 @@ use super::ownership::{self, INSTALLATION, Marks};
 use ecp_core::ids::TenantId;
 use ecp_core::ledger::NotedObject;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{ClusterError, Refusal, StoreError};
+use ecp_core::ports::{ClusterError, StoreError};
 use ecp_core::text::Message;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -22,9 +22,6 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashSet};
-
-/// What the namespace for trials begins with: a tenant's id does not begin with a hyphen.
-const TRIAL_PREFIX: &str = "ecp-ai--trial-";
 
 /// An object of a tenant that is being applied.
 struct Target<'a> {
@@ -320,104 +317,10 @@ impl KubernetesCluster {
             _ => error.of(kind, name),
         }
     }
-
-    /// Asks what the cluster says to objects, and changes nothing.
-    pub(super) async fn try_objects(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
-        self.check_reachable()?;
-        let mut calls: FuturesUnordered<_> =
-            objects.iter().enumerate().map(|(index, object)| self.try_one(index, object)).collect();
-        let mut refusals = Vec::new();
-        while let Some(result) = calls.next().await {
-            refusals.extend(result?);
-        }
-        refusals.sort_by_key(|refusal| refusal.index);
-        Ok(refusals)
-    }
-
-    async fn try_one(&self, index: usize, object: &Value) -> Result<Option<Refusal>, ClusterError> {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let (kind_name, name) = (text("/kind"), text("/metadata/name"));
-        // What is not ours to apply is not ours to try.
-        let Some((place, kind)) = kinds::find(kind_name) else { return Ok(None) };
-        if name.is_empty() || text("/apiVersion") != kind.api_version() {
-            return Ok(None);
-        }
-        let own = text("/metadata/namespace");
-        let moved = kind.is_namespaced() && !self.index.has_namespace(own);
-        let mut tried = object.clone();
-        let mut namespace = kind.is_namespaced().then(|| own.to_owned());
-        if moved {
-            let Some(trial) = self.trial_namespace().await? else { return Ok(None) };
-            tried["metadata"]["namespace"] = trial.as_str().into();
-            namespace = Some(trial);
-        }
-        let calls = api(&self.client, &kind.resource(), namespace.as_deref());
-        let _turn = self.turns.acquire().await;
-        // What somebody added to an object of ours will be taken out first; so it is here.
-        let tenant = TenantId::of_namespace(own).filter(|_| !moved);
-        let seen =
-            tenant.and_then(|tenant| self.index.seen(&tenant, place, name)).filter(|seen| seen.is_kept);
-        let correction = seen.and_then(|seen| {
-            let additions = drift::additions(&tried, &seen.live, &seen.taken, true);
-            drift::correction(&tried, &seen.live, &additions, true)
-        });
-        let answer = match correction {
-            Some(patch) => answered(calls.patch(name, &by_us().dry_run(), &Patch::Merge(&patch))).await,
-            None => {
-                let trial = PatchParams::apply(MANAGER).force().dry_run();
-                answered(calls.patch(name, &trial, &Patch::Apply(&tried))).await
-            }
-        };
-        match answer {
-            Ok(_) => Ok(None),
-            Err(error) if kind.optional && error.is_unknown_kind() => Ok(None),
-            Err(error) if error.is_about_namespace() => Ok(None),
-            Err(error) if error.is_unknown_kind() && kind.since.is_some() => {
-                Ok(kind.unserved(name).and_then(|error| match error {
-                    ClusterError::Refused { kind, name, reason } => {
-                        Some(Refusal { index, kind, name, reason })
-                    }
-                    _ => None,
-                }))
-            }
-            Err(CallError::Answered(status)) => Ok(Some(Refusal {
-                index,
-                kind: kind_name.to_owned(),
-                name: name.to_owned(),
-                reason: status.message,
-            })),
-            Err(error) => Err(error.of(kind_name, name)),
-        }
-    }
-
-    /// The namespace in which objects are tried whose own is not there yet: the API server tries
-    /// nothing in a namespace that does not exist, and in one that others use the name may be theirs.
-    /// It is ours, empty, and named as no tenant's can be; none where somebody else has the name.
-    async fn trial_namespace(&self) -> Result<Option<String>, ClusterError> {
-        let name = format!("{TRIAL_PREFIX}{}", self.index.installation());
-        if self.index.has_namespace(&name) {
-            return Ok(self.index.is_own_namespace(&name).then_some(name));
-        }
-        let kind = &KINDS[kinds::NAMESPACE];
-        let calls = api(&self.client, &kind.resource(), None);
-        let namespace = json!({
-            "apiVersion": kind.api_version(), "kind": kind.name,
-            "metadata": {
-                "name": name,
-                "labels": {"ecp.ai/managed-by": MANAGER},
-                "annotations": {INSTALLATION: self.index.installation().as_str()},
-            },
-        });
-        let made =
-            answered(calls.patch(&name, &PatchParams::apply(MANAGER), &Patch::Apply(&namespace))).await;
-        let made = made.map_err(|error| self.told(error, kind.name, &name))?;
-        self.index.namespace_applied(&made);
-        Ok(Some(name))
-    }
 }
 
 /// The patches of ours that are not applied.
-fn by_us() -> PatchParams {
+pub(super) fn by_us() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 

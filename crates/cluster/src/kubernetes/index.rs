@@ -163,11 +163,6 @@ impl Index {
         waiting.iter().for_each(|tenant| self.tell(tenant));
     }
 
-    /// Whether GPUs are asked for by claims.
-    pub(super) fn claims_devices(&self) -> bool {
-        self.gpu_resources.claimed().is_some()
-    }
-
     /// True of a kind that the cluster does not know.
     pub(super) fn is_unknown(&self, kind: usize) -> bool {
         self.inner.lock().unknown.contains(&kind)

@@ -132,6 +132,11 @@ impl Index {
         self.inner.lock().claims.retain(|uid, _| listed.contains(uid));
     }
 
+    /// Whether GPUs are asked for by claims.
+    pub(in crate::kubernetes) fn claims_devices(&self) -> bool {
+        self.gpu_resources.claimed().is_some()
+    }
+
     /// Whether it can be told what devices nodes have.
     pub(in crate::kubernetes) fn set_devices_unknown(&self, unknown: bool) {
         self.inner.lock().devices_unknown = unknown;
