@@ -72,6 +72,18 @@ impl Peer {
         Ok(kilobytes / 1024.0)
     }
 
+    /// Processor time that it took so far.
+    pub fn processor_time(&self) -> anyhow::Result<Duration> {
+        /// What Linux counts in, whatever the kernel's own timer does.
+        const TICKS_A_SECOND: f64 = 100.0;
+        let id = self.child.id().context("the process has ended")?;
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // The name before it may hold anything.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_whitespace()).context("no fields")?;
+        let ticks: f64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum();
+        Ok(Duration::from_secs_f64(ticks / TICKS_A_SECOND))
+    }
+
     /// Ends it as `kill -9` does.
     pub async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("can not kill")

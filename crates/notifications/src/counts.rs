@@ -1,7 +1,6 @@
 //! What was sent and what waits, for `/metrics`: by kind of receiver, so that their number bounds nothing.
 
 use ecp_core::alerts::receiver::ReceiverKind;
-use ecp_core::ports::Waiting;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How a try ended.
@@ -41,11 +40,14 @@ impl Counts {
         self.outcomes[kind as usize][outcome as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn set_waiting(&self, waiting: &[Waiting]) {
-        for kind in ReceiverKind::ALL {
-            let of_kind = waiting.iter().filter(|waiting| waiting.kind == kind);
-            let count: usize = of_kind.map(|waiting| waiting.deliveries).sum();
-            self.waiting[kind as usize].store(count as u64, Ordering::Relaxed);
+    /// Deliveries that wait, for each receiver its kind and how many.
+    pub(crate) fn set_waiting(&self, lengths: impl IntoIterator<Item = (ReceiverKind, usize)>) {
+        let mut waiting = [0_u64; 2];
+        for (kind, length) in lengths {
+            waiting[kind as usize] = waiting[kind as usize].saturating_add(length as u64);
+        }
+        for (place, waiting) in self.waiting.iter().zip(waiting) {
+            place.store(waiting, Ordering::Relaxed);
         }
     }
 

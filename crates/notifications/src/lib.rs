@@ -8,6 +8,7 @@ mod addresses;
 mod alertmanager;
 mod client;
 mod counts;
+mod pace;
 mod sender;
 mod webhook;
 

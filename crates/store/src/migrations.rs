@@ -49,6 +49,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "creating the receivers' tables",
         sql: include_str!("../migrations/0013_receivers.sql"),
     },
+    Migration {
+        name: "finding an alert's deliveries",
+        sql: include_str!("../migrations/0014_deliveries_of_alert.sql"),
+    },
 ];
 
 /// The schema of the token file.

@@ -4,12 +4,18 @@
 //! documents are text, and what is searched stands in a column of its own.
 
 mod change;
+mod many;
 mod session;
 mod value;
+#[cfg(test)]
+mod work;
 
 pub(crate) use change::Change;
+pub(crate) use many::in_powers_of_two;
 pub(crate) use session::PostgresSession;
 pub(crate) use value::{Row, Value};
+#[cfg(test)]
+pub(crate) use work::Work;
 
 use crate::errors::WorkError;
 use ecp_core::Timestamp;
@@ -26,6 +32,8 @@ pub(crate) use values;
 pub(crate) struct Sql<'a> {
     engine: Engine<'a>,
     changes: RefCell<Vec<Change>>,
+    #[cfg(test)]
+    work: std::cell::Cell<Work>,
 }
 
 enum Engine<'a> {
@@ -39,27 +47,44 @@ enum Engine<'a> {
 impl<'a> Sql<'a> {
     /// On an embedded file.
     pub(crate) fn sqlite(connection: &'a rusqlite::Connection) -> Self {
-        Self { engine: Engine::Sqlite(connection), changes: RefCell::default() }
+        Self::on(Engine::Sqlite(connection))
     }
 
     /// On a server.
     pub(crate) fn postgres(session: &'a mut PostgresSession) -> Self {
-        Self { engine: Engine::Postgres(RefCell::new(session)), changes: RefCell::default() }
+        Self::on(Engine::Postgres(RefCell::new(session)))
     }
 
     /// On a server in memory, at this time in milliseconds since 1970.
     #[cfg(feature = "simulation")]
     pub(crate) fn simulated(connection: &'a rusqlite::Connection, now_ms: i64) -> Self {
-        Self { engine: Engine::Simulated(connection, now_ms), changes: RefCell::default() }
+        Self::on(Engine::Simulated(connection, now_ms))
+    }
+
+    fn on(engine: Engine<'a>) -> Self {
+        Self {
+            engine,
+            changes: RefCell::default(),
+            #[cfg(test)]
+            work: std::cell::Cell::default(),
+        }
     }
 
     /// Runs a statement; how many rows it wrote.
     pub(crate) fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<usize, WorkError> {
         match &self.engine {
             Engine::Sqlite(connection) => {
-                Ok(connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(values))?)
+                let mut statement = connection.prepare_cached(sql)?;
+                let written = statement.execute(rusqlite::params_from_iter(values))?;
+                #[cfg(test)]
+                self.note_work(Some(&statement));
+                Ok(written)
             }
-            Engine::Postgres(session) => Ok(session.borrow_mut().execute(sql, values)?),
+            Engine::Postgres(session) => {
+                #[cfg(test)]
+                self.note_work(None);
+                Ok(session.borrow_mut().execute(sql, values)?)
+            }
             #[cfg(feature = "simulation")]
             Engine::Simulated(connection, _) => {
                 let sql = crate::simulated::as_here(sql);
@@ -83,6 +108,9 @@ impl<'a> Sql<'a> {
                 while let Some(row) = rows.next()? {
                     all.push(read(&Row::Sqlite(row))?);
                 }
+                drop(rows);
+                #[cfg(test)]
+                self.note_work(Some(&statement));
             }
             #[cfg(feature = "simulation")]
             Engine::Simulated(connection, _) => {
@@ -93,6 +121,8 @@ impl<'a> Sql<'a> {
                 }
             }
             Engine::Postgres(session) => {
+                #[cfg(test)]
+                self.note_work(None);
                 // Read whole before any of it is looked at: `read` may ask for more.
                 let rows = session.borrow_mut().query(sql, values)?;
                 for row in &rows {

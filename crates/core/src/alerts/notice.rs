@@ -16,6 +16,9 @@ const LATER_PAUSE_SECONDS: i64 = 60 * 60;
 const LATER_TRIES: u32 = 24;
 /// Tries of a delivery before it is given up.
 pub const MOST_ATTEMPTS: u32 = 1 + FIRST_PAUSES_SECONDS.len() as u32 + LATER_TRIES;
+/// How long a delivery is tried, in seconds, however few of its tries there were: of a long queue for a receiver
+/// that takes nothing not each is tried in its time.
+pub const LONGEST_SECONDS: i64 = 30 * 60 * 60;
 /// Deliveries that wait for one receiver at most; the oldest are given up beyond that.
 pub const MOST_WAITING: usize = 10_000;
 /// Deliveries that came to their end and are listed for each receiver at most.
@@ -176,12 +179,14 @@ impl Delivery {
     pub fn tried(&mut self, attempt: Attempt) {
         self.attempts = self.attempts.saturating_add(1);
         let failed = attempt.fault.is_some();
+        let age_seconds = attempt.at.as_second().saturating_sub(self.created_at.as_second());
+        let is_last = self.attempts >= MOST_ATTEMPTS || age_seconds >= LONGEST_SECONDS;
         let pause = FIRST_PAUSES_SECONDS.get(self.attempts.saturating_sub(1) as usize);
         let next = attempt.at.as_second().saturating_add(*pause.unwrap_or(&LATER_PAUSE_SECONDS));
         self.last_attempt = Some(attempt);
         (self.state, self.due_at) = match failed {
             false => (DeliveryState::Delivered, None),
-            true if self.attempts >= MOST_ATTEMPTS => (DeliveryState::GivenUp, None),
+            true if is_last => (DeliveryState::GivenUp, None),
             true => (DeliveryState::Pending, Some(Timestamp::from_second(next).unwrap_or(Timestamp::MAX))),
         };
     }
@@ -275,5 +280,18 @@ mod tests {
         assert_eq!((delivery.state, delivery.attempts), (DeliveryState::GivenUp, MOST_ATTEMPTS));
         delivery.tried(Attempt { at: Timestamp::UNIX_EPOCH, status_code: Some(200), fault: None });
         assert_eq!((delivery.state, delivery.due_at), (DeliveryState::Delivered, None));
+        // One that had to wait for its tries is not tried for longer than that.
+        delivery.attempts = 1;
+        for (seconds, state) in
+            [(LONGEST_SECONDS - 1, DeliveryState::Pending), (LONGEST_SECONDS, DeliveryState::GivenUp)]
+        {
+            let at = Timestamp::from_second(seconds).expect("a time");
+            delivery.tried(Attempt {
+                at,
+                status_code: None,
+                fault: Some(Message::new("notification.unreachable")),
+            });
+            assert_eq!(delivery.state, state, "{seconds}");
+        }
     }
 }

@@ -2,13 +2,14 @@
 
 use super::StoreError;
 use crate::Timestamp;
-use crate::alerts::Alert;
 use crate::alerts::notice::{Attempt, Delivery, DeliveryState};
 use crate::alerts::receiver::{Receiver, ReceiverKind};
+use crate::alerts::{Alert, Severity};
 use crate::audit::AuditEntry;
-use crate::ids::{DeliveryId, ReceiverId};
+use crate::ids::{AlertId, DeliveryId, ReceiverId};
 use crate::text::Message;
 use async_trait::async_trait;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -33,8 +34,6 @@ pub struct Waiting {
     pub receiver_id: ReceiverId,
     /// How it is told.
     pub kind: ReceiverKind,
-    /// Deliveries that have not come to their end.
-    pub deliveries: usize,
     /// When the next of them is due, or open alerts are to be sent again; none where nothing is.
     pub next_due: Option<Timestamp>,
 }
@@ -46,8 +45,8 @@ pub struct Turn {
     pub receiver: Arc<Receiver>,
     /// What is due, oldest first; one of an alert at most.
     pub deliveries: Vec<Delivery>,
-    /// Open alerts that are to be sent again; for an Alertmanager alone.
-    pub again: Vec<Alert>,
+    /// Whether open alerts are to be sent again; to an Alertmanager alone.
+    pub sends_again: bool,
 }
 
 /// Receivers and the outbox of one mode. Deliveries are recorded by the store itself, in the transaction of
@@ -70,8 +69,10 @@ pub trait NotificationStore: Send + Sync {
 
     /// Changes whenever something may have come to wait.
     fn subscribe_outbox(&self) -> watch::Receiver<u64>;
-    /// What waits, for each receiver there is.
+    /// What waits, for each receiver there is. Its cost does not grow with how much that is.
     async fn waiting(&self) -> Result<Vec<Waiting>, StoreError>;
+    /// Deliveries that have not come to their end, by receiver; those for whom none waits are left out.
+    async fn queue_lengths(&self) -> Result<HashMap<ReceiverId, usize>, StoreError>;
     /// Begins a receiver's turn, so many deliveries at most; none where another holder has it. It is that
     /// holder's until it ends it, or for so long by the database's clock.
     async fn begin_turn(
@@ -81,16 +82,30 @@ pub trait NotificationStore: Send + Sync {
         lease: Duration,
         most: usize,
     ) -> Result<Option<Turn>, StoreError>;
-    /// Says what came of a try; the state that the delivery is in then, none where it is gone.
-    async fn record_attempt(
+    /// Open alerts of which a receiver hears now, from memory.
+    fn open_alerts_for(&self, receiver: &Receiver) -> Vec<Arc<Alert>>;
+    /// Alerts of which a receiver was told.
+    async fn told_alerts(&self, id: &ReceiverId) -> Result<HashSet<AlertId>, StoreError>;
+    /// Notes that a receiver is about to be told of open alerts of which it has not heard, so that of their end
+    /// it will; those that are noted, with the severity that it is to be told. Of the others it hears otherwise.
+    async fn note_told(
         &self,
-        id: &DeliveryId,
+        id: &ReceiverId,
+        alerts: Vec<AlertId>,
+    ) -> Result<HashMap<AlertId, Severity>, StoreError>;
+    /// Says what came of one try of some deliveries; the states that those are in then which are there and had
+    /// not come to their end.
+    async fn record_attempts(
+        &self,
+        ids: Vec<DeliveryId>,
         attempt: Attempt,
-    ) -> Result<Option<DeliveryState>, StoreError>;
-    /// Ends a receiver's turn.
-    async fn end_turn(&self, id: &ReceiverId, holder: &str) -> Result<(), StoreError>;
+    ) -> Result<Vec<DeliveryState>, StoreError>;
+    /// Ends a receiver's turn. Where it was cut while open alerts were sent, they are to be sent again at once.
+    async fn end_turn(&self, id: &ReceiverId, holder: &str, is_cut: bool) -> Result<(), StoreError>;
     /// Has alerts told over which a silence ended by now; each silence once.
     async fn end_silences(&self) -> Result<(), StoreError>;
+    /// Forgets deliveries that came to their end and are listed no longer.
+    async fn forget_deliveries(&self) -> Result<(), StoreError>;
 }
 
 /// Tells receivers.

@@ -1,10 +1,9 @@
 //! Changes of all tenants' alerts in one order; the newest of them in memory.
 
-use super::SqlStore;
 use super::alerts::open_of;
 use super::outbox::Outbox;
 use super::rows;
-use crate::database::DamageLog;
+use super::{Shared, SqlStore};
 use crate::errors::WorkError;
 use crate::sql::{Sql, values};
 use ecp_core::Timestamp;
@@ -127,21 +126,21 @@ pub(super) fn newest_number(sql: &Sql<'_>) -> Result<u64, WorkError> {
 /// are told, to receivers too, and not kept.
 pub(super) fn last_changes(
     sql: &Sql<'_>,
-    damage: &DamageLog,
+    shared: &Shared,
     id: &TenantId,
     now: Timestamp,
     message: &Message,
 ) -> Result<Vec<Arc<AlertEvent>>, WorkError> {
-    let open = open_of(sql, damage, id)?;
+    let open = open_of(sql, &shared.damage, id)?;
     if open.is_empty() {
         return Ok(Vec::new());
     }
-    let outbox = Outbox::open(sql, damage, now)?;
+    let outbox = Outbox::open(sql, &shared.damage, now)?;
     let ended = open.into_iter().map(|mut alert| {
         alert.message = message.clone();
         (alert.updated_at, alert.resolved_at) = (now, Some(now));
         if let Some(outbox) = &outbox {
-            outbox.tell(sql, &alert)?;
+            outbox.tell(sql, shared, &alert)?;
         }
         let number = next_number(sql)?;
         Ok(Arc::new(AlertEvent { seq: number, number, change: AlertChange::Resolved, alert }))

@@ -35,12 +35,9 @@ impl SqlStore {
                     }
                     let event = insert_change(sql, change, alert)?;
                     if let Some(outbox) = &outbox {
-                        outbox.tell(sql, &event.alert)?;
+                        outbox.tell(sql, shared, &event.alert)?;
                     }
                     kept.push(event);
-                }
-                if let Some(outbox) = outbox {
-                    outbox.bound(sql, &shared.damage)?;
                 }
                 Ok(kept)
             },
@@ -67,7 +64,7 @@ impl SqlStore {
                     return Ok(Vec::new());
                 }
                 let message = Message::new("alert.load_made_up");
-                let last = alert_feed::last_changes(sql, &shared.damage, &key.id, now, &message)?;
+                let last = alert_feed::last_changes(sql, shared, &key.id, now, &message)?;
                 for delete in [
                     "DELETE FROM alerts WHERE tenant_id = ?1",
                     "DELETE FROM alert_events WHERE tenant_id = ?1",

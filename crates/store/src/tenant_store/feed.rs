@@ -205,6 +205,7 @@ impl Taken<'_, '_> {
 
     fn receivers(&mut self) -> Result<(), WorkError> {
         let receivers = receivers::read_all(self.sql, &self.shared.damage)?;
+        self.shared.outbox_bounds.keep(&receivers);
         self.shared.index.write().receivers = Arc::new(receivers);
         self.outbox = true;
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::alert_feed::{self, AlertFeed};
 use super::index::Index;
+use super::outbox::Bounds;
 use super::work_queue::WorkQueue;
 use super::{Backend, Shared};
 use super::{alert_rules, alerts, receivers, revisions, rows, silences};
@@ -39,6 +40,9 @@ pub(super) fn load(database: &Backend, now: Timestamp) -> Result<Shared, StoreEr
             tenants_changed: watch::Sender::new(0),
             work_changed: watch::Sender::new(0),
             outbox_changed: watch::Sender::new(0),
+            outbox_bounds: Bounds::default(),
+            #[cfg(test)]
+            work: Mutex::default(),
             replica: OnceLock::new(),
             settings_changed: watch::Sender::new(0),
             cluster_kept: watch::Sender::new(0),

@@ -86,6 +86,11 @@ struct Shared {
     tenants_changed: watch::Sender<u64>,
     work_changed: watch::Sender<u64>,
     outbox_changed: watch::Sender<u64>,
+    /// What may be added to the receivers' queues before they are looked at again.
+    outbox_bounds: outbox::Bounds,
+    /// What statements cost so far.
+    #[cfg(test)]
+    work: Mutex<crate::sql::Work>,
     /// This process among those that share the database; none where it is alone.
     replica: OnceLock<Arc<replica::Replica>>,
     /// Another process changed a setting.
@@ -187,6 +192,10 @@ impl SqlStore {
                         replica.check(sql)?;
                     }
                     let value = work(sql, &at_work)?;
+                    #[cfg(test)]
+                    {
+                        *at_work.work.lock() += sql.work();
+                    }
                     let revision = feed::append(sql, sql.take_changes())?;
                     Ok((value, revision))
                 },
@@ -207,6 +216,15 @@ impl SqlStore {
         operation: &'static str,
         work: impl FnOnce(&Sql<'_>) -> Result<T, WorkError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        #[cfg(test)]
+        let work = {
+            let shared = self.shared.clone();
+            move |sql: &Sql<'_>| {
+                let value = work(sql);
+                *shared.work.lock() += sql.work();
+                value
+            }
+        };
         self.database.read(operation, work).await
     }
 }

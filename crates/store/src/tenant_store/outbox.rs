@@ -1,10 +1,10 @@
 //! The outbox: in the transaction of a change, what each receiver is told of it.
 
-use super::receivers;
 use super::rows::{self, to_document};
+use super::{Shared, receivers};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
-use crate::sql::{Sql, values};
+use crate::sql::{Sql, Value, in_powers_of_two, values};
 use ecp_core::Timestamp;
 use ecp_core::alerts::notice::{
     Attempt, Delivery, DeliveryState, LISTED_SECONDS, MOST_LISTED, MOST_WAITING, Standing, decide,
@@ -12,14 +12,14 @@ use ecp_core::alerts::notice::{
 use ecp_core::alerts::receiver::Receiver;
 use ecp_core::alerts::silence::Silence;
 use ecp_core::alerts::{Alert, Severity};
-use ecp_core::ids::{DeliveryId, ReceiverId};
+use ecp_core::ids::{AlertId, DeliveryId, ReceiverId};
 use ecp_core::text::Message;
-use std::collections::HashSet;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-/// Deliveries that one transaction gives up at most.
-const GIVEN_UP_TOGETHER: usize = 256;
-
+/// Deliveries of a receiver after which its bounds are looked at again, and that give way together.
+const TOGETHER: usize = 256;
 /// Receivers and silences as this transaction sees them.
 pub(super) struct Outbox {
     receivers: Vec<Arc<Receiver>>,
@@ -45,26 +45,43 @@ impl Outbox {
     }
 
     /// An alert is as this by now.
-    pub(super) fn tell(&self, sql: &Sql<'_>, alert: &Alert) -> Result<(), WorkError> {
-        self.tell_all(sql, alert, false)
+    pub(super) fn tell(&self, sql: &Sql<'_>, shared: &Shared, alert: &Alert) -> Result<(), WorkError> {
+        self.tell_all(sql, shared, alert, false)
     }
 
     /// A silence ended over an open alert.
-    pub(super) fn tell_unsilenced(&self, sql: &Sql<'_>, alert: &Alert) -> Result<(), WorkError> {
-        self.tell_all(sql, alert, true)
+    pub(super) fn tell_unsilenced(
+        &self,
+        sql: &Sql<'_>,
+        shared: &Shared,
+        alert: &Alert,
+    ) -> Result<(), WorkError> {
+        self.tell_all(sql, shared, alert, true)
     }
 
-    fn tell_all(&self, sql: &Sql<'_>, alert: &Alert, unsilenced: bool) -> Result<(), WorkError> {
+    /// As many statements for a hundred receivers as for a few, and for those that have long queues.
+    fn tell_all(
+        &self,
+        sql: &Sql<'_>,
+        shared: &Shared,
+        alert: &Alert,
+        unsilenced: bool,
+    ) -> Result<(), WorkError> {
         let silenced = self.is_silenced(alert);
+        let histories = histories(sql, alert)?;
+        let (mut deliveries, mut told_anew, mut untold) = (Vec::new(), Vec::new(), Vec::new());
         for receiver in &self.receivers {
-            let told = told(sql, &receiver.id, alert)?;
+            let History { told, has_earlier } =
+                histories.get(receiver.id.as_str()).copied().unwrap_or_default();
             let wanted = receiver.filter.matches(alert);
             let decision = decide(alert, Standing { told, wanted, silenced, unsilenced });
-            if decision.told != told {
-                set_told(sql, &receiver.id, alert, decision.told)?;
+            match decision.told {
+                after if after == told => {}
+                Some(severity) => told_anew.push((&receiver.id, severity)),
+                None => untold.push(&receiver.id),
             }
             let Some(notice) = decision.notice else { continue };
-            let delivery = Delivery {
+            deliveries.push(Delivery {
                 id: DeliveryId::generate(),
                 receiver_id: receiver.id.clone(),
                 notice,
@@ -75,162 +92,308 @@ impl Outbox {
                 state: DeliveryState::Pending,
                 attempts: 0,
                 last_attempt: None,
-                due_at: (!has_earlier(sql, &receiver.id, alert)?).then_some(self.now),
-            };
-            insert(sql, &delivery)?;
+                due_at: (!has_earlier).then_some(self.now),
+            });
         }
-        Ok(())
+        set_told(sql, alert, &told_anew)?;
+        forget_told(sql, alert, &untold)?;
+        insert(sql, &deliveries)?;
+        // Last: what was just added counts.
+        deliveries.iter().try_for_each(|added| self.keep_room(sql, shared, &added.receiver_id))
     }
 
-    /// Keeps the outbox within its bounds; to be called at the end of a transaction that told something.
-    pub(super) fn bound(&self, sql: &Sql<'_>, damage: &DamageLog) -> Result<(), WorkError> {
-        for receiver in &self.receivers {
-            give_up_oldest(sql, damage, &receiver.id, self.now)?;
-            forget_finished(sql, &receiver.id, self.now)?;
+    /// Keeps a queue to which a delivery was added within its bound.
+    fn keep_room(&self, sql: &Sql<'_>, shared: &Shared, id: &ReceiverId) -> Result<(), WorkError> {
+        if shared.outbox_bounds.has_room(id) {
+            return Ok(());
         }
+        let query = "SELECT count(*) FROM deliveries WHERE receiver_id = ?1 AND state = 'pending'";
+        let mut waiting = sql.count(query, values![id.as_str()])?;
+        if waiting > MOST_WAITING {
+            let given_up = TOGETHER + waiting - MOST_WAITING;
+            give_up_oldest(sql, shared, id, self.now, given_up)?;
+            waiting -= given_up;
+        }
+        shared.outbox_bounds.set_room(id, MOST_WAITING - waiting);
         Ok(())
     }
 }
 
-/// The severity that a receiver was last told of an alert.
-fn told(sql: &Sql<'_>, id: &ReceiverId, alert: &Alert) -> Result<Option<Severity>, WorkError> {
-    let query = "SELECT severity FROM told_alerts WHERE receiver_id = ?1 AND alert_id = ?2";
-    let word: Option<String> = sql.value(query, values![id.as_str(), alert.id.as_str()])?;
-    Ok(word.and_then(|word| Severity::ALL.into_iter().find(|severity| severity.as_str() == word)))
+/// What this process knows of the receivers' queues, so that they are not counted at each change.
+#[derive(Default)]
+pub(super) struct Bounds(Mutex<HashMap<ReceiverId, Bound>>);
+
+#[derive(Default)]
+struct Bound {
+    /// Deliveries that may be added before it is counted again how many wait.
+    room: usize,
+    /// Deliveries that came to their end since those that are listed no longer were forgotten.
+    ended: usize,
 }
 
-fn set_told(
-    sql: &Sql<'_>,
-    id: &ReceiverId,
-    alert: &Alert,
-    severity: Option<Severity>,
-) -> Result<(), WorkError> {
-    let (id, alert_id) = (id.as_str(), alert.id.as_str());
-    match severity {
-        Some(severity) => sql.execute(
-            "INSERT INTO told_alerts (receiver_id, alert_id, severity) VALUES (?1, ?2, ?3)
-             ON CONFLICT (receiver_id, alert_id) DO UPDATE SET severity = excluded.severity",
-            values![id, alert_id, severity.as_str()],
-        )?,
-        None => sql.execute(
-            "DELETE FROM told_alerts WHERE receiver_id = ?1 AND alert_id = ?2",
-            values![id, alert_id],
-        )?,
-    };
-    Ok(())
+impl Bounds {
+    /// Takes a place for a delivery, where one is known to be free.
+    fn has_room(&self, id: &ReceiverId) -> bool {
+        let mut bounds = self.0.lock();
+        let Some(bound) = bounds.get_mut(id).filter(|bound| bound.room > 0) else { return false };
+        bound.room -= 1;
+        true
+    }
+
+    /// So many places are free; others may take some of them meanwhile.
+    fn set_room(&self, id: &ReceiverId, room: usize) {
+        // Queues that were filled by the same alerts are not all full at the same one.
+        let uneven = id.as_str().bytes().last().map_or(0, usize::from) % (TOGETHER / 2);
+        self.0.lock().entry(id.clone()).or_default().room = room.min(TOGETHER - uneven);
+    }
+
+    /// Takes in that deliveries came to their end; true once so many did that some are listed no longer.
+    fn has_ended(&self, id: &ReceiverId, deliveries: usize) -> bool {
+        let mut bounds = self.0.lock();
+        let bound = bounds.entry(id.clone()).or_default();
+        bound.ended += deliveries;
+        let are_many = bound.ended >= TOGETHER;
+        if are_many {
+            bound.ended = 0;
+        }
+        are_many
+    }
+
+    /// Forgets receivers that are gone.
+    pub(super) fn keep(&self, receivers: &[Arc<Receiver>]) {
+        self.0.lock().retain(|id, _| receivers.iter().any(|receiver| receiver.id == *id));
+    }
 }
 
-/// Alerts of which a receiver was told, by id.
-pub(super) fn told_alerts(sql: &Sql<'_>, id: &ReceiverId) -> Result<HashSet<String>, WorkError> {
-    let query = "SELECT alert_id FROM told_alerts WHERE receiver_id = ?1";
-    Ok(sql.rows(query, values![id.as_str()], |row| row.get::<String>(0))?.into_iter().collect())
+/// How an alert stands towards a receiver.
+#[derive(Clone, Copy, Default)]
+struct History {
+    /// The severity that it was last told.
+    told: Option<Severity>,
+    /// Whether an earlier change of the alert is still on its way to it, which is to come first.
+    has_earlier: bool,
 }
 
-/// An alert is sent again to a receiver that has not heard of it: of its end it will.
-pub(super) fn note_told(sql: &Sql<'_>, id: &ReceiverId, alert: &Alert) -> Result<(), WorkError> {
-    set_told(sql, id, alert, Some(alert.severity))
+/// How an alert stands towards every receiver, by id.
+fn histories(sql: &Sql<'_>, alert: &Alert) -> Result<HashMap<String, History>, WorkError> {
+    let query = "SELECT receivers.id, told_alerts.severity, (
+                     SELECT count(*) FROM (
+                         SELECT 1 FROM deliveries WHERE deliveries.alert_id = ?1
+                         AND deliveries.receiver_id = receivers.id AND deliveries.state = 'pending' LIMIT 1)
+                     AS earlier)
+                 FROM receivers LEFT JOIN told_alerts
+                     ON told_alerts.receiver_id = receivers.id AND told_alerts.alert_id = ?1";
+    let rows = sql.rows(query, values![alert.id.as_str()], |row| {
+        let told = row.get::<Option<String>>(1)?.and_then(|word| severity(&word));
+        Ok((row.get(0)?, History { told, has_earlier: row.get(2)? }))
+    })?;
+    Ok(rows.into_iter().collect())
 }
 
-/// True where an earlier change of an alert is still on its way, which is to come first.
-fn has_earlier(sql: &Sql<'_>, id: &ReceiverId, alert: &Alert) -> Result<bool, WorkError> {
-    sql.exists(
-        "SELECT 1 FROM deliveries WHERE receiver_id = ?1 AND alert_id = ?2 AND state = 'pending' LIMIT 1",
-        values![id.as_str(), alert.id.as_str()],
+fn severity(word: &str) -> Option<Severity> {
+    Severity::ALL.into_iter().find(|severity| severity.as_str() == word)
+}
+
+fn set_told(sql: &Sql<'_>, alert: &Alert, told: &[(&ReceiverId, Severity)]) -> Result<(), WorkError> {
+    let alert_id = alert.id.as_str();
+    let rows = told.iter().map(|(id, severity)| [id.as_str(), alert_id, severity.as_str()].map(Value::from));
+    sql.execute_rows(
+        "INSERT INTO told_alerts (receiver_id, alert_id, severity) VALUES",
+        "(?, ?, ?)",
+        "ON CONFLICT (receiver_id, alert_id) DO UPDATE SET severity = excluded.severity",
+        &rows.collect::<Vec<_>>(),
     )
 }
 
-/// Adds a delivery.
-pub(super) fn insert(sql: &Sql<'_>, delivery: &Delivery) -> Result<(), WorkError> {
-    let alert = delivery.alert.as_ref();
-    sql.execute(
-        "INSERT INTO deliveries (id, receiver_id, alert_id, tenant_id, state, created_ms, due_ms, document)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        values![
-            delivery.id.as_str(),
-            delivery.receiver_id.as_str(),
-            alert.map(|alert| alert.id.as_str()),
-            alert.map(|alert| alert.tenant_id.as_str()),
-            delivery.state.as_str(),
-            delivery.created_at.as_millisecond(),
-            delivery.due_at.map(|due| due.as_millisecond()),
-            &to_document(delivery)?
-        ],
-    )?;
-    Ok(())
+fn forget_told(sql: &Sql<'_>, alert: &Alert, told: &[&ReceiverId]) -> Result<(), WorkError> {
+    let rows = told.iter().map(|id| [id.as_str(), alert.id.as_str()].map(Value::from));
+    sql.execute_rows(
+        "DELETE FROM told_alerts WHERE (receiver_id, alert_id) IN (VALUES",
+        "(?, ?)",
+        ")",
+        &rows.collect::<Vec<_>>(),
+    )
 }
 
-/// Takes a try of a delivery in; none where it is gone or came to its end before.
+/// Alerts of which a receiver was told.
+pub(super) fn told_alerts(sql: &Sql<'_>, id: &ReceiverId) -> Result<HashSet<AlertId>, WorkError> {
+    let query = "SELECT alert_id FROM told_alerts WHERE receiver_id = ?1";
+    let told = sql.rows(query, values![id.as_str()], |row| Ok(AlertId::from_text(row.get::<String>(0)?)))?;
+    Ok(told.into_iter().collect())
+}
+
+/// Notes that a receiver is told of those of some alerts that are open and of which it has not heard.
+pub(super) fn note_told(
+    sql: &Sql<'_>,
+    id: &ReceiverId,
+    alerts: &[AlertId],
+) -> Result<HashMap<AlertId, Severity>, WorkError> {
+    let mut noted = HashMap::with_capacity(alerts.len());
+    for alerts in in_powers_of_two(alerts) {
+        let places: Vec<String> = (2..alerts.len() + 2).map(|place| format!("?{place}")).collect();
+        let query = format!(
+            "INSERT INTO told_alerts (receiver_id, alert_id, severity)
+             SELECT receivers.id, alerts.id, alerts.severity FROM receivers, alerts
+             WHERE receivers.id = ?1 AND alerts.id IN ({}) AND alerts.resolved = 0
+                 AND alerts.severity IS NOT NULL
+             ON CONFLICT (receiver_id, alert_id) DO NOTHING RETURNING alert_id, severity",
+            places.join(", ")
+        );
+        let mut values = vec![Value::from(id.as_str())];
+        values.extend(alerts.iter().map(|alert| Value::from(alert.as_str())));
+        let rows = sql.rows(&query, &values, |row| {
+            Ok((AlertId::from_text(row.get::<String>(0)?), severity(&row.get::<String>(1)?)))
+        })?;
+        noted.extend(rows.into_iter().filter_map(|(id, severity)| Some((id, severity?))));
+    }
+    Ok(noted)
+}
+
+/// Adds deliveries.
+pub(super) fn insert(sql: &Sql<'_>, deliveries: &[Delivery]) -> Result<(), WorkError> {
+    let documents = deliveries.iter().map(to_document).collect::<Result<Vec<_>, _>>()?;
+    let rows = deliveries.iter().zip(&documents).map(|(delivery, document)| {
+        let alert = delivery.alert.as_ref();
+        [
+            Value::from(delivery.id.as_str()),
+            Value::from(delivery.receiver_id.as_str()),
+            Value::from(alert.map(|alert| alert.id.as_str())),
+            Value::from(alert.map(|alert| alert.tenant_id.as_str())),
+            Value::from(delivery.state.as_str()),
+            Value::from(delivery.created_at.as_millisecond()),
+            Value::from(delivery.due_at.map(|due| due.as_millisecond())),
+            Value::from(document),
+        ]
+    });
+    sql.execute_rows(
+        "INSERT INTO deliveries (id, receiver_id, alert_id, tenant_id, state, created_ms, due_ms, document) VALUES",
+        "(?, ?, ?, ?, ?, ?, ?, ?)",
+        "",
+        &rows.collect::<Vec<_>>(),
+    )
+}
+
+/// Takes one try of some deliveries in; those that are gone or came to their end before are left out.
 pub(super) fn record(
     sql: &Sql<'_>,
-    damage: &DamageLog,
-    id: &DeliveryId,
-    attempt: Attempt,
-) -> Result<Option<DeliveryState>, WorkError> {
-    let query = "SELECT document FROM deliveries WHERE id = ?1 AND state = 'pending'";
-    let Some(mut delivery) = rows::document::<Delivery>(sql, query, values![id.as_str()])? else {
-        return Ok(None);
-    };
-    let now = attempt.at;
-    delivery.tried(attempt);
-    update(sql, damage, &delivery, now)?;
-    Ok(Some(delivery.state))
+    shared: &Shared,
+    ids: &[DeliveryId],
+    attempt: &Attempt,
+) -> Result<Vec<DeliveryState>, WorkError> {
+    let mut tried: Vec<Delivery> = Vec::with_capacity(ids.len());
+    for ids in in_powers_of_two(ids) {
+        let places: Vec<String> = (1..=ids.len()).map(|place| format!("?{place}")).collect();
+        let query = format!(
+            "SELECT document, id, tenant_id FROM deliveries WHERE id IN ({}) AND state = 'pending'",
+            places.join(", ")
+        );
+        let values: Vec<Value<'_>> = ids.iter().map(|id| Value::from(id.as_str())).collect();
+        tried.extend(rows::readable::<Delivery>(sql, &shared.damage, "deliveries", &query, &values)?);
+    }
+    for delivery in &mut tried {
+        delivery.tried(attempt.clone());
+    }
+    update(sql, &tried)?;
+    end(sql, shared, &tried, attempt.at)?;
+    Ok(tried.into_iter().map(|delivery| delivery.state).collect())
 }
 
-/// Replaces a delivery; the next one of its alert is due once it came to its end.
-fn update(sql: &Sql<'_>, damage: &DamageLog, delivery: &Delivery, now: Timestamp) -> Result<(), WorkError> {
-    sql.execute(
-        "UPDATE deliveries SET state = ?2, due_ms = ?3, document = ?4 WHERE id = ?1",
-        values![
-            delivery.id.as_str(),
-            delivery.state.as_str(),
-            delivery.due_at.map(|due| due.as_millisecond()),
-            &to_document(delivery)?
-        ],
-    )?;
-    let Some(alert) = delivery.alert.as_ref().filter(|_| delivery.state != DeliveryState::Pending) else {
-        return Ok(());
-    };
-    let query = "SELECT document, id, tenant_id FROM deliveries
-                 WHERE receiver_id = ?1 AND alert_id = ?2 AND state = 'pending' ORDER BY number LIMIT 1";
-    let values = values![delivery.receiver_id.as_str(), alert.id.as_str()];
-    let next: Vec<Delivery> = rows::readable(sql, damage, "deliveries", query, values)?;
-    match next.into_iter().next().filter(|next| next.due_at.is_none()) {
-        Some(next) => update(sql, damage, &Delivery { due_at: Some(now), ..next }, now),
-        None => Ok(()),
+/// Replaces deliveries.
+fn update(sql: &Sql<'_>, deliveries: &[Delivery]) -> Result<(), WorkError> {
+    let documents = deliveries.iter().map(to_document).collect::<Result<Vec<_>, _>>()?;
+    let rows = deliveries.iter().zip(&documents).map(|(delivery, document)| {
+        [
+            Value::from(delivery.id.as_str()),
+            Value::from(delivery.state.as_str()),
+            Value::from(delivery.due_at.map(|due| due.as_millisecond())),
+            Value::from(document),
+        ]
+    });
+    sql.execute_rows(
+        "UPDATE deliveries SET state = given.column2, due_ms = given.column3, document = given.column4
+         FROM (VALUES",
+        "(?, ?, CAST(? AS BIGINT), ?)",
+        ") AS given WHERE deliveries.id = given.column1",
+        &rows.collect::<Vec<_>>(),
+    )
+}
+
+/// Those of some deliveries that came to their end make the next ones of their alerts due, and older ones give
+/// way to them.
+fn end(sql: &Sql<'_>, shared: &Shared, deliveries: &[Delivery], now: Timestamp) -> Result<(), WorkError> {
+    let ended = deliveries.iter().filter(|delivery| delivery.state != DeliveryState::Pending);
+    let mut of_receivers: BTreeMap<&ReceiverId, usize> = BTreeMap::new();
+    let mut of_alerts: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for delivery in ended {
+        *of_receivers.entry(&delivery.receiver_id).or_default() += 1;
+        let alert = delivery.alert.as_ref();
+        of_alerts.extend(alert.map(|alert| (delivery.receiver_id.as_str(), alert.id.as_str())));
     }
+    let of_alerts: Vec<(&str, &str)> = of_alerts.into_iter().collect();
+    let mut due = Vec::new();
+    for of_alerts in in_powers_of_two(&of_alerts) {
+        let places: Vec<String> =
+            (0..of_alerts.len()).map(|place| format!("(?{}, ?{})", 2 * place + 1, 2 * place + 2)).collect();
+        let query = format!(
+            "SELECT document, id, tenant_id FROM deliveries WHERE number IN (
+                 SELECT (SELECT number FROM deliveries WHERE receiver_id = ended.column1
+                     AND alert_id = ended.column2 AND state = 'pending' ORDER BY number LIMIT 1)
+                 FROM (VALUES {}) AS ended)",
+            places.join(", ")
+        );
+        let values: Vec<Value<'_>> = of_alerts
+            .iter()
+            .flat_map(|(receiver, alert)| [Value::from(*receiver), Value::from(*alert)])
+            .collect();
+        due.extend(rows::readable::<Delivery>(sql, &shared.damage, "deliveries", &query, &values)?);
+    }
+    due.retain(|next| next.due_at.is_none());
+    due.iter_mut().for_each(|next| next.due_at = Some(now));
+    update(sql, &due)?;
+    for (id, ended) in of_receivers {
+        if shared.outbox_bounds.has_ended(id, ended) {
+            forget_ended(sql, id, now)?;
+        }
+    }
+    Ok(())
 }
 
 fn give_up_oldest(
     sql: &Sql<'_>,
-    damage: &DamageLog,
+    shared: &Shared,
     id: &ReceiverId,
     now: Timestamp,
+    count: usize,
 ) -> Result<(), WorkError> {
-    let query = "SELECT document, id, tenant_id FROM deliveries WHERE receiver_id = ?1 AND state = 'pending' AND number <= (
-                     SELECT number FROM deliveries WHERE receiver_id = ?1 AND state = 'pending'
-                     ORDER BY number DESC LIMIT 1 OFFSET ?2) ORDER BY number LIMIT ?3";
-    let values = values![id.as_str(), MOST_WAITING, GIVEN_UP_TOGETHER];
-    let oldest: Vec<Delivery> = rows::readable(sql, damage, "deliveries", query, values)?;
-    if !oldest.is_empty() {
-        let given_up = oldest.len();
-        tracing::warn!(receiver.id = id.as_str(), given_up, "too many deliveries wait for a receiver");
-    }
-    for mut delivery in oldest {
+    let query = "SELECT document, id, tenant_id FROM deliveries WHERE receiver_id = ?1 AND state = 'pending'
+                 ORDER BY number LIMIT ?2";
+    let mut oldest: Vec<Delivery> =
+        rows::readable(sql, &shared.damage, "deliveries", query, values![id.as_str(), count])?;
+    let given_up = oldest.len();
+    tracing::warn!(receiver.id = id.as_str(), given_up, "too many deliveries wait for a receiver");
+    for delivery in &mut oldest {
         delivery.give_up(now, Message::new("notification.queue_full").with("most", MOST_WAITING));
-        update(sql, damage, &delivery, now)?;
     }
-    Ok(())
+    update(sql, &oldest)?;
+    end(sql, shared, &oldest, now)
 }
 
-fn forget_finished(sql: &Sql<'_>, id: &ReceiverId, now: Timestamp) -> Result<(), WorkError> {
+/// Forgets some deliveries of a receiver that came to their end and are listed no longer; how many.
+pub(super) fn forget_ended(sql: &Sql<'_>, id: &ReceiverId, now: Timestamp) -> Result<usize, WorkError> {
     let forgotten_ms = now.as_millisecond() - LISTED_SECONDS * 1000;
+    let mut forgotten = 0;
     for state in [DeliveryState::Delivered, DeliveryState::GivenUp] {
-        sql.execute(
-            "DELETE FROM deliveries WHERE receiver_id = ?1 AND state = ?2 AND (created_ms < ?3 OR number <= (
-                 SELECT number FROM deliveries WHERE receiver_id = ?1 AND state = ?2
-                 ORDER BY number DESC LIMIT 1 OFFSET ?4))",
-            values![id.as_str(), state.as_str(), forgotten_ms, MOST_LISTED],
+        // The oldest have the lowest numbers.
+        forgotten += sql.execute(
+            "DELETE FROM deliveries WHERE number IN (
+                 SELECT number FROM (
+                     SELECT number, created_ms FROM deliveries WHERE receiver_id = ?1 AND state = ?2
+                     ORDER BY number LIMIT ?5) AS oldest
+                 WHERE created_ms < ?3 OR number <= (
+                     SELECT number FROM deliveries WHERE receiver_id = ?1 AND state = ?2
+                     ORDER BY number DESC LIMIT 1 OFFSET ?4))",
+            values![id.as_str(), state.as_str(), forgotten_ms, MOST_LISTED, TOGETHER],
         )?;
     }
-    Ok(())
+    Ok(forgotten)
 }

@@ -5,17 +5,17 @@ use super::rows::{self, Filter, to_document};
 use super::{Backend, Shared, SqlStore, alerts};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
-use crate::sql::{Change, Sql, values};
+use crate::sql::{Change, Sql, Value, values};
 use async_trait::async_trait;
 use ecp_core::Timestamp;
-use ecp_core::alerts::Alert;
 use ecp_core::alerts::notice::{Attempt, Delivery, DeliveryState};
 use ecp_core::alerts::receiver::{MOST, Receiver, ReceiverKind, SigningSecret};
-use ecp_core::alerts::silence::Silence;
+use ecp_core::alerts::silence::{Silence, SilencePhase};
+use ecp_core::alerts::{Alert, Severity};
 use ecp_core::audit::AuditEntry;
-use ecp_core::ids::{DeliveryId, ReceiverId};
+use ecp_core::ids::{AlertId, DeliveryId, ReceiverId, TenantId};
 use ecp_core::ports::{DeliveryQuery, NotificationStore, StoreError, Turn, Waiting};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,8 +25,6 @@ pub(super) type Receivers = Arc<Vec<Arc<Receiver>>>;
 
 /// Between two times that open alerts are sent again, in milliseconds.
 const AGAIN_AFTER_MS: i64 = 60_000;
-/// Alerts of which a receiver hears for the first time in one turn, so that no transaction is long.
-const NEWCOMERS_IN_A_TURN: usize = 512;
 
 #[async_trait]
 impl NotificationStore for SqlStore {
@@ -102,7 +100,10 @@ impl NotificationStore for SqlStore {
                 Ok(found)
             },
             move |shared, _found| {
-                Arc::make_mut(&mut shared.index.write().receivers).retain(|other| other.id != removed);
+                let mut index = shared.index.write();
+                Arc::make_mut(&mut index.receivers).retain(|other| other.id != removed);
+                shared.outbox_bounds.keep(&index.receivers);
+                drop(index);
                 shared.tell_outbox_changed();
             },
         )
@@ -126,7 +127,7 @@ impl NotificationStore for SqlStore {
             move |sql, _| {
                 let there = "SELECT 1 FROM receivers WHERE id = ?1";
                 if sql.exists(there, values![delivery.receiver_id.as_str()])? {
-                    outbox::insert(sql, &delivery)?;
+                    outbox::insert(sql, &[delivery])?;
                 }
                 Ok(())
             },
@@ -144,30 +145,46 @@ impl NotificationStore for SqlStore {
         if receivers.is_empty() {
             return Ok(Vec::new());
         }
-        let kinds: HashMap<ReceiverId, ReceiverKind> =
-            receivers.iter().map(|receiver| (receiver.id.clone(), receiver.kind)).collect();
-        let again = self.with_open_alerts(&receivers);
-        self.read("looking for deliveries", move |sql| {
-            let counted = sql.rows(
-                "SELECT receivers.id, receivers.again_ms, count(deliveries.number), min(deliveries.due_ms)
-                 FROM receivers LEFT JOIN deliveries
-                     ON deliveries.receiver_id = receivers.id AND deliveries.state = 'pending'
-                 GROUP BY receivers.id, receivers.again_ms",
+        let next = self.read("looking for deliveries", |sql| {
+            sql.rows(
+                "SELECT id, again_ms, (
+                     SELECT due_ms FROM deliveries
+                     WHERE receiver_id = receivers.id AND state = 'pending' AND due_ms IS NOT NULL
+                     ORDER BY due_ms LIMIT 1)
+                 FROM receivers",
                 &[],
                 |row| {
                     let id = ReceiverId::from_text(row.get::<String>(0)?);
-                    Ok((id, row.get::<i64>(1)?, row.get::<u64>(2)?, row.get::<Option<i64>>(3)?))
+                    Ok((id, (row.get::<i64>(1)?, row.get::<Option<i64>>(2)?)))
                 },
-            )?;
-            let waiting = counted.into_iter().filter_map(|(receiver_id, again_ms, deliveries, due_ms)| {
-                let kind = *kinds.get(&receiver_id)?;
-                let again_ms = again.contains(&receiver_id).then_some(again_ms);
-                let next_ms = again_ms.into_iter().chain(due_ms).min();
-                let next_due = next_ms.map(time);
-                let deliveries = usize::try_from(deliveries).unwrap_or(usize::MAX);
-                Some(Waiting { receiver_id, kind, deliveries, next_due })
-            });
-            Ok(waiting.collect())
+            )
+        });
+        let next: HashMap<ReceiverId, (i64, Option<i64>)> = next.await?.into_iter().collect();
+        let now_ms = self.clock.now().as_millisecond();
+        let waiting = receivers.iter().filter_map(|receiver| {
+            let (again_ms, due_ms) = *next.get(&receiver.id)?;
+            // Whether there are alerts to send again is looked at when it is time to.
+            let is_sent_again = receiver.kind == ReceiverKind::Alertmanager
+                && (again_ms > now_ms || self.any_open_alert_for(receiver));
+            let next_ms = due_ms.into_iter().chain(is_sent_again.then_some(again_ms)).min();
+            Some(Waiting {
+                receiver_id: receiver.id.clone(),
+                kind: receiver.kind,
+                next_due: next_ms.map(time),
+            })
+        });
+        Ok(waiting.collect())
+    }
+
+    async fn queue_lengths(&self) -> Result<HashMap<ReceiverId, usize>, StoreError> {
+        self.read("counting deliveries", |sql| {
+            let query =
+                "SELECT receiver_id, count(*) FROM deliveries WHERE state = 'pending' GROUP BY receiver_id";
+            let lengths = sql.rows(query, &[], |row| {
+                let length = usize::try_from(row.get::<u64>(1)?).unwrap_or(usize::MAX);
+                Ok((ReceiverId::from_text(row.get::<String>(0)?), length))
+            })?;
+            Ok(lengths.into_iter().collect())
         })
         .await
     }
@@ -190,45 +207,73 @@ impl NotificationStore for SqlStore {
                      WHERE id = ?1 AND (holder IS NULL OR holder = ?2 OR lease_until_ms <= ?3)",
                     values![id.as_str(), &holder, here_ms, here_ms.saturating_add(lease_ms)],
                 )?;
-                let receiver = match taken {
-                    0 => None,
-                    _ => read_all(sql, &shared.damage)?.into_iter().find(|receiver| receiver.id == id),
-                };
-                let Some(receiver) = receiver else { return Ok(None) };
+                if taken == 0 {
+                    return Ok(None);
+                }
+                let query = "SELECT id, document, secret FROM receivers WHERE id = ?1";
+                let read = read(sql, &shared.damage, query, values![id.as_str()])?;
+                let Some(receiver) = read.into_iter().next() else { return Ok(None) };
                 let query = "SELECT document, id, tenant_id FROM deliveries
                              WHERE receiver_id = ?1 AND state = 'pending' AND due_ms <= ?2
                              ORDER BY due_ms, number LIMIT ?3";
-                let values = values![id.as_str(), now.as_millisecond(), most];
-                let deliveries = rows::readable(sql, &shared.damage, "deliveries", query, values)?;
-                let again = match receiver.kind {
-                    ReceiverKind::Webhook => Vec::new(),
-                    ReceiverKind::Alertmanager => sent_again(sql, shared, &receiver, now)?,
-                };
-                Ok(Some(Turn { receiver, deliveries, again }))
+                let now_ms = now.as_millisecond();
+                let due = values![id.as_str(), now_ms, most];
+                let deliveries = rows::readable(sql, &shared.damage, "deliveries", query, due)?;
+                let sends_again = receiver.kind == ReceiverKind::Alertmanager
+                    && sql.execute(
+                        "UPDATE receivers SET again_ms = ?3 WHERE id = ?1 AND again_ms <= ?2",
+                        values![id.as_str(), now_ms, now_ms + AGAIN_AFTER_MS],
+                    )? > 0;
+                Ok(Some(Turn { receiver, deliveries, sends_again }))
             },
             |_, _| {},
         )
         .await
     }
 
-    async fn record_attempt(
-        &self,
-        id: &DeliveryId,
-        attempt: Attempt,
-    ) -> Result<Option<DeliveryState>, StoreError> {
-        let id = id.clone();
-        let record = move |sql: &Sql<'_>, shared: &Shared| outbox::record(sql, &shared.damage, &id, attempt);
-        self.write("recording a delivery", record, |_, _| {}).await
+    fn open_alerts_for(&self, receiver: &Receiver) -> Vec<Arc<Alert>> {
+        let mut open = Vec::new();
+        self.find_open_alert_for(receiver, |alert| {
+            open.push(alert.clone());
+            false
+        });
+        open
     }
 
-    async fn end_turn(&self, id: &ReceiverId, holder: &str) -> Result<(), StoreError> {
+    async fn told_alerts(&self, id: &ReceiverId) -> Result<HashSet<AlertId>, StoreError> {
+        let id = id.clone();
+        self.read("listing what a receiver was told", move |sql| outbox::told_alerts(sql, &id)).await
+    }
+
+    async fn note_told(
+        &self,
+        id: &ReceiverId,
+        alerts: Vec<AlertId>,
+    ) -> Result<HashMap<AlertId, Severity>, StoreError> {
+        let id = id.clone();
+        let note = move |sql: &Sql<'_>, _: &Shared| outbox::note_told(sql, &id, &alerts);
+        self.write("noting what a receiver is told", note, |_, _| {}).await
+    }
+
+    async fn record_attempts(
+        &self,
+        ids: Vec<DeliveryId>,
+        attempt: Attempt,
+    ) -> Result<Vec<DeliveryState>, StoreError> {
+        let record = move |sql: &Sql<'_>, shared: &Shared| outbox::record(sql, shared, &ids, &attempt);
+        self.write("recording deliveries", record, |_, _| {}).await
+    }
+
+    async fn end_turn(&self, id: &ReceiverId, holder: &str, is_cut: bool) -> Result<(), StoreError> {
         let (id, holder) = (id.clone(), holder.to_owned());
         self.write(
             "ending a receiver's turn",
             move |sql, _| {
                 sql.execute(
-                    "UPDATE receivers SET holder = NULL, lease_until_ms = 0 WHERE id = ?1 AND holder = ?2",
-                    values![id.as_str(), &holder],
+                    "UPDATE receivers SET holder = NULL, lease_until_ms = 0,
+                         again_ms = CASE WHEN CAST(?3 AS BIGINT) = 1 THEN 0 ELSE again_ms END
+                     WHERE id = ?1 AND holder = ?2",
+                    values![id.as_str(), &holder, is_cut],
                 )?;
                 Ok(())
             },
@@ -253,6 +298,19 @@ impl NotificationStore for SqlStore {
         )
         .await
     }
+
+    async fn forget_deliveries(&self) -> Result<(), StoreError> {
+        for receiver in self.receivers().iter() {
+            loop {
+                let (id, now) = (receiver.id.clone(), self.clock.now());
+                let forget = move |sql: &Sql<'_>, _: &Shared| outbox::forget_ended(sql, &id, now);
+                if self.write("forgetting deliveries", forget, |_, _| {}).await? == 0 {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl SqlStore {
@@ -269,63 +327,27 @@ impl SqlStore {
         self.write("freeing receivers", free, |_, ()| {}).await
     }
 
-    /// Receivers that are sent open alerts again, where there are some for them now.
-    fn with_open_alerts(&self, receivers: &[Arc<Receiver>]) -> Vec<ReceiverId> {
+    fn any_open_alert_for(&self, receiver: &Receiver) -> bool {
+        self.find_open_alert_for(receiver, |_| true)
+    }
+
+    /// Goes through the open alerts of which a receiver hears now until `is_it` is true of one; whether it was.
+    fn find_open_alert_for(&self, receiver: &Receiver, mut is_it: impl FnMut(&Arc<Alert>) -> bool) -> bool {
         let now = self.clock.now();
         let index = self.shared.index.read();
-        let tenants = index.ordered();
-        let open = || {
-            let entries = tenants.iter().filter_map(|tenant| index.entry(&tenant.id));
-            entries.flat_map(|entry| &entry.open_alerts)
+        let active: Vec<&Arc<Silence>> =
+            index.silences.iter().filter(|silence| silence.phase(now) == SilencePhase::Active).collect();
+        let mut is_found = |alert: &Arc<Alert>| {
+            receiver.filter.matches(alert)
+                && !active.iter().any(|silence| silence.filter.matches(alert))
+                && is_it(alert)
         };
-        let is_silenced = |alert: &Alert| index.silences.iter().any(|silence| silence.silences(alert, now));
-        let has_some = |receiver: &&Arc<Receiver>| {
-            receiver.kind == ReceiverKind::Alertmanager
-                && open().any(|alert| receiver.filter.matches(alert) && !is_silenced(alert))
-        };
-        receivers.iter().filter(has_some).map(|receiver| receiver.id.clone()).collect()
+        let of_tenant = |id: &TenantId| index.entry(id).into_iter().flat_map(|entry| &entry.open_alerts);
+        match &receiver.filter.tenant_id {
+            Some(id) => of_tenant(id).any(is_found),
+            None => index.ordered().iter().any(|tenant| of_tenant(&tenant.id).any(&mut is_found)),
+        }
     }
-}
-
-/// Open alerts that a receiver is to be sent again now, and when next.
-fn sent_again(
-    sql: &Sql<'_>,
-    shared: &Shared,
-    receiver: &Receiver,
-    now: Timestamp,
-) -> Result<Vec<Alert>, WorkError> {
-    let now_ms = now.as_millisecond();
-    let due = sql.execute(
-        "UPDATE receivers SET again_ms = ?3 WHERE id = ?1 AND again_ms <= ?2",
-        values![receiver.id.as_str(), now_ms, now_ms + AGAIN_AFTER_MS],
-    )?;
-    let outbox = match due {
-        0 => None,
-        _ => Outbox::open(sql, &shared.damage, now)?,
-    };
-    let Some(outbox) = outbox else { return Ok(Vec::new()) };
-    let told = outbox::told_alerts(sql, &receiver.id)?;
-    let (known, mut newcomers): (Vec<Arc<Alert>>, Vec<Arc<Alert>>) = {
-        // Memory has all that was committed before this transaction.
-        let index = shared.index.read();
-        let tenants = index.ordered();
-        let entries = tenants.iter().filter_map(|tenant| index.entry(&tenant.id));
-        let wanted = |alert: &&Arc<Alert>| receiver.filter.matches(alert) && !outbox.is_silenced(alert);
-        let open = entries.flat_map(|entry| &entry.open_alerts).filter(wanted).cloned();
-        open.partition(|alert| told.contains(alert.id.as_str()))
-    };
-    let is_cut = newcomers.len() > NEWCOMERS_IN_A_TURN;
-    newcomers.truncate(NEWCOMERS_IN_A_TURN);
-    for alert in &newcomers {
-        outbox::note_told(sql, &receiver.id, alert)?;
-    }
-    if is_cut {
-        // The others have their turn at once: samples that wait for this transaction go first.
-        let again = "UPDATE receivers SET again_ms = ?2 WHERE id = ?1";
-        sql.execute(again, values![receiver.id.as_str(), now_ms])?;
-    }
-    let known = if is_cut { Vec::new() } else { known };
-    Ok(known.into_iter().chain(newcomers).map(|alert| (*alert).clone()).collect())
 }
 
 /// Has open alerts told that these silences, which are over, had nobody told of.
@@ -342,9 +364,9 @@ pub(super) fn tell_unsilenced(
     let mut open = alerts::open_of_all(sql, &shared.damage)?;
     open.retain(|alert| ended.iter().any(|silence| silence.filter.matches(alert)));
     for alert in &open {
-        outbox.tell_unsilenced(sql, alert)?;
+        outbox.tell_unsilenced(sql, shared, alert)?;
     }
-    outbox.bound(sql, &shared.damage)
+    Ok(())
 }
 
 fn time(milliseconds: i64) -> Timestamp {
@@ -353,7 +375,19 @@ fn time(milliseconds: i64) -> Timestamp {
 
 /// All receivers, oldest first, with their secrets; those that can not be read are set aside.
 pub(super) fn read_all(sql: &Sql<'_>, damage: &DamageLog) -> Result<Vec<Arc<Receiver>>, WorkError> {
-    let read = sql.rows("SELECT id, document, secret FROM receivers", &[], |row| {
+    let mut receivers = read(sql, damage, "SELECT id, document, secret FROM receivers", &[])?;
+    receivers.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
+    Ok(receivers)
+}
+
+/// Receivers by a query of their ids, documents and secrets.
+fn read(
+    sql: &Sql<'_>,
+    damage: &DamageLog,
+    query: &str,
+    values: &[Value<'_>],
+) -> Result<Vec<Arc<Receiver>>, WorkError> {
+    let read = sql.rows(query, values, |row| {
         let read = || -> Result<Receiver, WorkError> {
             let mut receiver: Receiver = serde_json::from_str(&row.get::<String>(1)?)?;
             let secret: Option<String> = row.get(2)?;
@@ -363,7 +397,5 @@ pub(super) fn read_all(sql: &Sql<'_>, damage: &DamageLog) -> Result<Vec<Arc<Rece
         };
         Ok(read().map_err(|error| damage.set_aside("receivers", row.told(0), None, &error)).ok())
     })?;
-    let mut receivers: Vec<Arc<Receiver>> = read.into_iter().flatten().map(Arc::new).collect();
-    receivers.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    Ok(receivers)
+    Ok(read.into_iter().flatten().map(Arc::new).collect())
 }

@@ -173,7 +173,7 @@ impl SqlStore {
                     deletion.complete(now);
                 }
                 let message = Message::new("alert.tenant_gone");
-                let last = alert_feed::last_changes(sql, &shared.damage, &id, now, &message)?;
+                let last = alert_feed::last_changes(sql, shared, &id, now, &message)?;
                 sql.execute("DELETE FROM tenants WHERE id = ?1", values![id.as_str()])?;
                 rows::end_generations(sql, &id, tenant.generation)?;
                 prices::end(sql, &id, now)?;

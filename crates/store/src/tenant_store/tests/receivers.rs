@@ -6,9 +6,10 @@ use ecp_core::alerts::notice::{Attempt, Delivery, DeliveryState, MOST_ATTEMPTS, 
 use ecp_core::alerts::receiver::{MOST, Receiver, ReceiverKind, SigningSecret};
 use ecp_core::alerts::silence::Silence;
 use ecp_core::alerts::{AlertSubject, Severity};
-use ecp_core::ids::{DeliveryId, ReceiverId, SilenceId};
+use ecp_core::ids::{AlertId, DeliveryId, ReceiverId, SilenceId};
 use ecp_core::ports::{AlertingStore, DeliveryQuery, NotificationStore};
 use ecp_core::text::Message;
+use std::collections::HashMap;
 use std::time::Duration;
 
 const LEASE: Duration = Duration::from_secs(60);
@@ -59,14 +60,14 @@ impl World {
     /// A turn of one holder, ended at once: what was due.
     async fn due(&self, id: &ReceiverId) -> Vec<Delivery> {
         let turn = self.store.begin_turn(id, "a", LEASE, 100).await.unwrap().expect("free");
-        self.store.end_turn(id, "a").await.unwrap();
+        self.store.end_turn(id, "a", false).await.unwrap();
         turn.deliveries
     }
 
     async fn answer(&self, id: &DeliveryId, status_code: u16) -> Option<DeliveryState> {
         let fault = (status_code != 200).then(|| Message::new("notification.unreachable"));
         let attempt = Attempt { at: self.clock.now(), status_code: Some(status_code), fault };
-        self.store.record_attempt(id, attempt).await.unwrap()
+        self.store.record_attempts(vec![id.clone()], attempt).await.unwrap().pop()
     }
 
     async fn silence(&self, seconds: i64) -> SilenceId {
@@ -142,10 +143,8 @@ async fn changes_of_one_alert_go_out_in_order_and_others_do_not_wait_for_them() 
     assert_eq!(world.answer(&due[1].id, 200).await, Some(DeliveryState::Delivered));
     assert_eq!(world.due(&id).await, []);
     let waiting = world.store.waiting().await.unwrap();
-    assert_eq!(
-        (waiting[0].deliveries, waiting[0].next_due),
-        (2, Some(start() + SignedDuration::from_secs(5)))
-    );
+    assert_eq!(waiting[0].next_due, Some(start() + SignedDuration::from_secs(5)));
+    assert_eq!(world.store.queue_lengths().await.unwrap(), HashMap::from([(id.clone(), 2)]));
     world.pass(SignedDuration::from_secs(5));
     let world = world.reopen();
     let due = world.due(&id).await;
@@ -216,17 +215,23 @@ async fn an_alertmanager_is_sent_what_is_open_again_every_minute() {
     let id = world.receiver(ReceiverKind::Alertmanager, AlertFilter::default()).await;
     let again = async |world: &World| {
         let turn = world.store.begin_turn(&id, "a", LEASE, 100).await.unwrap().expect("free");
-        turn.again.len()
+        let open = turn.sends_again.then(|| world.store.open_alerts_for(&turn.receiver));
+        open.map_or(0, |open| open.len())
     };
     assert_eq!(world.notices(&id).await, [], "it opened before");
     assert!(world.store.waiting().await.unwrap()[0].next_due.is_some());
     assert_eq!((again(&world).await, again(&world).await), (1, 0));
+    world.store.note_told(&id, vec![AlertId::from_text("a1")]).await.unwrap();
     world.pass(SignedDuration::from_secs(60));
     assert_eq!(again(&world).await, 1);
     world.silence(3600).await;
     world.pass(SignedDuration::from_secs(60));
     assert_eq!(world.store.waiting().await.unwrap()[0].next_due, None);
     assert_eq!(again(&world).await, 0, "nobody is told of what is silenced");
+    // One that was cut short goes on at once.
+    world.store.end_turn(&id, "a", true).await.unwrap();
+    let turn = world.store.begin_turn(&id, "a", LEASE, 100).await.unwrap().expect("free");
+    assert!(turn.sends_again);
     // Of the end of what it was sent it hears.
     let over = Alert { resolved_at: Some(start()), ..alert("a1", Severity::Warning) };
     world.record(AlertChange::Resolved, over).await;
@@ -243,9 +248,9 @@ async fn a_receiver_is_told_by_one_holder_at_a_time() {
     assert_eq!(turn("a", LEASE).await.unwrap().unwrap().deliveries.len(), 1);
     assert!(turn("b", LEASE).await.unwrap().is_none());
     assert!(turn("a", LEASE).await.unwrap().is_some(), "it is its own");
-    world.store.end_turn(&id, "b").await.unwrap();
+    world.store.end_turn(&id, "b", false).await.unwrap();
     assert!(turn("b", LEASE).await.unwrap().is_none(), "nobody ends another's turn");
-    world.store.end_turn(&id, "a").await.unwrap();
+    world.store.end_turn(&id, "a", false).await.unwrap();
     // One that is not ended is over by itself.
     assert!(turn("a", Duration::ZERO).await.unwrap().is_some());
     assert!(turn("b", LEASE).await.unwrap().is_some());
@@ -303,5 +308,29 @@ async fn there_can_be_so_many_receivers_and_so_many_deliveries_that_ended() {
     world.answer(&due[0].id, 200).await;
     world.pass(SignedDuration::from_hours(24 * 31));
     world.record(AlertChange::Raised, alert("a1", Severity::Critical)).await;
+    world.store.forget_deliveries().await.unwrap();
     assert_eq!(world.notices(&id).await, [NoticeKind::Raised], "what ended a month ago is gone");
+}
+
+#[tokio::test]
+async fn only_of_open_alerts_that_are_news_is_an_alertmanager_noted_to_be_told() {
+    let world = World::new();
+    world.create("acme").await;
+    for (id, severity) in [("a1", Severity::Warning), ("a2", Severity::Critical), ("a3", Severity::Warning)] {
+        world.record(AlertChange::Opened, alert(id, severity)).await;
+    }
+    let id = world.receiver(ReceiverKind::Alertmanager, AlertFilter::default()).await;
+    // It hears of this one by a delivery, and of that one's end there is nothing to hear.
+    world.record(AlertChange::Raised, alert("a1", Severity::Critical)).await;
+    let over = |id| Alert { resolved_at: Some(start()), ..alert(id, Severity::Warning) };
+    world.record(AlertChange::Resolved, over("a3")).await;
+    let ids = || ["a1", "a2", "a3", "none"].map(AlertId::from_text).to_vec();
+    let noted = world.store.note_told(&id, ids()).await.unwrap();
+    assert_eq!(noted, HashMap::from([(AlertId::from_text("a2"), Severity::Critical)]));
+    assert_eq!(world.store.note_told(&id, ids()).await.unwrap(), HashMap::new());
+    assert_eq!(world.store.note_told(&ReceiverId::generate(), ids()).await.unwrap(), HashMap::new());
+    let told = world.store.told_alerts(&id).await.unwrap();
+    assert_eq!(told, ["a1", "a2"].map(AlertId::from_text).into_iter().collect());
+    world.record(AlertChange::Resolved, over("a2")).await;
+    assert_eq!(world.notices(&id).await, [NoticeKind::Opened, NoticeKind::Resolved]);
 }

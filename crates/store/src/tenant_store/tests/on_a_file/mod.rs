@@ -10,6 +10,8 @@ mod alerts;
 mod deployments;
 #[path = "../extremes.rs"]
 mod extremes;
+#[path = "../outbox.rs"]
+mod outbox;
 #[path = "../receivers.rs"]
 mod receivers;
 #[path = "../revisions.rs"]

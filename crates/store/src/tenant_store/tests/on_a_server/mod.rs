@@ -11,6 +11,8 @@ mod deployments;
 #[path = "../extremes.rs"]
 mod extremes;
 mod leases;
+#[path = "../outbox.rs"]
+mod outbox;
 mod processes;
 #[path = "../receivers.rs"]
 mod receivers;
