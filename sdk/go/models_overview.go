@@ -200,6 +200,8 @@ type GPUHeadroom struct {
 	Promised int64 `json:"promised"`
 	// Requested by pods, whoever's they are.
 	Requested int64 `json:"requested"`
+	// Of those promised, in the plans of tenants that measured how busy theirs are; Used knows of these alone.
+	Measured int64 `json:"measured"`
 	// Busy, as a number of GPUs.
 	Used float64 `json:"used"`
 }

@@ -17,6 +17,8 @@ pub(crate) struct GpuHeadroom {
     pub promised: u64,
     /// Requested by pods, whoever's they are.
     pub requested: u64,
+    /// In the plans of tenants that measured how busy theirs are.
+    pub measured: u64,
     /// Busy: what tenants measured of their GPUs last, as a number of GPUs.
     pub used: f64,
 }
@@ -40,9 +42,9 @@ pub(crate) fn gpu_headroom<'a>(
         let Some(entry) = by_type.get_mut(&tenant.sizing.gpu_type) else { continue };
         let promised = tenant.sizing.resources.gpu;
         entry.promised += promised;
-        let busy = live::newest(services, tenant).get(Metric::GpuUsage);
-        let percent = busy.map_or(0.0, |reading| reading.value);
-        entry.used += promised as f64 * percent / 100.0;
+        let Some(busy) = live::newest(services, tenant).get(Metric::GpuUsage) else { continue };
+        entry.measured += promised;
+        entry.used += promised as f64 * busy.value / 100.0;
     }
     by_type
 }

@@ -86,6 +86,9 @@ pub struct GpuHeadroomOut {
     /// Requested by pods, whoever's they are.
     #[schema(example = 33)]
     requested: u64,
+    /// Of those promised, in the plans of tenants that measured how busy theirs are; `used` knows of these alone.
+    #[schema(example = 33)]
+    measured: u64,
     /// Busy: what tenants measured of their GPUs last, as a number of GPUs.
     #[schema(example = 21.4)]
     used: f64,
@@ -256,6 +259,7 @@ fn gpus(api: &Api, tenants: &[&Arc<Tenant>], capacity: &Capacity) -> Vec<GpuHead
         total: gpus.total,
         promised: gpus.promised,
         requested: gpus.requested,
+        measured: gpus.measured,
         used: (gpus.used * 10.0).round() / 10.0,
     };
     by_type.into_iter().map(rounded).collect()

@@ -93,17 +93,22 @@ export class DeploymentFailedError extends ECPError {
 
 type ErrorClass = new (message: string, init: ErrorInit) => ECPError;
 
-/** Makes the error of an HTTP answer, in the API's envelope or not. */
+/**
+ * Makes the error of an HTTP answer, in the API's envelope or not: another object, such as what `/readyz` says of a
+ * server that is not ready, is its details.
+ */
 export function errorFromResponse(status: number, headers: Headers, text: string): ECPError {
-  let body: Partial<components['schemas']['ErrorBodyOut']> | undefined;
+  let whole: unknown;
   try {
-    body = (JSON.parse(text) as { error?: typeof body } | null)?.error;
+    whole = JSON.parse(text);
   } catch {
-    body = undefined;
+    whole = undefined;
   }
+  const answer = typeof whole === 'object' && whole !== null && !Array.isArray(whole) ? whole : {};
+  const { error: body } = answer as { error?: Partial<components['schemas']['ErrorBodyOut']> | null };
   const [kind, fallback] = classify(status);
   const known = typeof body === 'object' && body !== null && typeof body.code === 'string';
-  const details = known && typeof body?.details === 'object' ? body.details : undefined;
+  const details = known ? (typeof body.details === 'object' ? body.details : undefined) : answer;
   return new kind(
     known ? String(body?.message) : `the server answered ${status} without the API's error envelope`,
     {

@@ -148,6 +148,19 @@ test("an answer that is not the API's is shown in the error", () =>
       ),
   ));
 
+test('what a server that is not ready says of itself is in the error', () =>
+  against(
+    (_, response) => {
+      response.writeHead(503, { 'content-type': 'application/json' });
+      response.end('{"status": "degraded", "storage": "real: database or disk is full"}');
+    },
+    async (client) => {
+      const error = await client.getReadiness().catch((error) => error);
+      assert.ok(error instanceof ServerError);
+      assert.deepEqual(error.details, { status: 'degraded', storage: 'real: database or disk is full' });
+    },
+  ));
+
 test('the sender keeps a batch over failures, is bounded, and counts what it drops', () =>
   against(
     (request, response, number) => {

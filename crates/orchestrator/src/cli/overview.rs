@@ -40,9 +40,10 @@ fn table(answer: &Value, place: &str) -> String {
     if !entries(answer, "gpu").is_empty() {
         let mut gpu = Table::new(["GPU", "TOTAL", "PROMISED", "REQUESTED", "USED"]);
         for device in entries(answer, "gpu") {
-            gpu.row(
-                ["gpu_type", "total", "promised", "requested", "used"].map(|name| text_of(&device[name])),
-            );
+            // What nobody measured is not zero.
+            let used = if device["measured"] == 0 { "-".to_owned() } else { text_of(&device["used"]) };
+            let amounts = ["gpu_type", "total", "promised", "requested"].map(|name| text_of(&device[name]));
+            gpu.row(amounts.into_iter().chain([used]));
         }
         text += &format!("\n\n{gpu}");
     }

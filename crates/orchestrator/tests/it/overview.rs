@@ -101,6 +101,28 @@ async fn the_overview_says_what_to_look_at_worst_first() {
 }
 
 #[tokio::test]
+async fn of_devices_it_is_said_how_many_are_measured_at_all() {
+    let server = three().await;
+    let client = server.client();
+    let sample = json!({"metrics": {"gpu_usage": 50.0}});
+    client.post("/api/v1/tenants/beta/monitoring", &sample).await.expect(201);
+    let list = client.get("/api/v1/tenants/?expand=metrics").await.expect(200).json();
+    let tenants = list["tenants"].as_array().expect("tenants");
+    let overview = client.get("/api/v1/overview").await.expect(200).json();
+    let mut sums = (0, 0);
+    for device in overview["gpu"].as_array().expect("devices") {
+        let its = tenants.iter().filter(|tenant| tenant["gpu_type"] == device["gpu_type"]);
+        let known = its.filter(|tenant| !tenant["metrics"]["gpu"].is_null());
+        let gpus: u64 = known.map(|tenant| tenant["gpu_limit"].as_u64().expect("a number")).sum();
+        assert_eq!(device["measured"], gpus, "{device}");
+        let promised = device["promised"].as_u64().expect("a number");
+        sums = (sums.0 + gpus, sums.1 + promised);
+        assert!(gpus > 0 || device["used"] == 0.0, "{device}");
+    }
+    assert!(sums.0 > 0 && sums.0 < sums.1, "some of them are measured, and some are not: {sums:?}");
+}
+
+#[tokio::test]
 async fn as_many_fit_as_the_capacity_call_says() {
     let server = TestServer::start().await;
     let client = server.client();

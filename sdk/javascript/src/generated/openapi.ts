@@ -2131,6 +2131,12 @@ export interface components {
             gpu_type: string;
             /**
              * Format: int64
+             * @description Of those promised, in the plans of tenants that measured how busy theirs are; `used` knows of these alone.
+             * @example 33
+             */
+            measured: number;
+            /**
+             * Format: int64
              * @description In the plans of accepted tenants, whether their pods are there or not.
              * @example 36
              */

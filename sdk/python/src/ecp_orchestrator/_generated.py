@@ -795,6 +795,10 @@ class GpuHeadroomOut(TypedDict):
     """
     Requested by pods, whoever's they are.
     """
+    measured: int
+    """
+    Of those promised, in the plans of tenants that measured how busy theirs are; `used` knows of these alone.
+    """
     used: float
     """
     Busy: what tenants measured of their GPUs last, as a number of GPUs.
