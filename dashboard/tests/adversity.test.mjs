@@ -9,6 +9,8 @@ const NAMES = {
   'name-rtl': '\u202Eמערכת שיחות\u202E drac',
   'name-emoji': '👩‍👩‍👧‍👦'.repeat(9),
   'name-long': 'W'.repeat(99),
+  // As long as one may be.
+  'name-longest': '가'.repeat(200),
   'name-quote': `" onmouseover="alert(1)" x='&lt;b&gt;`,
 };
 const LONG_ID = `l${'o'.repeat(38)}ng`;
@@ -18,7 +20,7 @@ before(async () => {
   server = await startServer();
   for (const [id, name] of Object.entries(NAMES)) await createTenant(server, id, { name });
   await createTenant(server, LONG_ID, { name: '서비스'.repeat(30) });
-  for (const id of ['name-markup', 'name-long', LONG_ID]) {
+  for (const id of ['name-markup', 'name-long', 'name-longest', LONG_ID]) {
     await call(server, 'POST', `/tenants/${id}/monitoring`, { metrics: { error_rate: 40 } });
   }
   browser = await startBrowser();
@@ -56,6 +58,44 @@ test('names that are chosen to do harm are text everywhere, and push nothing off
   }
   assert.ok(asked.every((url) => url.startsWith(server.address) || url.startsWith('blob:')));
   assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test('a name as long as may be pushes no figure out of sight, and what is beside it is still there', async () => {
+  const { page } = await openPage(browser.context);
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await call(server, 'POST', '/silences', { tenant_id: LONG_ID, comment: 'w'.repeat(60) });
+  for (const address of ['overview', 'alerts', 'alerts?tab=silences', 'capacity?tab=costs', 'changes']) {
+    await page.goto(`${server.address}/#/demo/${address}`);
+    await page.locator('main table').first().waitFor();
+    await page.waitForLoadState('networkidle');
+    const hidden = await page.evaluate(() =>
+      [...document.querySelectorAll('main .scroll')]
+        .filter((element) => element.scrollWidth > element.clientWidth + 1)
+        .map((element) => element.textContent.slice(0, 80)),
+    );
+    assert.deepEqual(hidden, [], address);
+  }
+  // On the overview it takes a line.
+  await page.goto(`${server.address}/#/demo/overview`);
+  const item = page.getByRole('listitem').filter({ has: page.locator('a[href$="/name-longest"]') });
+  const name = item.locator('a[href$="/name-longest"]').first();
+  await name.waitFor();
+  assert.ok((await name.boundingBox()).height < 40);
+  assert.equal(await name.getAttribute('title'), NAMES['name-longest']);
+  for (const address of [
+    'tenants/name-longest',
+    'tenants/name-longest?tab=charts',
+    'tenants/name-longest?tab=edit',
+  ]) {
+    await page.goto(`${server.address}/#/demo/${address}`);
+    await page.locator('main h1 + .status').waitFor();
+    assert.ok(await page.getByRole('link', { name: 'Charts' }).isVisible());
+    for (const width of [390, 1280, 2560]) {
+      await page.setViewportSize({ width, height: 900 });
+      assert.deepEqual(await page.evaluate(cutOff), [], `${address} at ${width} px`);
+    }
+  }
   await page.close();
 });
 

@@ -65,6 +65,46 @@ test('alerts and changes are marks; what was never measured is said to be missin
   await page.close();
 });
 
+test('a value that stands alone is seen', async () => {
+  const { page } = await openPage(browser.context);
+  let count = 1;
+  await page.route('**/api/v1/tenants/hanbit-card/monitoring?**', async (route) => {
+    const answer = await (await route.fetch()).json();
+    const { response_time: values } = answer.metrics;
+    // In the middle of the day, where no mark is.
+    answer.metrics = { response_time: values.slice(values.length / 2, values.length / 2 + count) };
+    await route.fulfill({ json: answer });
+  });
+  await page.routeWebSocket(/\/ws\/monitoring\//, () => undefined);
+  const coloured = () =>
+    page
+      .locator('.plot canvas')
+      .first()
+      .evaluate((canvas) => {
+        const probe = document.body.appendChild(document.createElement('span'));
+        probe.style.color = 'var(--chart-1)';
+        const wanted = getComputedStyle(probe).color.match(/\d+/g).map(Number);
+        probe.remove();
+        const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        let found = 0;
+        for (let at = 0; at < data.length; at += 4)
+          found += Number(
+            data[at + 3] > 200 && wanted.every((part, index) => Math.abs(data[at + index] - part) < 40),
+          );
+        return found;
+      });
+  await page.goto(`${server.address}/#/demo/tenants/hanbit-card?tab=charts&hours=24`);
+  await page.getByRole('img', { name: /^Response time: now/ }).waitFor();
+  await page.waitForTimeout(300);
+  assert.ok((await coloured()) > 4, 'a dot');
+  count = 0;
+  await page.reload();
+  await page.getByRole('img', { name: /^Response time: no samples/ }).waitFor();
+  await page.waitForTimeout(300);
+  assert.equal(await coloured(), 0, 'nothing where nothing was measured');
+  await page.close();
+});
+
 test('what is measured arrives on the charts by a stream, without a read', async () => {
   await createTenant(server, 'measured');
   const { page, asked } = await openPage(browser.context);

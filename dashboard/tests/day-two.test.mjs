@@ -212,7 +212,7 @@ test('the log of the container that crashed is one click from the failure, and s
   const log = page.getByRole('region', { name: 'Logs' });
   await log.getByText('model file /models/chatbot.bin not found').waitFor();
   await page.getByLabel('Search').fill('loading');
-  await page.getByText('1 lines').waitFor();
+  await page.getByText('Lines: 1').waitFor();
   await page.getByRole('alert').getByRole('link', { name: 'Events' }).click();
   await page.getByRole('row').filter({ hasText: 'BackOff' }).first().waitFor();
   assert.match(page.url(), /warnings=1/);

@@ -30,6 +30,7 @@ test('every text is used', () => {
     'status',
     'severity',
     'kind',
+    'health',
     'nav',
     'mode',
     'app.role',

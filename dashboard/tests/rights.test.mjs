@@ -71,6 +71,15 @@ test('what a viewer is offered is never refused', async () => {
       await page.getByRole('alert').waitFor({ state: 'detached' });
     }
     assert.ok(pressed > 20, `${pressed} buttons`);
+    for (const [address, said] of [
+      ['tenants/hanbit-card?tab=edit', 'for tokens of operators'],
+      ['alerts?tab=receivers', 'for tokens of administrators'],
+      ['changes', 'for tokens of administrators'],
+    ]) {
+      await page.goto(`${closed.address}/#/demo/${address}`);
+      await page.getByText(said).waitFor();
+    }
+    assert.deepEqual(refused, []);
   } finally {
     await browser.close();
   }

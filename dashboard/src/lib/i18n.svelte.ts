@@ -40,18 +40,33 @@ export function word(group: string, name: string): string {
   return key in MESSAGES[language] ? MESSAGES[language][key as Key] : name;
 }
 
+/** Formats that were used before: to make one takes longer than to use it a hundred times. */
+const formats = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>();
+function format<T extends Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>(
+  name: string,
+  make: (language: Language) => T,
+): T {
+  const key = `${language} ${name}`;
+  const known = formats.get(key) ?? make(language);
+  formats.set(key, known);
+  return known as T;
+}
+
 export function number(value: number, digits = 0): string {
-  return value.toLocaleString(language, { maximumFractionDigits: digits });
+  const options = { maximumFractionDigits: digits };
+  return format(`number ${digits}`, (language) => new Intl.NumberFormat(language, options)).format(value);
 }
 
 /** Money in whole units, or with what the currency has below them. */
 export function money(value: number, currency = 'USD', digits?: number): string {
-  return value.toLocaleString(language, {
+  const options = {
     style: 'currency',
     currency,
     currencyDisplay: 'narrowSymbol',
     ...(digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits }),
-  });
+  } as const;
+  const name = `money ${currency} ${digits}`;
+  return format(name, (language) => new Intl.NumberFormat(language, options)).format(value);
 }
 
 /** Cores of a quantity in thousandths, such as `24000m`; another text as it is. */
@@ -72,13 +87,15 @@ export function monthly(text: string): string {
 
 /** A time on the clock of who reads it. */
 export function clock(time: string): string {
-  return new Date(time).toLocaleString(language, { dateStyle: 'medium', timeStyle: 'medium' });
+  const options = { dateStyle: 'medium', timeStyle: 'medium' } as const;
+  return format('clock', (language) => new Intl.DateTimeFormat(language, options)).format(new Date(time));
 }
 
 /** How long ago, in the largest unit that fits. */
 export function ago(time: string | number, now: number): string {
   const seconds = Math.round((new Date(time).getTime() - now) / 1000);
-  const format = new Intl.RelativeTimeFormat(language, { numeric: 'always', style: 'short' });
+  const options = { numeric: 'always', style: 'short' } as const;
+  const relative = format('ago', (language) => new Intl.RelativeTimeFormat(language, options));
   for (const [unit, size] of [
     ['year', 31_536_000],
     ['month', 2_592_000],
@@ -86,8 +103,8 @@ export function ago(time: string | number, now: number): string {
     ['hour', 3_600],
     ['minute', 60],
   ] as const) {
-    if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
+    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
   }
   // A negative zero is past, which is what this is asked about.
-  return format.format(seconds === 0 ? -0 : seconds, 'second');
+  return relative.format(seconds === 0 ? -0 : seconds, 'second');
 }

@@ -70,27 +70,47 @@ export function noteFailure(error: unknown): boolean {
   return true;
 }
 
+const ROLE_RETRY_MS = 2_000;
+/** Refusals that say that there is nothing such, rather than that one may not. */
+const NOT_FOR_RIGHTS = [404, 409, 422];
+
 /** Asks, without writing anything, what the token may do. */
-export async function findRole(client: ECPClient): Promise<void> {
+async function roleOf(client: ECPClient, signal: AbortSignal): Promise<Role> {
   const allowed = async (ask: () => Promise<unknown>): Promise<boolean> => {
     try {
       await ask();
       return true;
     } catch (error) {
       if (error instanceof AuthError && error.status === 403) return false;
-      if (error instanceof ECPError && error.status >= 400 && error.status < 500 && error.status !== 401)
-        return true;
+      if (error instanceof ECPError && NOT_FOR_RIGHTS.includes(error.status)) return true;
       throw error;
     }
   };
-  try {
-    // A scope may hide the audit trail's entries, never the right to read them.
-    if (await allowed(() => client.listAuditEntries({ limit: 1 }))) role = 'admin';
-    else if (await allowed(() => client.previewDeleteTenant('no-such-tenant'))) role = 'operator';
-    else role = 'viewer';
-  } catch (error) {
-    noteFailure(error);
-  }
+  // A scope may hide the audit trail's entries, never the right to read them.
+  if (await allowed(() => client.listAuditEntries({ limit: 1 }, { signal }))) return 'admin';
+  return (await allowed(() => client.previewDeleteTenant('no-such-tenant', { signal })))
+    ? 'operator'
+    : 'viewer';
+}
+
+/** Finds out what the token may do, however often it has to ask, until what is returned is called. */
+export function followRole(client: ECPClient): () => void {
+  const abort = new AbortController();
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  const ask = async () => {
+    try {
+      const found = await roleOf(client, abort.signal);
+      if (!abort.signal.aborted) role = found;
+    } catch (error) {
+      if (abort.signal.aborted || noteFailure(error)) return;
+      retry = setTimeout(() => void ask(), ROLE_RETRY_MS);
+    }
+  };
+  void ask();
+  return () => {
+    abort.abort();
+    clearTimeout(retry);
+  };
 }
 
 /** What went wrong, for people. */
