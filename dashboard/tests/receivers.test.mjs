@@ -6,11 +6,13 @@ import { refuse, startMisbehaving } from '../../sdk/javascript/test/server.mjs';
 import { call, createTenant, openPage, startBrowser, startWith } from './harness.mjs';
 
 let server, browser, told, healthy;
+/** How long the receiver takes to answer. */
+let delayMs = 0;
 before(async () => {
   healthy = true;
   told = await startMisbehaving((_, response) => {
     if (!healthy) return refuse(response, 500, 'INTERNAL_ERROR');
-    response.writeHead(204).end();
+    setTimeout(() => response.writeHead(204).end(), delayMs);
   });
   server = await startWith({ ECP_NOTIFICATIONS__ALLOW_PRIVATE: '127.0.0.0/8' });
   browser = await startBrowser();
@@ -53,6 +55,13 @@ test('a receiver is made, its secret shown once; it is tried, told, and says why
   const opened = deliveries.getByRole('row').filter({ hasText: 'Opened' });
   await opened.getByText('Delivered').waitFor();
   await opened.getByRole('link', { name: 'tell-of-me' }).waitFor();
+  // One that takes longer than the alert's news: it is still told, and that is seen without waiting for the next look.
+  delayMs = 5_000;
+  await call(server, 'POST', '/tenants/tell-of-me/monitoring', { metrics: { cpu_usage: 99 } });
+  const slow = deliveries.getByRole('row').filter({ hasText: 'CPU' }).first();
+  await slow.getByText('Waiting').waitFor();
+  await slow.getByText('Delivered').waitFor();
+  delayMs = 0;
   healthy = false;
   await row.getByRole('button', { name: 'Test' }).click();
   await page.getByRole('status').getByText('500').first().waitFor();
