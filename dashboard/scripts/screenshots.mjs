@@ -1,5 +1,6 @@
 // Takes a picture of each page, in both languages and both colour schemes, on a telephone, a laptop and a wall,
-// into dashboard/screenshots. `PAGES=overview,costs` and `WIDTHS=390` take fewer.
+// into dashboard/screenshots. `PAGES=overview,costs` and `WIDTHS=390` take fewer; `README=1` takes those of the README
+// alone, into docs/images.
 
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -36,9 +37,16 @@ const LOOKS = [
   ['ko', 'dark'],
   ['en', 'light'],
 ];
+/** Those of the README, by page. */
+const PICTURES = { overview: 'dashboard-overview', charts: 'dashboard-tenant' };
+const PICTURE_LOOK = ['ko', 'light'];
+const PICTURE_SIZE = { width: 1440, height: 900 };
+const images = fileURLToPath(new URL('../../docs/images/', import.meta.url));
+const forReadme = process.env.README === '1';
+
 const HEIGHTS = { 390: 844, 1280: 800, 2560: 1440 };
 const chosen = (name, all) => process.env[name]?.split(',').filter((one) => all.includes(one)) ?? all;
-const names = chosen('PAGES', Object.keys(PAGES));
+const names = forReadme ? Object.keys(PICTURES) : chosen('PAGES', Object.keys(PAGES));
 const widths = chosen('WIDTHS', Object.keys(HEIGHTS)).map(Number);
 
 const server = await startServer({ demoSpeed: 300 });
@@ -54,7 +62,7 @@ try {
     metric: 'error_rate',
     comment: '정기 점검',
   });
-  for (const [language, colorScheme] of LOOKS) {
+  for (const [language, colorScheme] of forReadme ? [PICTURE_LOOK] : LOOKS) {
     const browser = await startBrowser({ locale: language === 'ko' ? 'ko-KR' : 'en-US', colorScheme });
     const { page } = await openPage(browser.context);
     for (const name of names) {
@@ -68,6 +76,12 @@ try {
           );
         await page.locator('form button.primary').click();
         await page.locator('.finding').first().waitFor();
+      }
+      if (forReadme) {
+        await page.setViewportSize(PICTURE_SIZE);
+        await page.waitForTimeout(1_000);
+        await page.screenshot({ path: `${images}${PICTURES[name]}.png` });
+        continue;
       }
       for (const width of widths) {
         await page.setViewportSize({ width, height: HEIGHTS[width] });
