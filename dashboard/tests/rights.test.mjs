@@ -9,6 +9,7 @@ import {
   axe,
   call,
   createTenant,
+  cutOff,
   openPage,
   startBrowser,
   startServer,
@@ -43,6 +44,60 @@ async function settled(page) {
     () => !document.querySelector('main [role="status"]')?.textContent?.includes('…'),
   );
 }
+
+test('under a sub-path, with a token, in Korean, in the dark, on a telephone: every page survives a reload', async () => {
+  const own = await startWith({ ECP_AUTH__TOKENS: 'on', ECP_SERVER__BASE_PATH: '/ops/ecp' });
+  const browser = await startBrowser({
+    locale: 'ko-KR',
+    colorScheme: 'dark',
+    viewport: { width: 390, height: 844 },
+  });
+  try {
+    const said = execFileSync(
+      binary,
+      [
+        'tokens',
+        'create',
+        '--name',
+        'scoped',
+        '--role',
+        'viewer',
+        '--tenants',
+        'hanbit-card',
+        '--data-dir',
+        own.dataDir,
+      ],
+      { encoding: 'utf8' },
+    );
+    const { page, complaints, asked } = await openPage(browser.context);
+    const refused = [];
+    await page.goto(`${own.address}/ops/ecp/`);
+    await page.getByLabel('토큰').fill(/ecp_[\w-]+/.exec(said)[0]);
+    await page.getByRole('button', { name: '로그인' }).click();
+    await page.getByText('읽기 전용', { exact: true }).waitFor();
+    page.on('response', (response) => {
+      if (response.status() === 401) refused.push(response.url());
+    });
+    for (const address of ADDRESSES) {
+      await page.goto(`${own.address}/ops/ecp/#/demo/${address}`);
+      await settled(page);
+      const [title, place] = [await page.locator('main h1').first().textContent(), page.url()];
+      await page.reload();
+      await settled(page);
+      await page.locator('main h1').first().filter({ hasText: title }).waitFor();
+      assert.equal(page.url(), place);
+      assert.equal(await page.getByLabel('토큰').count(), 0, address);
+      assert.deepEqual(await page.evaluate(cutOff), [], address);
+    }
+    assert.deepEqual(refused, []);
+    const outside = asked.filter((url) => !new URL(url).pathname.startsWith('/ops/ecp/'));
+    assert.deepEqual(outside, []);
+    assert.deepEqual(complaints, []);
+  } finally {
+    await browser.close();
+    await own.stop();
+  }
+});
 
 test('what a viewer is offered is never refused', async () => {
   const browser = await startBrowser();
