@@ -433,10 +433,9 @@ impl<'a> Builder<'a> {
         if duplicates.is_empty() {
             return;
         }
-        // As many as a text has keys.
         let left_out: HashSet<u32> = duplicates.iter().copied().collect();
-        let chain: Vec<u32> =
-            self.children(mapping).into_iter().filter(|child| !left_out.contains(child)).collect();
+        let mut chain = self.children(mapping);
+        chain.retain(|child| !left_out.contains(child));
         for id in duplicates {
             self.fault_at(id, TextFault::DuplicateKey);
         }

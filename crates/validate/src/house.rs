@@ -18,19 +18,15 @@ const SAFE_SYSCTLS: [&str; 6] = [
 ];
 
 /// Checks every object.
-pub(super) fn check(
-    objects: &Objects<'_>,
-    workloads: &Workloads<'_>,
-    gpu_resources: &[&str],
-    findings: &mut Findings,
-) {
+pub(super) fn check(objects: &Objects<'_>, workloads: &Workloads<'_>, findings: &mut Findings) {
     for object in &objects.all {
         match object.info.map(|info| info.kind) {
             Some("Role" | "ClusterRole") => check_role(object, findings),
             Some("RoleBinding" | "ClusterRoleBinding") => check_binding(object, findings),
-            Some("ResourceQuota") => check_quota(object, gpu_resources, findings),
+            Some("ResourceQuota") => check_quota(object, findings),
             Some("Service") => {
-                if let Some(ips) = object.spec().and_then(|spec| spec.get("externalIPs")) {
+                let spec = object.spec().filter(|spec| spec.filled("externalIPs"));
+                if let Some(ips) = spec.and_then(|spec| spec.get("externalIPs")) {
                     findings.policy(Place::Key(ips), || Message::new("validate.service.external_ips"));
                 }
             }
@@ -59,7 +55,8 @@ pub(super) fn check(
             }
         }
         let object = &objects.all[workload.object];
-        if object.label("app.kubernetes.io/name").is_none() && object.label("app").is_none() {
+        let names_it = |label: &str| object.label(label).is_some_and(|label| !label.is_empty());
+        if !names_it("app.kubernetes.io/name") && !names_it("app") {
             findings.policy(object.name_place(), || {
                 Message::new("validate.labels.missing").with("object", object.title())
             });
@@ -69,8 +66,13 @@ pub(super) fn check(
 
 fn check_role(object: &Object<'_>, findings: &mut Findings) {
     for rule in object.root.list_at("rules") {
-        for field in ["verbs", "resources", "apiGroups"] {
-            if let Some(all) = rule.list_at(field).find(|item| item.text() == "*") {
+        for field in ["verbs", "resources", "apiGroups", "nonResourceURLs"] {
+            // Of a resource with a part below it either may be all there are.
+            let is_all = |item: &Node<'_>| match field {
+                "resources" => item.text().split('/').any(|part| part == "*"),
+                _ => item.text() == "*",
+            };
+            if let Some(all) = rule.list_at(field).find(is_all) {
                 findings.policy(all, || Message::new("validate.rbac.wildcard").with("field", field));
             }
         }
@@ -78,7 +80,9 @@ fn check_role(object: &Object<'_>, findings: &mut Findings) {
 }
 
 fn check_binding(object: &Object<'_>, findings: &mut Findings) {
-    if let Some(name) = object.root.at(&["roleRef", "name"]).filter(|name| name.text() == "cluster-admin") {
+    // A role of the namespace may be called so too.
+    let Some(role) = object.root.get("roleRef").filter(|role| role.str_at("kind") != "Role") else { return };
+    if let Some(name) = role.get("name").filter(|name| name.text() == "cluster-admin") {
         findings.policy(name, || Message::new("validate.rbac.cluster_admin"));
     }
 }
@@ -102,7 +106,12 @@ fn check_budget(object: &Object<'_>, workloads: &Workloads<'_>, findings: &mut F
                 workload.namespace == object.namespace && selector.takes(&workload.labels)
             });
             let pods: u64 = of.map(|workload| workload.replicas).sum();
-            let wanted = least.as_integer().and_then(|count| u64::try_from(count).ok());
+            // Of a share the pods are rounded up.
+            let share = least.text().strip_suffix('%').and_then(|share| share.parse::<u64>().ok());
+            let wanted = match share {
+                Some(share) => Some(share.saturating_mul(pods).div_ceil(100)),
+                None => least.as_integer().and_then(|count| u64::try_from(count).ok()),
+            };
             if pods == 0 || wanted.is_none_or(|wanted| wanted < pods) {
                 return;
             }
@@ -119,10 +128,18 @@ fn check_budget(object: &Object<'_>, workloads: &Workloads<'_>, findings: &mut F
 }
 
 /// Devices are counted by requests alone: `limits.nvidia.com/gpu` or the bare name limits nothing.
-fn check_quota(object: &Object<'_>, gpu_resources: &[&str], findings: &mut Findings) {
+fn check_quota(object: &Object<'_>, findings: &mut Findings) {
     for hard in object.spec().and_then(|spec| spec.get("hard")).into_iter().flat_map(Node::children) {
         let resource = hard.key().strip_prefix("limits.").unwrap_or(hard.key());
-        if gpu_resources.contains(&resource) {
+        // Objects are counted by other names, and what has a class by names below Kubernetes' own.
+        let is_device = resource.split_once('/').is_some_and(|(domain, _)| {
+            let is_own = |own: &str| domain == own || domain.ends_with(&format!(".{own}"));
+            domain != "count"
+                && !domain.starts_with("requests.")
+                && !is_own("k8s.io")
+                && !is_own("kubernetes.io")
+        });
+        if is_device {
             findings.policy(Place::Key(hard), || {
                 Message::new("validate.quota.gpu_key")
                     .with("key", hard.key())

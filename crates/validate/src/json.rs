@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+/// White space between values.
+pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// The values that a text begins with, each with the white space before it, and what follows them. None where
 /// the text is no JSON from its beginning.
 pub(super) fn documents(content: &str) -> (Vec<&str>, &str) {
@@ -171,6 +174,25 @@ fn surrogate(text: &str) -> Option<u32> {
     (0xd800..0xe000).contains(&code).then_some(code)
 }
 
+/// What is YAML behind a value of JSON: white space is passed over up to the end of its line. Nothing where the
+/// text ends within so little that it is not looked at.
+pub(super) fn rest_of_line(text: &str) -> Option<&str> {
+    /// Bytes that are read at once.
+    const READ: usize = 4;
+    let mut rest = text;
+    while rest.len() >= READ {
+        let next = rest.chars().next()?;
+        if !next.is_whitespace() {
+            return Some(rest);
+        }
+        rest = &rest[next.len_utf8()..];
+        if next == '\n' {
+            return Some(rest);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,5 +221,18 @@ mod tests {
         assert_eq!(as_yaml("{\t\"a\": \"\\ud83d\\ude00\"}"), "{ \"a\": \"\u{1f600}\"}");
         assert_eq!(as_yaml("\"\\ud83dx\\udc00\\u0041\""), "\"\u{fffd}x\u{fffd}\\u0041\"");
         assert_eq!(as_yaml("\"\\\\ud83d \u{7f}\u{2028}\""), "\"\\\\ud83d \\u007f\\u2028\"");
+    }
+
+    #[test]
+    fn what_follows_on_the_line_of_a_value_is_passed_over_while_it_is_blank() {
+        for (text, rest) in [
+            ("\n  a: b", Some("  a: b")),
+            (" \u{a0}\n---", Some("---")),
+            (" a: b\n", Some("a: b\n")),
+            ("\u{2028}", None),
+            ("\u{a0}\n", None),
+        ] {
+            assert_eq!(rest_of_line(text), rest, "{text:?}");
+        }
     }
 }

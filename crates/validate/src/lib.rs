@@ -193,7 +193,7 @@ pub fn validate_manifest(
     let gpu_resources = &catalog.kubernetes.all_gpu_resources()[..];
     if findings.asks_policy() {
         privilege::check(&objects, &workloads, &mut findings);
-        house::check(&objects, &workloads, gpu_resources, &mut findings);
+        house::check(&objects, &workloads, &mut findings);
         own_rules::check(&objects, &mut findings);
         let mut effort = Effort::new();
         let mut reported = references::Reported::new();

@@ -2,6 +2,7 @@
 //! other line breaks, other escapes.
 
 use super::json;
+use granit_parser::{Event, ScalarStyle, StructureStyle};
 use std::borrow::Cow;
 
 /// What the parser reads, and which of its lines a document has.
@@ -86,6 +87,51 @@ pub(super) fn has_strange_escape(quoted: &str) -> bool {
     false
 }
 
+/// What YAML 1.1 refuses of an event that YAML 1.2 has: names of other characters, and `?` within an unquoted
+/// text of a flow collection. `before` stands between the event before and this one; `flow` says of each open
+/// collection whether it is one.
+pub(super) fn stricter(
+    event: &Event<'_>,
+    before: &str,
+    text: &str,
+    flow: &mut Vec<bool>,
+) -> Option<&'static str> {
+    const NAME: &str = "did not find expected alphabetic or numeric character in the name of an anchor";
+    let anchor = match event {
+        Event::Alias(_) => return (!is_name(text.strip_prefix('*')?)).then_some(NAME),
+        Event::Scalar(_, style, anchor, _) => {
+            let is_asked = *style == ScalarStyle::Plain && flow.last() == Some(&true);
+            if is_asked && text.trim_start_matches('?').contains('?') {
+                return Some("did not find expected ',' or the end of a flow collection before '?'");
+            }
+            *anchor
+        }
+        Event::SequenceStart(style, anchor, _) | Event::MappingStart(style, anchor, _) => {
+            flow.push(*style == StructureStyle::Flow);
+            *anchor
+        }
+        Event::SequenceEnd | Event::MappingEnd => {
+            flow.pop();
+            return None;
+        }
+        _ => return None,
+    };
+    (anchor != 0 && !named(before).is_none_or(is_name)).then_some(NAME)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// The last name of an anchor before a node, outside of comments.
+fn named(before: &str) -> Option<&str> {
+    let words = before.lines().flat_map(|line| {
+        let plain = if line.starts_with('#') { "" } else { line.split(" #").next().unwrap_or_default() };
+        plain.split_whitespace()
+    });
+    words.rev().find_map(|word| word.split_once('&').map(|(_, name)| name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +141,20 @@ mod tests {
         let source = Source::yaml("a: 1\u{2028}b: 2\nc: 3\u{85}\u{2029}d: 4\n");
         assert_eq!(source.text, "a: 1\nb: 2\nc: 3\n\nd: 4\n");
         assert_eq!([1, 2, 3, 4, 5].map(|line| source.line(line)), [1, 1, 2, 2, 2]);
+    }
+
+    #[test]
+    fn names_of_anchors_are_found_before_their_nodes() {
+        for (before, name) in [
+            (": &a ", Some("a")),
+            (":\n  &a.b !!str ", Some("a.b")),
+            (": # &x\n  &y ", Some("y")),
+            ("- !!map &z\n# &x\n", Some("z")),
+            (": ", None),
+        ] {
+            assert_eq!(named(before), name, "{before:?}");
+        }
+        assert!(is_name("a-b_1") && !is_name("a.b") && !is_name("") && !is_name("é"));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Tabs where YAML 1.2 takes them as space and `kubectl`, which reads YAML 1.1, takes none: before what
-//! begins a line of a block, and before the first line of a literal.
+//! begins a line of a block, less deep than an unquoted text goes on, and less deep than a literal lies.
 
 use granit_parser::{Event, ScalarStyle, Span};
 
@@ -8,12 +8,10 @@ pub(super) struct Tabs<'a> {
     lines: Vec<&'a str>,
     /// Lines that begin within quotes, a literal or a flow collection.
     inner: Vec<bool>,
-    /// Lines that a plain scalar ends on, behind which deeper white space counts as its own.
-    ends: Vec<bool>,
-    /// Open collections: the line of one in flow style.
-    open: Vec<Option<usize>>,
-    /// A literal whose first line begins with a tab.
-    literal: Option<usize>,
+    /// Open collections: the line of one in flow style, the column of one in block style.
+    open: Vec<Result<usize, usize>>,
+    /// The first line of a scalar on which a tab stands where it can not.
+    within: Option<usize>,
 }
 
 impl<'a> Tabs<'a> {
@@ -24,7 +22,7 @@ impl<'a> Tabs<'a> {
         }
         let lines: Vec<&str> = content.split('\n').collect();
         let inner = vec![false; lines.len()];
-        Some(Self { ends: inner.clone(), inner, lines, open: Vec::new(), literal: None })
+        Some(Self { inner, lines, open: Vec::new(), within: None })
     }
 
     /// Takes note of what was read; lines of the span are from one.
@@ -34,33 +32,64 @@ impl<'a> Tabs<'a> {
             Event::SequenceStart(..) | Event::MappingStart(..) => {
                 let line = self.lines.get(start.wrapping_sub(1)).copied().unwrap_or_default();
                 let is_flow = line.chars().nth(span.start.col()).is_some_and(|first| "[{".contains(first));
-                self.open.push(is_flow.then_some(start));
+                self.open.push(if is_flow { Ok(start) } else { Err(span.start.col()) });
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Some(start)) = self.open.pop() {
+                if let Some(Ok(start)) = self.open.pop() {
                     self.cover(start, end);
                 }
             }
             Event::Scalar(_, ScalarStyle::Plain, ..) => {
-                self.cover(start, end);
-                if let Some(line) = self.ends.get_mut(end.wrapping_sub(1)) {
-                    *line = true;
-                }
+                let rest = self.lines.get(end.wrapping_sub(1)).copied().unwrap_or_default();
+                // White space behind its last line is its own, up to what comes next.
+                let goes_on = rest.chars().skip(span.end.col()).all(char::is_whitespace);
+                let last = if goes_on { self.next_line(end) } else { end };
+                let block = self.open.iter().rev().find_map(|open| open.err());
+                self.cover(start, last);
+                self.look(start, last, block.map_or(0, |column| column + 1));
             }
             Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
                 let end = if span.end.col() == 0 { end.saturating_sub(1) } else { end };
-                self.cover(start.saturating_sub(1), end);
-                let first = (start..=end).find(|&number| {
-                    self.lines.get(number.wrapping_sub(1)).is_some_and(|line| !line.trim().is_empty())
-                });
-                let begins = |number: &usize| {
-                    let line = self.lines.get(number.wrapping_sub(1)).copied().unwrap_or_default();
-                    line.trim_start_matches(' ').starts_with('\t')
+                let blank = |number: &usize| {
+                    self.lines.get(number.wrapping_sub(1)).is_some_and(|line| line.trim().is_empty())
                 };
-                self.literal = self.literal.or(first.filter(begins));
+                let head = (1..start).rev().find(|number| !blank(number)).unwrap_or(0);
+                let first = (head + 1..=end.max(start)).find(|number| !blank(number)).unwrap_or(end);
+                let last = self.next_line(end);
+                self.cover(head, last);
+                if !self.says_depth(head) {
+                    self.look(head, first, usize::MAX);
+                }
+                self.look(head, last, span.start.col());
             }
             Event::Scalar(..) => self.cover(start, end),
             _ => {}
+        }
+    }
+
+    /// The first line behind one, from one, that has something on it.
+    fn next_line(&self, line: usize) -> usize {
+        let behind = self.lines.iter().skip(line);
+        line + behind.take_while(|line| line.trim().is_empty()).count() + 1
+    }
+
+    /// The head of a literal says how deep it lies.
+    fn says_depth(&self, head: usize) -> bool {
+        let line = self.lines.get(head.wrapping_sub(1)).copied().unwrap_or_default();
+        let mark = line.rfind(['|', '>']).map_or("", |at| &line[at + 1..]);
+        mark.trim_start_matches(['+', '-']).starts_with(|next: char| next.is_ascii_digit())
+    }
+
+    /// Lines after the first may begin with tabs from a column on.
+    fn look(&mut self, start: usize, last: usize, column: usize) {
+        for number in start + 1..=last.min(self.lines.len()) {
+            let line = self.lines[number - 1];
+            let white = line.bytes().take_while(|byte| matches!(byte, b' ' | b'\t'));
+            let tab = white.enumerate().find(|(_, byte)| *byte == b'\t');
+            if tab.is_some_and(|(place, _)| place < column) {
+                self.within = Some(self.within.map_or(number, |before| before.min(number)));
+                return;
+            }
         }
     }
 
@@ -75,19 +104,9 @@ impl<'a> Tabs<'a> {
 
     /// The first line, from one, that begins with a tab where none can stand.
     pub fn stray(&self) -> Option<usize> {
-        let depth = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
-        let mut before = (0, false);
-        for (number, line) in self.lines.iter().enumerate() {
-            let spaces = line.len() - line.trim_start_matches(' ').len();
-            let is_stray = line[spaces..].starts_with('\t') && !self.inner[number];
-            if is_stray && !(before.1 && spaces > before.0) {
-                return Some(number + 1);
-            }
-            if !line.trim().is_empty() {
-                before = (depth(line), self.ends[number]);
-            }
-        }
-        self.literal
+        let begins = |line: &str| line.trim_start_matches(' ').starts_with('\t');
+        let outside = self.lines.iter().zip(&self.inner).position(|(line, inner)| !inner && begins(line));
+        [outside.map(|place| place + 1), self.within].into_iter().flatten().min()
     }
 }
 

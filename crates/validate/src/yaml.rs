@@ -68,27 +68,37 @@ struct Chunk<'a> {
 /// The documents of a text: values of JSON while it begins with them, then YAML by its `---` lines.
 fn chunks(content: &str) -> Vec<Chunk<'_>> {
     let (documents, rest) = json::documents(content);
-    let several = documents.len() > 1;
+    let count = documents.len();
     let mut chunks = Vec::new();
     let mut lines_before = 0;
     for text in documents {
         chunks.push(Chunk { text, lines_before, is_marked: true, is_json: true, refused: None });
         lines_before += text.matches('\n').count();
     }
-    let next = rest.trim_start();
-    if chunks.is_empty() {
+    let next = rest.trim_start_matches(json::SPACE);
+    if next.is_empty() {
+        return chunks;
+    }
+    if count == 0 {
         split(&mut chunks, content, 0);
-    } else if (several && !next.is_empty()) || next.starts_with("...") {
-        lines_before += rest[..rest.len() - next.len()].matches('\n').count();
-        let refused = Some("validate.unreadable.after_json");
-        chunks.push(Chunk { text: next, lines_before, is_marked: true, is_json: false, refused });
-    } else if !next.is_empty() {
-        split(&mut chunks, rest.trim_start_matches(' '), lines_before);
+        return chunks;
+    }
+    // Behind several values of JSON there is nothing else. Behind one there can be YAML.
+    match json::rest_of_line(rest).filter(|_| count == 1) {
+        Some(yaml) => {
+            lines_before += rest[..rest.len() - yaml.len()].matches('\n').count();
+            split(&mut chunks, yaml, lines_before);
+        }
+        None => {
+            lines_before += rest[..rest.len() - next.len()].matches('\n').count();
+            let refused = Some("validate.unreadable.after_json");
+            chunks.push(Chunk { text: next, lines_before, is_marked: true, is_json: false, refused });
+        }
     }
     chunks
 }
 
-/// The documents of a text in YAML by their `---` lines.
+/// The documents of a text in YAML by their `---` lines. What else such a line says is refused.
 fn split<'a>(chunks: &mut Vec<Chunk<'a>>, content: &'a str, before: usize) {
     let (mut begin, mut lines_before, mut is_marked) = (0, before, false);
     let mut position = 0;
@@ -96,24 +106,20 @@ fn split<'a>(chunks: &mut Vec<Chunk<'a>>, content: &'a str, before: usize) {
         chunks.push(Chunk { text, lines_before, is_marked, is_json: false, refused });
     };
     for (number, line) in (before..).zip(content.split('\n')) {
-        match line.strip_prefix("---") {
-            Some(rest) if !rest.starts_with(|next: char| !next.is_whitespace()) => {
-                let rest = rest.trim();
-                let is_stray = !rest.is_empty() && !rest.starts_with('#');
-                push(&content[begin..position], lines_before, is_marked, None);
-                begin = (position + line.len() + 1).min(content.len());
-                (lines_before, is_marked) = (number + 1, !is_stray);
-                if is_stray {
-                    push(line, number, true, Some("validate.unreadable.after_separator"));
-                }
+        if let Some(rest) = line.strip_prefix("---") {
+            let rest = rest.trim();
+            let is_stray = !rest.is_empty() && !rest.starts_with('#');
+            push(&content[begin..position], lines_before, is_marked, None);
+            begin = (position + line.len() + 1).min(content.len());
+            (lines_before, is_marked) = (number + 1, !is_stray);
+            if is_stray {
+                push(line, number, true, Some("validate.unreadable.after_separator"));
             }
+        } else if line.starts_with('%') && content[begin..position].split('\n').all(is_blank) {
             // It cuts a document off from its directives before it reads either.
-            None if line.starts_with('%') && content[begin..position].split('\n').all(is_blank) => {
-                push(line, number, true, Some("validate.unreadable.directive"));
-                begin = (position + line.len() + 1).min(content.len());
-                lines_before = number + 1;
-            }
-            _ => {}
+            push(line, number, true, Some("validate.unreadable.directive"));
+            begin = (position + line.len() + 1).min(content.len());
+            lines_before = number + 1;
         }
         position += line.len() + 1;
     }
@@ -154,6 +160,10 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>, readers: Readers
         return Ok(());
     }
     let mark = builder.mark();
+    if let Some(unreadable) = refused(chunk) {
+        let line = unreadable.line.unwrap_or(1);
+        return builder.unreadable(unreadable, line).map_err(at_bound);
+    }
     if readers == Readers::Both {
         builder.begin_document().map_err(at_bound)?;
         if block::read(builder, chunk.text, chunk.lines_before + 1).is_ok() {
@@ -219,6 +229,33 @@ fn read_chunk<'a>(builder: &mut Builder<'a>, chunk: &Chunk<'a>, readers: Readers
             builder.unreadable(unreadable, line).map_err(at_bound)
         }
     }
+}
+
+/// What is refused before a document is looked into: characters that no text has, and an end before anything.
+fn refused(chunk: &Chunk<'_>) -> Option<Unreadable> {
+    if chunk.is_json {
+        return None;
+    }
+    let at = |line: usize, column: usize, reason: &str, has_verdict| Unreadable {
+        line: Some(chunk.lines_before + line + 1),
+        column: Some(column + 1),
+        message: Message::new("validate.unreadable.syntax").with("reason", reason),
+        has_verdict,
+    };
+    for (number, line) in chunk.text.split('\n').enumerate() {
+        if let Some(column) = line.chars().position(|character| !is_readable(character)) {
+            return Some(at(number, column, "control characters are not allowed", false));
+        }
+    }
+    let (number, line) = chunk.text.split('\n').enumerate().find(|(_, line)| !is_blank(line))?;
+    let rest = line.strip_prefix("...")?;
+    let is_end = rest.is_empty() || rest.starts_with([' ', '\t', '\r']);
+    is_end.then(|| at(number, 0, "did not find expected node content", true))
+}
+
+/// A character that YAML 1.1 has.
+fn is_readable(character: char) -> bool {
+    matches!(character, '\t' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 /// Reads a document's text with the full parser; what stands in the chunk itself is not copied.
@@ -306,6 +343,7 @@ fn each_event<'c>(
         message,
         has_verdict: false,
     };
+    let (mut end, mut flow) = (0, Vec::new());
     for next in Parser::new_from_str_with_options(content, options) {
         let (event, span) = next.map_err(|fault| {
             let message = if *fault.kind() == ErrorKind::RecursionLimitExceeded {
@@ -325,6 +363,15 @@ fn each_event<'c>(
         if let Some(tabs) = tabs.as_deref_mut() {
             tabs.note(&event, &span);
         }
+        let range = span.byte_range().unwrap_or(end..end);
+        if !source.is_json {
+            let before = content.get(end..range.start).unwrap_or_default();
+            if let Some(reason) = source::stricter(&event, before, &content[range.clone()], &mut flow) {
+                let message = Message::new("validate.unreadable.syntax").with("reason", reason);
+                return Err(at(&span.start, message));
+            }
+        }
+        end = range.end.max(end);
         if !source.is_json
             && matches!(event, Event::Scalar(_, ScalarStyle::DoubleQuoted, ..))
             && span.slice(content).is_some_and(source::has_strange_escape)

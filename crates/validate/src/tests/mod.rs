@@ -2,6 +2,7 @@
 
 mod bounds;
 mod fuzz;
+mod house;
 mod pods;
 mod readers;
 mod references;
