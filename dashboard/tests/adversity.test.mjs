@@ -96,6 +96,24 @@ test('a name as long as may be pushes no figure out of sight, and what is beside
       assert.deepEqual(await page.evaluate(cutOff), [], `${address} at ${width} px`);
     }
   }
+  // Nor in dialogues, which scroll down alone.
+  await page.setViewportSize({ width: 390, height: 844 });
+  for (const [address, opener] of [
+    [`tenants/${LONG_ID}?tab=edit`, 'Delete…'],
+    ['tenants/name-longest?tab=edit', 'Delete…'],
+    [`alerts?tenant=${LONG_ID}`, 'New silence…'],
+    ['alerts?tab=receivers', 'New receiver…'],
+  ]) {
+    await page.goto(`${server.address}/#/demo/${address}`);
+    await page.getByRole('button', { name: opener }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByRole('button', { name: 'Close' }).waitFor();
+    if (opener === 'Delete…') await dialog.getByText(/Objects that change: [1-9]/).waitFor();
+    const [inner, outer] = await dialog.evaluate((element) => [element.scrollWidth, element.clientWidth]);
+    assert.ok(inner <= outer, `${address}: ${inner} px in ${outer}`);
+    await page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+  }
   await page.close();
 });
 
