@@ -98,6 +98,8 @@ impl NotificationSender {
                 (looked, is_stale) = (Some(Instant::now()), false);
             }
             if is_over(counted, LOOK_EVERY) {
+                // What another process left half told is looked for as well.
+                self.0.tell_ended_silences().await;
                 self.0.count(&waiting).await;
                 counted = Some(Instant::now());
             }
@@ -175,10 +177,18 @@ impl Shared {
         if !silences.iter().any(|silence| silence.ends_at > *until && silence.ends_at <= now) {
             return;
         }
-        match self.store.end_silences().await {
-            Ok(()) => *until = now,
-            Err(error) => log("alerts whose silence ended are not told yet", &error),
+        if self.tell_ended_silences().await {
+            *until = now;
         }
+    }
+
+    /// True once everything is told.
+    async fn tell_ended_silences(&self) -> bool {
+        let told = self.store.end_silences().await;
+        if let Err(error) = &told {
+            log("alerts whose silence ended are not told yet", error);
+        }
+        told.is_ok()
     }
 
     /// Counts what waits, for who watches the server.

@@ -53,6 +53,10 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "finding an alert's deliveries",
         sql: include_str!("../migrations/0014_deliveries_of_alert.sql"),
     },
+    Migration {
+        name: "telling little by little what a silence's end tells",
+        sql: include_str!("../migrations/0015_ended_silences.sql"),
+    },
 ];
 
 /// The schema of the token file.

@@ -151,13 +151,19 @@ async fn serve(stream: TcpStream, shared: &Shared) -> io::Result<()> {
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> io::Result<Received> {
+    // Who goes away before its request is whole has sent none.
+    let unfinished = || io::Error::from(io::ErrorKind::UnexpectedEof);
     let mut line = String::new();
-    stream.read_line(&mut line).await?;
+    if stream.read_line(&mut line).await? == 0 {
+        return Err(unfinished());
+    }
     let target = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     let mut headers = BTreeMap::new();
     loop {
         line.clear();
-        stream.read_line(&mut line).await?;
+        if stream.read_line(&mut line).await? == 0 {
+            return Err(unfinished());
+        }
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }

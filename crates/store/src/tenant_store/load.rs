@@ -43,6 +43,8 @@ pub(super) fn load(database: &Backend, now: Timestamp) -> Result<Shared, StoreEr
             outbox_bounds: Bounds::default(),
             #[cfg(test)]
             work: Mutex::default(),
+            #[cfg(test)]
+            most_statements: AtomicU64::new(0),
             replica: OnceLock::new(),
             settings_changed: watch::Sender::new(0),
             cluster_kept: watch::Sender::new(0),

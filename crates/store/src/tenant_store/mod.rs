@@ -91,6 +91,9 @@ struct Shared {
     /// What statements cost so far.
     #[cfg(test)]
     work: Mutex<crate::sql::Work>,
+    /// Statements of the transaction that had most.
+    #[cfg(test)]
+    most_statements: AtomicU64,
     /// This process among those that share the database; none where it is alone.
     replica: OnceLock<Arc<replica::Replica>>,
     /// Another process changed a setting.
@@ -195,6 +198,7 @@ impl SqlStore {
                     #[cfg(test)]
                     {
                         *at_work.work.lock() += sql.work();
+                        at_work.most_statements.fetch_max(sql.work().statements, Ordering::Relaxed);
                     }
                     let revision = feed::append(sql, sql.take_changes())?;
                     Ok((value, revision))

@@ -20,6 +20,9 @@ use std::sync::Arc;
 
 /// Deliveries of a receiver after which its bounds are looked at again, and that give way together.
 const TOGETHER: usize = 256;
+/// Deliveries that a transaction adds at most which may be one of several.
+const DELIVERIES_IN_A_TRANSACTION: usize = 512;
+
 /// Receivers and silences as this transaction sees them.
 pub(super) struct Outbox {
     receivers: Vec<Arc<Receiver>>,
@@ -37,6 +40,11 @@ impl Outbox {
         let query = "SELECT document, id, tenant_id FROM silences WHERE ends_ms > ?1";
         let silences = rows::readable(sql, damage, "silences", query, values![now.as_millisecond()])?;
         Ok(Some(Self { receivers, silences, now }))
+    }
+
+    /// Alerts that one transaction tells at most, so that samples do not wait for it for long.
+    pub(super) fn alerts_in_a_transaction(&self) -> usize {
+        (DELIVERIES_IN_A_TRANSACTION / self.receivers.len().max(1)).max(1)
     }
 
     /// True of an alert of which nobody is told.

@@ -1,8 +1,8 @@
 //! Who is told of alerts; whose turn it is to tell them.
 
-use super::outbox::{self, Outbox};
+use super::outbox;
 use super::rows::{self, Filter, to_document};
-use super::{Backend, Shared, SqlStore, alerts};
+use super::{Backend, Shared, SqlStore};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
 use crate::sql::{Change, Sql, Value, values};
@@ -283,20 +283,7 @@ impl NotificationStore for SqlStore {
     }
 
     async fn end_silences(&self) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        self.write(
-            "ending silences",
-            move |sql, shared| {
-                let query = "SELECT document, id, tenant_id FROM silences WHERE ended = 0 AND ends_ms <= ?1";
-                let values = values![now.as_millisecond()];
-                let ended: Vec<Silence> = rows::readable(sql, &shared.damage, "silences", query, values)?;
-                tell_unsilenced(sql, shared, &ended, now)?;
-                sql.execute("UPDATE silences SET ended = 1 WHERE ended = 0 AND ends_ms <= ?1", values)?;
-                Ok(())
-            },
-            |shared, ()| shared.tell_outbox_changed(),
-        )
-        .await
+        self.tell_ended_silences().await
     }
 
     async fn forget_deliveries(&self) -> Result<(), StoreError> {
@@ -348,25 +335,6 @@ impl SqlStore {
             None => index.ordered().iter().any(|tenant| of_tenant(&tenant.id).any(&mut is_found)),
         }
     }
-}
-
-/// Has open alerts told that these silences, which are over, had nobody told of.
-pub(super) fn tell_unsilenced(
-    sql: &Sql<'_>,
-    shared: &Shared,
-    ended: &[Silence],
-    now: Timestamp,
-) -> Result<(), WorkError> {
-    if ended.is_empty() {
-        return Ok(());
-    }
-    let Some(outbox) = Outbox::open(sql, &shared.damage, now)? else { return Ok(()) };
-    let mut open = alerts::open_of_all(sql, &shared.damage)?;
-    open.retain(|alert| ended.iter().any(|silence| silence.filter.matches(alert)));
-    for alert in &open {
-        outbox.tell_unsilenced(sql, shared, alert)?;
-    }
-    Ok(())
 }
 
 fn time(milliseconds: i64) -> Timestamp {

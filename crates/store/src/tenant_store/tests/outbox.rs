@@ -8,8 +8,9 @@ use ecp_core::alerts::Severity;
 use ecp_core::alerts::filter::AlertFilter;
 use ecp_core::alerts::notice::{Attempt, DeliveryState, MOST_LISTED, MOST_WAITING};
 use ecp_core::alerts::receiver::ReceiverKind;
-use ecp_core::ids::{AlertId, ReceiverId};
-use ecp_core::ports::{DeliveryQuery, NotificationStore};
+use ecp_core::alerts::silence::Silence;
+use ecp_core::ids::{AlertId, ReceiverId, SilenceId};
+use ecp_core::ports::{AlertingStore, DeliveryQuery, NotificationStore};
 use ecp_core::text::Message;
 use std::time::Duration;
 
@@ -183,4 +184,43 @@ async fn many_open_alerts_cost_an_alertmanagers_turn_nothing_and_are_noted_toget
         })
         .await;
     assert!(noting.statements <= 6, "{noting:?}");
+}
+
+#[tokio::test]
+async fn a_silence_that_ends_over_many_alerts_has_them_told_once_and_little_by_little() {
+    let world = World::new();
+    world.create("acme").await;
+    let ids = world.receivers(8).await;
+    let silence = |seconds| Silence {
+        id: SilenceId::generate(),
+        filter: AlertFilter { tenant_id: Some(tenant_id("acme")), ..Default::default() },
+        starts_at: start(),
+        ends_at: start() + SignedDuration::from_secs(seconds),
+        comment: None,
+        created_by: "tester".to_owned(),
+        created_at: start(),
+    };
+    // Two end at once, and one that is taken away is as one that ends.
+    for silence in [silence(60), silence(60)] {
+        world.store.add_silence(silence, nobody_s("silence.create")).await.unwrap();
+    }
+    world.open(600).await;
+    let most = || world.store.shared.most_statements.swap(0, Ordering::Relaxed);
+    world.pass(SignedDuration::from_secs(60));
+    most();
+    world.store.end_silences().await.unwrap();
+    let (listed, opening) = (world.listed(&ids[7], DeliveryState::Pending).await, most());
+    assert_eq!(listed, 600);
+    // 64 alerts for eight receivers, a few statements each.
+    assert!(opening <= 64 * 8, "{opening}");
+    let again = Silence { starts_at: world.clock.now(), ..silence(600) };
+    let id = again.id.clone();
+    world.store.add_silence(again, nobody_s("silence.create")).await.unwrap();
+    most();
+    assert!(world.store.remove_silence(&id, nobody_s("silence.delete")).await.unwrap());
+    assert!(!world.store.remove_silence(&id, nobody_s("silence.delete")).await.unwrap());
+    let (listed, repeating) = (world.listed(&ids[0], DeliveryState::Pending).await, most());
+    assert_eq!(listed, 1_200);
+    assert!(repeating <= 64 * 8, "{repeating}");
+    assert_eq!((world.count("silences"), world.store.silences().len()), (2, 2));
 }
