@@ -139,13 +139,13 @@ impl Reporter<'_> {
         ServiceReport { service, sized_for: sized_for(self.demand, service), stages, lines, notes }
     }
 
-    /// Whose pods do a stage's work. A tenant that was sized before stages had places has its GPU work
-    /// in the first pods that hold a GPU.
+    /// Whose pods do a stage's work; none of a stage that has none. A tenant that was sized before stages had
+    /// places has its GPU work in the first pods that hold a GPU.
     fn place(&self, stage: Stage) -> Option<&ServicePlan> {
         let services = &self.sizing.services;
         let of = |service: Service| services.iter().find(|plan| plan.service == service);
-        if let Some(place) = self.sizing.places.get(&stage) {
-            return of(*place);
+        if !self.sizing.places.is_empty() {
+            return self.sizing.places.get(&stage).and_then(|place| of(*place));
         }
         match stage {
             Stage::Stt => of(Service::Stt),

@@ -114,6 +114,20 @@ fn a_named_plan_that_is_too_small_is_honoured_and_says_what_is_short() {
 }
 
 #[test]
+fn a_stage_that_nobody_asks_is_not_reported() {
+    for (services, expected) in [
+        (&[(Service::Tts, 11), (Service::Qa, 20)][..], &[Stage::Tts, Stage::Qa][..]),
+        (&[(Service::Stt, 5)], &[Stage::Stt]),
+        (&[(Service::Chatbot, 50)], &[Stage::Nlp, Stage::Aicm]),
+    ] {
+        let order = demand(services, "99.9%", 300);
+        let reports = report(catalog(), &order, &size(catalog(), &order));
+        let stages: Vec<_> = reports.iter().flat_map(|one| &one.stages).map(|stage| stage.stage).collect();
+        assert_eq!(stages, expected, "{services:?}");
+    }
+}
+
+#[test]
 fn a_response_time_asks_nothing_of_work_that_has_none() {
     for service in [Service::Stt, Service::Ta, Service::Qa] {
         let of =
