@@ -12,6 +12,7 @@
 mod chance;
 mod line;
 mod plan;
+mod planted;
 mod promises;
 mod record;
 mod replica;
@@ -20,4 +21,5 @@ mod schedule;
 mod time;
 mod users;
 
+pub use planted::Planted;
 pub use schedule::{Outcome, Stage, watch_panics};

@@ -5,11 +5,13 @@
 use crate::chance::Chance;
 use crate::line::{Line, Shore};
 use crate::plan::Plan;
+use crate::planted::Planted;
 use crate::samples::NoSamples;
 use crate::time::{MachineClock, Time};
 use ecp_cluster::{Controller, ControllerOptions, Stoppable, guard};
 use ecp_core::Mode;
 use ecp_core::catalog::Catalog;
+use ecp_core::ids::TenantId;
 use ecp_core::ports::{Clock, Cluster, Leases as _, StoreError, TenantStore};
 use ecp_core::tenancy::Tenancy;
 use ecp_store::{Fate, LeaseUnit, Samples, SimulatedDatabase, SimulatedServer, SqlStore, Wire};
@@ -30,6 +32,7 @@ pub struct Surroundings {
     pub(crate) time: Time,
     pub(crate) server: SimulatedServer,
     pub(crate) shore: Shore,
+    pub(crate) planted: Planted,
 }
 
 /// A process.
@@ -60,6 +63,7 @@ struct ServerLine {
     chance: Chance,
     plan: Arc<Plan>,
     calm: Arc<AtomicBool>,
+    planted: Planted,
 }
 
 impl Wire for ServerLine {
@@ -76,6 +80,9 @@ impl Wire for ServerLine {
         if self.calm.load(Ordering::Relaxed) {
             return Fate::Answered;
         }
+        if self.planted == Planted::ForgetsWrites && self.chance.per_mille(20) {
+            return Fate::Forgotten;
+        }
         if self.chance.per_mille(self.plan.lost) {
             return Fate::Lost;
         }
@@ -91,9 +98,12 @@ impl Replica {
             operation: "starting a process",
             source: error.into(),
         })?;
-        let clock = Arc::new(MachineClock::right(&around.time));
+        let clock = Arc::new(match around.planted {
+            Planted::CountsSlowly => MachineClock::slow(&around.time),
+            _ => MachineClock::right(&around.time),
+        });
         let (chance, plan, calm) = (around.chance.clone(), around.plan.clone(), around.calm.clone());
-        let wire = Arc::new(ServerLine { chance, plan, calm });
+        let wire = Arc::new(ServerLine { chance, plan, calm, planted: around.planted });
         let entered = runtime.enter();
         let database = SimulatedDatabase::connect(&around.server, wire);
         let store = Arc::new(SqlStore::open(database, clock.clone() as Arc<dyn Clock>)?);
@@ -105,7 +115,12 @@ impl Replica {
             Arc::new(Line::new(&around.shore, holder, &around.chance, &around.plan, &around.calm));
         let [working, background, calls] = std::array::from_fn(|_| CancellationToken::new());
         let shared: Arc<dyn TenantStore> = store.clone();
-        let cluster: Arc<dyn Cluster> = Arc::new(Stoppable::new(line, calls.clone(), guard(shared.clone())));
+        let (may_act, planted) = (guard(shared.clone()), around.planted);
+        let may_act = move |id: &TenantId| match planted {
+            Planted::ActsWithoutLease => Ok(()),
+            _ => may_act(id),
+        };
+        let cluster: Arc<dyn Cluster> = Arc::new(Stoppable::new(line, calls.clone(), may_act));
         let options = ControllerOptions {
             max_concurrent: around.plan.at_once,
             backoff_max: Duration::from_secs(8),

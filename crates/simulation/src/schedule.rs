@@ -3,6 +3,7 @@
 use crate::chance::Chance;
 use crate::line::Shore;
 use crate::plan::Plan;
+use crate::planted::Planted;
 use crate::promises;
 use crate::record::Record;
 use crate::replica::{Replica, Surroundings};
@@ -93,7 +94,12 @@ impl Stage {
 
     /// Runs the schedule of a seed.
     pub fn run(&self, seed: u64, told: bool) -> Outcome {
-        let mut schedule = match Schedule::new(self, seed, told) {
+        self.run_with(seed, told, Planted::Nothing)
+    }
+
+    /// Runs the schedule of a seed with processes that do something wrong.
+    pub fn run_with(&self, seed: u64, told: bool, planted: Planted) -> Outcome {
+        let mut schedule = match Schedule::new(self, seed, told, planted) {
             Ok(schedule) => schedule,
             Err(error) => {
                 return Outcome { broken: Some(format!("it does not begin: {error}")), ..Outcome::default() };
@@ -126,7 +132,7 @@ struct Schedule {
 }
 
 impl Schedule {
-    fn new(stage: &Stage, seed: u64, told: bool) -> anyhow::Result<Self> {
+    fn new(stage: &Stage, seed: u64, told: bool, planted: Planted) -> anyhow::Result<Self> {
         let chance = Chance::of(seed);
         let plan = Arc::new(Plan::draw(&chance));
         let time = Time::begin();
@@ -149,7 +155,7 @@ impl Schedule {
         let users = Users::new(&record, &chance);
         let replicas = (0..plan.replicas).map(|_| None).collect();
         let (catalog, server, calm) = (stage.catalog.clone(), stage.server.clone(), Arc::default());
-        let around = Surroundings { catalog, chance, plan, calm, time, server, shore };
+        let around = Surroundings { catalog, chance, plan, calm, time, server, shore, planted };
         Ok(Self { around, record, users, replicas, ids })
     }
 

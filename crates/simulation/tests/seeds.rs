@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
-use ecp_simulation::{Outcome, Stage, watch_panics};
+use ecp_simulation::{Outcome, Planted, Stage, watch_panics};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Schedules of `make test`; `make simulate SEEDS=…` runs as many as it is told.
 const SEEDS: u64 = 200;
+/// Schedules in which a fault that is planted must be found at least once.
+const PLANTED: u64 = 100;
 /// Seeds that broke a promise, each of another fault.
 const REGRESSIONS: [u64; 8] = [38, 42, 495, 496, 977, 1202, 1222, 102_538];
 
@@ -61,5 +63,21 @@ fn a_seed_is_always_the_same_schedule() {
         let before = first.run(seed + 1000, false);
         assert_kept(seed + 1000, &before);
         assert_eq!(first.run(seed, false).digest, second.run(seed, false).digest, "seed {seed}");
+    }
+}
+
+#[test]
+fn faults_that_are_planted_are_found() {
+    let stage = stage();
+    for (planted, finding) in [
+        (Planted::ActsWithoutLease, "reaches the cluster while"),
+        (Planted::ForgetsWrites, "op-"),
+        (Planted::CountsSlowly, "may act for"),
+    ] {
+        let mut found = (0..PLANTED).filter_map(|seed| stage.run_with(seed, false, planted).broken);
+        assert!(
+            found.any(|broken| broken.contains(finding)),
+            "{planted:?} is not found in {PLANTED} schedules"
+        );
     }
 }

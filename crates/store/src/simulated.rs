@@ -57,6 +57,8 @@ pub enum Fate {
     Lost,
     /// It is done, and the answer is lost.
     Unanswered,
+    /// It is answered as done, and is not kept: no server does so, a check of what is promised must find it.
+    Forgotten,
 }
 
 /// The way from one process to the server.
@@ -272,7 +274,7 @@ impl SimulatedDatabase {
         self.refuse_while_away(operation)?;
         let handle = &self.inner;
         tokio::time::sleep(handle.wire.delay()).await;
-        if handle.wire.fate(operation) != Fate::Answered {
+        if matches!(handle.wire.fate(operation), Fate::Lost | Fate::Unanswered) {
             handle.health.failed(&Cut.to_string());
             return Err(StoreError::Database { operation, source: Box::new(Cut) });
         }
@@ -332,7 +334,7 @@ impl Handle {
             self.health.failed(&Cut.to_string());
             return job.answer(Err(&Cut.to_string()));
         }
-        if let Err(error) = self.commit(&mut job) {
+        if let Err(error) = self.commit(&mut job, fate != Fate::Forgotten) {
             let error = error.into_store_error(operation);
             self.server.note_broken(&error);
             return job.answer(Err(&error.to_string()));
@@ -340,7 +342,7 @@ impl Handle {
         // It is committed, and this process does not know it yet.
         tokio::time::sleep(self.wire.delay()).await;
         match fate {
-            Fate::Answered => job.answer(Ok(())),
+            Fate::Answered | Fate::Forgotten => job.answer(Ok(())),
             Fate::Lost | Fate::Unanswered => {
                 self.health.failed(&Cut.to_string());
                 job.answer(Err(&Cut.to_string()));
@@ -348,7 +350,7 @@ impl Handle {
         }
     }
 
-    fn commit<T, W, P>(&self, job: &mut TypedJob<T, W, P>) -> Result<(), WorkError>
+    fn commit<T, W, P>(&self, job: &mut TypedJob<T, W, P>, kept: bool) -> Result<(), WorkError>
     where
         W: FnOnce(&Sql<'_>) -> Result<T, StoreError>,
         P: FnOnce(&T),
@@ -360,7 +362,7 @@ impl Handle {
             && job.run_by(|work| {
                 work(&self.server.inner.sql(&connection)).inspect_err(|error| self.server.note_broken(error))
             });
-        connection.prepare_cached(if good { "COMMIT" } else { "ROLLBACK" })?.execute([])?;
+        connection.prepare_cached(if good && kept { "COMMIT" } else { "ROLLBACK" })?.execute([])?;
         followed
     }
 
@@ -372,7 +374,7 @@ impl Handle {
 
     async fn hear(&self) {
         let _turn = self.turn.lock().await;
-        if self.wire.fate("following the feed") != Fate::Answered {
+        if matches!(self.wire.fate("following the feed"), Fate::Lost | Fate::Unanswered) {
             self.health.failed(&Cut.to_string());
             return;
         }
