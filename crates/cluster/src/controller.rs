@@ -14,6 +14,8 @@ mod hands;
 mod healing;
 mod look;
 mod pause;
+mod records;
+mod retries;
 mod rollout;
 mod slots;
 mod tenures;
@@ -23,18 +25,15 @@ mod tracing_context;
 mod view;
 
 use deadlines::Deadlines;
-use ecp_core::audit::{AuditEntry, Intent};
-use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel};
+use ecp_core::Mode;
+use ecp_core::audit::Intent;
+use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::{ManifestDigest, Object};
 use ecp_core::ports::{
-    Clock, Cluster, ClusterError, ClusterView, MetricError, MetricStore, ProgressUpdate, StoreError,
-    TenantStore, WorkItem,
+    Clock, Cluster, ClusterError, ClusterView, MetricError, MetricStore, StoreError, TenantStore, WorkItem,
 };
-use ecp_core::revision::{Revision, Revisions};
-use ecp_core::tenant::{Tenant, TenantStatus};
-use ecp_core::text::Message;
-use ecp_core::{Mode, Timestamp};
+use ecp_core::tenant::Tenant;
 use hands::Hands;
 use healing::Fights;
 use parking_lot::Mutex;
@@ -493,144 +492,6 @@ impl Shared {
         }
     }
 
-    /// Puts a tenant off after a failure; the durable queue brings it back.
-    async fn back_off(&self, item: &WorkItem, error: &LookError) {
-        let id = &item.tenant_id;
-        let attempts = item.attempts.saturating_add(1);
-        let wait = backoff(&self.options, id, attempts);
-        if let LookError::Store(error @ StoreError::Database { .. }) = error {
-            // The lease is kept, so that nothing is due before the store takes writes again.
-            self.store_failed(error);
-            self.slots.lock().mark(id);
-            return;
-        }
-        tracing::warn!(%error, tenant.id = %id, attempts, wait_ms = wait.as_millis() as u64, "trying again later");
-        if let LookError::Cluster(error) = error
-            && !self.told(self.tell_waiting(id, error, attempts, wait, self.clock.now()).await)
-        {
-            self.slots.lock().mark(id);
-            return;
-        }
-        if self.told(self.store.retry_work(item, attempts, self.clock.steady() + wait).await) {
-            self.put_down(item);
-        }
-    }
-
-    /// Says in the log of a deployment that is under way why nothing moves.
-    async fn tell_waiting(
-        &self,
-        id: &TenantId,
-        error: &ClusterError,
-        attempts: u32,
-        wait: Duration,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let Some(tenant) = self.store.tenant(id) else { return Ok(()) };
-        let Some(deployment) = self.newest_deployment(&tenant) else { return Ok(()) };
-        if deployment.status.is_final() {
-            return Ok(());
-        }
-        let reason = match error {
-            ClusterError::NotConfigured => Message::new("deployment.cluster_not_configured"),
-            other => Message::new("deployment.cluster_unreachable").with("reason", other),
-        };
-        // Once an outage, not at every try.
-        if deployment.logs.last().is_some_and(|line| line.message.key == reason.key) {
-            return Ok(());
-        }
-        let message = reason.with("attempt", attempts).with("seconds", wait.as_secs_f64().ceil());
-        let mut deployment = Deployment::clone(&deployment);
-        deployment.note(now, LogLevel::Warning, message);
-        self.record(deployment, tenant.status, None).await
-    }
-
-    async fn record(
-        &self,
-        deployment: Deployment,
-        tenant_status: TenantStatus,
-        audit: Option<AuditEntry>,
-    ) -> Result<(), StoreError> {
-        self.store.record_progress(ProgressUpdate { deployment, tenant_status, audit }).await
-    }
-
-    /// Ends the deployments that a newer one takes the place of, the oldest first: where this is cut short,
-    /// what has ended leads to nothing that has not.
-    async fn supersede(&self, tenant: &Tenant, deployment: &Deployment) -> Result<(), StoreError> {
-        let mut overtaken = Vec::new();
-        let mut previous = deployment.replaces.clone();
-        while let Some(old) = previous.take().and_then(|id| self.store.deployment(&id)) {
-            if old.status.is_final() {
-                break;
-            }
-            previous.clone_from(&old.replaces);
-            overtaken.push(old);
-        }
-        for old in overtaken.iter().rev() {
-            let mut old = Deployment::clone(old);
-            old.supersede(self.clock.now(), &deployment.id);
-            self.record(old, tenant.status, None).await?;
-        }
-        Ok(())
-    }
-
-    /// The objects of a revision, as they were when it was accepted.
-    async fn objects_of(&self, id: &TenantId, revision: &Revision) -> Result<Arc<Vec<Object>>, LookError> {
-        let kept = self.manifests.lock().get(id).cloned();
-        if let Some((_, objects)) = kept.filter(|(digest, _)| *digest == revision.manifest) {
-            return Ok(objects);
-        }
-        Ok(Arc::new(self.read_objects(id, revision).await?))
-    }
-
-    /// What the cluster may still have of earlier revisions while one is being rolled out.
-    async fn earlier_objects(
-        &self,
-        id: &TenantId,
-        revisions: &Revisions,
-        number: u64,
-    ) -> Result<Vec<Vec<Object>>, LookError> {
-        let mut earlier = Vec::new();
-        for revision in revisions.perhaps_left_before(number) {
-            match self.read_objects(id, revision).await {
-                Ok(objects) => earlier.push(objects),
-                Err(LookError::Unkept { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(earlier)
-    }
-
-    async fn read_objects(&self, id: &TenantId, revision: &Revision) -> Result<Vec<Object>, LookError> {
-        let number = revision.number;
-        let pinned = self.store.pinned_manifest(id, &revision.manifest).await?;
-        let pinned = pinned.ok_or_else(|| LookError::Unkept { tenant_id: id.clone(), number })?;
-        let secrets = self.store.tenant_secrets(id).await?;
-        let unreadable = |source| LookError::Unreadable { tenant_id: id.clone(), number, source };
-        pinned.objects(&secrets).map_err(unreadable)
-    }
-
-    fn audit(&self, tenant: &Tenant, deployment: &Deployment, outcome: &str) -> AuditEntry {
-        let action = match deployment.kind {
-            DeploymentKind::Create => "tenant.create",
-            DeploymentKind::Update => "tenant.update",
-            DeploymentKind::Delete(_) => "tenant.delete",
-        };
-        AuditEntry {
-            timestamp: self.clock.now(),
-            actor: "controller".to_owned(),
-            action: action.to_owned(),
-            tenant_id: Some(tenant.id.clone()),
-            request_id: None,
-            before: None,
-            after: Some(serde_json::json!({
-                "deployment_id": deployment.id,
-                "generation": deployment.generation,
-                "status": deployment.status,
-            })),
-            outcome: outcome.to_owned(),
-        }
-    }
-
     /// Life time on the clock of the machine.
     fn scaled(&self, life: Duration) -> Duration {
         Duration::try_from_secs_f64(life.as_secs_f64() / self.options.time_scale).unwrap_or(life)
@@ -644,13 +505,4 @@ impl Drop for Rest<'_> {
     fn drop(&mut self) {
         self.0.slots.lock().rest(self.1);
     }
-}
-
-/// Doubles from the base to the maximum, less up to a fifth by tenant, so that tenants that failed
-/// together do not all come back together.
-fn backoff(options: &ControllerOptions, id: &TenantId, attempts: u32) -> Duration {
-    let doubled = options.backoff_base.saturating_mul(1_u32.checked_shl(attempts - 1).unwrap_or(u32::MAX));
-    let spread =
-        id.as_str().bytes().fold(attempts, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-    doubled.min(options.backoff_max).mul_f64(1.0 - f64::from(spread % 64) / 320.0)
 }

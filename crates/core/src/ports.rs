@@ -252,6 +252,9 @@ pub struct TenantChange {
     pub audit: AuditEntry,
     /// Whether there is room for it.
     pub admission: Admission,
+    /// What it takes the place of, as that ended, where it is the controller that changes the tenant: it is
+    /// kept only while the tenant's lease holds, as every write of the controller.
+    pub ended: Option<ProgressUpdate>,
 }
 
 /// A tenant whose desired and actual state may differ, leased to one worker of the controller.

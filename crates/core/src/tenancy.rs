@@ -259,6 +259,7 @@ impl Tenancy {
             audit: self.audit(caller, "tenant.update", Some(&before), &tenant, now),
             admission: self.readmission(&before, &tenant)?,
             tenant,
+            ended: None,
         };
         Ok(self.store.change_tenant(change).await?)
     }
@@ -311,6 +312,7 @@ impl Tenancy {
             audit: self.audit(caller, "tenant.delete", Some(&before), &tenant, now),
             admission: Admission::default(),
             tenant,
+            ended: None,
         };
         self.store.change_tenant(change).await?;
         Ok(Deletion { deletion_id, estimated_time, left })

@@ -200,7 +200,7 @@ impl World {
         };
         let audit = self.audit(&tenant, "tenant.delete");
         let (revision, admission) = (None, Admission::default());
-        let change = TenantChange { tenant, deployment, revision, audit, admission };
+        let change = TenantChange { tenant, deployment, revision, audit, admission, ended: None };
         self.store.change_tenant(change).await.expect("changes");
     }
 

@@ -118,7 +118,7 @@ fn change(tenant: &Tenant, kind: DeploymentKind) -> TenantChange {
     let audit = audit(&tenant.id, "tenant.update");
     let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
     let revision = (tenant.status != TenantStatus::Deleting).then(|| revision(&tenant, &secrets));
-    TenantChange { tenant, deployment, revision, audit, admission: Admission::default() }
+    TenantChange { tenant, deployment, revision, audit, admission: Admission::default(), ended: None }
 }
 
 fn revision(tenant: &Tenant, secrets: &TenantSecrets) -> NewRevision {

@@ -8,7 +8,7 @@ use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind, Failure, LogLevel, ResourceState};
 use ecp_core::manifest::Object;
 use ecp_core::origin::Caller;
-use ecp_core::ports::{Admission, ObjectState, StoreError, TenantChange};
+use ecp_core::ports::{Admission, ObjectState, ProgressUpdate, StoreError, TenantChange};
 use ecp_core::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -88,7 +88,7 @@ impl<H> Look<'_, H> {
     }
 
     /// Makes an earlier revision the tenant's newest, to the letter, and ends this deployment as
-    /// rolled back.
+    /// rolled back: one transaction, so that a crash leaves no roll-out that ended without a word.
     async fn roll_back(&mut self, failure: Failure, good: &Revision) -> Result<LookEnd, LookError> {
         let now = self.now();
         let tenant = returned_to(good, &self.tenant, now);
@@ -112,9 +112,9 @@ impl<H> Look<'_, H> {
         };
         // It had room for what it goes back to.
         let admission = Admission::default();
-        let change = TenantChange { tenant, deployment, revision, audit, admission };
+        let ended = Some(self.outcome(TenantStatus::Failed, "rolled_back"));
+        let change = TenantChange { tenant, deployment, revision, audit, admission, ended };
         self.shared.store.change_tenant(change).await?;
-        self.record_outcome(TenantStatus::Failed, "rolled_back").await?;
         Ok(LookEnd::Again)
     }
 
@@ -160,8 +160,13 @@ impl<H> Look<'_, H> {
         tenant_status: TenantStatus,
         outcome: &str,
     ) -> Result<(), StoreError> {
-        let audit = self.shared.audit(&self.tenant, &self.deployment, outcome);
-        self.shared.record(self.deployment.clone(), tenant_status, Some(audit)).await
+        self.shared.store.record_progress(self.outcome(tenant_status, outcome)).await
+    }
+
+    /// This deployment as it ended, with what the audit trail says of it.
+    fn outcome(&self, tenant_status: TenantStatus, outcome: &str) -> ProgressUpdate {
+        let audit = Some(self.shared.audit(&self.tenant, &self.deployment, outcome));
+        ProgressUpdate { deployment: self.deployment.clone(), tenant_status, audit }
     }
 
     pub(super) fn now(&self) -> ecp_core::Timestamp {

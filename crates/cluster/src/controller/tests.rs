@@ -15,11 +15,14 @@ mod restarts;
 mod rollbacks;
 mod storage;
 
+use super::retries::backoff;
 use super::*;
 use bench::{Bench, changed, id, removal};
+use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::Phase;
-use ecp_core::tenant::Service;
-use ecp_core::text::Language;
+use ecp_core::ports::ProgressUpdate;
+use ecp_core::tenant::{Service, TenantStatus};
+use ecp_core::text::{Language, Message};
 
 /// The log in a language, oldest first.
 fn log(deployment: &Deployment, language: Language) -> Vec<String> {

@@ -105,6 +105,7 @@ impl Tenancy {
             audit,
             admission: self.readmission(&before, &tenant)?,
             tenant,
+            ended: None,
         };
         Ok(Some(self.store.change_tenant(change).await?))
     }

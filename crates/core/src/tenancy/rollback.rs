@@ -61,6 +61,7 @@ impl Tenancy {
             audit,
             admission: self.readmission(&before, &tenant)?,
             tenant,
+            ended: None,
         };
         Ok(self.store.change_tenant(change).await?)
     }

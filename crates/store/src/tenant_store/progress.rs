@@ -19,29 +19,13 @@ use tokio::sync::watch;
 impl SqlStore {
     /// The deployment's new state, with the tenant's status where it is the deployment to say.
     /// A deletion that was hurried stays so, however old the state is that progress was made from.
-    pub(super) async fn keep_progress(&self, mut update: ProgressUpdate) -> Result<(), StoreError> {
+    pub(super) async fn keep_progress(&self, update: ProgressUpdate) -> Result<(), StoreError> {
         let id = update.deployment.tenant_id.clone();
         self.write_held(
             &id,
             "recording progress",
-            move |sql, _| {
-                if let DeploymentKind::Delete(asked) = update.deployment.kind
-                    && let Some(stored) = rows::deployment(sql, &update.deployment.id)?
-                    && let DeploymentKind::Delete(asked_before) = stored.kind
-                {
-                    update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
-                    update.deployment.origin = stored.origin;
-                }
-                let document = to_document(&update.deployment)?;
-                update_deployment(sql, &update.deployment, &document)?;
-                revisions::learn(sql, &update.deployment)?;
-                if let Some(audit) = &update.audit {
-                    rows::insert_audit(sql, audit)?;
-                }
-                let tenant = update_status(sql, &update)?;
-                Ok((Arc::new(update.deployment), tenant))
-            },
-            |shared, kept| publish(shared, kept.0.clone(), kept.1.clone()),
+            move |sql, _| Kept::of(sql, update),
+            |shared, kept| kept.publish(shared),
         )
         .await
         .map(|_kept| ())
@@ -142,16 +126,44 @@ pub(super) fn page(
     Ok((page, total))
 }
 
-fn publish(shared: &Shared, deployment: Arc<Deployment>, tenant: Option<Arc<Tenant>>) {
-    let mut index = shared.index.write();
-    let changed = tenant.is_some();
-    if let Some(tenant) = tenant {
-        index.put_tenant(tenant);
+/// A step of the controller that was written.
+pub(super) struct Kept {
+    deployment: Arc<Deployment>,
+    /// With its new status, where that changed.
+    tenant: Option<Arc<Tenant>>,
+}
+
+impl Kept {
+    /// Writes it.
+    pub(super) fn of(sql: &Sql<'_>, mut update: ProgressUpdate) -> Result<Self, WorkError> {
+        if let DeploymentKind::Delete(asked) = update.deployment.kind
+            && let Some(stored) = rows::deployment(sql, &update.deployment.id)?
+            && let DeploymentKind::Delete(asked_before) = stored.kind
+        {
+            update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
+            update.deployment.origin = stored.origin;
+        }
+        let document = to_document(&update.deployment)?;
+        update_deployment(sql, &update.deployment, &document)?;
+        revisions::learn(sql, &update.deployment)?;
+        if let Some(audit) = &update.audit {
+            rows::insert_audit(sql, audit)?;
+        }
+        let tenant = update_status(sql, &update)?;
+        Ok(Self { deployment: Arc::new(update.deployment), tenant })
     }
-    index.deployments.put(deployment);
-    drop(index);
-    if changed {
-        shared.tell_tenants_changed();
+
+    /// Takes it into memory.
+    pub(super) fn publish(&self, shared: &Shared) {
+        let mut index = shared.index.write();
+        if let Some(tenant) = &self.tenant {
+            index.put_tenant(tenant.clone());
+        }
+        index.deployments.put(self.deployment.clone());
+        drop(index);
+        if self.tenant.is_some() {
+            shared.tell_tenants_changed();
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::alert_feed;
 use super::prices;
+use super::progress::Kept;
 use super::revisions::RevisionRows;
 use super::rows::{self, to_document};
 use super::{Shared, SqlStore};
@@ -33,6 +34,8 @@ struct Accepted {
     queue_number: u64,
     /// Of a creation, where the accepting process works on it.
     epoch: Option<u64>,
+    /// What it takes the place of, where the controller ends that with it.
+    ended: Option<Kept>,
 }
 
 impl Accepted {
@@ -44,6 +47,9 @@ impl Accepted {
         }
         index.deployments.put(self.deployment.clone());
         drop(index);
+        if let Some(ended) = &self.ended {
+            ended.publish(shared);
+        }
         if let Some(revision) = &self.revision {
             revision.publish(shared, &self.tenant.id);
         }
@@ -90,6 +96,7 @@ impl SqlStore {
                     revision: Some(documents.revision),
                     queue_number,
                     epoch,
+                    ended: None,
                 })))
             },
             move |shared, outcome| {
@@ -114,41 +121,44 @@ impl SqlStore {
         };
         let (tenant_document, deployment_document, revision) =
             prepare().map_err(|error: WorkError| error.into_store_error(OPERATION))?;
-        let accepted = self.write(
-            OPERATION,
-            move |sql, shared| {
-                let TenantChange { tenant, deployment, audit, admission, .. } = change;
-                let stored = rows::tenant(sql, &tenant.id)?
-                    .ok_or_else(|| StoreError::TenantNotFound(tenant.id.clone()))?;
-                if stored.status == TenantStatus::Deleting {
-                    return Err(StoreError::TenantDeleting(tenant.id).into());
-                }
-                if tenant.generation != stored.generation + 1 {
-                    let actual = stored.generation;
-                    return Err(StoreError::GenerationMismatch { tenant_id: tenant.id, actual }.into());
-                }
-                rows::update_tenant(sql, &tenant, &tenant_document)?;
-                prices::change(sql, &stored, &tenant)?;
-                rows::insert_deployment(sql, &deployment, &deployment_document)?;
-                if let Some(revision) = &revision {
-                    revision.insert(sql, &tenant.id)?;
-                }
-                let queue_number = shared.next_queue_number();
-                queue(sql, &tenant.id, queue_number)?;
-                rows::insert_audit(sql, &audit)?;
-                admit(sql, shared, &admission, &tenant.id)?;
-                Ok(Arc::new(Accepted {
-                    tenant: Arc::new(tenant),
-                    deployment: Arc::new(deployment),
-                    secrets: None,
-                    revision,
-                    queue_number,
-                    epoch: None,
-                }))
-            },
-            move |shared, accepted| accepted.publish(shared, due),
-        );
-        Ok(accepted.await?.tenant.clone())
+        let by_controller = change.ended.is_some().then(|| change.tenant.id.clone());
+        let work = move |sql: &Sql<'_>, shared: &Shared| {
+            let TenantChange { tenant, deployment, audit, admission, ended, .. } = change;
+            let stored = rows::tenant(sql, &tenant.id)?
+                .ok_or_else(|| StoreError::TenantNotFound(tenant.id.clone()))?;
+            if stored.status == TenantStatus::Deleting {
+                return Err(StoreError::TenantDeleting(tenant.id).into());
+            }
+            if tenant.generation != stored.generation + 1 {
+                let actual = stored.generation;
+                return Err(StoreError::GenerationMismatch { tenant_id: tenant.id, actual }.into());
+            }
+            rows::update_tenant(sql, &tenant, &tenant_document)?;
+            prices::change(sql, &stored, &tenant)?;
+            rows::insert_deployment(sql, &deployment, &deployment_document)?;
+            if let Some(revision) = &revision {
+                revision.insert(sql, &tenant.id)?;
+            }
+            let queue_number = shared.next_queue_number();
+            queue(sql, &tenant.id, queue_number)?;
+            rows::insert_audit(sql, &audit)?;
+            admit(sql, shared, &admission, &tenant.id)?;
+            Ok(Arc::new(Accepted {
+                tenant: Arc::new(tenant),
+                deployment: Arc::new(deployment),
+                secrets: None,
+                revision,
+                queue_number,
+                epoch: None,
+                ended: ended.map(|ended| Kept::of(sql, ended)).transpose()?,
+            }))
+        };
+        let publish = move |shared: &Shared, accepted: &Arc<Accepted>| accepted.publish(shared, due);
+        let accepted = match by_controller {
+            Some(id) => self.write_held(&id, OPERATION, work, publish).await?,
+            None => self.write(OPERATION, work, publish).await?,
+        };
+        Ok(accepted.tenant.clone())
     }
 
     /// Takes away everything of a tenant but its audit trail. A tenant that is not being deleted,

@@ -4,6 +4,8 @@ use super::super::*;
 use crate::testing::ManualClock;
 use crate::{DemoSpeed, SimulatedCluster, SimulatedNodes, demo_cluster, restore_demo_cluster};
 use async_trait::async_trait;
+use ecp_core::Timestamp;
+use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Phase, Removal};
 use ecp_core::ids::{DeploymentId, TenantKey};
@@ -16,7 +18,7 @@ use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing::{ContainerResources, DeploymentTime, ServicePlan, Sizing};
 use ecp_core::tenant::{
-    Availability, DemoFault, Management, Preset, Service, SlaTarget, TenantSecrets, TenantSpec,
+    Availability, DemoFault, Management, Preset, Service, SlaTarget, TenantSecrets, TenantSpec, TenantStatus,
 };
 use ecp_core::text::Message;
 use ecp_store::{Database, MIGRATIONS, SqlStore};
@@ -551,7 +553,7 @@ impl Bench {
         };
         let audit = self.accepted(&tenant, action);
         let admission = Admission::default();
-        let change = TenantChange { tenant, deployment, revision, audit, admission };
+        let change = TenantChange { tenant, deployment, revision, audit, admission, ended: None };
         self.store().change_tenant(change).await.unwrap();
         deployment_id
     }

@@ -74,6 +74,7 @@ async fn a_crash_after_any_event_of_a_rollback_converges_to_what_ran_before() {
         let mut bench = running().await;
         let before = bench.tenant("acme");
         update_that_fails(&bench, Some(true)).await;
+        let failed = bench.tenant("acme").deployment_id.clone();
         let mut at_rest = false;
         for _ in 0..events {
             at_rest = !bench.step().await;
@@ -81,6 +82,8 @@ async fn a_crash_after_any_event_of_a_rollback_converges_to_what_ran_before() {
         bench.crash_and_restart().await;
         bench.run_to_rest().await;
         let after = bench.tenant("acme");
+        let ended = bench.store().deployment(&failed).unwrap().status;
+        assert_eq!(ended, DeploymentStatus::RolledBack, "crashed after {events} events");
         assert_eq!(after.spec, before.spec, "crashed after {events} events");
         assert_eq!(after.status, TenantStatus::Running, "crashed after {events} events");
         if at_rest {

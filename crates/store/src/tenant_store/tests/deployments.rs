@@ -48,6 +48,38 @@ async fn an_older_deployment_is_kept_and_leaves_the_tenant_alone() {
 }
 
 #[tokio::test]
+async fn what_a_change_ends_is_kept_with_it_or_not_at_all() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let mut old = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    let change = change(&tenant, DeploymentKind::Update, start());
+    old.supersede(start(), &change.deployment.id);
+    let ended = ProgressUpdate {
+        deployment: old.clone(),
+        tenant_status: TenantStatus::Failed,
+        audit: Some(audit("acme", "tenant.update")),
+    };
+    let unknown = Deployment { id: DeploymentId::generate(), ..old.clone() };
+    let unknown = TenantChange {
+        ended: Some(ProgressUpdate { deployment: unknown, ..ended.clone() }),
+        ..change.clone()
+    };
+    let refused = world.store.change_tenant(unknown).await;
+    assert!(matches!(refused, Err(StoreError::DeploymentNotFound(_))), "{refused:?}");
+    assert_eq!((world.store.tenant(&tenant.id).unwrap().generation, world.count("audit")), (1, 1));
+    world.store.change_tenant(TenantChange { ended: Some(ended), ..change.clone() }).await.unwrap();
+    let seen = |world: &World| {
+        assert_eq!(*world.store.deployment(&old.id).unwrap(), old);
+        assert_eq!(*world.store.deployment(&change.deployment.id).unwrap(), change.deployment);
+        assert_eq!(status(world, "acme"), TenantStatus::Pending, "the newer one says it");
+        assert_eq!(world.count("audit"), 3);
+    };
+    seen(&world);
+    let world = world.reopen();
+    seen(&world);
+}
+
+#[tokio::test]
 async fn only_the_deletion_says_the_status_of_a_tenant_that_is_being_deleted() {
     let world = World::new();
     let tenant = world.create("acme").await;

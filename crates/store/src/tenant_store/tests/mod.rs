@@ -218,7 +218,7 @@ fn change(tenant: &Tenant, kind: DeploymentKind, now: Timestamp) -> TenantChange
     let audit = audit(tenant.id.as_str(), "tenant.update");
     let secrets = TenantSecrets::generate(&["REDIS_PASSWORD"]);
     let revision = (!is_deletion).then(|| revision(&tenant, &secrets));
-    TenantChange { tenant, deployment, revision, audit, admission: Admission::default() }
+    TenantChange { tenant, deployment, revision, audit, admission: Admission::default(), ended: None }
 }
 
 fn revision(tenant: &Tenant, secrets: &TenantSecrets) -> NewRevision {

@@ -154,6 +154,11 @@ async fn a_process_that_is_not_heard_of_loses_its_tenants_and_writes_nothing_of_
     lost(world.store.remove_tenant(&tenant.id, audit("acme", "tenant.delete")).await);
     lost(world.store.intend(&tenant.id, audit("acme", "tenant.heal")).await.map(|_| ()));
     lost(world.store.finish_work(&item).await);
+    let taken_back = TenantChange {
+        ended: Some(progress_of(&world.store, &tenant)),
+        ..change(&tenant, DeploymentKind::Update, world.clock.now())
+    };
+    lost(world.store.change_tenant(taken_back).await.map(|_| ()));
     lost(ecp_core::ledger::ObjectLedger::note(&world.store, &tenant.id, &[]).await);
     assert_eq!(other.revision(), before, "nothing came of it");
     other.record_progress(progress_of(&other, &tenant)).await.unwrap();
