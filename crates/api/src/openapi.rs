@@ -2,6 +2,7 @@
 
 mod closed_sets;
 mod errors;
+mod headers;
 mod opening;
 
 use crate::{
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{Header, Ref, RefOr, Required};
+use utoipa::openapi::{Ref, RefOr, Required};
 use utoipa::{Modify, OpenApi, ToSchema};
 
 /// The tenant that the examples read and change: one of those with which a demo begins.
@@ -174,7 +175,7 @@ impl Modify for Shared {
             for operation in [&mut item.put, &mut item.post, &mut item.delete].into_iter().flatten() {
                 complete(operation, path);
                 if path.starts_with("/api/") && !path.ends_with("/monitoring") {
-                    name_revision(operation);
+                    headers::name_revision(operation);
                 }
             }
         }
@@ -199,15 +200,7 @@ fn complete(operation: &mut Operation, path: &str) {
         operation.security = Some(optional_bearer());
     }
     errors::show(operation);
-}
-
-/// Every answer to a write names a revision.
-fn name_revision(operation: &mut Operation) {
-    for response in operation.responses.responses.values_mut() {
-        let RefOr::T(response) = response else { continue };
-        let text = "What was written is in every answer that is asked for with it";
-        response.headers.insert("X-Revision".to_owned(), text_header(text).into());
-    }
+    headers::of_answers(operation, path);
 }
 
 /// What every read takes.
@@ -313,16 +306,6 @@ fn common_parameters() -> [Parameter; 4] {
         header("X-Debug", "`true` adds a `debug` object to JSON bodies").schema(Some(flag("false"))).build(),
         header("Accept-Language", "Language of texts for people: `ko` (default) or `en`").build(),
     ]
-}
-
-fn request_id_header() -> Header {
-    text_header("Names the request")
-}
-
-fn text_header(description: &str) -> Header {
-    let mut header = Header::new(ObjectBuilder::new().schema_type(Type::String));
-    header.description = Some(description.to_owned());
-    header
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ impl Client {
             let response = self.http.execute(request).await.context("no response")?;
             let (status, headers) = (response.status(), response.headers().clone());
             let reply = Reply { status, headers, text: response.text().await.context("no body")? };
-            contract::check(&method, &path, status, reply.header("content-type"), &reply.text);
+            contract::check(&method, &path, &reply);
             if status.is_success() && method != Method::GET && method != Method::HEAD && !is_trial {
                 let request_id = reply.header("x-request-id").to_owned();
                 let answer: Value = serde_json::from_str(&reply.text).unwrap_or_default();

@@ -1,9 +1,10 @@
 //! Holds every answer of a test to the document that `/openapi.json` serves: the status is one that the
-//! operation names, and a JSON body is what it says of that status.
+//! operation names, its headers are those that it names for it, and a JSON body is what it says of that status.
 
+use crate::client::Reply;
 use jsonschema::Validator;
 use parking_lot::Mutex;
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -11,6 +12,20 @@ use std::sync::{Arc, LazyLock};
 /// Statuses that any request can meet before an operation sees it; the document says them once, in its
 /// description, and not at each operation.
 const COMMON: [u16; 12] = [400, 401, 403, 404, 405, 408, 413, 421, 426, 429, 431, 503];
+
+/// Headers that mean something to a client of the API; the others are HTTP's own.
+const HEADERS: [&str; 10] = [
+    "allow",
+    "content-disposition",
+    "etag",
+    "idempotent-replayed",
+    "location",
+    "retry-after",
+    "warning",
+    "www-authenticate",
+    "x-request-id",
+    "x-revision",
+];
 
 static DOCUMENT: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(&ecp_api::openapi_json()).expect("the document is JSON"));
@@ -63,7 +78,8 @@ pub(crate) fn check_frame(path: &str, frame: &Value) {
 ///
 /// # Panics
 /// Where the document does not say that it can be so.
-pub(crate) fn check(method: &Method, path: &str, status: StatusCode, content_type: &str, text: &str) {
+pub(crate) fn check(method: &Method, path: &str, reply: &Reply) {
+    let (status, text, content_type) = (reply.status, &reply.text, reply.header("content-type"));
     let Some(template) = template(path) else { return };
     // HEAD is GET without its body, and OPTIONS is a browser asking for leave.
     if matches!(*method, Method::HEAD | Method::OPTIONS) {
@@ -82,6 +98,15 @@ pub(crate) fn check(method: &Method, path: &str, status: StatusCode, content_typ
     if response.is_null() {
         assert!(COMMON.contains(&status), "the operation names no such status: {}", told());
         schema = json!({"$ref": "#/components/schemas/ErrorOut"});
+    } else {
+        let named = |name: &str| {
+            let mut names = response["headers"].as_object().into_iter().flat_map(|headers| headers.keys());
+            names.any(|header| header.eq_ignore_ascii_case(name))
+        };
+        for header in HEADERS.into_iter().filter(|header| reply.headers.contains_key(*header)) {
+            assert!(named(header), "the operation names no header {header}: {}", told());
+        }
+        assert!(reply.headers.contains_key("x-request-id"), "no X-Request-ID: {}", told());
     }
     if !content_type.starts_with("application/json") || schema.is_null() {
         return;

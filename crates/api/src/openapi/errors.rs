@@ -1,6 +1,5 @@
 //! What each operation can be refused with, and what that looks like: an example for each code.
 
-use super::request_id_header;
 use crate::error::{ApiError, ErrorCode};
 use ecp_core::Timestamp;
 use ecp_core::ids::TenantId;
@@ -109,7 +108,6 @@ pub(super) fn show(operation: &mut Operation) {
     let id = operation.operation_id.clone().unwrap_or_default();
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
-        response.headers.entry("X-Request-ID".to_owned()).or_insert_with(|| request_id_header().into());
         let Some(status) = status.parse().ok().and_then(|status| StatusCode::from_u16(status).ok()) else {
             continue;
         };
