@@ -5,7 +5,7 @@
 
 use super::Unreadable;
 use super::own_rules::{self, OwnRule};
-use super::tree::Node;
+use super::tree::{Kind, Node};
 use super::yaml::{self, Readers};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -201,6 +201,9 @@ impl Policy {
         let tree = yaml::read(text, Readers::Both).map_err(PolicyFault::Unreadable)?;
         let mut policy = Self::of(asked.unwrap_or(otherwise));
         for root in tree.roots() {
+            if !matches!(root.kind(), Kind::Mapping | Kind::Null) {
+                return Err(PolicyFault::Shape("policy"));
+            }
             if let Some(field) = root.children().find(|field| !FIELDS.contains(&field.key())) {
                 let nearest = super::format::nearest(field.key(), FIELDS);
                 return Err(PolicyFault::Unknown(UnknownName { name: field.key().to_owned(), nearest }));
@@ -216,8 +219,15 @@ impl Policy {
                 policy = Self::of(asked.unwrap_or(profile));
             }
             policy.own.extend(own_rules::read(root)?);
+            let off = root.get("off");
+            if off.is_some_and(|off| off.kind() != Kind::Sequence) {
+                return Err(PolicyFault::Shape("off"));
+            }
             for code in root.list_at("off") {
                 policy.switch_off(code.text()).map_err(PolicyFault::Unknown)?;
+            }
+            if root.get("severity").is_some_and(|severity| severity.kind() != Kind::Mapping) {
+                return Err(PolicyFault::Shape("severity"));
             }
             for entry in root.get("severity").into_iter().flat_map(Node::children) {
                 let severity = match entry.text() {

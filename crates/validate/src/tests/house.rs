@@ -1,6 +1,6 @@
 //! What a policy says of single objects: what gives away the cluster, blocks it or binds nothing.
 
-use super::super::policy::{Policy, Profile};
+use super::super::policy::{Policy, PolicyFault, Profile};
 use super::{Options, catalog, validate_manifest};
 
 /// Whether a rule of the strictest profile is broken somewhere in a text.
@@ -90,4 +90,19 @@ fn nothing_listed_and_nothing_said_count_as_nothing() {
         )
     };
     assert!(breaks(&pod("''"), "labels.missing") && !breaks(&pod("x"), "labels.missing"));
+}
+#[test]
+fn a_policy_s_file_says_what_it_cannot_mean() {
+    let read = |text: &str| Policy::read(text, None, Profile::Tenant);
+    for (text, field) in [
+        ("[]", "policy"),
+        ("off: rbac.wildcard", "off"),
+        ("off: {a: b}", "off"),
+        ("severity: error", "severity"),
+    ] {
+        assert!(matches!(read(text), Err(PolicyFault::Shape(found)) if found == field), "{text}");
+    }
+    for text in ["", "# nothing\n", "off:\n", "off: [rbac.wildcard]\nseverity: {image.floating: error}\n"] {
+        assert!(read(text).is_ok(), "{text}");
+    }
 }

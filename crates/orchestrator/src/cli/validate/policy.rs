@@ -53,6 +53,8 @@ fn told(fault: &PolicyFault, language: Language) -> String {
         PolicyFault::Unreadable(unreadable) => unreadable.message.render(language),
         PolicyFault::Unknown(unknown) => unknown.to_string(),
         PolicyFault::Shape("rules") => say_text!("cli.policy_rules"),
+        PolicyFault::Shape("off") => say_text!("cli.policy_list"),
+        PolicyFault::Shape("policy") => say_text!("cli.policy_fields"),
         PolicyFault::Shape(field) => say_text!("cli.policy_shape", field = field),
         PolicyFault::Expression { name, fault } => {
             say_text!("cli.policy_expression", name = name, fault = fault)
