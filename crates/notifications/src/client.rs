@@ -96,6 +96,7 @@ impl ReceiverClient {
         let host = url.host_str().unwrap_or_default();
         let literal = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         match literal {
+            _ if url.port() == Some(0) => Err(Message::new("notification.url_port")),
             Ok(address) if !self.allowed.allows(address) => Err(refused(address)),
             _ if host.is_empty() => Err(Message::new("notification.url_malformed")),
             _ => Ok(url),

@@ -32,6 +32,7 @@ mod input;
 mod inputs;
 mod jsonpath;
 mod language;
+mod leading;
 mod list;
 mod login;
 mod manifest;
@@ -204,11 +205,12 @@ struct Single<A: Args> {
 
 /// Parses the command line, does what it says, and answers with the exit code.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = help::as_flag(arguments.into_iter().collect());
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
     CompleteEnv::with_factory(command).complete();
     if let Some(typed) = completions::of_kubectl(&arguments) {
         return completions::answer_kubectl(typed);
     }
+    let arguments = help::as_flag(leading::behind_the_command(arguments));
     let language = help::language(&arguments);
     language::choose(language);
     let mut command = help::in_language(command(), language);

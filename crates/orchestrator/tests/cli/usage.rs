@@ -9,6 +9,9 @@ fn a_tenant_lives_by_commands_alone() {
     let server = Server::start();
     let created =
         server.run(["tenants", "create", "by-hand", "--name", "콜봇", "-s", "chatbot=10", "--wait"]).done();
+    let before = ["--server", &server.url, "--demo", "-o", "name", "tenants", "list"];
+    let listed = finish(program().args(before), "").done();
+    assert!(listed.lines().any(|id| id == "by-hand"), "options may stand before the command: {listed}");
     assert!(created.contains("accepted as dep-") && created.ends_with("by-hand: running\n"), "{created}");
     let list = server.run(["tenants", "list"]).done();
     let row = list.lines().find(|line| line.starts_with("by-hand ")).expect("a row");

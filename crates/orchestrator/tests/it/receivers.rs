@@ -206,6 +206,7 @@ async fn addresses_inside_are_refused_when_stored_and_when_dialled() {
         "http://224.0.0.1/".to_owned(),
         "ftp://hooks.example.com/".to_owned(),
         "http://user:password@hooks.example.com/".to_owned(),
+        "http://hooks.example.com:0/".to_owned(),
         "hooks.example.com".to_owned(),
     ] {
         let refused = client.post(RECEIVERS, &json!({"kind": "webhook", "url": url})).await;
