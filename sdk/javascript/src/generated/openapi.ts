@@ -4176,6 +4176,8 @@ export interface operations {
             /** @description A page of alerts */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4187,6 +4189,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4198,6 +4202,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4209,6 +4217,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4220,6 +4230,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4231,6 +4243,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4242,6 +4256,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4253,6 +4271,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4264,6 +4284,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4322,6 +4346,8 @@ export interface operations {
             /** @description A page of the audit trail */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4333,6 +4359,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4344,6 +4372,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4355,6 +4387,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4366,6 +4400,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4377,6 +4413,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4388,6 +4428,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4399,6 +4441,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4434,6 +4480,8 @@ export interface operations {
             /** @description How many more fit */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4447,6 +4495,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4460,6 +4510,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4473,6 +4527,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4486,6 +4542,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4499,6 +4557,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4512,6 +4572,8 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4525,6 +4587,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4538,6 +4604,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4551,6 +4619,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4586,6 +4658,8 @@ export interface operations {
             /** @description What would change */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4597,6 +4671,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4608,6 +4684,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4619,6 +4699,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4630,6 +4712,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4641,6 +4727,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4652,6 +4740,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -4692,6 +4784,8 @@ export interface operations {
             /** @description What would change */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4705,6 +4799,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4718,6 +4814,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4731,6 +4831,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4744,6 +4846,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4757,6 +4861,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4770,6 +4876,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every fault of the catalog */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4783,6 +4891,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4796,6 +4908,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4809,6 +4923,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4846,6 +4964,8 @@ export interface operations {
             /** @description What was begun */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4859,6 +4979,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4872,6 +4994,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4885,6 +5011,8 @@ export interface operations {
             /** @description FORBIDDEN: no tenant is named and the token does not cover all */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4898,6 +5026,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND: nothing was begun */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4911,6 +5041,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4924,6 +5056,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4937,6 +5071,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4950,6 +5086,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4963,6 +5103,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -4976,6 +5118,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5016,6 +5162,10 @@ export interface operations {
             /** @description What tenants paid and cost */
             200: {
                 headers: {
+                    /** @description The name of the file that it is */
+                    "Content-Disposition"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5028,6 +5178,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5039,6 +5191,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5050,6 +5206,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5061,6 +5219,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5072,6 +5232,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5083,6 +5247,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5094,6 +5260,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5127,6 +5297,8 @@ export interface operations {
             /** @description The cluster as a whole */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5138,6 +5310,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5149,6 +5323,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5160,6 +5338,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5171,6 +5351,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5182,6 +5366,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5193,6 +5379,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5226,6 +5416,8 @@ export interface operations {
             /** @description Every node, by name */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5237,6 +5429,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5248,6 +5442,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5259,6 +5457,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5270,6 +5470,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5281,6 +5485,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5292,6 +5498,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5325,6 +5535,8 @@ export interface operations {
             /** @description Everything at a glance */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5336,6 +5548,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5347,6 +5561,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5358,6 +5576,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5369,6 +5589,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5380,6 +5604,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5391,6 +5617,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5435,6 +5665,8 @@ export interface operations {
             /** @description A page of receivers */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5446,6 +5678,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5457,6 +5691,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5468,6 +5706,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5479,6 +5719,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5490,6 +5732,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5501,6 +5747,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5512,6 +5760,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5547,6 +5799,8 @@ export interface operations {
             /** @description It is told; with the `secret` that was made for it, where one was */
             201: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5560,6 +5814,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5573,6 +5829,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5586,6 +5846,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5599,6 +5861,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5612,6 +5876,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5625,6 +5891,8 @@ export interface operations {
             /** @description CONFLICT: there are as many receivers as can be kept */
             409: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5638,6 +5906,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5651,6 +5921,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5664,6 +5936,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5677,6 +5953,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5690,6 +5968,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5728,6 +6010,8 @@ export interface operations {
             /** @description The receiver */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5739,6 +6023,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5750,6 +6036,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5761,6 +6051,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5772,6 +6064,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5783,6 +6077,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5794,6 +6092,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5805,6 +6105,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -5843,6 +6147,8 @@ export interface operations {
             /** @description As it is now; with the `secret` that was made for it, where one was */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5856,6 +6162,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5869,6 +6177,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5882,6 +6194,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5895,6 +6209,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id; TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5908,6 +6224,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5921,6 +6239,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5934,6 +6254,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5947,6 +6269,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5960,6 +6286,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -5973,6 +6301,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6009,6 +6341,8 @@ export interface operations {
             /** @description The receiver as it was */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6022,6 +6356,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6035,6 +6371,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6048,6 +6388,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6061,6 +6403,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6074,6 +6418,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6087,6 +6435,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6100,6 +6450,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6151,6 +6505,8 @@ export interface operations {
             /** @description A page of deliveries */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6162,6 +6518,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6173,6 +6531,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6184,6 +6546,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6195,6 +6559,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6206,6 +6572,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6217,6 +6585,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6228,6 +6600,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6239,6 +6613,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6273,6 +6651,8 @@ export interface operations {
             /** @description What came of it */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6286,6 +6666,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6299,6 +6681,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6312,6 +6698,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6325,6 +6713,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6338,6 +6728,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6351,6 +6745,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6364,6 +6760,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6412,6 +6812,8 @@ export interface operations {
             /** @description A page of silences */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6423,6 +6825,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6434,6 +6838,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6445,6 +6853,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6456,6 +6866,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6467,6 +6879,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6478,6 +6894,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6489,6 +6907,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6530,6 +6952,8 @@ export interface operations {
             /** @description With `dry_run`: the open alerts that it would hit */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6543,6 +6967,8 @@ export interface operations {
             /** @description It silences */
             201: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6556,6 +6982,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6569,6 +6997,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6582,6 +7014,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6595,6 +7029,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6608,6 +7044,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6621,6 +7059,8 @@ export interface operations {
             /** @description CONFLICT: there are as many silences as can be kept */
             409: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6634,6 +7074,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6647,6 +7089,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6660,6 +7104,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6673,6 +7121,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6686,6 +7136,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6724,6 +7178,8 @@ export interface operations {
             /** @description The silence */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6735,6 +7191,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6746,6 +7204,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6757,6 +7219,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6768,6 +7232,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6779,6 +7245,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6790,6 +7260,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6801,6 +7273,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6835,6 +7311,8 @@ export interface operations {
             /** @description The silence as it was */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6848,6 +7326,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6861,6 +7341,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6874,6 +7358,8 @@ export interface operations {
             /** @description FORBIDDEN: it names no tenant and the token does not cover all */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6887,6 +7373,8 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6900,6 +7388,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6913,6 +7405,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6926,6 +7420,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -6982,6 +7480,8 @@ export interface operations {
             /** @description A page of tenants */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -6993,6 +7493,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7004,6 +7506,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7015,6 +7521,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7026,6 +7534,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7037,6 +7547,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7048,6 +7562,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7059,6 +7575,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7102,6 +7622,8 @@ export interface operations {
             /** @description With `dry_run`: what would be done */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7119,6 +7641,8 @@ export interface operations {
                     "Idempotent-Replayed"?: string;
                     /** @description Path of the tenant */
                     Location?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7132,6 +7656,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7145,6 +7671,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7158,6 +7688,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7171,6 +7703,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7184,6 +7718,8 @@ export interface operations {
             /** @description TENANT_ALREADY_EXISTS, INSUFFICIENT_RESOURCES, or CONFLICT where the idempotency key was used for another request */
             409: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7197,6 +7733,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7210,6 +7748,8 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7223,6 +7763,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7236,6 +7780,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7249,6 +7795,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7292,6 +7842,8 @@ export interface operations {
                 headers: {
                     /** @description The generation, quoted */
                     ETag?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7303,6 +7855,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7314,6 +7868,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7325,6 +7883,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7336,6 +7896,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7347,6 +7909,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7358,6 +7924,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7369,6 +7937,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7425,6 +7997,8 @@ export interface operations {
                 headers: {
                     /** @description The generation, quoted */
                     ETag?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7438,6 +8012,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7451,6 +8027,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7464,6 +8044,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7477,6 +8059,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7490,6 +8074,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7503,6 +8089,8 @@ export interface operations {
             /** @description CONFLICT: the tenant is being deleted or was changed meanwhile; INSUFFICIENT_RESOURCES */
             409: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7516,6 +8104,8 @@ export interface operations {
             /** @description CONFLICT: `If-Match` is stale */
             412: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7529,6 +8119,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7542,6 +8134,8 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7555,6 +8149,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7568,6 +8166,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7581,6 +8181,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7638,6 +8242,8 @@ export interface operations {
             /** @description Under way */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7651,6 +8257,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7664,6 +8272,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7677,6 +8289,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7690,6 +8304,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7703,6 +8319,8 @@ export interface operations {
             /** @description CONFLICT: `If-Match` is stale */
             412: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7716,6 +8334,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7729,6 +8349,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7742,6 +8366,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7755,6 +8381,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7796,6 +8426,8 @@ export interface operations {
             /** @description The rules as they hold */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7807,6 +8439,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7818,6 +8452,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7829,6 +8467,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7840,6 +8480,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7851,6 +8493,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7862,6 +8508,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7873,6 +8521,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -7914,6 +8566,8 @@ export interface operations {
             /** @description The rules as they hold now */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7927,6 +8581,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7940,6 +8596,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7953,6 +8613,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7966,6 +8628,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7979,6 +8643,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -7992,6 +8658,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -8005,6 +8673,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -8018,6 +8688,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -8031,6 +8705,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -8044,6 +8720,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -8098,6 +8778,8 @@ export interface operations {
             /** @description A page of alerts */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8109,6 +8791,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8120,6 +8804,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8131,6 +8819,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8142,6 +8832,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8153,6 +8845,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8164,6 +8858,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8175,6 +8873,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8186,6 +8886,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8228,6 +8932,8 @@ export interface operations {
             /** @description The roll-out */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8239,6 +8945,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8250,6 +8958,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8261,6 +8973,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8272,6 +8986,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where the tenant has no such roll-out */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8283,6 +8999,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8294,6 +9012,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8305,6 +9027,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8316,6 +9040,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8366,6 +9094,8 @@ export interface operations {
             /** @description A page of the deployments */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8377,6 +9107,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8388,6 +9120,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8399,6 +9135,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8410,6 +9148,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8421,6 +9161,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8432,6 +9174,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8443,6 +9189,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8454,6 +9202,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8493,6 +9245,8 @@ export interface operations {
             /** @description The events */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8504,6 +9258,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8515,6 +9271,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8526,6 +9286,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8537,6 +9299,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8548,6 +9312,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8559,6 +9325,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8570,6 +9340,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8581,6 +9353,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8630,6 +9406,8 @@ export interface operations {
             /** @description The lines; none with a `Warning` where there is no container before the last restart */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8641,6 +9419,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8652,6 +9432,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8663,6 +9447,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8674,6 +9460,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8685,6 +9473,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter and what there is */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8696,6 +9486,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8707,6 +9501,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8718,6 +9514,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; MONITORING_UNAVAILABLE: too many are followed; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8768,6 +9568,10 @@ export interface operations {
             /** @description Multi-document YAML, or a `List` as JSON; `kubectl apply -f` takes either */
             200: {
                 headers: {
+                    /** @description The name of the file that it is */
+                    "Content-Disposition"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8780,6 +9584,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8791,6 +9597,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8802,6 +9612,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8813,6 +9625,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8824,6 +9638,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8835,6 +9651,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8846,6 +9666,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8857,6 +9679,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8912,6 +9738,8 @@ export interface operations {
             /** @description The series */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8923,6 +9751,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8934,6 +9764,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8945,6 +9779,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8956,6 +9792,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8967,6 +9805,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter; also where range and interval would give more than 11,000 points */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8978,6 +9818,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -8989,6 +9833,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9000,6 +9846,10 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9041,6 +9891,8 @@ export interface operations {
             /** @description On disk */
             201: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9052,6 +9904,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9063,6 +9917,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9074,6 +9932,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9085,6 +9945,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9096,6 +9958,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9107,6 +9971,8 @@ export interface operations {
             /** @description CONFLICT: the metric store refused the samples, or is only read */
             409: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9118,6 +9984,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9129,6 +9997,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field; nothing is stored */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9140,6 +10010,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9151,6 +10025,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9162,6 +10038,10 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9207,6 +10087,8 @@ export interface operations {
             /** @description What fits */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9218,6 +10100,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9229,6 +10113,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9240,6 +10128,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9251,6 +10141,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9262,6 +10154,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9273,6 +10167,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9284,6 +10182,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9295,6 +10195,10 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9340,6 +10244,8 @@ export interface operations {
                 headers: {
                     /** @description The generation, quoted */
                     ETag?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9353,6 +10259,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9366,6 +10274,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9379,6 +10291,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9392,6 +10306,8 @@ export interface operations {
             /** @description TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where it is none of the tenant's, or no longer kept */
             404: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9405,6 +10321,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9418,6 +10336,8 @@ export interface operations {
             /** @description CONFLICT: there is nothing to go back to, the deployment never ran whole, or the tenant is being deleted; INSUFFICIENT_RESOURCES */
             409: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9431,6 +10351,8 @@ export interface operations {
             /** @description CONFLICT: `If-Match` is stale */
             412: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9444,6 +10366,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9457,6 +10381,8 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9470,6 +10396,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9483,6 +10413,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9496,6 +10428,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9533,6 +10469,8 @@ export interface operations {
             /** @description The recommended plan */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9546,6 +10484,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9559,6 +10499,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9572,6 +10516,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9585,6 +10531,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9598,6 +10546,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9611,6 +10561,8 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9624,6 +10576,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9637,6 +10593,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9650,6 +10608,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9687,6 +10649,8 @@ export interface operations {
             /** @description The verdict */
             200: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9700,6 +10664,8 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9713,6 +10679,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9726,6 +10696,8 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9739,6 +10711,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9752,6 +10726,8 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9765,6 +10741,8 @@ export interface operations {
             /** @description MANIFEST_INVALID with line and column; VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9778,6 +10756,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9791,6 +10773,8 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9804,6 +10788,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
+                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+                    Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
@@ -9883,6 +10871,8 @@ export interface operations {
             /** @description The server starts or stops, or can not write */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9944,6 +10934,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9977,6 +10969,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -9988,6 +10982,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10055,6 +11051,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10099,6 +11097,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10110,6 +11110,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10172,6 +11174,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10216,6 +11220,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10227,6 +11233,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10292,6 +11300,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
+                    /** @description `Bearer`, and what is wrong with the token */
+                    "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10336,6 +11346,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
@@ -10347,6 +11359,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
+                    /** @description Seconds to wait before the next try */
+                    "Retry-After"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
                     [name: string]: unknown;
