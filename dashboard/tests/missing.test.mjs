@@ -179,6 +179,21 @@ test('a role is asked for until the server answers, and nothing but its answer g
   await page.close();
 });
 
+test('a list that goes on behind what is shown says so', async () => {
+  const { page } = await openPage(browser.context);
+  const lists = [
+    ['alerts', '**/api/v1/alerts?**', 1000],
+    ['alerts?tab=silences', '**/api/v1/silences?**', 2000],
+    ['tenants/hanbit-card?tab=history', '**/tenants/hanbit-card/deployments?**', 3000],
+  ];
+  for (const [address, call, all] of lists) {
+    await changed(page, call, (answer) => ({ ...answer, total_count: all }));
+    await page.goto(`${server.address}/#/demo/${address}`);
+    await page.getByText(new RegExp(`The newest \\d+ of ${all / 1000},000 are shown`)).waitFor();
+  }
+  await page.close();
+});
+
 test('costs, capacity and tenants that were never read say why, not zero', async () => {
   const { page } = await openPage(browser.context);
   const broken = {
