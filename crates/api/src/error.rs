@@ -316,7 +316,7 @@ impl From<ClusterError> for ApiError {
             ClusterError::NotConfigured => {
                 Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_not_configured"))
             }
-            ClusterError::Unreachable(_) => {
+            ClusterError::Unreachable(_) | ClusterError::Stopping => {
                 Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_unreachable"))
                     .caused_by(error)
             }

@@ -126,7 +126,7 @@ impl Stoppable {
             biased;
             answer = call.instrument(span) => answer,
             () = self.stop.cancelled() => {
-                Err(ClusterError::Unreachable("the orchestrator is stopping".to_owned()))
+                Err(ClusterError::Stopping)
             }
         }
     }

@@ -11,7 +11,7 @@ const SEEDS: u64 = 200;
 /// Schedules in which a fault that is planted must be found at least once.
 const PLANTED: u64 = 100;
 /// Seeds that broke a promise, each of another fault.
-const REGRESSIONS: [u64; 8] = [38, 42, 495, 496, 977, 1202, 1222, 102_538];
+const REGRESSIONS: [u64; 10] = [38, 42, 495, 496, 977, 1202, 1222, 102_538, 310_329, 314_372];
 
 fn stage() -> Stage {
     static WATCHED: Once = Once::new();

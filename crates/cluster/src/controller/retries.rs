@@ -20,6 +20,11 @@ impl Shared {
             self.slots.lock().mark(id);
             return;
         }
+        if let LookError::Cluster(ClusterError::Stopping) = error {
+            // It stays in hand, so that it is not given back: others begin when its lease has run out, and
+            // nothing of what was cut short can arrive any more.
+            return;
+        }
         tracing::warn!(%error, tenant.id = %id, attempts, wait_ms = wait.as_millis() as u64, "trying again later");
         if let LookError::Cluster(error) = error
             && !self.told(self.tell_waiting(id, error, attempts, wait, self.clock.now()).await)

@@ -305,7 +305,11 @@ impl Look<'_, Hand<'_>> {
             let intent = self.shared.intend_healing(&self.tenant, &found).await?;
             let applied = match self.apply_each(&wanted).await {
                 // It is tried again, and is the same deed then.
-                Err(away @ (ClusterError::Unreachable(_) | ClusterError::NotConfigured)) => {
+                Err(
+                    away @ (ClusterError::Unreachable(_)
+                    | ClusterError::Stopping
+                    | ClusterError::NotConfigured),
+                ) => {
                     return Err(away.into());
                 }
                 applied => applied,

@@ -20,6 +20,9 @@ pub enum ClusterError {
     /// The cluster does not answer; worth another try.
     #[error("the cluster can not be reached: {0}")]
     Unreachable(String),
+    /// The process stops and cut the call short: what was sent of it may still arrive.
+    #[error("the cluster can not be reached: the orchestrator is stopping")]
+    Stopping,
     /// The cluster refused an object; trying again changes nothing.
     #[error("{kind} {name} was refused: {reason}")]
     Refused {

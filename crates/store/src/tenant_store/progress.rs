@@ -136,12 +136,17 @@ pub(super) struct Kept {
 impl Kept {
     /// Writes it.
     pub(super) fn of(sql: &Sql<'_>, mut update: ProgressUpdate) -> Result<Self, WorkError> {
-        if let DeploymentKind::Delete(asked) = update.deployment.kind
-            && let Some(stored) = rows::deployment(sql, &update.deployment.id)?
-            && let DeploymentKind::Delete(asked_before) = stored.kind
-        {
-            update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
-            update.deployment.origin = stored.origin;
+        if let Some(stored) = rows::deployment(sql, &update.deployment.id)? {
+            // Who was not told that the end is kept tells it again.
+            if stored.status.is_final() && stored.status == update.deployment.status {
+                update.audit = None;
+            }
+            if let DeploymentKind::Delete(asked) = update.deployment.kind
+                && let DeploymentKind::Delete(asked_before) = stored.kind
+            {
+                update.deployment.kind = DeploymentKind::Delete(asked.and(asked_before));
+                update.deployment.origin = stored.origin;
+            }
         }
         let document = to_document(&update.deployment)?;
         update_deployment(sql, &update.deployment, &document)?;

@@ -2,7 +2,7 @@
 
 use super::super::deployments::{DELETION_KEPT, FINISHED_KEPT};
 use super::*;
-use ecp_core::deployment::{DeploymentStatus, Phase};
+use ecp_core::deployment::{DeploymentStatus, Failure, Phase};
 use ecp_core::ids::RequestId;
 use ecp_core::origin::Origin;
 
@@ -33,6 +33,27 @@ async fn progress_is_kept_with_the_tenants_status_and_its_audit_entry() {
     assert_eq!(world.count("audit"), 2);
     let after = world.store.tenant(&tenant_id("acme")).unwrap();
     assert_eq!((after.generation, after.updated_at), (1, tenant.updated_at));
+}
+
+#[tokio::test]
+async fn an_end_that_is_told_again_is_in_the_audit_trail_once() {
+    let world = World::new();
+    let tenant = world.create("acme").await;
+    let mut deployment = (*world.store.deployment(&tenant.deployment_id).unwrap()).clone();
+    let told = async |deployment: &Deployment, status| {
+        let audit = Some(audit("acme", "tenant.deployed"));
+        let update = ProgressUpdate { deployment: deployment.clone(), tenant_status: status, audit };
+        world.store.record_progress(update).await.unwrap();
+        world.count("audit")
+    };
+    let message = ecp_core::text::Message::new("deployment.verifying");
+    deployment.fail(start(), Failure { code: "DEPLOYMENT_FAILED".to_owned(), message });
+    assert_eq!(told(&deployment, TenantStatus::Failed).await, 2);
+    assert_eq!(told(&deployment, TenantStatus::Failed).await, 2, "the answer to the first was lost");
+    // It came up after all: another end.
+    deployment.complete(start());
+    assert_eq!(told(&deployment, TenantStatus::Running).await, 3);
+    assert_eq!(told(&deployment, TenantStatus::Running).await, 3);
 }
 
 #[tokio::test]
