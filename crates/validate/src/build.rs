@@ -81,8 +81,11 @@ pub(super) struct Builder<'a> {
     tree: Tree<'a>,
     frames: Vec<Frame<'a>>,
     anchors: HashMap<usize, Anchor>,
+    /// Copies by aliases among all that were ever made.
     alias_nodes: usize,
     alias_bytes: usize,
+    /// Made and forgotten again: what was spent on them stays spent.
+    forgotten_nodes: usize,
 }
 
 impl<'a> Builder<'a> {
@@ -135,8 +138,9 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Forgets everything since a mark. No alias was expanded meanwhile.
+    /// Forgets everything since a mark.
     pub fn go_back(&mut self, mark: &Mark) {
+        self.forgotten_nodes += self.tree.nodes.len() - mark.nodes;
         self.tree.nodes.truncate(mark.nodes);
         self.tree.documents.truncate(mark.documents);
         self.tree.faults.truncate(mark.faults);
@@ -314,9 +318,8 @@ impl<'a> Builder<'a> {
 
     fn spend_on_alias(&mut self, start: u32, end: u32) -> Result<(), Bound> {
         let nodes = (end - start) as usize;
-        let read = self.tree.nodes.len() - self.alias_nodes;
-        self.alias_nodes += nodes;
-        if self.alias_nodes > ALIAS_NODES_FREE + ALIAS_NODES_PER_NODE * read {
+        let read = self.tree.nodes.len() + self.forgotten_nodes - self.alias_nodes;
+        if self.alias_nodes + nodes > ALIAS_NODES_FREE + ALIAS_NODES_PER_NODE * read {
             return Err(Bound::Aliases);
         }
         if self.tree.nodes.len() + nodes > MAX_NODES {
@@ -324,7 +327,11 @@ impl<'a> Builder<'a> {
         }
         let copied = &self.tree.nodes[start as usize..end as usize];
         self.alias_bytes += copied.iter().map(|data| data.text.len() + data.key.len()).sum::<usize>();
-        if self.alias_bytes > super::MAX_MANIFEST_BYTES { Err(Bound::Aliases) } else { Ok(()) }
+        if self.alias_bytes > super::MAX_MANIFEST_BYTES {
+            return Err(Bound::Aliases);
+        }
+        self.alias_nodes += nodes;
+        Ok(())
     }
 
     fn key_comes_next(&self) -> bool {

@@ -181,3 +181,19 @@ fn many_objects_of_a_large_definition_are_all_checked() {
     assert_eq!(outcome.errors.iter().filter(|finding| finding.code == "schema.bound").count(), 300);
     assert!(!outcome.warnings.iter().any(|finding| finding.code == "definition.unchecked"));
 }
+
+#[test]
+fn what_fuzzing_begins_with_and_what_it_found_is_read() {
+    let seeds = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    let mut texts = 0;
+    for target in ["reader", "manifest", "definition"] {
+        for file in std::fs::read_dir(seeds.join(target)).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap();
+            let Ok(text) = crate::decode(&bytes) else { continue };
+            // Whatever is said of it.
+            let _ = crate::manifest_objects(&text);
+            texts += 1;
+        }
+    }
+    assert!(texts > 3);
+}
