@@ -31,7 +31,7 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-pub use claims::claimed;
+pub use claims::{GPU_TYPE_LABEL, claimed, class_of_quota_key};
 pub use difference::{FieldChange, ObjectAction, ObjectChange, difference};
 pub(crate) use footprint::quota;
 pub use footprint::{limits, pod_demands, pod_limits, requested_resources};

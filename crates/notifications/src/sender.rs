@@ -116,11 +116,7 @@ impl NotificationSender {
                 }
                 pace.is_busy = true;
                 let (shared, id, stop) = (self.0.clone(), due.receiver_id.clone(), stop.clone());
-                let most = match due.kind {
-                    _ if pace.failures > 0 => PROBE,
-                    ReceiverKind::Webhook => AT_ONCE,
-                    ReceiverKind::Alertmanager => IN_A_MESSAGE,
-                };
+                let most = if pace.failures > 0 { PROBE } else { in_a_turn(due.kind) };
                 turns.spawn(async move { (shared.take_turns(&id, most, &stop).await, id) });
             }
             let is_free = |id: &ReceiverId| paces.get(id).is_none_or(Pace::is_free);
@@ -153,6 +149,14 @@ impl NotificationSender {
             }
         }
         while turns.join_next().await.is_some() {}
+    }
+}
+
+/// Deliveries in a turn at most.
+fn in_a_turn(kind: ReceiverKind) -> usize {
+    match kind {
+        ReceiverKind::Webhook => AT_ONCE,
+        ReceiverKind::Alertmanager => IN_A_MESSAGE,
     }
 }
 
@@ -225,10 +229,7 @@ impl Shared {
                 return end;
             }
             before = end;
-            most = match kind {
-                ReceiverKind::Webhook => AT_ONCE,
-                ReceiverKind::Alertmanager => IN_A_MESSAGE,
-            };
+            most = in_a_turn(kind);
         }
     }
 

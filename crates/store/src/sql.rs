@@ -11,7 +11,7 @@ mod value;
 mod work;
 
 pub(crate) use change::Change;
-pub(crate) use many::in_powers_of_two;
+pub(crate) use many::{in_powers_of_two, places};
 pub(crate) use session::PostgresSession;
 pub(crate) use value::{Row, Value};
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! how many there are, or how large, has old and new pods side by side for a while. Pure; applying
 //! the quota and bringing it back is [`super::rollout`]'s.
 
-use ecp_core::manifest::{Object, claimed};
+use ecp_core::manifest::{Object, claimed, class_of_quota_key};
 use ecp_core::quantity::parse_quantity;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, ResourceQuota};
@@ -66,9 +66,6 @@ fn quantity(thousandths: u128) -> Quantity {
         _ => Quantity(format!("{thousandths}m")),
     }
 }
-
-/// What a quota's key for claimed devices has behind their class.
-const CLAIMED: &str = ".deviceclass.resource.k8s.io/devices";
 
 /// A workload as it may be, and as it is to be.
 #[derive(Default)]
@@ -155,7 +152,7 @@ impl<'a> Pods<'a> {
     /// How much of a quota's resource one pod takes, in thousandths.
     fn each_of(&self, resource: &str) -> u128 {
         let Some(pod) = &self.template.spec else { return 0 };
-        if let Some(class) = resource.strip_suffix(CLAIMED) {
+        if let Some(class) = class_of_quota_key(resource) {
             return u128::from(self.claimed.get(class).copied().unwrap_or(0)) * 1000;
         }
         let (name, limits_alone) = match resource.split_once('.') {

@@ -6,6 +6,7 @@
 use super::devices::{ClaimedDevices, NodeDevices};
 use ecp_core::catalog::{Catalog, KubernetesSettings};
 use ecp_core::ids::TenantId;
+use ecp_core::manifest::GPU_TYPE_LABEL;
 use ecp_core::placement::{Absence, App, Node, NodeGpus, Place, Places, Taint, TaintEffect, TenantPod};
 use ecp_core::ports::Capacity;
 use ecp_core::quantity::{Resources, parse_quantity};
@@ -22,8 +23,6 @@ const GPU_PRODUCT: &str = "nvidia.com/gpu.product";
 const MIG: &str = "-MIG-";
 /// At the end of the name of a product whose devices are shared by time.
 const SHARED: &str = "-SHARED";
-/// A device type as the catalog spells it, for nodes that an operator labels by hand.
-const GPU_TYPE: &str = "ecp.ai/gpu-type";
 
 /// CPU, memory and GPUs, exact enough to add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -214,7 +213,7 @@ impl NodeFacts {
 /// `Tesla-T4-SHARED` is `t4-shared`. What is said of the resource goes before what is said of the node, whose slices
 /// may be of several profiles.
 fn gpu_type(labels: &Value, resource: &str) -> String {
-    if let Some(own) = labels[GPU_TYPE].as_str() {
+    if let Some(own) = labels[GPU_TYPE_LABEL].as_str() {
         return own.to_owned();
     }
     let of_resource = labels[format!("{resource}.product")].as_str();
@@ -265,7 +264,7 @@ impl PodRequests {
         };
         requests.gpu = gpus.iter().copied().fold(0, u64::saturating_add);
         let claims = pod["spec"]["resourceClaims"].as_array().map_or(0, |claims| claims.len() as u64);
-        let gpu_type = pod["metadata"]["labels"][GPU_TYPE].as_str();
+        let gpu_type = pod["metadata"]["labels"][GPU_TYPE_LABEL].as_str();
         let claimed = gpu_type.filter(|_| claims > 0 && !ended).map(|gpu_type| (gpu_type.to_owned(), claims));
         Self {
             node: text(&pod["spec"]["nodeName"]),

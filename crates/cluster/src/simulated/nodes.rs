@@ -1,5 +1,6 @@
 //! The nodes of the simulated cluster: what they have, what is taken, and which one a pod gets.
 
+use ecp_core::manifest::GPU_TYPE_LABEL;
 use ecp_core::placement::{self, NodeGpus, Place};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::ContainerResources;
@@ -112,7 +113,7 @@ impl Nodes {
                 let mut labels =
                     BTreeMap::from([("kubernetes.io/hostname".into(), format!("{}-{number}", pool.name))]);
                 if let Some(gpu_type) = &pool.gpu_type {
-                    labels.insert("ecp.ai/gpu-type".into(), gpu_type.clone());
+                    labels.insert(GPU_TYPE_LABEL.into(), gpu_type.clone());
                 }
                 let allocatable = ContainerResources {
                     cpu_millicores: pool.cpu_millicores,

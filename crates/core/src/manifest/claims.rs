@@ -17,12 +17,19 @@ use std::collections::BTreeMap;
 
 /// Name of the request in a claim.
 const REQUEST: &str = "gpu";
-/// Label of pods with claims: the device type that they are for.
-pub(super) const GPU_TYPE_LABEL: &str = "ecp.ai/gpu-type";
+/// What a quota's key has behind the DeviceClass whose claimed devices it bounds.
+const QUOTA_SUFFIX: &str = ".deviceclass.resource.k8s.io/devices";
+/// Label of nodes with GPUs and of pods with claims: the device type that they have, or are for.
+pub const GPU_TYPE_LABEL: &str = "ecp.ai/gpu-type";
 
 /// The key of a quota that bounds claimed devices of a class.
 pub(super) fn quota_key(device_class: &str) -> String {
-    format!("{device_class}.deviceclass.resource.k8s.io/devices")
+    format!("{device_class}{QUOTA_SUFFIX}")
+}
+
+/// The DeviceClass whose claimed devices a quota's key bounds; none of another key.
+pub fn class_of_quota_key(key: &str) -> Option<&str> {
+    key.strip_suffix(QUOTA_SUFFIX)
 }
 
 /// The template of a service's claims; none where it has no GPUs or asks for them otherwise.

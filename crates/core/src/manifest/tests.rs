@@ -13,6 +13,7 @@ mod text;
 use super::{Manifest, Object, RenderOptions, SECRET_KEYS, render};
 use crate::catalog::Catalog;
 use crate::ids::{DeploymentId, TenantId};
+use crate::simulation;
 use crate::sizing::{ServicePlan, SizingOptions, size};
 use crate::tenant::{
     Availability, Preset, Service, SlaTarget, Tenant, TenantSecrets, TenantSpec, TenantStatus,
@@ -78,6 +79,18 @@ fn everything() -> RenderOptions {
 
 fn rendered(tenant: &Tenant, options: &RenderOptions) -> Manifest {
     render(&Catalog::embedded(), tenant, &secrets(), options)
+}
+
+/// What a minute of the contract's tenant is like, as a catalog renders it.
+fn simulated(catalog: &Catalog) -> simulation::Verification {
+    let tenant = my_ai_service();
+    simulation::verify(
+        catalog,
+        &tenant.spec.demand(),
+        &tenant.sizing,
+        &render(catalog, &tenant, &secrets(), &everything()).objects,
+        &simulation::Options { seconds: 60.0, ..Default::default() },
+    )
 }
 
 fn as_json(object: &Object) -> Value {

@@ -25,14 +25,7 @@ async fn on(kubeconfig: &Path, change: &str) -> Real {
         config.kubeconfig = path;
         config.catalog = file;
     };
-    let server = TestServer::builder().configure(configured).start().await;
-    let client = server.client().real();
-    let real = Real { server, client };
-    until("the cluster answers", async || {
-        real.client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
-    })
-    .await;
-    real
+    Real::started(TestServer::builder().configure(configured)).await
 }
 
 const CLAIMS: &str = r#"

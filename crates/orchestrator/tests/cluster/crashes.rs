@@ -1,6 +1,6 @@
 //! A process that is killed at each of its steps towards the cluster, before the step and after it.
 
-use super::{PATIENCE, names, namespace_exists, until};
+use super::{PATIENCE, names, namespace_exists, until_answering};
 use ecp_testkit::{Client, ControlPlane, Fault, FaultProxy, Program, Scope};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -31,11 +31,7 @@ impl Mortal {
         let program = Program::builder(env!("CARGO_BIN_EXE_ecp"), self.folder.path())
             .args(&["--kubeconfig", kubeconfig.to_str().unwrap()])
             .start();
-        let client = program.client().real();
-        until("the cluster answers", async || {
-            client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
-        })
-        .await;
+        until_answering(&program.client().real()).await;
         program
     }
 

@@ -16,7 +16,7 @@ mod rollouts;
 mod room;
 mod usage;
 
-use ecp_testkit::{Client, ControlPlane, Reply, TestServer};
+use ecp_testkit::{Client, ControlPlane, Reply, TestServer, TestServerBuilder};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -30,15 +30,30 @@ struct Real {
     client: Client,
 }
 
+/// Waits until the cluster of a server in real mode answers.
+async fn until_answering(client: &Client) {
+    until("the cluster answers", async || {
+        client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
+    })
+    .await;
+}
+
 impl Real {
     /// On the cluster of a kubeconfig, once it answers.
     async fn on(kubeconfig: &Path) -> Self {
-        let real = Self::away(kubeconfig).await;
-        until("the cluster answers", async || {
-            real.client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
-        })
-        .await;
-        real
+        Self::away(kubeconfig).await.answering().await
+    }
+
+    /// A server with settings of its own, once its cluster answers.
+    async fn started(server: TestServerBuilder) -> Self {
+        let server = server.start().await;
+        let client = server.client().real();
+        Self { server, client }.answering().await
+    }
+
+    async fn answering(self) -> Self {
+        until_answering(&self.client).await;
+        self
     }
 
     /// On a cluster that need not answer.

@@ -17,16 +17,8 @@ async fn restarted(real: Real, cluster: &ControlPlane, edit: Option<(&str, &str)
         (cluster.kubeconfig().to_str().unwrap().to_owned(), path.to_str().unwrap().to_owned());
     let server = TestServer::builder()
         .configure(move |config| (config.kubeconfig, config.catalog) = (kubeconfig, catalog))
-        .folder(folder)
-        .start()
-        .await;
-    let client = server.client().real();
-    let real = Real { server, client };
-    until("the cluster answers", async || {
-        real.client.get("/api/v1/monitoring/system").await.status.is_success().then_some(())
-    })
-    .await;
-    real
+        .folder(folder);
+    Real::started(server).await
 }
 
 fn chatbot(cluster: &ControlPlane, id: &str) -> (String, Value) {

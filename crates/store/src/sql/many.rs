@@ -28,22 +28,26 @@ impl Sql<'_> {
         rows: &[[Value<'_>; COLUMNS]],
     ) -> Result<(), WorkError> {
         for rows in in_powers_of_two(rows) {
-            let mut place = 0;
-            let places: Vec<String> = rows.iter().map(|_| numbered(row, &mut place)).collect();
-            self.execute(&format!("{head} {} {tail}", places.join(", ")), rows.as_flattened())?;
+            self.execute(&format!("{head} {} {tail}", places(row, rows.len(), 1)), rows.as_flattened())?;
         }
         Ok(())
     }
 }
 
-/// A row with numbers after its `?`.
-fn numbered(row: &str, place: &mut usize) -> String {
-    let mut numbered = String::with_capacity(row.len() * 2);
-    for character in row.chars() {
-        numbered.push(character);
-        if character == '?' {
-            *place += 1;
-            numbered.push_str(&place.to_string());
+/// So many rows, with numbers from the first one on after their `?`.
+pub(crate) fn places(row: &str, rows: usize, first: usize) -> String {
+    let mut next = first;
+    let mut numbered = String::with_capacity(rows * (2 * row.len() + 2));
+    for _ in 0..rows {
+        if !numbered.is_empty() {
+            numbered.push_str(", ");
+        }
+        for character in row.chars() {
+            numbered.push(character);
+            if character == '?' {
+                numbered.push_str(&next.to_string());
+                next += 1;
+            }
         }
     }
     numbered
@@ -52,6 +56,15 @@ fn numbered(row: &str, place: &mut usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_are_numbered_from_the_first_one_on() {
+        assert_eq!(
+            places("(?, CAST(? AS BIGINT))", 2, 1),
+            "(?1, CAST(?2 AS BIGINT)), (?3, CAST(?4 AS BIGINT))"
+        );
+        assert_eq!((places("?", 3, 2), places("?", 0, 1)), ("?2, ?3, ?4".to_owned(), String::new()));
+    }
 
     #[test]
     fn pieces_are_few_of_few_lengths_and_leave_nothing_out() {

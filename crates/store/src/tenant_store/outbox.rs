@@ -4,7 +4,7 @@ use super::rows::{self, to_document};
 use super::{Shared, receivers};
 use crate::database::DamageLog;
 use crate::errors::WorkError;
-use crate::sql::{Sql, Value, in_powers_of_two, values};
+use crate::sql::{Sql, Value, in_powers_of_two, places, values};
 use ecp_core::Timestamp;
 use ecp_core::alerts::notice::{
     Attempt, Delivery, DeliveryState, LISTED_SECONDS, MOST_LISTED, MOST_WAITING, Standing, decide,
@@ -238,14 +238,13 @@ pub(super) fn note_told(
 ) -> Result<HashMap<AlertId, Severity>, WorkError> {
     let mut noted = HashMap::with_capacity(alerts.len());
     for alerts in in_powers_of_two(alerts) {
-        let places: Vec<String> = (2..alerts.len() + 2).map(|place| format!("?{place}")).collect();
         let query = format!(
             "INSERT INTO told_alerts (receiver_id, alert_id, severity)
              SELECT receivers.id, alerts.id, alerts.severity FROM receivers, alerts
              WHERE receivers.id = ?1 AND alerts.id IN ({}) AND alerts.resolved = 0
                  AND alerts.severity IS NOT NULL
              ON CONFLICT (receiver_id, alert_id) DO NOTHING RETURNING alert_id, severity",
-            places.join(", ")
+            places("?", alerts.len(), 2)
         );
         let mut values = vec![Value::from(id.as_str())];
         values.extend(alerts.iter().map(|alert| Value::from(alert.as_str())));
@@ -290,10 +289,9 @@ pub(super) fn record(
 ) -> Result<Vec<DeliveryState>, WorkError> {
     let mut tried: Vec<Delivery> = Vec::with_capacity(ids.len());
     for ids in in_powers_of_two(ids) {
-        let places: Vec<String> = (1..=ids.len()).map(|place| format!("?{place}")).collect();
         let query = format!(
             "SELECT document, id, tenant_id FROM deliveries WHERE id IN ({}) AND state = 'pending'",
-            places.join(", ")
+            places("?", ids.len(), 1)
         );
         let values: Vec<Value<'_>> = ids.iter().map(|id| Value::from(id.as_str())).collect();
         tried.extend(rows::readable::<Delivery>(sql, &shared.damage, "deliveries", &query, &values)?);
@@ -340,14 +338,12 @@ fn end(sql: &Sql<'_>, shared: &Shared, deliveries: &[Delivery], now: Timestamp) 
     let of_alerts: Vec<(&str, &str)> = of_alerts.into_iter().collect();
     let mut due = Vec::new();
     for of_alerts in in_powers_of_two(&of_alerts) {
-        let places: Vec<String> =
-            (0..of_alerts.len()).map(|place| format!("(?{}, ?{})", 2 * place + 1, 2 * place + 2)).collect();
         let query = format!(
             "SELECT document, id, tenant_id FROM deliveries WHERE number IN (
                  SELECT (SELECT number FROM deliveries WHERE receiver_id = ended.column1
                      AND alert_id = ended.column2 AND state = 'pending' ORDER BY number LIMIT 1)
                  FROM (VALUES {}) AS ended)",
-            places.join(", ")
+            places("(?, ?)", of_alerts.len(), 1)
         );
         let values: Vec<Value<'_>> = of_alerts
             .iter()

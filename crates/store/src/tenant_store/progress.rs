@@ -136,7 +136,9 @@ pub(super) struct Kept {
 impl Kept {
     /// Writes it.
     pub(super) fn of(sql: &Sql<'_>, mut update: ProgressUpdate) -> Result<Self, WorkError> {
-        if let Some(stored) = rows::deployment(sql, &update.deployment.id)? {
+        let is_compared =
+            update.audit.is_some() || matches!(update.deployment.kind, DeploymentKind::Delete(_));
+        if is_compared && let Some(stored) = rows::deployment(sql, &update.deployment.id)? {
             // Who was not told that the end is kept tells it again.
             if stored.status.is_final() && stored.status == update.deployment.status {
                 update.audit = None;

@@ -85,7 +85,7 @@ fn gpus_are_counted_by_the_type_that_the_node_s_labels_name() {
         gpu_node("c", "8", json!({GPU_PRODUCT: "NVIDIA-A100-SXM4-80GB"})),
         gpu_node("d", "2", json!({GPU_PRODUCT: "Tesla-T4"})),
         // What an operator says by hand goes before what was discovered.
-        gpu_node("e", "1", json!({GPU_PRODUCT: "Tesla-T4", GPU_TYPE: "l40"})),
+        gpu_node("e", "1", json!({GPU_PRODUCT: "Tesla-T4", GPU_TYPE_LABEL: "l40"})),
         gpu_node("f", "3", json!({})),
         node("g"),
         // Parts of a device are no such devices.

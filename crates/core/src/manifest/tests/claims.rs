@@ -85,19 +85,9 @@ fn what_is_claimed_changes_by_another_template_since_none_can_be_changed() {
 
 #[test]
 fn the_simulation_counts_claimed_devices_as_others() {
-    let tenant = my_ai_service();
-    let report = |catalog: &Catalog| {
-        crate::simulation::verify(
-            catalog,
-            &tenant.spec.demand(),
-            &tenant.sizing,
-            &render(catalog, &tenant, &secrets(), &everything()).objects,
-            &crate::simulation::Options { seconds: 60.0, ..Default::default() },
-        )
-    };
     let mut catalog = Catalog::embedded();
     catalog.kubernetes.gpu_allocation = GpuAllocation::Claims;
-    assert_eq!(report(&catalog), report(&Catalog::embedded()));
+    assert_eq!(simulated(&catalog), simulated(&Catalog::embedded()));
 }
 
 #[test]

@@ -240,17 +240,7 @@ fn a_device_that_goes_by_a_name_of_its_own_is_asked_for_by_it_alone() {
     }
     // By its requests and its limits.
     assert_eq!(asked, 2);
-    let report = |catalog: &Catalog| {
-        let tenant = my_ai_service();
-        crate::simulation::verify(
-            catalog,
-            &tenant.spec.demand(),
-            &tenant.sizing,
-            &render(catalog, &tenant, &secrets(), &everything()).objects,
-            &crate::simulation::Options { seconds: 60.0, ..Default::default() },
-        )
-    };
-    assert_eq!(report(&catalog), report(&Catalog::embedded()));
+    assert_eq!(simulated(&catalog), simulated(&Catalog::embedded()));
 }
 
 #[test]
