@@ -1,18 +1,12 @@
 // Charts on one time axis, what a load would need, and who changed what.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { call, createTenant, openPage } from './harness.mjs';
+import { together } from './together.mjs';
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 test('charts zoom together, by mouse and by button, and the address keeps it over a read', async () => {
   const { page, complaints } = await openPage(browser.context);
@@ -93,14 +87,16 @@ test('a value that stands alone is seen', async () => {
           );
         return found;
       });
+  const drawn = () =>
+    page.evaluate(() => new Promise((then) => requestAnimationFrame(() => requestAnimationFrame(then))));
   await page.goto(`${server.address}/#/demo/tenants/hanbit-card?tab=charts&hours=24`);
   await page.getByRole('img', { name: /^Response time: now/ }).waitFor();
-  await page.waitForTimeout(300);
+  await drawn();
   assert.ok((await coloured()) > 4, 'a dot');
   count = 0;
   await page.reload();
   await page.getByRole('img', { name: /^Response time: no samples/ }).waitFor();
-  await page.waitForTimeout(300);
+  await drawn();
   assert.equal(await coloured(), 0, 'nothing where nothing was measured');
   await page.close();
 });

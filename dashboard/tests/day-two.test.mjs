@@ -2,18 +2,12 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer, untilFailed } from './harness.mjs';
+import { test } from 'node:test';
+import { call, createTenant, openPage, startServer, untilFailed } from './harness.mjs';
+import { together } from './together.mjs';
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 /** A page whose sockets are counted: those that are open now, by what they follow. */
 async function openCounted() {

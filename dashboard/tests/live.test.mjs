@@ -2,18 +2,12 @@
 // for is asked for again.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { call, createTenant, openPage } from './harness.mjs';
+import { together } from './together.mjs';
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 /** Two frames later, when what has arrived is drawn. */
 const drawn = (page) =>

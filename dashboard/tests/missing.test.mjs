@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
-import { openPage, startBrowser, startServer, startWith } from './harness.mjs';
+import { test } from 'node:test';
+import { openPage, startWith } from './harness.mjs';
+import { together } from './together.mjs';
 
 /** Of a cluster at an address where nobody listens. */
 const KUBECONFIG = `apiVersion: v1
@@ -17,14 +18,7 @@ current-context: away
 `;
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 /** Has the answer of an address be what `change` makes of it. */
 function changed(page, address, change) {

@@ -1,18 +1,12 @@
 // The frame around the pages and the first two of them, as the binary serves them.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { createTenant, openPage, startBrowser, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { createTenant, openPage, startServer } from './harness.mjs';
+import { together } from './together.mjs';
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 test('files are compressed, kept for ever under names with a hash, and the page is checked by its tag', async () => {
   const page = await fetch(`${server.address}/`, { headers: { 'accept-encoding': 'br' } });

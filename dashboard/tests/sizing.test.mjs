@@ -1,8 +1,9 @@
 // Why a load gets what it gets: every number with its formula, what alternatives miss, and what is left over.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { call, createTenant, openPage, startBrowser } from './harness.mjs';
+import { together } from './together.mjs';
 
 const LOAD = {
   service_requirements: { callbot: 50 },
@@ -10,14 +11,7 @@ const LOAD = {
 };
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 /** The calculator's answer with its explanation. */
 const calculate = (body) => call(server, 'POST', '/tenants/calculate-resources', body, { 'x-debug': 'true' });

@@ -1,18 +1,12 @@
 // The table of tenants by keyboard alone, its days, and two tenants beside each other.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { call, openPage, startBrowser, startServer } from './harness.mjs';
+import { test } from 'node:test';
+import { call, openPage } from './harness.mjs';
+import { together } from './together.mjs';
 
 let server, browser;
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+together((...both) => ([server, browser] = both));
 
 /** Answers lists of tenants with `count` of them. */
 async function withTenants(page, count) {
