@@ -47,7 +47,7 @@ impl MetricStoreServer {
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
             let mut server = spawn(kind, port, folder.path())?;
-            if answers(port, &mut server) {
+            if answers(port, folder.path(), &mut server) {
                 return Ok(Self { kind, port, server, folder });
             }
             let _ = server.kill();
@@ -57,15 +57,16 @@ impl MetricStoreServer {
         Err(io::Error::other(format!("{kind:?} does not start: {last}")))
     }
 
-    /// Its address, for reading and writing.
+    /// Its address, for reading and writing; it has a path, as behind a proxy.
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}{}", self.port, path_of(self.folder.path()))
     }
 
     /// Has what was written shown at once, where the store would take a second for it.
     pub fn show_all(&self) {
         if self.kind == MetricStoreKind::VictoriaMetrics {
-            let answer = get(self.port, "/internal/force_flush").expect("it answers");
+            let path = format!("{}/internal/force_flush", path_of(self.folder.path()));
+            let answer = get(self.port, &path).expect("it answers");
             assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         }
     }
@@ -79,7 +80,7 @@ impl MetricStoreServer {
     /// Starts it again on its port with what it had.
     pub fn restart(&mut self) {
         self.server = spawn(self.kind, self.port, self.folder.path()).expect("it starts");
-        assert!(answers(self.port, &mut self.server), "it answers on its port again");
+        assert!(answers(self.port, self.folder.path(), &mut self.server), "it answers on its port again");
     }
 }
 
@@ -98,6 +99,7 @@ fn spawn(kind: MetricStoreKind, port: u16, folder: &Path) -> io::Result<Child> {
             command.arg(format!("-storageDataPath={}", data.display()));
             command.args([&format!("-httpListenAddr={listen}"), "-retentionPeriod=400d"]);
             command.args(["-dedup.minScrapeInterval=1ms", "-memory.allowedBytes=128MB"]);
+            command.arg(format!("-http.pathPrefix={}", path_of(folder)));
             command
         }
         MetricStoreKind::Prometheus => {
@@ -108,6 +110,11 @@ fn spawn(kind: MetricStoreKind, port: u16, folder: &Path) -> io::Result<Child> {
             command.arg(format!("--storage.tsdb.path={}", data.display()));
             command.args([&format!("--web.listen-address={listen}"), "--storage.tsdb.retention.time=400d"]);
             command.args(["--web.enable-remote-write-receiver", "--web.enable-admin-api"]);
+            command.arg(format!("--web.external-url=http://{listen}{}/", path_of(folder)));
+            // Nothing is moved from memory to blocks meanwhile: this release can lose the first sample of a series that
+            // is made just then (prometheus/prometheus#16333).
+            command
+                .args(["--storage.tsdb.min-block-duration=400d", "--storage.tsdb.max-block-duration=400d"]);
             command
         }
     };
@@ -161,13 +168,19 @@ fn take_prometheus(cache: &Path) -> io::Result<()> {
     ))
 }
 
-fn answers(port: u16, server: &mut Child) -> bool {
+/// The path that this server alone serves: who took its port instead does not know it.
+fn path_of(folder: &Path) -> String {
+    format!("/{}", folder.file_name().unwrap_or_default().to_string_lossy().trim_start_matches('.'))
+}
+
+fn answers(port: u16, folder: &Path, server: &mut Child) -> bool {
+    let path = format!("{}/api/v1/query?query=1", path_of(folder));
     let deadline = Instant::now() + READY_WITHIN;
     while Instant::now() < deadline {
         if !matches!(server.try_wait(), Ok(None)) {
             return false;
         }
-        if get(port, "/api/v1/query?query=1").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+        if get(port, &path).is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             return true;
         }
         std::thread::sleep(Duration::from_millis(20));

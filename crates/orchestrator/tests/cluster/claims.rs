@@ -89,10 +89,13 @@ async fn claimed_devices_are_given_counted_healed_changed_and_given_back() {
         let result = &claim["status"]["allocation"]["devices"]["results"][0];
         assert!(result["pool"].as_str().is_some_and(|pool| pool.starts_with("gpu-t4")), "{claim}");
     }
-    let quota = cluster.get(&["-n", namespace, "resourcequota", "tenant-quota"]);
-    let of_quota = [&quota["spec"]["hard"][QUOTA], &quota["status"]["used"][QUOTA]];
-    assert_eq!(of_quota, [&json!("2"), &json!("2")], "{quota}");
-    assert_eq!(gpus().await["requested"], 2);
+    until("the quota counts them", async || {
+        let quota = cluster.get(&["-n", namespace, "resourcequota", "tenant-quota"]);
+        let of_quota = [&quota["spec"]["hard"][QUOTA], &quota["status"]["used"][QUOTA]];
+        (of_quota == [&json!("2"), &json!("2")]).then_some(())
+    })
+    .await;
+    until("what is claimed is counted", async || (gpus().await["requested"] == 2).then_some(())).await;
 
     // One is left: another tenant with two has no room, and what is short is said.
     let refused = real.create("second", json!({"callbot": 20})).await.expect(409);
@@ -115,7 +118,10 @@ async fn claimed_devices_are_given_counted_healed_changed_and_given_back() {
     })
     .await;
     real.until_status("claiming", "running").await;
-    assert_eq!(claims(&cluster, "claiming").len(), 2);
+    let kept = claims(&cluster, "claiming");
+    let uids =
+        |claims: &[Value]| claims.iter().map(|claim| claim["metadata"]["uid"].clone()).collect::<Vec<_>>();
+    assert_eq!(uids(&kept), uids(&given));
 
     // Without GPUs the template goes, and the devices are free again.
     let chat = json!({"service_requirements": {"callbot": 0, "stt": 2}});
