@@ -12,6 +12,7 @@ mod deletion;
 mod external;
 mod hands;
 mod healing;
+mod keeping;
 mod look;
 mod pause;
 mod records;

@@ -1,10 +1,14 @@
 //! What a request does to a tenant: create, change, delete, through the ports. Rolling out the
-//! present catalog is in [`catalog`], going back in [`rollback`].
+//! present catalog is in [`catalog`], going back in [`rollback`], what a request would do in [`preview`].
 
 mod catalog;
+mod patch;
+mod preview;
 mod rollback;
 
 pub use catalog::CATALOG_ACTOR;
+pub use patch::TenantPatch;
+pub use preview::Preview;
 
 use crate::Timestamp;
 use crate::alerts::settings::AlertRules;
@@ -17,47 +21,16 @@ use crate::manifest::{self, ImmutableField, PinnedManifest};
 use crate::origin::Caller;
 use crate::placement;
 use crate::ports::{
-    Admission, Clock, ClusterError, ClusterView, Created, IdempotencyKey, NewTenant, Refusal, StoreError,
+    Admission, Clock, ClusterError, ClusterView, Created, IdempotencyKey, NewTenant, StoreError,
     TenantChange, TenantStore,
 };
 use crate::revision::{Cause, NewRevision};
-use crate::sizing::{self, DeploymentTime, Sizing, SizingPatch};
-use crate::tenant::{
-    Availability, DemoFault, Exposure, Management, Preset, Service, Tenant, TenantSecrets, TenantSpec,
-    TenantStatus,
-};
+use crate::sizing::{self, DeploymentTime, Sizing};
+use crate::tenant::{Tenant, TenantSecrets, TenantSpec, TenantStatus};
 use jiff::SignedDuration;
 use serde_json::json;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
-
-/// A change of a tenant: what is named is changed, the rest is left.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TenantPatch {
-    /// New name.
-    pub name: Option<String>,
-    /// New plan; `Some(None)` has the calculator choose, now and on every later change.
-    pub preset: Option<Option<Preset>>,
-    /// Units by service; 0 removes the service.
-    pub service_requirements: BTreeMap<Service, u32>,
-    /// New availability target.
-    pub availability: Option<Availability>,
-    /// New response time target in milliseconds.
-    pub response_time_ms: Option<u32>,
-    /// New number of concurrent users.
-    pub concurrent_users: Option<u32>,
-    /// New description.
-    pub description: Option<String>,
-    /// How it is reached from outside; `Some(None)` has the catalog say it.
-    pub exposure: Option<Option<Exposure>>,
-    /// Who brings its objects to the cluster.
-    pub management: Option<Management>,
-    /// In demo mode, the failure that the deployment is to show; `Some(None)` takes it away.
-    pub demo_fault: Option<Option<DemoFault>>,
-    /// What the planner asks for beyond units and SLA.
-    pub sizing: SizingPatch,
-}
 
 /// How an accepted creation is answered.
 #[derive(Clone, Debug)]
@@ -77,19 +50,6 @@ pub struct Deletion {
     pub estimated_time: DeploymentTime,
     /// The namespace that is left as it is, where others manage the tenant.
     pub left: Option<String>,
-}
-
-/// What a request would do.
-#[derive(Clone, Debug)]
-pub struct Preview {
-    /// The tenant as it is; none before its creation.
-    pub before: Option<Arc<Tenant>>,
-    /// The tenant as it would be; none after its deletion.
-    pub after: Option<Tenant>,
-    /// What would become of each object.
-    pub objects: Vec<manifest::ObjectChange>,
-    /// What the cluster would refuse.
-    pub refusals: Vec<Refusal>,
 }
 
 /// Why a request about a tenant is refused or fails.
@@ -318,65 +278,6 @@ impl Tenancy {
         Ok(Deletion { deletion_id, estimated_time, left })
     }
 
-    /// What [`Self::create_tenant`] would do; nothing is written.
-    pub async fn preview_creation(&self, id: TenantId, spec: TenantSpec) -> Result<Preview, TenancyError> {
-        let tenant = self.plan_creation(id, spec, self.now())?;
-        self.try_admission(&tenant.id, &self.admission(&tenant)?)?;
-        self.preview(None, Some(tenant)).await
-    }
-
-    /// What [`Self::update_tenant`] would do; nothing is written.
-    pub async fn preview_update(
-        &self,
-        id: &TenantId,
-        patch: TenantPatch,
-        if_match: Option<u64>,
-    ) -> Result<Preview, TenancyError> {
-        let (before, planned) = self.plan_update(id, patch, if_match, Cause::Request, self.now()).await?;
-        if let Some((after, _)) = &planned {
-            self.try_admission(id, &self.readmission(&before, after)?)?;
-        }
-        let after = planned.map_or_else(|| (*before).clone(), |(tenant, _)| tenant);
-        self.preview(Some(before), Some(after)).await
-    }
-
-    /// What [`Self::delete_tenant`] would do; nothing is written.
-    pub async fn preview_deletion(
-        &self,
-        id: &TenantId,
-        if_match: Option<u64>,
-    ) -> Result<Preview, TenancyError> {
-        let before = self.existing(id)?;
-        if before.status != TenantStatus::Deleting {
-            check_generation(&before, if_match)?;
-        }
-        self.preview(Some(before), None).await
-    }
-
-    async fn preview(
-        &self,
-        before: Option<Arc<Tenant>>,
-        after: Option<Tenant>,
-    ) -> Result<Preview, TenancyError> {
-        let secrets = match &before {
-            Some(before) => self.store.tenant_secrets(&before.id).await?,
-            None => TenantSecrets::generate(manifest::SECRET_KEYS),
-        };
-        let rendered = |tenant: &Tenant| {
-            manifest::render(self.figures(), tenant, &secrets, &manifest::RenderOptions::default()).objects
-        };
-        let old = match &before {
-            // A deletion leaves what others apply.
-            Some(before) if after.is_none() && before.spec.is_external() => Vec::new(),
-            Some(before) => self.objects_in_force(&before.id, &secrets).await?,
-            None => Vec::new(),
-        };
-        let new = after.as_ref().map(rendered).unwrap_or_default();
-        let tried: Vec<_> = new.iter().filter_map(|object| serde_json::to_value(object).ok()).collect();
-        let refusals = if tried.is_empty() { Vec::new() } else { self.cluster.dry_run(&tried).await? };
-        Ok(Preview { objects: manifest::difference(&old, &new), before, after, refusals })
-    }
-
     /// The tenant that a creation would make.
     fn plan_creation(&self, id: TenantId, spec: TenantSpec, now: Timestamp) -> Result<Tenant, TenancyError> {
         if let Some(existing) = self.store.tenant(&id) {
@@ -434,20 +335,6 @@ impl Tenancy {
         }
         let revision = NewRevision::pin(&self.edition, &tenant, pinned, cause);
         Ok((before, Some((tenant, revision))))
-    }
-
-    /// What is to be in the cluster now.
-    async fn objects_in_force(
-        &self,
-        id: &TenantId,
-        secrets: &TenantSecrets,
-    ) -> Result<Vec<manifest::Object>, TenancyError> {
-        let revisions = self.store.revisions(id).await?;
-        let Some(revision) = revisions.in_force().or(revisions.newest()) else { return Ok(Vec::new()) };
-        let Some(pinned) = self.store.pinned_manifest(id, &revision.manifest).await? else {
-            return Ok(Vec::new());
-        };
-        pinned.objects(secrets).map_err(|source| TenancyError::Pinned { tenant_id: id.clone(), source })
     }
 
     fn figures(&self) -> &Catalog {
@@ -575,36 +462,5 @@ fn check_generation(tenant: &Tenant, if_match: Option<u64>) -> Result<(), Tenanc
             Err(TenancyError::Stale { tenant_id: tenant.id.clone(), expected, actual: tenant.generation })
         }
         _ => Ok(()),
-    }
-}
-
-impl TenantPatch {
-    /// The specification after the change.
-    fn applied_to(self, spec: &TenantSpec) -> TenantSpec {
-        let mut spec = spec.clone();
-        if let Some(name) = self.name {
-            spec.name = name;
-        }
-        if let Some(preset) = self.preset {
-            spec.preset = preset;
-        }
-        spec.service_requirements.extend(self.service_requirements);
-        spec.service_requirements.retain(|_, units| *units > 0);
-        let sla = &mut spec.sla_target;
-        sla.availability = self.availability.unwrap_or(sla.availability);
-        sla.response_time_ms = self.response_time_ms.unwrap_or(sla.response_time_ms);
-        sla.concurrent_users = self.concurrent_users.or(sla.concurrent_users);
-        if self.description.is_some() {
-            spec.description = self.description;
-        }
-        if let Some(exposure) = self.exposure {
-            spec.exposure = exposure;
-        }
-        spec.management = self.management.unwrap_or(spec.management);
-        if let Some(fault) = self.demo_fault {
-            spec.demo_fault = fault;
-        }
-        spec.sizing = self.sizing.over(spec.sizing);
-        spec
     }
 }

@@ -1,11 +1,12 @@
 //! `ecp apply`: makes tenants what files say, whether they are there already or not.
 
 use super::Client;
-use super::connection::{Call, Connection, parse_seconds, tenant_path};
+use super::connection::{Call, Connection, tenant_path};
 use super::documents::{self, Document};
 use super::failure::{CallFailure, Failure};
 use super::input::Unread;
 use super::language::told;
+use super::options::parse_seconds;
 use super::output::{Format, entries, text_of};
 use super::table::{Cell, Table};
 use super::{changes, tenants};

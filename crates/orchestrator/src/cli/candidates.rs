@@ -1,6 +1,7 @@
 //! What a shell may complete: tenants, as the server lists them, and the words of the API.
 
-use super::connection::{Call, ClientOptions};
+use super::connection::Call;
+use super::options::ClientOptions;
 use super::output::{Format, entries, text_of};
 use clap::Parser;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};

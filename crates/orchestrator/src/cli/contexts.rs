@@ -1,9 +1,9 @@
 //! `ecp contexts`: the servers that the command line knows, kept in a file of the user.
 
 use super::Client;
-use super::connection::ClientOptions;
 use super::failure::Failure;
 use super::language::say_text;
+use super::options::ClientOptions;
 use super::output::{Output, Shown};
 use super::table::Table;
 use super::tenants::named_lines;

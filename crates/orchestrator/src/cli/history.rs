@@ -3,9 +3,10 @@
 use super::Client;
 use super::candidates;
 use super::clock::parse_moment;
-use super::connection::{Call, parse_seconds, tenant_path};
+use super::connection::{Call, tenant_path};
 use super::failure::Failure;
 use super::language::say_text;
+use super::options::parse_seconds;
 use super::output::{View, entries, text_of};
 use super::page::Listing;
 use super::rollout;

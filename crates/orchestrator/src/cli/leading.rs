@@ -3,7 +3,7 @@
 //! They belong to the commands that speak to a server, so that `ecp serve --token` is an error that says so; here
 //! they are put behind the command, where each of those commands reads them.
 
-use super::connection::ClientOptions;
+use super::options::ClientOptions;
 use clap::{Args as _, Command};
 use std::ffi::OsString;
 

@@ -2,9 +2,9 @@
 
 use super::Client;
 use super::candidates;
-use super::connection::parse_seconds;
 use super::failure::Failure;
 use super::language::told;
+use super::options::parse_seconds;
 use super::output::text_of;
 use super::{rollout, tenants};
 use clap::Args;

@@ -3,9 +3,10 @@
 use super::Client;
 use super::apply::present;
 use super::candidates;
-use super::connection::{Call, Connection, parse_seconds};
+use super::connection::{Call, Connection};
 use super::failure::{CallFailure, Failure, TIMEOUT};
 use super::language::told;
+use super::options::parse_seconds;
 use super::output::{entries, text_of};
 use clap::{Args, ValueEnum};
 use ecp_core::text::Message;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::kubernetes::client::MANAGER;
 use crate::kubernetes::kinds::find;
+use crate::kubernetes::ownership;
 use ecp_core::catalog::Catalog;
 use ecp_core::ledger::NotedObject;
 use serde_json::json;
