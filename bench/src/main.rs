@@ -7,9 +7,12 @@
 mod client;
 mod cluster;
 mod peers;
+mod postgres;
 mod receivers;
+mod rendering;
 mod report;
 mod scenarios;
+mod streams;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -37,6 +40,8 @@ enum Command {
     },
     /// Measures ingestion while receivers of alerts are slow, hostile or dead.
     Receivers,
+    /// Measures three replicas on a PostgreSQL server that it starts.
+    Postgres,
     /// Measures real mode on control planes that it starts (deploy/control-plane).
     Cluster {
         /// Tenants of five services each.
@@ -54,6 +59,9 @@ fn main() -> anyhow::Result<()> {
         }
         Some(Command::Receivers) => {
             on_runtime(&arguments.server, receivers::run(&arguments.server, arguments.seconds))
+        }
+        Some(Command::Postgres) => {
+            on_runtime(&arguments.server, postgres::run(&arguments.server, arguments.seconds))
         }
         None => on_runtime(&arguments.server, scenarios::run(&arguments.server, arguments.seconds)),
     }

@@ -10,6 +10,7 @@ mod sources;
 use self::sources::{check_names, merge, merge_environment, read_file};
 use ecp_api::sites::{Host, Origin, Sites};
 use ecp_api::telemetry::{NotPerTenant, PerTenant};
+use ecp_cluster::SimulatedNodes;
 use ecp_core::metrics::Metric;
 use ecp_metrics::{Expressions, MetricsUrl, MetricsUrlError, RemoteSettings};
 use ecp_store::{PostgresError, PostgresUrl};
@@ -227,6 +228,8 @@ pub struct Demo {
     pub seed: bool,
     /// Make up load.
     pub load: bool,
+    /// What the simulated cluster consists of.
+    pub nodes: SimulatedNodes,
 }
 
 /// Everything that is wrong with a configuration.

@@ -144,8 +144,9 @@ impl ModeRuntime {
         );
         let (simulated, time_scale) = if mode.is_demo() {
             let speed = DemoSpeed::new(config.demo_speed)?;
-            let nodes = SimulatedNodes::default();
-            (Some(demo_cluster(store.clone(), clock.clone(), &nodes, speed)), config.demo_speed)
+            let nodes = &config.demo.nodes;
+            warn_of_unknown_gpus(nodes, catalog);
+            (Some(demo_cluster(store.clone(), clock.clone(), nodes, speed)), config.demo_speed)
         } else {
             (None, 1.0)
         };
@@ -343,6 +344,16 @@ async fn backend(mode: Mode, config: &Config, file: &Database) -> anyhow::Result
     let Some(url) = config.postgres()? else { return Ok(file.clone().into()) };
     let open = move || PostgresDatabase::open(&url, schema(mode));
     Ok(tokio::task::spawn_blocking(open).await??.into())
+}
+
+/// Says which GPUs of the simulated cluster no tenant will get.
+fn warn_of_unknown_gpus(nodes: &SimulatedNodes, catalog: &Catalog) {
+    let is_known = |name: &String| catalog.devices.iter().any(|device| device.name == *name);
+    for pool in &nodes.pools {
+        if let Some(gpu_type) = pool.gpu_type.as_ref().filter(|name| pool.gpu > 0 && !is_known(name)) {
+            tracing::warn!(pool = %pool.name, %gpu_type, "the catalog has no such device: no tenant gets these GPUs");
+        }
+    }
 }
 
 /// The schema of each mode on a server.

@@ -61,7 +61,18 @@ impl SimulatedNodes {
         if self.pools.iter().all(|pool| pool.nodes == 0) {
             faults.push("pools: at least one node is needed".to_owned());
         }
+        let mut names: Vec<&str> = self.pools.iter().map(|pool| pool.name.as_str()).collect();
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            faults.push("pools: each needs a name of its own".to_owned());
+        }
         for pool in &self.pools {
+            if !is_label(&pool.name) {
+                faults.push(format!(
+                    "pool {:?}: a name is made of lower-case letters, digits and dashes, at most 57",
+                    pool.name
+                ));
+            }
             if pool.cpu_millicores == 0 || pool.memory_mib == 0 {
                 faults.push(format!("pool {:?}: cpu_millicores and memory_mib must be over 0", pool.name));
             }
@@ -75,6 +86,14 @@ impl SimulatedNodes {
         }
         faults
     }
+}
+
+/// True of what can be the first part of a node's name.
+fn is_label(name: &str) -> bool {
+    /// A label's 63, less a dash and the node's number.
+    const LONGEST: usize = 57;
+    let known = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=LONGEST).contains(&name.len()) && name.bytes().all(known) && !name.starts_with('-')
 }
 
 /// One node.
@@ -94,7 +113,9 @@ struct Node {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Nodes {
     nodes: Vec<Node>,
-    storage_gb: u64,
+    /// What they were made of. What was kept before it was noted stood on the default.
+    #[serde(default)]
+    plan: SimulatedNodes,
 }
 
 /// What a pod asks of its node.
@@ -142,12 +163,12 @@ impl Nodes {
                 }
             })
         });
-        Self { nodes: nodes.collect(), storage_gb: plan.storage_gb }
+        Self { nodes: nodes.collect(), plan: plan.clone() }
     }
 
-    /// Takes over what the others' configuration says of them; false where they are not as many.
+    /// Takes over what the others' configuration says of them; false where it says something else.
     pub(super) fn are_those_of(&mut self, others: &Self) -> bool {
-        if self.nodes.len() != others.nodes.len() || self.storage_gb != others.storage_gb {
+        if self.plan != others.plan || self.nodes.len() != others.nodes.len() {
             return false;
         }
         for (node, other) in self.nodes.iter_mut().zip(&others.nodes) {
@@ -200,15 +221,15 @@ impl Nodes {
         format!("0/{count} nodes are available: {count} Insufficient {resource}")
     }
 
-    /// Everything there is.
     /// A node's name.
     pub(super) fn name(&self, node: usize) -> String {
         self.nodes.get(node).map(|node| node.facts.name.clone()).unwrap_or_default()
     }
 
+    /// Everything there is.
     pub(super) fn total(&self) -> Resources {
         let sum = self.sum(|node| &node.facts.allocatable);
-        Resources { storage_gb: self.storage_gb, ..sum }
+        Resources { storage_gb: self.plan.storage_gb, ..sum }
     }
 
     /// What pods requested.
@@ -320,6 +341,15 @@ mod tests {
     }
 
     #[test]
+    fn nodes_of_another_plan_are_others_even_where_they_are_as_many() {
+        let mut kept = Nodes::new(&SimulatedNodes::default());
+        assert!(kept.are_those_of(&Nodes::new(&SimulatedNodes::default())));
+        let mut smaller = SimulatedNodes::default();
+        smaller.pools[0].cpu_millicores = 8000;
+        assert!(!kept.are_those_of(&Nodes::new(&smaller)));
+    }
+
+    #[test]
     fn the_default_is_a_generous_demo_cluster() {
         let nodes = Nodes::new(&SimulatedNodes::default());
         let total = nodes.total();
@@ -377,5 +407,9 @@ mod tests {
             NodePool { name: "p".into(), nodes: 1, cpu_millicores: 0, memory_mib: 1, gpu: 1, gpu_type: None };
         assert_eq!(SimulatedNodes { pools: vec![pool], storage_gb: 0 }.faults().len(), 2);
         assert_eq!(SimulatedNodes { pools: vec![], storage_gb: 0 }.faults().len(), 1);
+        let mut twice = SimulatedNodes::default();
+        twice.pools[1].name = twice.pools[0].name.clone();
+        twice.pools[2].name = "Nodes of ours".to_owned();
+        assert_eq!(twice.faults().len(), 2);
     }
 }

@@ -97,6 +97,9 @@ impl Config {
                  http://otel-collector:4318"
             ),
         );
+        for fault in self.demo.nodes.faults() {
+            demand(false, &format!("demo.nodes.{fault}"));
+        }
         if let Err(fault) = self.per_tenant_metrics() {
             demand(false, &format!("metrics.per_tenant: {:?} {fault}", self.metrics.per_tenant));
         }

@@ -49,6 +49,12 @@ pub(super) fn merge_environment(
         }
         let variable = format!("ECP_{name}");
         let Some(text) = environment(&variable) else { continue };
+        if value.as_array().is_some_and(|items| items.iter().any(Value::is_table)) {
+            faults.push(format!(
+                "{variable}: groups of keys can not be written in a variable; name a file by ECP_CONFIG"
+            ));
+            continue;
+        }
         let parsed = match value {
             Value::Integer(_) => text.parse().ok().map(Value::Integer),
             Value::Float(_) => text.parse().ok().map(Value::Float),

@@ -179,3 +179,27 @@ fn every_fault_is_reported_at_once_with_its_source() {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
     }
 }
+
+#[test]
+fn the_simulated_cluster_is_what_a_file_says() {
+    let load = |text: &str, environment: fn(&str) -> Option<String>| {
+        let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
+        file.write_all(text.as_bytes()).expect("writes");
+        Config::load(&Overrides { file: Some(file.path().to_owned()), flags: Vec::new() }, environment)
+    };
+    let defaults = Config::load(&Overrides::default(), nothing).expect("valid");
+    assert_eq!(defaults.demo.nodes, SimulatedNodes::default());
+    let pool = "[[demo.nodes.pools]]\nname = 'ours'\nnodes = 3\ncpu_millicores = 8000\nmemory_mib = 65536\n";
+    let [ours] = &load(pool, nothing).expect("valid").demo.nodes.pools[..] else { panic!("one pool") };
+    assert_eq!((ours.nodes, ours.gpu), (3, 0));
+    // The benchmark's own file.
+    assert!(load(include_str!("../../../../bench/server.toml"), nothing).is_ok());
+
+    let wrong = format!("{pool}gpu = 8\n{pool}");
+    let ConfigFaults(faults) = load(&wrong, nothing).expect_err("two faults");
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.starts_with("demo.nodes.pool")), "{faults:?}");
+    let variable = |name: &str| (name == "ECP_DEMO__NODES__POOLS").then(|| "ours".to_owned());
+    let ConfigFaults(faults) = load("", variable).expect_err("a list of tables is no variable");
+    assert!(faults[0].contains("ECP_CONFIG"), "{faults:?}");
+}
