@@ -85,6 +85,8 @@ type DeploymentStatus struct {
 	// queued, creating-namespace, creating-config, creating-services, scaling-services, verifying, completed;
 	// or failed, rolling-back.
 	Phase string `json:"phase"`
+	// The phase in which it failed or gave way to another; nil where it did not.
+	FailedPhase *string `json:"failed_phase,omitempty"`
 	// What is there and ready.
 	CreatedResources []ResourceState `json:"created_resources"`
 	// What is not.

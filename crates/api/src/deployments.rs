@@ -7,7 +7,7 @@ use crate::query::QueryReader;
 use crate::request_context::PathText;
 use crate::wire;
 use axum::response::Response;
-use ecp_core::deployment::{Deployment, Failure, LogLevel, ResourceState};
+use ecp_core::deployment::{Deployment, Failure, LogLevel, Phase, ResourceState};
 use ecp_core::ids::DeploymentId;
 use ecp_core::text::Language;
 use http::{StatusCode, Uri};
@@ -34,6 +34,9 @@ pub struct DeploymentStatusOut<'a> {
     /// `verifying`, `completed`; or `failed`, `rolling-back`.
     #[schema(example = "creating-services")]
     phase: &'static str,
+    /// The phase in which it failed or gave way to another; `null` where it did not.
+    #[schema(example = "scaling-services")]
+    failed_phase: Option<&'static str>,
     /// What is there and ready.
     #[schema(example = json!([
         {"type": "Namespace", "name": "ecp-ai-my-ai-service", "status": "Active"},
@@ -138,6 +141,7 @@ impl<'a> DeploymentStatusOut<'a> {
             status: deployment.status.as_str(),
             progress: deployment.progress,
             phase: deployment.phase.as_str(),
+            failed_phase: deployment.failed_phase().map(Phase::as_str),
             created_resources: ResourceStateOut::list(&deployment.created_resources, language),
             pending_resources: ResourceStateOut::list(&deployment.pending_resources, language),
             estimated_completion: deployment.estimated_completion.map(wire::timestamp_text),

@@ -371,6 +371,14 @@ impl Deployment {
         self.note(now, LogLevel::Warning, message);
     }
 
+    /// The phase in which it failed or gave way, of one that did; none where it is still under way or done, and
+    /// where what happened then is no longer kept.
+    pub fn failed_phase(&self) -> Option<Phase> {
+        let is_end = |phase: Phase| matches!(phase, Phase::Failed | Phase::RollingBack);
+        let mut phases = self.events.iter().rev().map(|event| event.phase);
+        is_end(self.phase).then(|| phases.find(|phase| !is_end(*phase))).flatten()
+    }
+
     fn end(&mut self, now: Timestamp) {
         self.finished_at = Some(now);
         self.estimated_completion = None;
@@ -408,6 +416,37 @@ mod tests {
     fn accepted(kind: DeploymentKind) -> Deployment {
         let tenant_id = TenantId::parse("acme").expect("a valid id");
         Deployment::accepted(DeploymentId::generate(), tenant_id, 1, kind, Timestamp::UNIX_EPOCH, None)
+    }
+
+    #[test]
+    fn what_failed_or_gave_way_says_in_which_phase() {
+        let now = Timestamp::UNIX_EPOCH;
+        let under_way = || {
+            let mut deployment = accepted(DeploymentKind::Update);
+            deployment.advance(Phase::CreatingConfig, 20);
+            deployment.note(now, LogLevel::Info, Message::new("deployment.accepted"));
+            deployment
+        };
+        let why =
+            || Failure { code: "DEPLOYMENT_FAILED".to_owned(), message: Message::new("deployment.accepted") };
+        let newer = DeploymentId::generate();
+
+        let mut failed = under_way();
+        assert_eq!(failed.failed_phase(), None);
+        failed.fail(now, why());
+        assert_eq!(failed.failed_phase(), Some(Phase::CreatingConfig));
+
+        let mut returned = under_way();
+        returned.roll_back(now, why(), &newer);
+        assert_eq!(returned.failed_phase(), Some(Phase::CreatingConfig));
+
+        let mut superseded = accepted(DeploymentKind::Update);
+        superseded.supersede(now, &newer);
+        assert_eq!(superseded.failed_phase(), Some(Phase::Queued));
+
+        let mut done = under_way();
+        done.complete(now);
+        assert_eq!(done.failed_phase(), None);
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub(super) fn table(state: &Value) -> String {
         text_of(&state["progress"]),
         text_of(&state["phase"])
     );
+    if let Some(phase) = state["failed_phase"].as_str() {
+        text += &format!("  {}", say_text!("cli.failed_in", phase = phase));
+    }
     if let Some(estimate) = state["estimated_completion"].as_str() {
         text += &format!("  {}", say_text!("cli.until_about", time = local(estimate)));
     }

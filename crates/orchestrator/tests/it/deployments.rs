@@ -20,6 +20,7 @@ async fn a_finished_deployment_lists_what_runs() {
     let created = body["created_resources"].as_array().expect("resources");
     assert!(created.contains(&callbot), "{created:#?}");
     assert!(body.get("failure").is_none());
+    assert_eq!(body["failed_phase"], Value::Null);
     assert!(body["logs"].as_array().is_some_and(|logs| logs.len() > 2));
     assert_eq!(server.client().get("/api/v1/tenants/my-ai-service").await.json()["status"], "running");
     assert_eq!(server.client().get("/api/v1/tenants?status=running").await.json()["active_count"], 1);
@@ -34,6 +35,7 @@ async fn a_failed_deployment_says_why_and_how_to_fix_it() {
     let body = server.client().get(STATUS).await.expect(200).json();
     assert_eq!(body["status"], "failed", "{body:#}");
     assert_eq!(body["failure"]["code"], "DEPLOYMENT_FAILED");
+    assert_eq!((&body["phase"], &body["failed_phase"]), (&json!("failed"), &json!("scaling-services")));
     assert!(body["failure"]["message"].as_str().is_some_and(|text| text.contains("callbot")), "{body:#}");
     assert_eq!(server.client().get("/api/v1/tenants/my-ai-service").await.json()["status"], "failed");
     let unknown = server.client().get("/api/v1/tenants/none/deployment-status").await.expect(404);

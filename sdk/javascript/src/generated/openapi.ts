@@ -1898,6 +1898,11 @@ export interface components {
              * @example 2024-01-20T15:00:00Z
              */
             estimated_completion?: string | null;
+            /**
+             * @description The phase in which it failed or gave way to another; `null` where it did not.
+             * @example scaling-services
+             */
+            failed_phase?: string | null;
             failure?: components["schemas"]["FailureOut"] | null;
             /** @description Newest last. */
             logs: components["schemas"]["LogLineOut"][];

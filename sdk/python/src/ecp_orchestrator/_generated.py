@@ -2614,6 +2614,10 @@ class DeploymentStatusOut(TypedDict):
     `queued`, `creating-namespace`, `creating-config`, `creating-services`, `scaling-services`,
     `verifying`, `completed`; or `failed`, `rolling-back`.
     """
+    failed_phase: NotRequired[Optional[str]]
+    """
+    The phase in which it failed or gave way to another; `null` where it did not.
+    """
     created_resources: list[ResourceStateOut]
     """
     What is there and ready.
