@@ -62,11 +62,11 @@ export function go(path: string[], query: Query = {}): void {
 
 /** Changes what is chosen here without a step in the history. */
 export function choose(change: Query): void {
-  history.replaceState(null, '', href(place.path, { ...place.query, ...change }));
+  history.replaceState(history.state, '', href(place.path, { ...place.query, ...change }));
   place = read();
 }
 
 export function enter(mode: Mode): void {
-  history.replaceState(null, '', addressOf(mode, place.path, place.query));
+  history.replaceState(history.state, '', addressOf(mode, place.path, place.query));
   place = read();
 }
