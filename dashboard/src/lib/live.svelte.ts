@@ -3,6 +3,7 @@
 // the page is seen: seldom while a stream says what changes, for what no stream tells. What was read last stays on the
 // page while the server is away.
 
+import { onDestroy, untrack } from 'svelte';
 import { noteFailure } from './session.svelte';
 import { onWake, seen, wake } from './wake';
 
@@ -33,6 +34,8 @@ function note(came: boolean): void {
   if (came) wake();
 }
 
+/** How often that is read which no stream tells, such as what others change. */
+export const UNTOLD_MS = 5_000;
 const RETRY_MS = 2_000;
 const SOON_MS = 150;
 
@@ -137,4 +140,34 @@ export class Live<T> {
     const calmMs = this.streaming ? this.#streamedMs : this.#everyMs;
     this.#timer = setTimeout(this.#look, failedMs ?? calmMs);
   }
+}
+
+/** Reads again when what is asked for changes. To be called while a component starts. */
+export function askedAnew(live: Live<unknown>, what: () => unknown): void {
+  let asked: string | undefined;
+  $effect(() => {
+    const now = JSON.stringify(what()) ?? '';
+    if (asked !== undefined && asked !== now) void live.refresh();
+    asked = now;
+  });
+}
+
+/**
+ * Reads `live`, which is long, again when a short question is answered otherwise than before, not more often than once
+ * in `leastMs`. To be called while a component starts.
+ */
+export function glance(
+  live: Live<unknown>,
+  ask: (signal: AbortSignal) => Promise<unknown>,
+  leastMs: number,
+): void {
+  const short = untrack(() => new Live(ask, UNTOLD_MS));
+  onDestroy(() => short.end());
+  let answered: string | undefined;
+  $effect(() => {
+    if (short.data === undefined) return;
+    const now = JSON.stringify(short.data);
+    if (answered !== undefined && answered !== now) live.changed(0, leastMs);
+    answered = now;
+  });
 }
