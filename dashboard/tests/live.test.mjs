@@ -49,3 +49,38 @@ test('an answer that is older than what the stream brought takes nothing back', 
   assert.deepEqual(complaints, []);
   await page.close();
 });
+
+test('what others create, change and delete is seen without a reload', async () => {
+  const [tenants, changes, overview, one] = await Promise.all(
+    ['tenants', 'changes', 'overview', 'tenants/overtaken'].map(async (address) => {
+      const { page } = await openPage(browser.context);
+      await page.goto(`${server.address}/#/demo/${address}`);
+      await page.getByRole('heading', { level: 1 }).waitFor();
+      return page;
+    }),
+  );
+  // Hidden pages read nothing: each is looked at in its turn.
+  await tenants.bringToFront();
+  await tenants.getByText('Live', { exact: true }).waitFor();
+  const row = tenants.getByRole('row').filter({ hasText: 'by-another' });
+  await createTenant(server, 'by-another');
+  await row.waitFor();
+  await row.getByText('Running', { exact: true }).waitFor();
+  await changes.bringToFront();
+  await changes.getByRole('row').filter({ hasText: 'by-another' }).first().waitFor();
+  await call(server, 'PUT', '/tenants/by-another', { name: 'Another name' });
+  await changes.getByRole('row').filter({ hasText: 'Change tenant' }).first().waitFor();
+  await one.bringToFront();
+  await one.getByText('Live', { exact: true }).waitFor();
+  await call(server, 'PUT', '/tenants/overtaken', { name: 'Renamed meanwhile' });
+  await one.getByRole('heading', { level: 1, name: 'Renamed meanwhile' }).waitFor();
+  await overview.bringToFront();
+  const count = overview.locator('.totals dd').first();
+  const before = Number(await count.textContent());
+  await call(server, 'DELETE', '/tenants/by-another?force=true');
+  await overview.waitForFunction(
+    (before) => Number(document.querySelector('.totals dd')?.textContent) === before - 1,
+    before,
+  );
+  await Promise.all([tenants, changes, overview, one].map((page) => page.close()));
+});

@@ -105,3 +105,46 @@ test('a day is shown for each tenant, and two tenants beside each other', async 
   assert.deepEqual(complaints, []);
   await page.close();
 });
+
+test('the costs of two thousand tenants are a table of which only what is on the screen exists', async () => {
+  const { page, complaints } = await openPage(browser.context);
+  const costs = await call(server, 'GET', '/costs');
+  const row = costs.tenants[0];
+  const count = 2000;
+  const tenants = Array.from({ length: count }, (_, index) => ({
+    ...row,
+    tenant_id: `t-${index}`,
+    // One is as long as a name may be, and is cut.
+    name: index === 3 ? '긴 이름 '.repeat(40).trim() : `테넌트 number ${index}`,
+    margin_usd: index,
+  }));
+  await page.route('**/api/v1/costs?**', (route) => route.fulfill({ json: { ...costs, tenants } }));
+  await page.route('**/api/v1/costs', (route) => route.fulfill({ json: { ...costs, tenants } }));
+  await page.goto(`${server.address}/#/demo/capacity?tab=costs`);
+  const region = page.getByRole('region', { name: 'Costs' });
+  await region.getByText('t-0', { exact: true }).waitFor();
+  assert.ok((await page.locator('main tr').count()) < 80, 'what is not on the screen does not exist');
+  const heights = await page
+    .locator('main tbody tr[aria-rowindex]')
+    .evaluateAll((rows) => rows.map((row) => Math.round(row.getBoundingClientRect().height)));
+  assert.deepEqual([...new Set(heights)], [56], 'a row is as high as it is said to be');
+  await region.focus();
+  await page.keyboard.press('End');
+  await region.getByText('t-1999', { exact: true }).waitFor();
+  assert.ok((await page.locator('main tr').count()) < 80);
+  const last = page.locator('tr', { has: page.getByText('t-1999', { exact: true }) });
+  assert.equal(await last.getAttribute('aria-rowindex'), '2001');
+  // The sums and the names of the columns stay in sight.
+  assert.ok(await page.locator('tfoot').isVisible());
+  const seen = (locator) =>
+    locator.evaluate((element) => {
+      const { top, bottom } = element.getBoundingClientRect();
+      return top >= 0 && bottom <= innerHeight;
+    });
+  assert.ok(await seen(page.locator('main thead th').first()));
+  assert.ok(await seen(page.locator('main tfoot th').first()));
+  await page.getByRole('button', { name: 'Margin' }).click();
+  await region.getByText('t-0', { exact: true }).waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});

@@ -1,6 +1,6 @@
 // Ranges and series of the charts, and what is shown of a range.
 
-import type { Span } from '../components/Chart.svelte';
+import type { Span } from './drawing';
 
 export const RANGES = { '1': '1m', '6': '1m', '24': '5m', '168': '1h', '720': '1h' } as const;
 export type Hours = keyof typeof RANGES;

@@ -75,6 +75,11 @@ export function cores(text: string): string {
   return thousandths === undefined ? text : number(Number(thousandths) / 1000, 3);
 }
 
+/** An amount of a resource as it is read: of CPU, cores; of the others, as the API writes it. */
+export function amount(name: string, value: string | number | undefined): string | number | undefined {
+  return name === 'cpu' && typeof value === 'string' ? cores(value) : value;
+}
+
 export function dollars(value: number): string {
   return money(value, 'USD', 0);
 }

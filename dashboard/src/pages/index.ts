@@ -12,8 +12,8 @@ export interface PageProps {
 interface Page {
   /** Its place in the address, and of its text in the messages. */
   name: string;
-  /** False where another page leads to it. */
-  inMenu?: boolean;
+  /** The page of the menu that leads to it, where it is not in the menu itself. */
+  below?: string;
   /** For those alone who may read the audit trail. */
   audits?: boolean;
   load: () => Promise<{ default: Component<PageProps> }>;
@@ -22,7 +22,7 @@ interface Page {
 export const PAGES: Page[] = [
   { name: 'overview', load: () => import('./overview/Overview.svelte') },
   { name: 'tenants', load: () => import('./tenants/Page.svelte') },
-  { name: 'compare', inMenu: false, load: () => import('./tenants/Compare.svelte') },
+  { name: 'compare', below: 'tenants', load: () => import('./tenants/Compare.svelte') },
   { name: 'what-if', load: () => import('./what-if/WhatIf.svelte') },
   { name: 'alerts', load: () => import('./alerts/Alerts.svelte') },
   { name: 'capacity', load: () => import('./capacity/Capacity.svelte') },
