@@ -131,8 +131,9 @@ RENDER_REPLICAS = { cat deploy/manifests/namespace.yaml; \
 .PHONY: validate-oracle
 N ?= 8000
 SEED ?= 2
-validate-oracle: toolchain control-plane-build ## Ask the API server and the validator about N generated objects (SEED=2)
-	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) $(CARGO) test --locked -p ecp-orchestrator --test oracle -- --nocapture
+KUBERNETES ?=
+validate-oracle: toolchain control-plane-build ## Ask the API server and the validator about N generated objects (SEED=2; KUBERNETES=1.34 or 1.35: that release's own server)
+	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) ECP_ORACLE_KUBERNETES=$(KUBERNETES) $(CARGO) test --locked -p ecp-orchestrator --test oracle -- --nocapture
 
 .PHONY: chart-lint dashboard-copy manifest-generate manifest-generated
 chart-lint:

@@ -1,16 +1,18 @@
 //! The validator asked beside the API server: objects of every kind, and mutations of single fields of
-//! them. `ECP_ORACLE_CASES` asks for more of them, `ECP_ORACLE_SEED` for others.
+//! them. `ECP_ORACLE_CASES` asks for more of them, `ECP_ORACLE_SEED` for others, `ECP_ORACLE_KUBERNETES`
+//! an API server of that release. The validator speaks for the release that the server speaks for.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use ecp_core::catalog::Catalog;
 use ecp_testkit::ControlPlane;
-use ecp_validate::Options;
+use ecp_validate::{Options, Release};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::OnceLock;
 
 #[path = "../../../validate/tests/variants/mod.rs"]
 mod variants;
@@ -40,11 +42,25 @@ impl Dice {
 struct Server {
     http: reqwest::Client,
     address: String,
+    /// What it is of.
+    release: Release,
     /// Where objects of a kind are created, and whether in a namespace.
     paths: HashMap<(String, String), (String, bool)>,
 }
 
 impl Server {
+    /// The server that is asked, the same for every test.
+    async fn asked() -> Self {
+        static OLDER: OnceLock<ControlPlane> = OnceLock::new();
+        let cluster = match std::env::var("ECP_ORACLE_KUBERNETES") {
+            Ok(release) if !release.is_empty() => {
+                OLDER.get_or_init(|| ControlPlane::start_with("oracle", &["--kubernetes", &release]))
+            }
+            _ => ControlPlane::shared(),
+        };
+        Self::of(cluster.kubeconfig()).await
+    }
+
     async fn of(kubeconfig: &Path) -> Self {
         let config: Value = serde_saphyr::from_str(&std::fs::read_to_string(kubeconfig).unwrap()).unwrap();
         let (cluster, user) = (&config["clusters"][0]["cluster"], &config["users"][0]["user"]);
@@ -63,7 +79,12 @@ impl Server {
             .build()
             .unwrap();
         let address = cluster["server"].as_str().unwrap().to_owned();
-        let mut server = Self { http, address, paths: HashMap::new() };
+        let mut server = Self { http, address, release: Release::default(), paths: HashMap::new() };
+        // One of a newer release may speak for an older one.
+        let said = server.get("/version").await;
+        let part = |name: &str| said[name].as_str().unwrap_or_default().to_owned();
+        let version = format!("{}.{}", part("emulationMajor"), part("emulationMinor"));
+        server.release = Release::parse(&version).unwrap_or_else(|| panic!("nothing is known of {said}"));
         let groups = server.get("/apis").await;
         let versions = groups["groups"].as_array().unwrap().iter();
         let versions = versions.flat_map(|group| group["versions"].as_array().unwrap());
@@ -258,16 +279,25 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect("a number"))
 }
 
+fn is_more_asked() -> bool {
+    std::env::var_os("ECP_ORACLE_CASES").is_some()
+}
+
 #[tokio::test]
 async fn the_validator_says_what_the_api_server_says() {
-    let server = Server::of(ControlPlane::shared().kubeconfig()).await;
+    let server = Server::asked().await;
     let objects: Vec<Value> = serde_saphyr::from_multiple(OBJECTS).unwrap();
     let (values, mut dice) =
         (values(), Dice(number("ECP_ORACLE_SEED", 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1));
     let mut cases: Vec<(Value, String)> =
         objects.iter().map(|object| (object.clone(), "as it is".to_owned())).collect();
+    // Whoever asks for more has the variants changed once more too.
+    let on_record = if is_more_asked() { variants::all(server.release) } else { Vec::new() };
+    let taken: Vec<Value> =
+        on_record.into_iter().filter(|variant| variant.is_valid).map(|variant| variant.object).collect();
     for _ in 0..number("ECP_ORACLE_CASES", CASES) {
-        let mut object = objects[dice.below(objects.len())].clone();
+        let from = if taken.is_empty() || dice.below(3) == 0 { &objects } else { &taken };
+        let mut object = from[dice.below(from.len())].clone();
         let mutation = mutate(&mut object, &mut dice, &values);
         cases.push((object, mutation));
     }
@@ -275,12 +305,12 @@ async fn the_validator_says_what_the_api_server_says() {
         futures_util::stream::iter(&cases).map(|(object, _)| server.refusal(object)).buffered(AT_ONCE);
     let answers: Vec<_> = asked.collect().await;
     let catalog = Catalog::embedded();
+    let options = Options { release: server.release, ..Options::default() };
     let mut counts: BTreeMap<String, [usize; 3]> = BTreeMap::new();
     let mut unknown = Vec::new();
     for ((object, mutation), answer) in cases.iter().zip(answers) {
         let Some(refusal) = answer else { continue };
-        let report =
-            ecp_validate::validate_manifest(&catalog, &object.to_string(), &Options::default()).unwrap();
+        let report = ecp_validate::validate_manifest(&catalog, &object.to_string(), &options).unwrap();
         let kind = object["kind"].as_str().unwrap_or_default();
         let count = counts.entry(kind.to_owned()).or_default();
         match (report.is_valid(), &refusal) {
@@ -304,9 +334,9 @@ async fn the_validator_says_what_the_api_server_says() {
 /// The verdicts that the validator is held to are the server's.
 #[tokio::test]
 async fn the_record_says_what_the_api_server_says() {
-    let server = Server::of(ControlPlane::shared().kubeconfig()).await;
-    let every = if std::env::var_os("ECP_ORACLE_CASES").is_some() { 1 } else { VARIANTS };
-    let asked: Vec<_> = variants::all().into_iter().step_by(every).collect();
+    let server = Server::asked().await;
+    let every = if is_more_asked() { 1 } else { VARIANTS };
+    let asked: Vec<_> = variants::all(server.release).into_iter().step_by(every).collect();
     let answers: Vec<_> = futures_util::stream::iter(&asked)
         .map(|variant| server.refusal(&variant.object))
         .buffered(AT_ONCE)
