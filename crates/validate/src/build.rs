@@ -7,6 +7,7 @@ use super::Unreadable;
 use super::scalar::number_key;
 use super::tree::{Data, Kind, NONE, TextFault, Tree};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
 /// Most values in one text: a manifest of the largest size holds about half as many.
@@ -375,6 +376,7 @@ impl<'a> Builder<'a> {
             line: to_u32(line),
             key_line: 0,
             document: 0,
+            dropped: Cell::default(),
         });
         Ok(id)
     }

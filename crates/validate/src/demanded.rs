@@ -6,6 +6,9 @@
 static REQUIRED: &[(&str, &str)] = &[
     ("APIService", "spec"),
     ("FlowSchema", "spec"),
+    ("IPAddress", "spec"),
+    ("TokenReviewSpec", "token"),
+    ("ValidatingAdmissionPolicyBinding", "spec"),
     ("IngressClass", "spec"),
     ("IngressClassSpec", "controller"),
     ("JobTemplateSpec", "spec"),
@@ -94,6 +97,8 @@ static OPTIONAL: &[(&str, &str)] = &[
     ("ResourceClaimTemplateSpec", "spec"),
     ("ResourcePool", "generation"),
     ("RoleRef", "apiGroup"),
+    ("ScaleIOPersistentVolumeSource", "secretRef"),
+    ("ScaleIOVolumeSource", "secretRef"),
     ("SleepAction", "seconds"),
     ("Sysctl", "value"),
     ("TokenRequest", "audience"),

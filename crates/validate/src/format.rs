@@ -298,11 +298,12 @@ pub(super) fn is_wildcard_subdomain(text: &str) -> bool {
     text.strip_prefix("*.").is_some_and(is_dns_subdomain)
 }
 
-/// An IP address. Old releases read leading zeros in its parts, `strict` does not.
+/// An IP address. Old releases read leading zeros in its parts, and one of IPv4 within IPv6 as what it is within;
+/// `strict` does not.
 pub(super) fn ip(text: &str, strict: bool) -> Option<IpAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
-        let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
-        return (!strict || !mapped).then_some(address);
+        let plain = address.to_canonical();
+        return (!strict || plain == address).then_some(plain);
     }
     if strict {
         return None;
@@ -319,12 +320,14 @@ pub(super) fn ip(text: &str, strict: bool) -> Option<IpAddr> {
 
 /// A range of addresses with the length of its prefix, host bits told by the flag.
 pub(super) fn cidr(text: &str, strict: bool) -> Option<(IpAddr, u8, bool)> {
-    let (address, length) = text.split_once('/')?;
-    let address = ip(address, strict)?;
+    let (start, length) = text.split_once('/')?;
+    let address = ip(start, strict)?;
     if strict && length.len() > 1 && length.starts_with('0') {
         return None;
     }
     let length = length.bytes().all(|byte| byte.is_ascii_digit()).then(|| length.parse::<u8>().ok())??;
+    let is_within = address.is_ipv4() && start.contains(':');
+    let length = if is_within { length.checked_sub(96)? } else { length };
     let most = if address.is_ipv4() { 32 } else { 128 };
     let host_bits = bits(address).checked_shl(u32::from(length) + 128 - u32::from(most)).unwrap_or(0) != 0;
     (length <= most).then_some((address, length, host_bits))

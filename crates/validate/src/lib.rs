@@ -10,6 +10,7 @@ mod block;
 mod build;
 mod cel;
 mod demanded;
+mod dropped;
 mod findings;
 mod flow;
 mod format;

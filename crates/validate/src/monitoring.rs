@@ -39,8 +39,14 @@ pub(super) fn shapes(shapes: &mut Shapes) -> [(&'static str, ShapeId); 4] {
             ("spec", anything),
             ("status", anything),
         ];
-        let field =
-            |(name, shape)| Field { name, shape, rule: None, required: name == "metadata", keys: None };
+        let field = |(name, shape)| Field {
+            name,
+            shape,
+            rule: None,
+            required: name == "metadata",
+            dropped: false,
+            keys: None,
+        };
         (kind, shapes.add_object(kind, fields.into_iter().map(field).collect()))
     })
 }

@@ -12,6 +12,7 @@
 use super::cel::{self, Answer, BOOL, Runner, Type};
 use super::findings::Findings;
 use super::format::{is_qualified_name, shortened};
+use super::kinds::Release;
 use super::objects::Objects;
 use super::policy::{PolicyFault, Severity};
 use super::tree::{Kind, Node};
@@ -58,7 +59,9 @@ pub(super) fn read(root: Node<'_>) -> Result<Vec<OwnRule>, PolicyFault> {
             return Err(PolicyFault::unknown(unknown.key(), nearest));
         }
         let fault = |fault: String| PolicyFault::Expression { name: name.to_owned(), fault };
-        if let Some(why) = cel::fault(expression, &[("object", Type::Dyn)], &[BOOL], false) {
+        if let Some(why) =
+            cel::fault(expression, &[("object", Type::Dyn)], &[BOOL], false, Release::default())
+        {
             return Err(fault(why));
         }
         let severity = match rule.str_at("severity") {

@@ -302,6 +302,8 @@ static RULES: &[(&str, &str, Rule)] = &[
     ("ProjectedVolumeSource", "defaultMode", Mode),
     ("QueuingConfiguration", "queueLengthLimit", COUNT),
     ("QueuingConfiguration", "queues", Range(0, 10_000_000)),
+    ("RBDPersistentVolumeSource", "monitors", NotEmpty),
+    ("RBDVolumeSource", "monitors", NotEmpty),
     ("ReplicaSetSpec", "minReadySeconds", COUNT),
     ("ReplicaSetSpec", "replicas", COUNT),
     ("ReplicationControllerSpec", "minReadySeconds", COUNT),

@@ -8,6 +8,7 @@
 //! [`super::monitoring`].
 
 use super::demanded;
+use super::dropped;
 use super::kinds::{KindInfo, Release};
 use super::rules::{self, Rule};
 use std::collections::HashMap;
@@ -73,6 +74,8 @@ pub(super) struct Field {
     pub rule: Option<&'static Rule>,
     /// It must be there.
     pub required: bool,
+    /// The release reads it and drops it.
+    pub dropped: bool,
     /// What tells its items apart, where it is a list whose items stand once.
     pub keys: Option<Keys>,
 }
@@ -200,6 +203,7 @@ pub(super) fn read(release: Release) -> Packed {
                         shape,
                         rule: rules::rule_for(definition, name),
                         required,
+                        dropped: dropped::is_listed(definition, name, release),
                         keys,
                     });
                 }

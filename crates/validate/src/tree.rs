@@ -7,6 +7,7 @@ use super::build::{Bound, MAX_DOCUMENTS};
 use super::scalar;
 use super::{Position, Unreadable};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::HashMap;
 
 /// No node.
@@ -61,6 +62,8 @@ pub(super) struct Data<'a> {
     pub key_line: u32,
     /// Number of the document whose root this is, from 1; 0 for every other node.
     pub document: u32,
+    /// The server reads it and drops it.
+    pub dropped: Cell<bool>,
 }
 
 /// Something wrong with the text itself that leaves it readable.
@@ -267,12 +270,22 @@ impl<'t> Node<'t> {
 
     /// True for nothing, for a list or mapping without children, and for an empty text.
     pub fn is_empty(self) -> bool {
-        self.kind() == Kind::Null || (self.data().first == NONE && self.text().is_empty())
+        self.kind() == Kind::Null || (self.children().next().is_none() && self.text().is_empty())
+    }
+
+    /// From now on it is not there, as far as [`Self::children`] and what looks by them can tell.
+    pub fn mark_dropped(self) {
+        self.data().dropped.set(true);
+    }
+
+    /// True where it is no longer there.
+    pub fn is_dropped(self) -> bool {
+        self.data().dropped.get()
     }
 
     /// True where the list or mapping under a key has something in it.
     pub fn filled(self, key: &str) -> bool {
-        self.get(key).is_some_and(|node| node.data().first != NONE)
+        self.get(key).is_some_and(|node| node.children().next().is_some())
     }
 
     /// True for `true` in any spelling that `kubectl` takes.
@@ -294,6 +307,11 @@ impl<'t> Node<'t> {
 
     /// Children of a list or mapping, in order; none of a scalar.
     pub fn children(self) -> impl Iterator<Item = Node<'t>> {
+        self.written().filter(|child| !child.is_dropped())
+    }
+
+    /// [`Self::children`], and those that the server drops.
+    pub fn written(self) -> impl Iterator<Item = Node<'t>> {
         let tree = self.tree;
         let mut next = self.data().first;
         std::iter::from_fn(move || {

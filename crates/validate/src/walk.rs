@@ -1,6 +1,7 @@
 //! Walks an object along its schema and reports everything that does not fit.
 
 use super::amount;
+use super::dropped;
 use super::findings::{Findings, Place};
 use super::format::{self, nearest, shortened};
 use super::kinds::{Release, registry};
@@ -71,7 +72,10 @@ impl Walk<'_> {
         if node.kind() != Kind::Mapping {
             return self.wrong_type(node, MAPPING);
         }
-        for child in node.children() {
+        if object.name == "PodSpec" {
+            dropped::drop_image_volumes(node, self.release);
+        }
+        for child in node.written() {
             match object.field(child.key()) {
                 None if self.is_open => {}
                 None => self.unknown_field(child, object),
@@ -86,7 +90,12 @@ impl Walk<'_> {
                         && (node.parent().parent() != node.parent() || is_asked(node.parent()))
                         && !matches!(field.name, "labels" | "annotations");
                     let is_root = node.parent() == node || object.name == "PersistentVolumeClaim";
+                    if field.dropped && !dropped::is_kept(child) {
+                        child.mark_dropped();
+                        self.dropped(child);
+                    }
                     self.types_alone |= is_dropped
+                        || child.is_dropped()
                         || matches!(field.rule, Some(Rule::TypesAlone))
                         || (field.name == "status" && is_root);
                     self.value(child, field.shape, field.rule.filter(|_| !self.types_alone));
@@ -98,7 +107,9 @@ impl Walk<'_> {
                     );
                     let is_told_apart = self.is_applied || !APPLIED_LISTS.contains(&field.name);
                     let keys = field.keys.as_ref().filter(|_| is_told_apart && !self.is_open);
-                    if let Some(keys) = keys.filter(|_| !has_own) {
+                    // Who looks at those that are kept does not see the others.
+                    let is_seen = has_own && !child.written().any(Node::is_dropped);
+                    if let Some(keys) = keys.filter(|_| !is_seen) {
                         self.unique_items(child, keys);
                     }
                     self.types_alone = outer;
@@ -155,10 +166,10 @@ impl Walk<'_> {
                     .join(", "),
             }
         };
-        if let Some(nothing) = list.children().find(|item| item.kind() == Kind::Null) {
+        if let Some(nothing) = list.written().find(|item| item.kind() == Kind::Null) {
             self.findings.error(nothing, || Message::new("validate.yaml.null_item"));
         }
-        let mut items = list.children();
+        let mut items = list.written();
         let (Some(first), Some(second)) = (items.next(), items.next()) else { return };
         let mut seen = std::collections::HashSet::new();
         for item in [first, second].into_iter().chain(items) {
@@ -212,7 +223,12 @@ impl Walk<'_> {
             self.findings
                 .error(node, || Message::new("validate.schema.empty_list").with("field", node.key()));
         }
-        for item in node.children() {
+        for item in node.written() {
+            let outer = self.types_alone;
+            if item.is_dropped() {
+                self.types_alone = true;
+                self.dropped(item);
+            }
             match (item.kind(), self.shapes.get(items)) {
                 // Nothing is the empty text, zero, or an object without fields.
                 (Kind::Null, Shape::Object(object)) => {
@@ -228,9 +244,20 @@ impl Walk<'_> {
                         self.not_allowed(item, words);
                     }
                 }
-                _ => self.value(item, items, rule),
+                _ => self.value(item, items, rule.filter(|_| !self.types_alone)),
             }
+            self.types_alone = outer;
         }
+    }
+
+    /// Says that the server keeps nothing of it.
+    fn dropped(&mut self, node: Node<'_>) {
+        let release = self.release.as_str();
+        // An item goes by the name of its list.
+        let name = if node.key().is_empty() { node.parent().key() } else { node.key() };
+        self.findings.warning(Place::Key(node), || {
+            Message::new("validate.schema.dropped").with("field", name).with("release", release)
+        });
     }
 
     fn scalar(&mut self, node: Node<'_>, shape: &Shape, rule: Option<&Rule>) {

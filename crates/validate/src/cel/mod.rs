@@ -17,6 +17,7 @@ pub(super) use library::is_url;
 pub(super) use run::{Answer, Runner};
 pub(super) use types::{BOOL, TEXT, Type};
 
+use super::kinds::Release;
 use ::cel::Env;
 use ::cel::common::ast::{EntryExpr, Expr, IdedExpr};
 use check::Checker;
@@ -28,6 +29,9 @@ use std::sync::LazyLock;
 const MAX_LENGTH: usize = 16 * 1024;
 /// Deepest expression that is read.
 const MAX_DEPTH: u16 = 60;
+
+/// Functions that expressions know from 1.35 on: a release compiles new ones for the one before it too.
+const SINCE_1_35: [&str; 7] = ["distinct", "flatten", "range", "reverse", "slice", "sort", "sortBy"];
 
 /// Words that are kept for other languages.
 const RESERVED: [&str; 17] = [
@@ -121,6 +125,17 @@ impl Expression {
         found
     }
 
+    /// Which of these functions it calls, if any.
+    fn calls_one_of(&self, functions: &[&'static str]) -> Option<&'static str> {
+        let mut found = None;
+        visit(&self.tree, &mut |expression| {
+            if let Expr::Call(call) = expression {
+                found = found.or_else(|| functions.iter().find(|name| **name == call.func_name).copied());
+            }
+        });
+        found
+    }
+
     /// Nodes, and how deep its loops lie in each other.
     fn size(&self) -> (usize, u32) {
         let mut nodes = 0;
@@ -136,11 +151,17 @@ pub(super) fn fault(
     names: &[(&str, Type<'_>)],
     wanted: &[Type<'_>],
     mutates: bool,
+    release: Release,
 ) -> Option<String> {
     let expression = match parse(text) {
         Ok(expression) => expression?,
         Err(fault) => return Some(fault),
     };
+    if release < Release::V1_35
+        && let Some(newer) = expression.calls_one_of(&SINCE_1_35)
+    {
+        return Some(format!("undeclared reference to '{newer}'"));
+    }
     match expression.type_of(names, mutates) {
         Err(fault) => Some(fault),
         Ok(of) => {
@@ -170,17 +191,17 @@ pub(super) fn admission_names(has_parameters: bool) -> Vec<(&'static str, Type<'
 }
 
 /// Names in reach of a selector of devices.
-pub(super) fn device_names() -> Vec<(&'static str, Type<'static>)> {
+pub(super) fn device_names(release: Release) -> Vec<(&'static str, Type<'static>)> {
     let by_domain = |of| Type::Map(Rc::new(TEXT), Rc::new(Type::Map(Rc::new(TEXT), Rc::new(of))));
-    vec![(
-        "device",
-        fields(vec![
-            ("driver", TEXT),
-            ("attributes", by_domain(Type::Dyn)),
-            ("capacity", by_domain(Type::Plain('Q'))),
-            ("allowMultipleAllocations", BOOL),
-        ]),
-    )]
+    let mut known = vec![
+        ("driver", TEXT),
+        ("attributes", by_domain(Type::Dyn)),
+        ("capacity", by_domain(Type::Plain('Q'))),
+    ];
+    if release >= Release::V1_36 {
+        known.push(("allowMultipleAllocations", BOOL));
+    }
+    vec![("device", fields(known))]
 }
 
 /// Known fields.

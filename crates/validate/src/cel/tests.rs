@@ -4,7 +4,7 @@ use super::*;
 use serde_json::json;
 
 fn fault_of(text: &str) -> Option<String> {
-    fault(text, &admission_names(false), &[BOOL], false)
+    fault(text, &admission_names(false), &[BOOL], false, Release::default())
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_rule_sees_the_fields_of_its_schema_alone() {
         "m": {"type": "object", "additionalProperties": {"type": "integer"}},
         "either": {"x-kubernetes-int-or-string": true}, "at": {"type": "string", "format": "date-time"}}});
     let names = [("self", Type::Schema(&schema, false))];
-    let fault_of = |text: &str| fault(text, &names, &[BOOL], false);
+    let fault_of = |text: &str| fault(text, &names, &[BOOL], false, Release::default());
     for good in [
         "self.a == 'x'",
         "self.b__dash__c > 1",

@@ -6,6 +6,7 @@ use super::super::tree::{Kind, Node};
 use super::super::workloads::Workload;
 use super::{Rules, all_containers, amount_of};
 use crate::findings::Place;
+use crate::kinds::Release;
 use ecp_core::text::Message;
 use std::collections::{HashMap, HashSet};
 
@@ -96,6 +97,14 @@ fn check_restarts(rules: &mut Rules<'_>, container: Node<'_>, pod: Node<'_>) {
     for rule in container.list_at("restartPolicyRules") {
         rules.required(rule, "action");
         rules.required(rule, "exitCodes");
+        if rules.release < Release::V1_36 {
+            rules.words(rule.get("action").filter(|action| !action.is_empty()), &["Restart"]);
+        }
+    }
+    let runs_beside =
+        container.parent().key() == "initContainers" && container.str_at("restartPolicy") == "Always";
+    if runs_beside && container.filled("restartPolicyRules") && rules.release < Release::V1_36 {
+        rules.forbidden(container, "restartPolicyRules", "restartPolicy: Always");
     }
     if container.filled("restartPolicyRules") && !container.has("restartPolicy") {
         rules.required_where(container, "restartPolicy", "restartPolicyRules");
@@ -104,8 +113,9 @@ fn check_restarts(rules: &mut Rules<'_>, container: Node<'_>, pod: Node<'_>) {
     for policy in container.list_at("resizePolicy") {
         rules.unique(policy.get("resourceName"), &mut resized);
         // What begins a pod and ends is not restarted to be resized.
-        let begins =
-            container.parent().key() == "initContainers" && container.str_at("restartPolicy") != "Always";
+        let begins = rules.release >= Release::V1_36
+            && container.parent().key() == "initContainers"
+            && container.str_at("restartPolicy") != "Always";
         if begins || pod.str_at("restartPolicy") == "Never" {
             rules.words(policy.get("restartPolicy").filter(|policy| !policy.is_empty()), &["NotRequired"]);
         }

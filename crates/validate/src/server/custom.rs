@@ -7,7 +7,7 @@ use super::Rules;
 use super::held::hold_rules;
 use crate::cel;
 use crate::findings::{Findings, Place};
-use crate::kinds::registry;
+use crate::kinds::{Release, registry};
 use crate::schemas::Definition;
 use crate::walk;
 use ecp_core::text::Message;
@@ -368,8 +368,12 @@ fn check_format(rules: &mut Rules<'_>, node: Node<'_>, schema: &Value) {
             })
         }
         ("hostname", Kind::Text) => is_host(text),
-        ("int32", Kind::Integer | Kind::Float) => {
+        // Before 1.36 formats of numbers are not looked at.
+        ("int32", Kind::Integer | Kind::Float) if rules.release >= Release::V1_36 => {
             node.as_integer().is_none_or(|number| i32::try_from(number).is_ok())
+        }
+        ("float", Kind::Integer | Kind::Float) if rules.release >= Release::V1_36 => {
+            text.parse::<f64>().is_ok_and(|number| number.abs() <= f64::from(f32::MAX))
         }
         _ => true,
     };

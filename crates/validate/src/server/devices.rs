@@ -6,6 +6,7 @@ use super::super::tree::{Kind, Node};
 use super::{Rules, amount_of};
 use crate::cel::{self, BOOL, Type};
 use crate::findings::Place;
+use crate::values;
 use ecp_core::text::Message;
 use std::collections::HashSet;
 
@@ -193,7 +194,14 @@ fn check_selectors(rules: &mut Rules<'_>, node: Node<'_>) {
     for selector in node.list_at("selectors") {
         rules.required(selector, "cel");
         let text = selector.at(&["cel", "expression"]);
-        rules.expression(text, &cel::device_names(), &[BOOL, Type::Dyn], false);
+        // An empty one is missing; one of spaces alone is read, and is none.
+        rules.length(text, MAX_TEXT);
+        rules.form(
+            text.filter(|text| !text.is_empty()),
+            |text| !text.trim().is_empty(),
+            "device.driver == 'a.b'",
+        );
+        rules.expression(text, &cel::device_names(rules.release), &[BOOL, Type::Dyn], false);
     }
 }
 
@@ -202,11 +210,27 @@ fn check_opaque(rules: &mut Rules<'_>, config: Node<'_>) {
         return rules.required(config, "opaque");
     };
     rules.holds(opaque.get("driver"), holds_driver, "validate.storage.driver");
+    if let Some(parameters) = opaque.get("parameters")
+        && values::value(parameters).to_string().len() > MAX_TEXT
+    {
+        rules.findings.error(parameters, || {
+            Message::new("validate.rule.too_long").with("value", parameters.key()).with("limit", MAX_TEXT)
+        });
+    }
 }
 
 fn holds_driver(text: &str) -> bool {
     text.is_empty() || (text.len() <= 63 && format::is_dns_subdomain(&text.to_ascii_lowercase()))
 }
+
+/// Bytes of an expression, and of parameters as they are sent.
+const MAX_TEXT: usize = 10 << 10;
+/// Devices of a slice, and of one that says more of some than their attributes.
+const MAX_DEVICES: (usize, usize) = (128, 64);
+/// Counters of a set, and those that a device uses of one.
+const MAX_COUNTERS: usize = 32;
+/// Attributes and capacities of a device.
+const MAX_ATTRIBUTES: usize = 32;
 
 fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
     rules.holds(spec.get("driver"), holds_driver, "validate.storage.driver");
@@ -260,7 +284,10 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
         );
         check_counters(rules, set);
     }
-    rules.at_most(spec.get("devices"), 128);
+    rules.at_most(spec.get("sharedCounters"), 8);
+    let says_more =
+        spec.list_at("devices").any(|device| device.filled("taints") || device.filled("consumesCounters"));
+    rules.at_most(spec.get("devices"), if says_more { MAX_DEVICES.1 } else { MAX_DEVICES.0 });
     let mut names = HashSet::new();
     for device in spec.list_at("devices") {
         rules.unique(device.get("name"), &mut names);
@@ -274,6 +301,16 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
 }
 
 fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
+    rules.at_most(device.get("taints"), 16);
+    rules.at_most(device.get("consumesCounters"), 2);
+    let described = ["attributes", "capacity"].map(|named| device.get(named));
+    if described.into_iter().flatten().flat_map(Node::children).count() > MAX_ATTRIBUTES {
+        rules.findings.error(device, || {
+            Message::new("validate.rule.too_many")
+                .with("field", "attributes, capacity")
+                .with("limit", MAX_ATTRIBUTES)
+        });
+    }
     for named in ["attributes", "capacity"] {
         for value in device.get(named).into_iter().flat_map(Node::children) {
             if !is_attribute(value.key()) {
@@ -337,6 +374,7 @@ fn check_device(rules: &mut Rules<'_>, device: Node<'_>, places_itself: bool) {
 /// Counters by their names.
 fn check_counters(rules: &mut Rules<'_>, set: Node<'_>) {
     rules.required(set, "counters");
+    rules.at_most(set.get("counters"), MAX_COUNTERS);
     for counter in set.get("counters").into_iter().flat_map(Node::children) {
         if !ecp_core::ids::is_dns_1123_label(counter.key()) {
             rules.findings.error(Place::Key(counter), || {
@@ -364,6 +402,7 @@ fn check_policy(rules: &mut Rules<'_>, device: Node<'_>, capacity: Node<'_>) {
     let default = policy.get("default");
     let mut before: Option<Node<'_>> = None;
     let mut known = HashSet::new();
+    rules.at_most(policy.get("validValues"), 10);
     for value in policy.list_at("validValues") {
         if !known.insert(amount_of(Some(value))) {
             rules.bad(value, "validate.rule.duplicate");

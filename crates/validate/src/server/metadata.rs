@@ -237,7 +237,7 @@ fn check_generated(rules: &mut Rules<'_>, object: &Object<'_>, prefix: Node<'_>)
 fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text: &str) {
     let kind = object.info.map_or("", |info| info.kind);
     let fault = match kind {
-        "Namespace" => (!is_dns_1123_label(text)).then_some("validate.schema.label"),
+        "Namespace" | "StatefulSet" => (!is_dns_1123_label(text)).then_some("validate.schema.label"),
         "Service" => {
             let holds =
                 if rules.release >= Release::V1_36 { is_dns_1123_label } else { format::is_dns_1035_label };
@@ -255,9 +255,6 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
         "IPAddress" => {
             let canonical = format::ip(text, true).is_some_and(|address| address.to_string() == text);
             (!canonical).then_some("validate.rule.ip")
-        }
-        "StatefulSet" if rules.release >= Release::V1_36 => {
-            (!is_dns_1123_label(text)).then_some("validate.schema.label")
         }
         // The server lowers a driver's name and bounds it where it is used.
         "CSIDriver" if text.len() > 63 && node.key() == "generateName" => {

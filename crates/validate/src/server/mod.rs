@@ -299,7 +299,7 @@ impl Rules<'_> {
         mutates: bool,
     ) {
         if let Some(node) = node.filter(|node| node.kind() == Kind::Text && !node.text().trim().is_empty())
-            && let Some(fault) = cel::fault(node.text(), names, wanted, mutates)
+            && let Some(fault) = cel::fault(node.text(), names, wanted, mutates, self.release)
         {
             self.findings
                 .error(node, || Message::new("validate.expression").with("fault", shortened(&fault)));
@@ -373,9 +373,13 @@ impl Rules<'_> {
         address
     }
 
-    /// A range of addresses.
+    /// A range of addresses; old releases read leading zeros and bits of a host in it.
     pub fn cidr(&mut self, node: Node<'_>) -> Option<(std::net::IpAddr, u8)> {
-        let strict = self.release >= Release::V1_36;
+        self.cidr_as(node, self.release >= Release::V1_36)
+    }
+
+    /// A range of addresses; a strict field takes neither in any release.
+    pub fn cidr_as(&mut self, node: Node<'_>, strict: bool) -> Option<(std::net::IpAddr, u8)> {
         match super::format::cidr(node.text().trim(), strict) {
             None => {
                 self.bad(node, "validate.rule.cidr");

@@ -42,7 +42,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
             rules.at_most(spec.get("cidrs"), 2);
             let mut families = std::collections::HashSet::new();
             for range in spec.list_at("cidrs") {
-                let Some((address, length)) = rules.cidr(range) else { continue };
+                let Some((address, length)) = rules.cidr_as(range, true) else { continue };
                 let canonical = format!("{address}/{length}");
                 rules.form(Some(range), |text| text == canonical, &canonical);
                 if !families.insert(address.is_ipv4()) {

@@ -6,7 +6,6 @@ use super::super::tree::{Kind, Node};
 use super::super::workloads::Workload;
 use super::{Rules, containers, metadata, scheduling, volumes};
 use crate::findings::Place;
-use crate::kinds::Release;
 use ecp_core::text::Message;
 use std::collections::HashSet;
 
@@ -335,11 +334,6 @@ fn check_system(rules: &mut Rules<'_>, pod: Node<'_>) {
             }
         }
         _ => {}
-    }
-    if rules.release < Release::V1_35 {
-        for container in pod.list_at("containers") {
-            rules.forbidden(container, "restartPolicy", "kubernetes: 1.34");
-        }
     }
     for context in contexts("windowsOptions") {
         rules.form(context.at(&["windowsOptions", "runAsUserName"]), is_windows_user, "ContainerUser");

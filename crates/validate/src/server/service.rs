@@ -40,7 +40,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
         let strict = rules.release >= crate::kinds::Release::V1_36;
         let all = |text: &str| {
             text.trim().is_empty()
-                || text.split(',').all(|range| format::cidr(range.trim(), strict).is_some())
+                || text.split(',').all(|range| {
+                    format::cidr(range.trim(), strict).is_some_and(|(_, _, of_host)| !(strict && of_host))
+                })
         };
         rules.form(Some(ranges), all, "10.0.0.0/8,192.168.0.0/16");
     }
@@ -76,6 +78,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     if !checked && spec.int_at("healthCheckNodePort").is_some_and(|port| port != 0) {
         rules.forbidden(spec, "healthCheckNodePort", "externalTrafficPolicy ≠ Local");
     }
+    rules.range(spec.get("healthCheckNodePort").filter(|port| port.as_integer() != Some(0)), 1, 65_535);
 }
 
 fn check_external_name(rules: &mut Rules<'_>, spec: Node<'_>) {

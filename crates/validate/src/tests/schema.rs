@@ -1,6 +1,7 @@
 //! Each object against its schema.
 
-use super::{GOOD, broken, check, finds, listed};
+use super::{GOOD, broken, catalog, check, finds, listed};
+use crate::{Options, Release, validate_manifest};
 use ecp_core::text::Language;
 
 const CONTAINER: &str = "spec.template.spec.containers[0]";
@@ -244,4 +245,31 @@ spec:
             ("error schema.label", "spec.jobTemplate.spec.template.spec.containers[0].name", "Nightly"),
         ],
     );
+}
+
+#[test]
+fn what_a_release_drops_unseen_is_a_warning_there_and_looked_at_in_others() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  hostnameOverride: A\n  volumes:\n  - name: v\n    image: {reference: r}\n  containers:\n  - name: c\n    image: i\n    volumeMounts:\n    - {name: v, mountPath: \"x:y\"}\n";
+    let found = |release| {
+        let options = Options { release, ..Options::default() };
+        let mut all = listed(&validate_manifest(catalog(), text, &options).unwrap());
+        all.sort();
+        all.into_iter().map(|(what, path, _)| (what, path)).collect::<Vec<_>>()
+    };
+    let row = |what: &str, path: &str| (what.to_owned(), path.to_owned());
+    assert_eq!(
+        found(Release::V1_34),
+        [
+            row("warning schema.dropped", "spec.containers[0].volumeMounts[0]"),
+            row("warning schema.dropped", "spec.hostnameOverride"),
+            row("warning schema.dropped", "spec.volumes[0]"),
+        ]
+    );
+    let later = found(Release::V1_35);
+    assert!(later.iter().all(|(what, _)| what.starts_with("error")), "{later:?}");
+    assert!(later.iter().any(|(_, path)| path == "spec.hostnameOverride"), "{later:?}");
+    let text = text.replace("reference: r", "reference: 1");
+    let options = Options { release: Release::V1_34, ..Options::default() };
+    let report = validate_manifest(catalog(), &text, &options).unwrap();
+    assert_eq!(report.errors.len(), 1, "its types count: {:?}", report.errors);
 }

@@ -1,10 +1,13 @@
-//! Objects with one thing changed, each with what an API server of Kubernetes 1.36 says to it by a dry run.
+//! Objects with one thing changed, each with what an API server of Kubernetes 1.36 says to it by a dry run, and
+//! in `older.list` where 1.34 or 1.35 says otherwise: release, file and line, verdict.
 //!
 //! A line of a file is a verdict, the name of an object of `bases.yaml` (`-` for none) and what is set in it:
 //! paths with dots (`~` stands for a dot in a key), `-` before a path that is removed. The oracle of the
 //! orchestrator's tests asks the server about the same lines.
 
+use ecp_validate::Release;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// One line.
@@ -19,12 +22,17 @@ pub struct Variant {
     pub change: String,
 }
 
-/// Every line of every file, in the order of their names.
-pub fn all() -> Vec<Variant> {
+/// Every line of every file, in the order of their names, with the verdicts of a release.
+pub fn all(release: Release) -> Vec<Variant> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../validate/tests/variants");
     let read = |name: &Path| std::fs::read_to_string(name).expect("the file is there");
     let bases: Map<String, Value> =
         serde_saphyr::from_str(&read(&folder.join("bases.yaml"))).expect("the bases can be read");
+    let older = read(&folder.join("older.list"));
+    let mut otherwise: HashMap<&str, &str> = older
+        .lines()
+        .filter_map(|line| line.strip_prefix(release.as_str())?.strip_prefix(' ')?.split_once(' '))
+        .collect();
     let entries =
         std::fs::read_dir(&folder).expect("the folder is there").map(|entry| entry.expect("a file"));
     let mut files: Vec<_> = entries.map(|entry| entry.path()).collect();
@@ -41,14 +49,17 @@ pub fn all() -> Vec<Variant> {
                 "-" => Value::Object(set),
                 base => changed(bases[base].clone(), set),
             };
+            let place = format!("{}:{}", file.file_stem().unwrap_or_default().display(), index + 1);
+            let verdict = otherwise.remove(place.as_str()).unwrap_or(verdict);
             variants.push(Variant {
-                place: format!("{}:{}", file.file_stem().unwrap_or_default().display(), index + 1),
+                place,
                 is_valid: verdict == "valid",
                 object,
                 change: format!("{base} {change}"),
             });
         }
     }
+    assert!(otherwise.is_empty(), "no such variants: {otherwise:?}");
     variants
 }
 
