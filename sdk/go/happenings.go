@@ -36,7 +36,7 @@ type LogsQuery struct {
 	Service string
 	// This pod alone.
 	Pod string
-	// This container of each pod; its first where it is empty.
+	// This container of each pod that has it; its first where it is empty.
 	Container string
 	// Of the container before the last restart.
 	Previous *bool

@@ -132,7 +132,7 @@ pub(crate) async fn list_events(
         ("tenant_id" = String, Path, description = "Id of the tenant"),
         ("service" = Option<String>, Query, description = "Pods of this service alone, or of `redis`; default: all"),
         ("pod" = Option<String>, Query, description = "This pod alone"),
-        ("container" = Option<String>, Query, description = "This container of each pod; default: its first"),
+        ("container" = Option<String>, Query, description = "This container of each pod that has it; default: its first"),
         ("previous" = Option<bool>, Query, description = "Of the container before the last restart (default false)"),
         ("tail" = Option<u64>, Query, description = "Newest lines of each pod, 0–10,000 (default 100)"),
         ("follow" = Option<bool>, Query, description = "Go on with what is written from now on (default false)"),
@@ -159,7 +159,7 @@ pub(crate) async fn read_logs(
     let (service, pod) = (query.text("service").map(str::to_owned), query.text("pod").map(str::to_owned));
     let tenant = api.find_tenant(&tenant_id)?;
     let there = api.services().cluster.pods(&tenant.id)?;
-    let mut pods = chosen(&query, there, service.as_deref(), pod.as_deref());
+    let mut pods = chosen(&query, there, service.as_deref(), pod.as_deref(), asked.container.as_deref());
     query.finish(&api.context)?;
     if pods.len() > MOST_PODS {
         let text = format!("{} pods: the first {MOST_PODS} are read, choose a service or a pod", pods.len());
@@ -200,6 +200,7 @@ fn chosen(
     there: Vec<PodName>,
     service: Option<&str>,
     pod: Option<&str>,
+    container: Option<&str>,
 ) -> Vec<PodName> {
     let named = |names: Vec<&str>| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
     if let Some(service) = service
@@ -219,7 +220,17 @@ fn chosen(
     let wanted = |one: &PodName| {
         service.is_none_or(|service| one.app == service) && pod.is_none_or(|pod| one.name == pod)
     };
-    there.into_iter().filter(wanted).collect()
+    let there: Vec<PodName> = there.into_iter().filter(wanted).collect();
+    let Some(container) = container else { return there };
+    let has = |one: &PodName| one.containers.iter().any(|name| name == container);
+    if !there.is_empty() && !there.iter().any(has) {
+        let mut names: Vec<&str> = there.iter().flat_map(|one| &one.containers).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.truncate(MOST_PODS);
+        query.fault("container", Message::new("api.no_such_container").with("there", named(names)));
+    }
+    there.into_iter().filter(has).collect()
 }
 
 /// The head of the request.

@@ -34,6 +34,8 @@ pub struct PodName {
     pub name: String,
     /// The service, or `redis`, that it is of.
     pub app: String,
+    /// Names of its containers, the first of its own first, those that only prepare it last.
+    pub containers: Vec<String>,
 }
 
 /// What to read of pods.

@@ -59,7 +59,7 @@ export interface LogsQuery {
   service?: string | undefined;
   /** This pod alone. */
   pod?: string | undefined;
-  /** This container of each pod; its first by default. */
+  /** This container of each pod that has it; its first by default. */
   container?: string | undefined;
   /** Of the container before the last restart. */
   previous?: boolean | undefined;

@@ -311,6 +311,7 @@ impl Index {
         let pods = index.pods.values().map(|(facts, _)| PodName {
             name: facts.name.clone(),
             app: facts.app.clone().unwrap_or_default(),
+            containers: facts.containers().map(str::to_owned).collect(),
         });
         let mut pods: Vec<PodName> = pods.collect();
         pods.sort();

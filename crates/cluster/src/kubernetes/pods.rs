@@ -66,6 +66,8 @@ pub(crate) struct PodFacts {
     pub(crate) trouble: Option<Trouble>,
     /// Volume claims that it needs.
     pub(crate) claims: Vec<String>,
+    /// Containers that prepare it or look into it, beside its own.
+    helpers: Vec<String>,
     pub(super) template: Template,
 }
 
@@ -78,6 +80,7 @@ impl PodFacts {
         let labels = metadata["labels"].as_object().into_iter().flatten();
         let workload = workload_of(metadata);
         let claim = |volume: &Value| owned(&volume["persistentVolumeClaim"]["claimName"]);
+        let helpers = ["initContainers", "ephemeralContainers"].map(|kind| items(&pod["spec"][kind]));
         Self {
             name: text(&metadata["name"]).to_owned(),
             app: owned(&metadata["labels"]["app"]).or_else(|| workload.clone()),
@@ -90,8 +93,19 @@ impl PodFacts {
             terminating: metadata["deletionTimestamp"].is_string(),
             trouble: if ready { None } else { trouble(pod, conditions) },
             claims: items(&pod["spec"]["volumes"]).iter().filter_map(claim).collect(),
+            helpers: helpers
+                .into_iter()
+                .flatten()
+                .filter_map(|container| owned(&container["name"]))
+                .collect(),
             template: Template::of(metadata, &pod["spec"]),
         }
+    }
+
+    /// Names of its containers, the first of its own first.
+    pub(crate) fn containers(&self) -> impl Iterator<Item = &str> {
+        let own = self.template.containers.iter().map(|(name, _)| name.as_str());
+        own.chain(self.helpers.iter().map(String::as_str))
     }
 
     /// Its containers run and it does not serve.

@@ -393,7 +393,10 @@ impl World {
     pub(super) fn writers(&self, tenant: &TenantId) -> Vec<(PodName, Writer)> {
         let pods = self.pods.iter().filter(|(_, pod)| pod.tenant == *tenant);
         let mut pods: Vec<_> = pods
-            .map(|(id, pod)| (PodName { name: pod.name(*id), app: pod.owner.to_string() }, pod.writer()))
+            .map(|(id, pod)| {
+                let (name, app, writer) = (pod.name(*id), pod.owner.to_string(), pod.writer());
+                (PodName { name, app, containers: vec![writer.container.clone()] }, writer)
+            })
             .collect();
         pods.sort_by(|a, b| a.0.cmp(&b.0));
         pods

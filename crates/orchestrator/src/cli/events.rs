@@ -47,7 +47,7 @@ pub(super) struct Logs {
     /// This pod alone.
     #[arg(long)]
     pod: Option<String>,
-    /// This container of each pod [default: its first].
+    /// This container of each pod that has it [default: its first].
     #[arg(short, long)]
     container: Option<String>,
     /// Of the container before the last restart.

@@ -76,6 +76,8 @@ async fn logs_are_lines_with_the_pods_name_where_there_are_several() {
     for (query, pointer) in [
         ("service=nothing", "service"),
         ("pod=nothing", "pod"),
+        ("container=nothing", "container"),
+        ("service=callbot&container=redis", "container"),
         ("tail=10001", "tail"),
         ("follow=perhaps", "follow"),
     ] {
@@ -85,6 +87,11 @@ async fn logs_are_lines_with_the_pods_name_where_there_are_several() {
     let refused = client.get(&format!("{TENANT}/logs?service=nothing")).await.json();
     let reason: &Value = &refused["error"]["details"]["fields"][0]["reason"];
     assert!(reason.as_str().is_some_and(|reason| reason.contains("callbot, ")), "{reason}");
+    let refused = client.get(&format!("{TENANT}/logs?service=callbot&container=nothing")).await.json();
+    let reason = &refused["error"]["details"]["fields"][0]["reason"];
+    assert!(reason.as_str().is_some_and(|reason| reason.ends_with(": callbot")), "{reason}");
+    let of_redis = client.get(&format!("{TENANT}/logs?container=redis&tail=2")).await.expect(200);
+    assert_eq!(of_redis.text.lines().count(), 2, "pods without it are left out: {}", of_redis.text);
 }
 
 #[tokio::test]
