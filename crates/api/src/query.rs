@@ -37,11 +37,13 @@ impl QueryReader {
 
     /// Every value of a parameter, in order.
     pub fn all(&self, name: &'static str) -> impl Iterator<Item = &str> {
+        self.all_or_empty(name).filter(|value| !value.is_empty())
+    }
+
+    /// Every value of a parameter that is wrong where it is empty, in order.
+    pub fn all_or_empty(&self, name: &'static str) -> impl Iterator<Item = &str> {
         self.read.borrow_mut().push(name);
-        self.pairs
-            .iter()
-            .filter(move |(key, value)| key == name && !value.is_empty())
-            .map(|(_, value)| value.as_str())
+        self.pairs.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The value of a parameter.

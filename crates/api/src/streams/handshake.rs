@@ -52,10 +52,10 @@ impl FromRequestParts<Arc<ApiState>> for Handshake {
         let context = context_of(parts);
         let query = QueryReader::new(&parts.uri);
         let mode = match context.mode {
-            Err(ModeFault::Missing) => mode_of(query.text("demo_mode"))?,
+            Err(ModeFault::Missing) => mode_of(query.all_or_empty("demo_mode"))?,
             read => {
                 // The header wins, whatever the query says.
-                let _ = query.text("demo_mode");
+                let _ = query.all("demo_mode");
                 read?
             }
         };
@@ -108,14 +108,22 @@ impl Handshake {
     }
 }
 
-/// `?demo_mode=`; without it a client means real mode.
-fn mode_of(text: Option<&str>) -> Result<Mode, ApiError> {
-    match text.map(parse_bool) {
-        None | Some(Some(false)) => Ok(Mode::Real),
-        Some(Some(true)) => Ok(Mode::Demo),
-        Some(None) => Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.demo_mode_invalid"))
-            .detail("parameter", "demo_mode")),
+/// `?demo_mode=`; without it a client means real mode. What can not be read, empty or two different ones
+/// among it, means neither.
+fn mode_of<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Mode, ApiError> {
+    let mut found = None;
+    for text in texts {
+        match parse_bool(text) {
+            Some(demo) if found.is_none_or(|earlier| earlier == demo) => found = Some(demo),
+            _ => {
+                let message = Message::new("stream.demo_mode_invalid");
+                return Err(
+                    ApiError::new(ErrorCode::InvalidRequest, message).detail("parameter", "demo_mode")
+                );
+            }
+        }
     }
+    Ok(if found == Some(true) { Mode::Demo } else { Mode::Real })
 }
 
 fn language_name(language: Language) -> &'static str {

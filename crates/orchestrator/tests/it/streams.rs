@@ -293,7 +293,10 @@ async fn the_handshake_is_refused_in_the_error_envelope() {
     assert_eq!(unknown, not_found("DEPLOYMENT_NOT_FOUND"));
     let invalid = (400, json!("INVALID_REQUEST"));
     assert_eq!(refused(&server, MONITORING, &[("x-demo-mode", "perhaps")]).await, invalid);
-    assert_eq!(refused(&server, "/ws/monitoring/my-ai-service?demo_mode=perhaps", &[]).await, invalid);
+    for unreadable in ["perhaps", "", "true&demo_mode=", "true&demo_mode=false", "%20true"] {
+        let path = format!("/ws/monitoring/my-ai-service?demo_mode={unreadable}");
+        assert_eq!(refused(&server, &path, &[]).await, invalid, "{unreadable:?}");
+    }
     let wrong = refused(&server, "/ws/alerts/my-ai-service?demo_mode=true&lang=fr", &[]).await;
     assert_eq!(wrong, (422, json!("VALIDATION_FAILED")));
     for path in [MONITORING, ALERTS] {
