@@ -158,15 +158,18 @@ pub enum StoreError {
     Closed,
 }
 
-/// A caller's idempotency key, scoped to who sent it, with a digest of the request under it.
+/// A caller's idempotency key, scoped to who sent it, with digests of the request under it.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
     /// Who sent it: the same key of somebody else is another one.
     pub actor: String,
     /// The key as it was sent.
     pub key: String,
-    /// SHA-256 of method, path and body.
+    /// SHA-256 of method, path and what the body means: this is kept.
     pub request_digest: [u8; 32],
+    /// SHA-256 of method, path and the body's own bytes: what is kept of a request that a release before took,
+    /// which told requests apart by the letter.
+    pub letters_digest: [u8; 32],
 }
 
 /// Decides, inside the transaction that would reserve it, whether the cluster has room for a tenant.

@@ -1,30 +1,24 @@
 //! `POST /api/v1/tenants/`: accepts a tenant, or gives the first answer again.
 
+use super::idempotency::SentKey;
 use super::input::{TENANT, read_creation};
 use crate::auth::Writer;
 use crate::body::RawBody;
-use crate::error::{ApiError, ErrorCode};
+use crate::error::ApiError;
 use crate::query::QueryReader;
 use crate::wire::{self, ResourcesOut, WarningOut};
 use axum::response::Response;
-use bytes::Bytes;
-use ecp_core::ports::IdempotencyKey;
 use ecp_core::tenancy::Accepted;
 use ecp_core::tenant::Tenant;
-use ecp_core::text::{Language, Message};
+use ecp_core::text::Language;
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
-/// Names a request so that sending it again has no second effect.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Says that the response is the one to an earlier request under the same key.
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-/// Longest idempotency key.
-const KEY_MAX_LENGTH: usize = 255;
 
 /// A tenant to create.
 #[derive(Debug, ToSchema)]
@@ -187,9 +181,9 @@ pub(crate) async fn create_tenant(
     let dry_run = query.flag("dry_run").unwrap_or(false);
     query.finish(&api.context)?;
     let caller = api.caller();
-    let idempotency = idempotency_key(&headers, &caller.actor, &body.bytes)?;
-    let (body, faults) = body.json(&api.state, &TENANT).await?;
-    let creation = read_creation(&body, api.mode, api.state.catalog.default_sla(), &faults);
+    let key = SentKey::read(&headers)?;
+    let (read, faults) = body.json(&api.state, &TENANT).await?;
+    let creation = read_creation(&read, api.mode, api.state.catalog.default_sla(), &faults);
     api.warn_of_unknown_fields(faults)?;
     // Without faults everything that is required was there.
     let (id, spec) = creation.ok_or_else(|| ApiError::invalid_fields(Vec::new()))?;
@@ -201,6 +195,7 @@ pub(crate) async fn create_tenant(
             api.services().tenancy.preview_creation(id, spec).await.map_err(|error| api.refusal(error))?,
         ));
     }
+    let idempotency = key.map(|key| key.bind(&caller.actor, &read, &body.bytes));
     let location = wire::tenant_path(&id);
     let language = api.language();
     let respond = |tenant: &Tenant| {
@@ -234,57 +229,4 @@ pub(super) fn sizing_note(tenant: &Tenant) -> Value {
         "services": sizing.services,
         "warnings": sizing.warnings.len(),
     })
-}
-
-fn idempotency_key(
-    headers: &HeaderMap,
-    actor: &str,
-    body: &Bytes,
-) -> Result<Option<IdempotencyKey>, ApiError> {
-    let mut sent = headers.get_all(&IDEMPOTENCY_KEY).iter();
-    let Some(value) = sent.next() else { return Ok(None) };
-    let key = value.as_bytes();
-    if sent.next().is_some()
-        || !(1..=KEY_MAX_LENGTH).contains(&key.len())
-        || !key.iter().all(u8::is_ascii_graphic)
-    {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("api.idempotency_key_invalid"))
-            .detail("header", "Idempotency-Key"));
-    }
-    let mut digest = Sha256::new();
-    digest.update(b"POST /api/v1/tenants\n");
-    digest.update(body);
-    Ok(Some(IdempotencyKey {
-        actor: actor.to_owned(),
-        key: String::from_utf8_lossy(key).into_owned(),
-        request_digest: digest.finalize().into(),
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
-    use super::*;
-
-    fn key(value: &str, body: &'static str) -> Result<Option<IdempotencyKey>, ApiError> {
-        let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value.parse().unwrap())]);
-        idempotency_key(&headers, "anonymous", &Bytes::from(body))
-    }
-
-    #[test]
-    fn an_idempotency_key_is_bound_to_caller_and_body() {
-        let first = key("abc", "{}").unwrap().unwrap();
-        assert_eq!((first.actor.as_str(), first.key.as_str()), ("anonymous", "abc"));
-        assert_eq!(first.request_digest, key("abc", "{}").unwrap().unwrap().request_digest);
-        assert_ne!(first.request_digest, key("abc", "{ }").unwrap().unwrap().request_digest);
-        assert!(idempotency_key(&HeaderMap::new(), "anonymous", &Bytes::new()).unwrap().is_none());
-    }
-
-    #[test]
-    fn an_idempotency_key_that_is_too_long_or_not_visible_ascii_is_refused() {
-        assert!(key(&"k".repeat(255), "{}").is_ok());
-        for wrong in [&"k".repeat(256), "with space", ""] {
-            assert_eq!(key(wrong, "{}").unwrap_err().status(), StatusCode::BAD_REQUEST, "{wrong:?}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod create;
 mod delete;
 mod detail;
 mod expectation;
+mod idempotency;
 pub(crate) mod input;
 mod list;
 pub(crate) mod live;

@@ -23,6 +23,14 @@ async fn the_same_request_under_one_key_gets_the_first_answer_and_another_reques
     assert_eq!(again.header("idempotent-replayed"), "true");
     assert_eq!(again.header("location"), "/api/v1/tenants/acme");
     assert_eq!(again.json(), first.json());
+    let request = client.request(Method::POST, "/api/v1/tenants/").header("idempotency-key", "key-1");
+    let otherwise = " {\"service_requirements\": {\"chatbot\": 5.0}, \"preset\": \"micro\",\n \"description\": null, \"name\": \"acme\", \"tenant_id\": \"acme\"}";
+    let request = request.header("content-type", "application/json").body(otherwise);
+    assert_eq!(
+        client.send(request).await.expect(201).json(),
+        first.json(),
+        "written otherwise, and the same"
+    );
     let used = send(&small("other"), "key-1").await.expect(409);
     assert_eq!(used.error_code(), "CONFLICT");
     let details = &used.json()["error"]["details"];

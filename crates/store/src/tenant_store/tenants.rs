@@ -335,7 +335,7 @@ pub(super) fn kept_response(
     )?;
     match found {
         None => Ok(None),
-        Some((digest, response)) if digest != key.request_digest => {
+        Some((digest, response)) if digest != key.request_digest && digest != key.letters_digest => {
             let response: serde_json::Value = serde_json::from_str(&response).unwrap_or_default();
             let tenant_id = response["tenant_id"].as_str().map(str::to_owned);
             Err(StoreError::IdempotencyKeyReused { tenant_id }.into())

@@ -107,7 +107,9 @@ prop_compose! {
         let timestamp = updated_at;
         new.audit =
             AuditEntry { timestamp, actor, action, outcome, request_id, before, after, ..audit("acme", "") };
-        new.idempotency = Some((IdempotencyKey { actor: caller, key, request_digest: [7; 32] }, response));
+        let (request_digest, letters_digest) = ([7; 32], [8; 32]);
+        let key = IdempotencyKey { actor: caller, key, request_digest, letters_digest };
+        new.idempotency = Some((key, response));
         new
     }
 }

@@ -2,8 +2,13 @@
 
 use super::*;
 
+fn key_of(actor: &str, key: &str, digest: u8) -> IdempotencyKey {
+    let (actor, key) = (actor.to_owned(), key.to_owned());
+    IdempotencyKey { actor, key, request_digest: [digest; 32], letters_digest: [u8::MAX; 32] }
+}
+
 fn with_key(id: &str, key: &str, digest: u8, now: Timestamp) -> NewTenant {
-    let key = IdempotencyKey { actor: "a".to_owned(), key: key.to_owned(), request_digest: [digest; 32] };
+    let key = key_of("a", key, digest);
     NewTenant { idempotency: Some((key, serde_json::json!({ "tenant_id": id }))), ..new_tenant(id, now) }
 }
 
@@ -115,23 +120,28 @@ async fn the_same_request_under_a_key_gets_the_first_answer_also_after_a_restart
     let world = world.reopen();
     let again = world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
     assert!(matches!(again, Created::Replayed(body) if body["tenant_id"] == "acme"));
-    let key =
-        |digest| IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [digest; 32] };
-    let kept = world.store.idempotent_response(&key(1)).await.unwrap();
+    let kept = world.store.idempotent_response(&key_of("a", "k", 1)).await.unwrap();
     assert_eq!(kept.unwrap()["tenant_id"], "acme");
-    let other = IdempotencyKey { actor: "a".to_owned(), key: "other".to_owned(), request_digest: [1; 32] };
+    let other = key_of("a", "other", 1);
     assert!(world.store.idempotent_response(&other).await.unwrap().is_none());
     assert_eq!(world.count("audit"), 1);
 }
 
 #[tokio::test]
+async fn a_key_that_was_kept_by_the_letter_answers_the_same_letters() {
+    let world = World::new();
+    world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
+    let same = IdempotencyKey { letters_digest: [1; 32], ..key_of("a", "k", 3) };
+    assert!(world.store.idempotent_response(&same).await.unwrap().is_some());
+    let other = IdempotencyKey { letters_digest: [2; 32], ..key_of("a", "k", 3) };
+    let refused = world.store.idempotent_response(&other).await;
+    assert!(matches!(refused, Err(StoreError::IdempotencyKeyReused { .. })));
+}
+
+#[tokio::test]
 async fn the_same_letters_split_otherwise_between_caller_and_key_are_another_key() {
     let world = World::new();
-    let key = |actor: &str, key: &str| IdempotencyKey {
-        actor: actor.to_owned(),
-        key: key.to_owned(),
-        request_digest: [1; 32],
-    };
+    let key = |actor: &str, key: &str| key_of(actor, key, 1);
     let mut new = with_key("acme", "", 1, start());
     new.idempotency.as_mut().unwrap().0 = key("a", "b:x");
     world.store.create_tenant(new).await.unwrap();
@@ -148,7 +158,7 @@ async fn another_request_under_a_key_is_refused_and_creates_nothing() {
     world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
     let refused = world.store.create_tenant(with_key("beta", "k", 2, start())).await;
     assert!(matches!(refused, Err(StoreError::IdempotencyKeyReused { .. })));
-    let key = IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [2; 32] };
+    let key = key_of("a", "k", 2);
     assert!(matches!(
         world.store.idempotent_response(&key).await,
         Err(StoreError::IdempotencyKeyReused { .. })
@@ -170,7 +180,7 @@ async fn one_of_many_requests_at_once_under_a_key_creates_and_the_others_get_its
 async fn a_key_is_free_again_after_a_day() {
     let world = World::new();
     world.store.create_tenant(with_key("acme", "k", 1, start())).await.unwrap();
-    let key = IdempotencyKey { actor: "a".to_owned(), key: "k".to_owned(), request_digest: [1; 32] };
+    let key = key_of("a", "k", 1);
     world.pass(SignedDuration::from_hours(24) - SignedDuration::from_secs(1));
     assert!(world.store.idempotent_response(&key).await.unwrap().is_some());
     world.pass(SignedDuration::from_secs(1));
