@@ -45,6 +45,8 @@ type Response struct {
 	Header http.Header
 	// Texts of the Warning headers, such as a field of the request that nothing reads.
 	Warnings []string
+	// What each of them is about, such as UNKNOWN_NAME; empty where the server does not say.
+	WarningCodes []string
 	// Body, such as the debug object that WithDebug asks for.
 	Body []byte
 }

@@ -17,6 +17,7 @@ func TestAWarningReachesTheCaller(t *testing.T) {
 	var told []string
 	server := startMisbehaving(t, func(writer http.ResponseWriter, _ recorded, _ int) {
 		writer.Header().Add("Warning", `299 - "unknown field: a"`)
+		writer.Header().Add("X-Warning-Code", "UNKNOWN_NAME")
 		emptyPage(writer)
 	})
 	client := NewClient(&Config{
@@ -26,6 +27,8 @@ func TestAWarningReachesTheCaller(t *testing.T) {
 	must(client.ListTenantsContext(patience(t), nil, WithResponse(&response)))(t)
 	equal(t, told, []string{"unknown field: a"})
 	equal(t, response.Warnings, told)
+	equal(t, response.WarningCodes, []string{"UNKNOWN_NAME"})
+	equal(t, warningCodes(response.Header, 2), []string{"", ""})
 }
 
 func TestWarningsAreReadAsTheyWereMeant(t *testing.T) {

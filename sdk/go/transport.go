@@ -105,6 +105,7 @@ func (c *Client) exchange(ctx, limited context.Context, call *call, limit time.D
 	answer := &Response{
 		Status: response.StatusCode, Header: response.Header, Warnings: warningTexts(response.Header), Body: content,
 	}
+	answer.WarningCodes = warningCodes(response.Header, len(answer.Warnings))
 	if call.response != nil {
 		*call.response = *answer
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -27,6 +28,21 @@ func warningTexts(header http.Header) []string {
 		}
 	}
 	return texts
+}
+
+// warningCodes answers what each of so many warnings is about. Where others between added warnings of their own,
+// nothing says which is whose.
+func warningCodes(header http.Header, count int) []string {
+	var codes []string
+	for _, line := range header.Values("X-Warning-Code") {
+		for _, code := range strings.Split(line, ",") {
+			codes = append(codes, strings.TrimSpace(code))
+		}
+	}
+	if len(codes) != count {
+		return make([]string, count)
+	}
+	return codes
 }
 
 // unescaped answers the character that an escape stands for.

@@ -5,7 +5,7 @@ use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
-use crate::request_context::{Api, PathText};
+use crate::request_context::{Api, PathText, WarningCode};
 use crate::state::ApiState;
 use crate::wire;
 use axum::body::Body;
@@ -163,14 +163,15 @@ pub(crate) async fn read_logs(
     query.finish(&api.context)?;
     if pods.len() > MOST_PODS {
         let text = format!("{} pods: the first {MOST_PODS} are read, choose a service or a pod", pods.len());
-        api.context.warn(text);
+        api.context.warn(WarningCode::TooManyPods, text);
         pods.truncate(MOST_PODS);
     }
     let follow = asked.follow && !asked.previous;
     let place = if follow { Some(place(&api, &parts)?) } else { None };
     let logs = api.services().cluster.logs(&tenant.id, pods, asked).await?;
     for pod in &logs.without_previous {
-        api.context.warn(format!("pod {pod} has no container before the last restart"));
+        let text = format!("pod {pod} has no container before the last restart");
+        api.context.warn(WarningCode::NoPreviousContainer, text);
     }
     let ends = (place, api.state.stopping.clone(), TokenWatch::new(&api));
     let lines = stream::unfold((logs.lines, ends), |(mut lines, mut ends)| async move {

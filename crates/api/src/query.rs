@@ -136,7 +136,7 @@ impl QueryReader {
             context.warn_unknown("parameter", &name);
         }
         for name in repeated {
-            context.warn(format!("repeated parameter: {name}; the last one counts"));
+            context.warn_repeated("parameter", name);
         }
         Ok(())
     }
@@ -191,6 +191,7 @@ impl Page {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
     use super::*;
+    use crate::request_context::{Warning, WarningCode};
     use ecp_core::tenant::TenantStatus;
     use http::HeaderMap;
 
@@ -220,7 +221,8 @@ mod tests {
         reader.page();
         let context = context();
         reader.finish(&context).unwrap();
-        assert_eq!(context.take_notes().warnings, ["unknown parameter: odd"]);
+        let text = "unknown parameter: odd".to_owned();
+        assert_eq!(context.take_notes().warnings, [Warning { code: WarningCode::Unknown, text }]);
     }
 
     #[test]

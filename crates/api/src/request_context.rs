@@ -25,6 +25,8 @@ pub const X_DEMO_MODE: HeaderName = HeaderName::from_static("x-demo-mode");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Asks for a `debug` object in JSON bodies.
 pub const X_DEBUG: HeaderName = HeaderName::from_static("x-debug");
+/// Says what each `Warning` of an answer is about, in their order.
+pub const X_WARNING_CODE: HeaderName = HeaderName::from_static("x-warning-code");
 
 /// Longest `X-Request-ID` that is echoed.
 const REQUEST_ID_MAX_LENGTH: usize = 128;
@@ -66,11 +68,52 @@ pub struct RequestContext {
     notes: Mutex<Notes>,
 }
 
+/// What a warning beside an answer is about; a program that reads it need not know its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WarningCode {
+    /// A field or parameter that nothing reads.
+    Unknown,
+    /// A field or parameter that is there more than once.
+    Repeated,
+    /// The answer may be older than what is stored.
+    Stale,
+    /// A pod has no container before the last restart.
+    NoPreviousContainer,
+    /// There are more pods than are read.
+    TooManyPods,
+}
+
+impl WarningCode {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Unknown, Self::Repeated, Self::Stale, Self::NoPreviousContainer, Self::TooManyPods];
+
+    /// Its spelling in `X-Warning-Code`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "UNKNOWN_NAME",
+            Self::Repeated => "REPEATED_NAME",
+            Self::Stale => "STALE_ANSWER",
+            Self::NoPreviousContainer => "NO_PREVIOUS_CONTAINER",
+            Self::TooManyPods => "TOO_MANY_PODS",
+        }
+    }
+}
+
+/// Something said beside an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Warning {
+    /// What it is about.
+    pub code: WarningCode,
+    /// For people, in English.
+    pub text: String,
+}
+
 /// What handlers leave for the request layer to add to the response.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
-    /// Texts of `Warning` headers.
-    pub warnings: Vec<String>,
+    /// What `Warning` headers say.
+    pub warnings: Vec<Warning>,
     /// Members of the `debug` object.
     pub debug: Map<String, Value>,
 }
@@ -104,12 +147,17 @@ impl RequestContext {
 
     /// Answers with a `Warning` header that names a field or parameter that nothing reads.
     pub fn warn_unknown(&self, kind: &str, name: &str) {
-        self.notes.lock().warnings.push(format!("unknown {kind}: {name}"));
+        self.warn(WarningCode::Unknown, format!("unknown {kind}: {name}"));
+    }
+
+    /// Answers with a `Warning` header of a field or parameter that is there more than once.
+    pub fn warn_repeated(&self, kind: &str, name: &str) {
+        self.warn(WarningCode::Repeated, format!("repeated {kind}: {name}; the last one counts"));
     }
 
     /// Answers with a `Warning` header of this text.
-    pub fn warn(&self, text: String) {
-        self.notes.lock().warnings.push(text);
+    pub(crate) fn warn(&self, code: WarningCode, text: String) {
+        self.notes.lock().warnings.push(Warning { code, text });
     }
 
     /// Adds to the `debug` object, where the caller asked for one; `value` is made only then.
@@ -161,7 +209,7 @@ impl Api {
             self.context.warn_unknown("field", &name);
         }
         for name in repeated {
-            self.context.warn(format!("repeated field: {name}; the last one counts"));
+            self.context.warn_repeated("field", &name);
         }
         Ok(())
     }

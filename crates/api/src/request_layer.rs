@@ -4,7 +4,7 @@
 use crate::admission::admit;
 use crate::error::{ApiError, ErrorCode};
 use crate::memory::{Charge, charged};
-use crate::request_context::{Notes, RequestContext, X_REQUEST_ID};
+use crate::request_context::{Notes, RequestContext, Warning, WarningCode, X_REQUEST_ID, X_WARNING_CODE};
 use crate::revisions;
 use crate::serve::NoPlace;
 use crate::sites;
@@ -153,13 +153,15 @@ async fn finish(
         let services = state.services(mode);
         revisions::name(response.headers_mut(), method, uri.path(), services);
         if method.is_safe() && services.tenants.behind().is_some() {
-            notes.warnings.push(BEHIND.to_owned());
+            notes.warnings.push(Warning { code: WarningCode::Stale, text: BEHIND.to_owned() });
         }
     }
     for warning in &notes.warnings {
         // The text is visible ASCII and spaces, which every header can carry.
-        if let Ok(value) = HeaderValue::from_str(&warning_text(warning)) {
-            response.headers_mut().append(WARNING, value);
+        if let Ok(value) = HeaderValue::from_str(&warning_text(&warning.text)) {
+            let headers = response.headers_mut();
+            headers.append(WARNING, value);
+            headers.append(X_WARNING_CODE, HeaderValue::from_static(warning.code.as_str()));
         }
     }
     if context.debug && uri.path().starts_with("/api/") {

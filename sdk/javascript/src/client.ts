@@ -2,7 +2,7 @@
 
 import { ConflictError, DeploymentFailedError, ECPTimeoutError, NotFoundError } from './errors.js';
 import { followLines, isTransient, send, sendJson, sleep } from './http.js';
-import type { Call, RequestOptions, RetryPolicy, TransportConfig } from './http.js';
+import type { Call, RequestOptions, RetryPolicy, TransportConfig, WarningListener } from './http.js';
 import { SeenRevision } from './revision.js';
 import type * as models from './models.js';
 import type {
@@ -51,7 +51,7 @@ export interface ECPClientConfig {
    * Told what the server wants said beside its answers, such as a field of the request that nothing reads.
    * `console.warn` where left out.
    */
-  onWarning?: ((text: string) => void) | undefined;
+  onWarning?: WarningListener | undefined;
   /** Instead of the global `fetch`. */
   fetch?: typeof fetch | undefined;
   /** Instead of the platform's WebSocket. */

@@ -19,6 +19,9 @@ export interface RetryPolicy {
   maxMs: number;
 }
 
+/** Told a text for people, and what it is about (such as `UNKNOWN_NAME`) where the server says so. */
+export type WarningListener = (text: string, code: string | undefined) => void;
+
 /** What every call accepts. */
 export interface RequestOptions {
   /** Ends the call with the signal's reason. */
@@ -32,7 +35,7 @@ export interface RequestOptions {
   /** Shown status and headers of the answer, such as `etag`. */
   onResponse?: ((response: { status: number; headers: Headers }) => void) | undefined;
   /** Told what the server wants said beside this call's answer, instead of the client's `onWarning`. */
-  onWarning?: ((text: string) => void) | undefined;
+  onWarning?: WarningListener | undefined;
 }
 
 /** One call, as the operations describe it. */
@@ -52,7 +55,7 @@ export interface TransportConfig {
   timeoutMs: number;
   retry: RetryPolicy;
   fetch: typeof fetch;
-  onWarning: (text: string) => void;
+  onWarning: WarningListener;
   revision: SeenRevision;
 }
 
@@ -79,9 +82,20 @@ export async function send(config: TransportConfig, base: string, call: Call): P
     }
     call.options?.onResponse?.({ status: answer.status, headers: answer.headers });
     const told = call.options?.onWarning ?? config.onWarning;
-    for (const text of warningTexts(answer.headers)) told(text);
+    for (const { text, code } of warningsOf(answer.headers)) told(text, code);
     return answer;
   }
+}
+
+/**
+ * What an answer warns of: the text, and what it is about (such as `UNKNOWN_NAME`) where the server says so. Where
+ * others between added warnings of their own, nothing says which code is whose.
+ */
+export function warningsOf(headers: Headers): { text: string; code: string | undefined }[] {
+  const texts = warningTexts(headers);
+  const codes = headers.get('x-warning-code')?.split(',') ?? [];
+  const paired = codes.length === texts.length;
+  return texts.map((text, place) => ({ text, code: paired ? codes[place]?.trim() : undefined }));
 }
 
 /** The texts of `Warning` headers, of which one line can hold several. */
@@ -119,7 +133,7 @@ export async function* followLines(
     });
     if (!response.ok) throw refusal(config, response, await response.text());
     const told = call.options?.onWarning ?? config.onWarning;
-    for (const text of warningTexts(response.headers)) told(text);
+    for (const { text, code } of warningsOf(response.headers)) told(text, code);
     const decoder = new TextDecoder();
     let rest = '';
     const reader = response.body?.getReader();

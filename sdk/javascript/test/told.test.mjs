@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConflictError, ECPClient, ECPTimeoutError, NotFoundError } from '@ecp-ai/orchestrator-client';
-import { warningTexts } from '../dist/http.js';
+import { warningTexts, warningsOf } from '../dist/http.js';
 import { refuse, startMisbehaving, startServer } from './server.mjs';
 
 /** What a channel of the console is told while `work` runs. */
@@ -32,10 +32,11 @@ test('a misspelt field is a warning, and a deletion is waited for to its end and
     assert.match(text, /unknown field: sla_targt/);
     assert.deepEqual(more, []);
     const told = [];
-    const onWarning = (warning) => told.push(warning);
+    const onWarning = (warning, code) => told.push([warning, code]);
     await new ECPClient({ baseUrl: server.baseUrl, isDemo: true, onWarning }).calculateResources(request);
     await client.calculateResources(request, { onWarning });
-    assert.deepEqual(told, ['unknown field: sla_targt', 'unknown field: sla_targt']);
+    const unknown = ['unknown field: sla_targt', 'UNKNOWN_NAME'];
+    assert.deepEqual(told, [unknown, unknown]);
 
     const tenant = { tenant_id: 'js-goes', name: 'Goes', service_requirements: { chatbot: 1 } };
     await client.createTenant(tenant);
@@ -70,6 +71,19 @@ test('warnings are read as they were meant', () => {
     for (const line of lines) headers.append('warning', line);
     assert.deepEqual(warningTexts(headers), texts);
   }
+});
+
+test('a code belongs to the warning in its place, and to none where others added warnings', () => {
+  const headers = new Headers({ warning: '299 - "a", 299 - "b"', 'x-warning-code': 'FIRST, SECOND' });
+  assert.deepEqual(warningsOf(headers), [
+    { text: 'a', code: 'FIRST' },
+    { text: 'b', code: 'SECOND' },
+  ]);
+  headers.append('warning', '110 cache "c"');
+  assert.deepEqual(
+    warningsOf(headers).map((warning) => warning.code),
+    [undefined, undefined, undefined],
+  );
 });
 
 test('a call ends within its limit, its retries included', async () => {

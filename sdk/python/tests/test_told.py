@@ -31,6 +31,7 @@ def test_a_misspelt_field_is_a_warning_that_names_the_callers_line(server: Serve
         with pytest.warns(ecp.ECPWarning):
             client.calculate_resources(request, on_response=seen.append)
         assert any("sla_targt" in text for text in seen[0].warnings)
+        assert set(seen[0].warning_codes) == {"UNKNOWN_NAME"}
         with warnings.catch_warnings():
             warnings.simplefilter("error", ecp.ECPWarning)
             client.calculate_resources({"service_requirements": {"chatbot": 1}})

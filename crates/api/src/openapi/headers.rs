@@ -1,5 +1,6 @@
 //! The headers of answers, as each operation names them.
 
+use crate::request_context::WarningCode;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Header, RefOr, Response};
@@ -14,6 +15,12 @@ pub(super) fn of_answers(operation: &mut Operation, path: &str) {
                 response,
                 "Warning",
                 "299 with a text, each time: a field that is not known, a state that may be behind",
+            );
+            let codes = WarningCode::ALL.map(WarningCode::as_str).join("`, `");
+            name(
+                response,
+                "X-Warning-Code",
+                &format!("What each `Warning` is about, in their order: `{codes}`"),
             );
         }
         match status.as_str() {

@@ -4,7 +4,7 @@ use super::contexts::Context;
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT};
 use super::language::say_text;
 use super::output::Output;
-use super::warnings;
+use super::warnings::{self, Warned};
 use ecp_core::text::Language;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, Response, Url};
@@ -107,8 +107,8 @@ impl Call {
 /// The answer to a call that succeeded.
 pub(super) struct Answer {
     text: String,
-    /// Texts of its `Warning` headers.
-    warnings: Vec<String>,
+    /// What its `Warning` headers say.
+    warnings: Vec<Warned>,
 }
 
 /// Path of a tenant, or of something below it.
@@ -180,7 +180,7 @@ impl Connection {
     /// Sends a call and answers its text. What the server warns of is said beside the result.
     pub(super) async fn text(&self, call: &Call) -> Result<String, CallFailure> {
         let answer = self.attempts(call, async || self.once(call).await).await?;
-        answer.warnings.iter().for_each(|warning| self.output.warn(warning));
+        answer.warnings.iter().for_each(|warned| self.output.pass_on(warned));
         Ok(answer.text)
     }
 
@@ -221,7 +221,8 @@ impl Connection {
         if answer.warnings.is_empty() {
             return Ok(());
         }
-        let warnings = answer.warnings.join("; ");
+        let warnings: Vec<&str> = answer.warnings.iter().map(|warned| warned.text.as_str()).collect();
+        let warnings = warnings.join("; ");
         Err(Failure::Unread(say_text!("cli.unread_refused", what = warnings)))
     }
 
@@ -280,7 +281,7 @@ impl Connection {
             begun.unwrap_or_else(|_| Err(self.too_late()))
         };
         let mut response = self.attempts(call, begin).await?;
-        warnings::of(&response).iter().for_each(|warning| self.output.warn(warning));
+        warnings::of(&response).iter().for_each(|warned| self.output.pass_on(warned));
         let mut rest = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(call, &error))? {
             rest.extend_from_slice(&chunk);

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::jsonpath::Template;
 use super::language::{say_text, told};
 use super::table::Table;
+use super::warnings::Warned;
 use anstyle::{AnsiColor, Style};
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -241,10 +242,15 @@ impl Output {
 
     /// Warns of something that was done all the same.
     pub(super) fn warn(&self, text: &str) {
+        self.pass_on(&Warned { code: None, text: text.to_owned() });
+    }
+
+    /// Says what the server warned of.
+    pub(super) fn pass_on(&self, warned: &Warned) {
         if self.speaks_plainly() {
-            self.complain("warning", text);
+            self.complain("warning", &warned.text);
         } else {
-            self.note(&serde_json::json!({"warning": {"message": text}}));
+            self.note(&serde_json::json!({"warning": {"code": warned.code, "message": warned.text}}));
         }
     }
 

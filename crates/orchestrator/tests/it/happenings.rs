@@ -73,6 +73,7 @@ async fn logs_are_lines_with_the_pods_name_where_there_are_several() {
     let before = client.get(&format!("{TENANT}/logs?previous=true&pod={pod}")).await.expect(200);
     assert_eq!(before.text, "");
     assert!(before.header("warning").contains("before the last restart"), "{}", before.header("warning"));
+    assert_eq!(before.header("x-warning-code"), "NO_PREVIOUS_CONTAINER");
     for (query, pointer) in [
         ("service=nothing", "service"),
         ("pod=nothing", "pod"),

@@ -224,6 +224,7 @@ async fn unknown_fields_and_parameters_are_accepted_and_named_in_a_warning() {
     tenant["colour"] = json!("blue");
     let reply = server.client().post("/api/v1/tenants", &tenant).await.expect(201);
     assert_eq!(reply.header("warning"), "299 - \"unknown field: colour\"");
+    assert_eq!(reply.header("x-warning-code"), "UNKNOWN_NAME");
     let reply = server.client().get("/api/v1/tenants?page=2").await.expect(200);
     assert_eq!(reply.header("warning"), "299 - \"unknown parameter: page\"");
 }

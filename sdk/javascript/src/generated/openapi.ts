@@ -4185,6 +4185,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4198,6 +4200,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4213,6 +4217,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4226,6 +4232,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4239,6 +4247,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4252,6 +4262,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4267,6 +4279,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4280,6 +4294,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4295,6 +4311,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4355,6 +4373,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4368,6 +4388,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4383,6 +4405,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4396,6 +4420,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4409,6 +4435,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4424,6 +4452,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4437,6 +4467,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4452,6 +4484,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4491,6 +4525,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4506,6 +4542,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4523,6 +4561,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4538,6 +4578,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4553,6 +4595,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4568,6 +4612,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4583,6 +4629,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4600,6 +4648,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4615,6 +4665,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4632,6 +4684,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4667,6 +4721,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4680,6 +4736,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4695,6 +4753,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4708,6 +4768,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4723,6 +4785,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4736,6 +4800,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4751,6 +4817,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4795,6 +4863,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4810,6 +4880,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4827,6 +4899,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4842,6 +4916,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4857,6 +4933,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4872,6 +4950,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4887,6 +4967,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4904,6 +4986,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4919,6 +5003,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4936,6 +5022,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4975,6 +5063,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -4990,6 +5080,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5007,6 +5099,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5022,6 +5116,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5037,6 +5133,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5052,6 +5150,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5067,6 +5167,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5082,6 +5184,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5099,6 +5203,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5114,6 +5220,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5131,6 +5239,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5173,6 +5283,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5187,6 +5299,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5202,6 +5316,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5215,6 +5331,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5228,6 +5346,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5243,6 +5363,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5256,6 +5378,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5271,6 +5395,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5306,6 +5432,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5319,6 +5447,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5334,6 +5464,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5347,6 +5479,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5362,6 +5496,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5375,6 +5511,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5390,6 +5528,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5425,6 +5565,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5438,6 +5580,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5453,6 +5597,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5466,6 +5612,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5481,6 +5629,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5494,6 +5644,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5509,6 +5661,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5544,6 +5698,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5557,6 +5713,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5572,6 +5730,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5585,6 +5745,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5600,6 +5762,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5613,6 +5777,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5628,6 +5794,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5674,6 +5842,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5687,6 +5857,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5702,6 +5874,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5715,6 +5889,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5728,6 +5904,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5743,6 +5921,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5756,6 +5936,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5771,6 +5953,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5810,6 +5994,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5825,6 +6011,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5842,6 +6030,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5857,6 +6047,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5872,6 +6064,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5887,6 +6081,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5902,6 +6098,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5917,6 +6115,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5932,6 +6132,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5949,6 +6151,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5964,6 +6168,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -5981,6 +6187,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6019,6 +6227,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6032,6 +6242,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6047,6 +6259,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6060,6 +6274,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6073,6 +6289,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6088,6 +6306,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6101,6 +6321,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6116,6 +6338,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6158,6 +6382,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6173,6 +6399,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6190,6 +6418,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6205,6 +6435,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6220,6 +6452,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6235,6 +6469,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6250,6 +6486,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6265,6 +6503,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6282,6 +6522,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6297,6 +6539,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6314,6 +6558,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6352,6 +6598,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6367,6 +6615,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6384,6 +6634,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6399,6 +6651,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6414,6 +6668,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6431,6 +6687,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6446,6 +6704,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6463,6 +6723,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6514,6 +6776,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6527,6 +6791,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6542,6 +6808,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6555,6 +6823,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6568,6 +6838,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6581,6 +6853,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6596,6 +6870,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6609,6 +6885,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6624,6 +6902,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6662,6 +6942,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6677,6 +6959,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6694,6 +6978,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6709,6 +6995,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6724,6 +7012,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6741,6 +7031,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6756,6 +7048,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6773,6 +7067,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6821,6 +7117,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6834,6 +7132,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6849,6 +7149,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6862,6 +7164,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6875,6 +7179,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6890,6 +7196,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6903,6 +7211,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6918,6 +7228,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6963,6 +7275,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6978,6 +7292,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -6993,6 +7309,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7010,6 +7328,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7025,6 +7345,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7040,6 +7362,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7055,6 +7379,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7070,6 +7396,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7085,6 +7413,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7100,6 +7430,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7117,6 +7449,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7132,6 +7466,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7149,6 +7485,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7187,6 +7525,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7200,6 +7540,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7215,6 +7557,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7228,6 +7572,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7241,6 +7587,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7256,6 +7604,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7269,6 +7619,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7284,6 +7636,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7322,6 +7676,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7337,6 +7693,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7354,6 +7712,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7369,6 +7729,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7384,6 +7746,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7401,6 +7765,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7416,6 +7782,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7433,6 +7801,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7489,6 +7859,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7502,6 +7874,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7517,6 +7891,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7530,6 +7906,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7543,6 +7921,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7558,6 +7938,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7571,6 +7953,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7586,6 +7970,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7633,6 +8019,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7652,6 +8040,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7667,6 +8057,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7684,6 +8076,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7699,6 +8093,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7714,6 +8110,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7729,6 +8127,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7744,6 +8144,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7759,6 +8161,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7776,6 +8180,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7791,6 +8197,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7808,6 +8216,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7851,6 +8261,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7864,6 +8276,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7879,6 +8293,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7892,6 +8308,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7905,6 +8323,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7920,6 +8340,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7933,6 +8355,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7948,6 +8372,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8008,6 +8434,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8023,6 +8451,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8040,6 +8470,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8055,6 +8487,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8070,6 +8504,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8085,6 +8521,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8100,6 +8538,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8115,6 +8555,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8130,6 +8572,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8145,6 +8589,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8162,6 +8608,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8177,6 +8625,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8194,6 +8644,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8253,6 +8705,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8268,6 +8722,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8285,6 +8741,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8300,6 +8758,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8315,6 +8775,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8330,6 +8792,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8345,6 +8809,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8362,6 +8828,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8377,6 +8845,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8394,6 +8864,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8435,6 +8907,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8448,6 +8922,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8463,6 +8939,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8476,6 +8954,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8489,6 +8969,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8504,6 +8986,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8517,6 +9001,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8532,6 +9018,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8577,6 +9065,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8592,6 +9082,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8609,6 +9101,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8624,6 +9118,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8639,6 +9135,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8654,6 +9152,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8669,6 +9169,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8684,6 +9186,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8701,6 +9205,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8716,6 +9222,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8733,6 +9241,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8787,6 +9297,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8800,6 +9312,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8815,6 +9329,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8828,6 +9344,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8841,6 +9359,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8854,6 +9374,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8869,6 +9391,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8882,6 +9406,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8897,6 +9423,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8941,6 +9469,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8954,6 +9484,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8969,6 +9501,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8982,6 +9516,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -8995,6 +9531,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9008,6 +9546,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9023,6 +9563,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9036,6 +9578,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9051,6 +9595,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9103,6 +9649,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9116,6 +9664,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9131,6 +9681,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9144,6 +9696,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9157,6 +9711,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9170,6 +9726,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9185,6 +9743,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9198,6 +9758,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9213,6 +9775,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9254,6 +9818,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9267,6 +9833,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9282,6 +9850,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9295,6 +9865,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9308,6 +9880,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9321,6 +9895,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9336,6 +9912,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9349,6 +9927,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9364,6 +9944,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9375,7 +9957,7 @@ export interface operations {
     read_logs: {
         parameters: {
             query?: {
-                /** @description This container of each pod; default: its first */
+                /** @description This container of each pod that has it; default: its first */
                 container?: string;
                 /** @description Go on with what is written from now on (default false) */
                 follow?: boolean;
@@ -9415,6 +9997,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9428,6 +10012,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9443,6 +10029,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9456,6 +10044,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9469,6 +10059,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9482,6 +10074,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9497,6 +10091,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9510,6 +10106,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9525,6 +10123,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9579,6 +10179,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9593,6 +10195,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9608,6 +10212,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9621,6 +10227,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9634,6 +10242,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9647,6 +10257,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9662,6 +10274,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9675,6 +10289,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9690,6 +10306,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9747,6 +10365,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9760,6 +10380,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9775,6 +10397,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9788,6 +10412,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9801,6 +10427,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9814,6 +10442,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9829,6 +10459,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9842,6 +10474,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9857,6 +10491,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9900,6 +10536,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9913,6 +10551,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9928,6 +10568,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9941,6 +10583,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9954,6 +10598,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9967,6 +10613,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9980,6 +10628,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -9993,6 +10643,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10006,6 +10658,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10021,6 +10675,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10034,6 +10690,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10049,6 +10707,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10096,6 +10756,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10109,6 +10771,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10124,6 +10788,8 @@ export interface operations {
                     "WWW-Authenticate"?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10137,6 +10803,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10150,6 +10818,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10163,6 +10833,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10178,6 +10850,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10191,6 +10865,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10206,6 +10882,8 @@ export interface operations {
                     Warning?: string;
                     /** @description Names the request */
                     "X-Request-ID"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10255,6 +10933,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10270,6 +10950,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10287,6 +10969,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10302,6 +10986,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10317,6 +11003,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10332,6 +11020,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10347,6 +11037,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10362,6 +11054,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10377,6 +11071,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10392,6 +11088,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10409,6 +11107,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10424,6 +11124,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10441,6 +11143,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10480,6 +11184,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10495,6 +11201,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10512,6 +11220,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10527,6 +11237,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10542,6 +11254,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10557,6 +11271,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10572,6 +11288,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10589,6 +11307,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10604,6 +11324,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10621,6 +11343,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10660,6 +11384,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10675,6 +11401,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10692,6 +11420,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10707,6 +11437,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10722,6 +11454,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10737,6 +11471,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10752,6 +11488,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10769,6 +11507,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10784,6 +11524,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10801,6 +11543,8 @@ export interface operations {
                     "X-Request-ID"?: string;
                     /** @description What was written is in every answer that is asked for with it */
                     "X-Revision"?: string;
+                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+                    "X-Warning-Code"?: string;
                     [name: string]: unknown;
                 };
                 content: {

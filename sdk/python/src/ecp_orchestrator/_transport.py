@@ -49,6 +49,8 @@ class Response:
     headers: Mapping[str, str]
     warnings: list[str] = field(default_factory=list)
     """Texts of the `Warning` headers, such as a field of the request that nothing reads."""
+    warning_codes: list[str | None] = field(default_factory=list)
+    """What each of them is about, such as `UNKNOWN_NAME`; `None` where the server does not say."""
 
 
 class ECPWarning(UserWarning):
@@ -56,6 +58,13 @@ class ECPWarning(UserWarning):
 
     Shown as every warning of Python is; `warnings.simplefilter("error", ECPWarning)` makes it an error.
     """
+
+    code: str | None = None
+    """What it is about, such as `UNKNOWN_NAME`; `None` where the server does not say."""
+
+    def __init__(self, text: str, code: str | None = None) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class RequestOptions(TypedDict, total=False):
@@ -233,10 +242,11 @@ NO_ANSWER = (httpx.HTTPError, _Late)
 def tell(answer: Answer, options: RequestOptions) -> None:
     """Passes on what came with an answer."""
     told = warning_texts(answer.headers)
+    codes = warning_codes(answer.headers, len(told))
     if "on_response" in options:
-        options["on_response"](Response(answer.status, answer.headers, told))
-    for text in told:
-        warnings.warn(text, ECPWarning, stacklevel=_level_of_the_caller())
+        options["on_response"](Response(answer.status, answer.headers, told, codes))
+    for text, code in zip(told, codes, strict=True):
+        warnings.warn(ECPWarning(text, code), stacklevel=_level_of_the_caller())
 
 
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
@@ -254,6 +264,12 @@ def warning_texts(headers: httpx.Headers) -> list[str]:
     for line in headers.get_list("warning"):
         texts += [_ESCAPE.sub(plain, text) for text in _WARNING.findall(line)] or [line]
     return texts
+
+
+def warning_codes(headers: httpx.Headers, count: int) -> list[str | None]:
+    """What each of so many warnings is about; where others between added some, nothing says which is whose."""
+    codes = [code.strip() for line in headers.get_list("x-warning-code") for code in line.split(",")]
+    return [*codes] if len(codes) == count else [None] * count
 
 
 def _level_of_the_caller() -> int:
