@@ -31,7 +31,7 @@ mod history;
 mod input;
 mod inputs;
 mod jsonpath;
-mod language;
+pub(crate) mod language;
 mod leading;
 mod list;
 mod login;

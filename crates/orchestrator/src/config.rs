@@ -8,6 +8,7 @@ mod notifications;
 mod sources;
 
 use self::sources::{check_names, merge, merge_environment, read_file};
+use crate::cli::language::say_text;
 use ecp_api::sites::{Host, Origin, Sites};
 use ecp_api::telemetry::{NotPerTenant, PerTenant};
 use ecp_cluster::SimulatedNodes;
@@ -234,7 +235,7 @@ pub struct Demo {
 
 /// Everything that is wrong with a configuration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
+#[error("{}", say_text!("config.faults", count = .0.len(), faults = .0.join("\n")))]
 pub struct ConfigFaults(pub Vec<String>);
 
 /// Values given as flags; `None` where a flag was not given.
@@ -274,7 +275,7 @@ impl Config {
         let config = match Value::Table(merged).try_into::<Self>() {
             Ok(config) => config,
             Err(error) => {
-                faults.push(error.to_string().trim().to_owned());
+                faults.push(say_text!("config.value_unreadable", error = error.to_string().trim()));
                 return Err(ConfigFaults(faults));
             }
         };

@@ -1,5 +1,6 @@
 //! `ecp tokens`: bearer tokens, made, listed and revoked while the server runs or not.
 
+use crate::cli::language::say_text;
 use crate::cli::{parse_duration, parse_moment};
 use crate::config::{Config, Overrides};
 use anyhow::{Context, bail};
@@ -81,10 +82,7 @@ impl Place {
         let config = self.config()?;
         let path = config.data_dir.join(FILE);
         if config.postgres()?.is_none() && !path.exists() {
-            bail!(
-                "{}: there are no tokens; check the folder given by --data-dir or ECP_DATA_DIR",
-                path.display()
-            );
+            bail!(say_text!("cli.tokens_nowhere", path = path.display()));
         }
         open(&config, Arc::new(SystemClock))
     }
@@ -155,7 +153,7 @@ pub fn run(command: Command) -> anyhow::Result<String> {
 }
 
 fn parse_role(text: &str) -> Result<Role, String> {
-    text.parse().map_err(|_| "choose viewer, operator or admin".to_owned())
+    text.parse().map_err(|_| say_text!("cli.token_role"))
 }
 
 /// When a token ends; one that has ended when it begins is a mistake.
@@ -165,12 +163,12 @@ fn end(
     until: Option<String>,
 ) -> anyhow::Result<Option<Timestamp>> {
     let end = match (length, until) {
-        (Some(length), _) => Some(now.checked_add(length).context("--for: too long")?),
+        (Some(length), _) => Some(now.checked_add(length).with_context(|| say_text!("cli.token_too_long"))?),
         (None, Some(until)) => Some(until.parse::<Timestamp>().context("--until")?),
         (None, None) => None,
     };
     if let Some(end) = end.filter(|end| *end <= now) {
-        bail!("--until {end}: must be later than now");
+        bail!(say_text!("cli.token_ends_before", end = end));
     }
     Ok(end)
 }

@@ -22,7 +22,7 @@ pub use access::{AccessError, AccessStore, NewToken, TokenInfo, TokenSecret};
 pub use database::{DamageLog, DataFolder, Database};
 pub use errors::{OpenFault, WorkError, database_error};
 pub use migrations::{MIGRATIONS, Migration};
-pub use postgres::{Moved, PostgresDatabase, PostgresError, PostgresUrl, Source, move_to};
+pub use postgres::{Moved, PostgresDatabase, PostgresError, PostgresUrl, Source, UrlFault, move_to};
 #[cfg(feature = "simulation")]
 pub use simulated::{Fate, SimulatedDatabase, SimulatedServer, Wire};
 pub use tenant_store::{ALERT_CHANGES_KEPT, Backend, LeaseUnit, Samples, SqlStore};

@@ -22,12 +22,14 @@ use crate::sql::Sql;
 use connect::Connector;
 use ecp_core::ports::StoreError;
 use parking_lot::Mutex;
+use rustls::CertificateError;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio_postgres::error::SqlState;
 use workers::{ReadJob, Workers, WriteJob};
 
 /// What a server, or the way to it, fails at.
@@ -53,19 +55,61 @@ pub enum PostgresError {
     Runtime(#[from] std::io::Error),
     /// What was given is not the address of a PostgreSQL server.
     #[error("{0}")]
-    Url(String),
+    Url(#[from] UrlFault),
     /// The server is too old.
     #[error("the server is PostgreSQL {0}; 14 or newer is needed")]
     TooOld(String),
 }
 
+/// Why a text is not the address of a PostgreSQL server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlFault {
+    /// It is of another scheme, or of none.
+    #[error(
+        "the database's address must begin with postgres://, as in postgres://user:password@host:5432/database"
+    )]
+    Scheme,
+    /// What is behind can not be read.
+    #[error(
+        "the database's address can not be read ({0}); it looks like postgres://user:password@host:5432/database?sslmode=require"
+    )]
+    Unreadable(String),
+}
+
 /// The server's own words, which the error's display leaves to its source.
 fn told(error: &tokio_postgres::Error) -> String {
+    const WANTS_TLS: &str = "; if it takes TLS alone, write sslmode=require into the address";
+    const UNKNOWN_AUTHORITY: &str =
+        "; name the certificate of its authority in the address with sslrootcert=FILE";
     match (error.as_db_error(), std::error::Error::source(error)) {
-        (Some(refusal), _) => format!("{} ({})", refusal.message(), refusal.code().code()),
-        (None, Some(source)) => format!("{error}: {source}"),
+        (Some(refusal), _) => {
+            let is_plain = *refusal.code() == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+                && refusal.message().contains("no encryption");
+            let hint = if is_plain { WANTS_TLS } else { "" };
+            format!("{} ({}){hint}", refusal.message(), refusal.code().code())
+        }
+        (None, Some(source)) => {
+            let hint = if is_of_unknown_authority(source) { UNKNOWN_AUTHORITY } else { "" };
+            format!("{error}: {source}{hint}")
+        }
         (None, None) => error.to_string(),
     }
+}
+
+/// True where a certificate was shown that nobody who is trusted made.
+fn is_of_unknown_authority(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return *error == rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        }
+        // What an error of input and output holds is not its source.
+        at = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 impl PostgresError {

@@ -4,6 +4,7 @@ use ecp_core::manifest::GPU_TYPE_LABEL;
 use ecp_core::placement::{self, NodeGpus, Place};
 use ecp_core::quantity::Resources;
 use ecp_core::sizing::ContainerResources;
+use ecp_core::text::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -56,33 +57,31 @@ impl Default for SimulatedNodes {
 
 impl SimulatedNodes {
     /// Everything that is wrong with it, for the check of the whole configuration.
-    pub fn faults(&self) -> Vec<String> {
+    pub fn faults(&self) -> Vec<Message> {
         let mut faults = Vec::new();
         if self.pools.iter().all(|pool| pool.nodes == 0) {
-            faults.push("pools: at least one node is needed".to_owned());
+            faults.push(Message::new("config.pools_empty"));
         }
         let mut names: Vec<&str> = self.pools.iter().map(|pool| pool.name.as_str()).collect();
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
-            faults.push("pools: each needs a name of its own".to_owned());
+            faults.push(Message::new("config.pools_alike"));
         }
         for pool in &self.pools {
+            let mut fault = |text| faults.push(Message::new(text).with("pool", pool.name.escape_debug()));
             if !is_label(&pool.name) {
-                faults.push(format!(
-                    "pool {:?}: a name is made of lower-case letters, digits and dashes, at most 57",
-                    pool.name
-                ));
+                fault("config.pool_name");
             }
             if pool.cpu_millicores == 0 || pool.memory_mib == 0 {
-                faults.push(format!("pool {:?}: cpu_millicores and memory_mib must be over 0", pool.name));
+                fault("config.pool_without_room");
             }
             if pool.gpu > 0 && pool.gpu_type.is_none() {
-                faults.push(format!("pool {:?}: nodes with GPUs need a gpu_type", pool.name));
+                fault("config.pool_without_gpu_type");
             }
         }
         let nodes: u64 = self.pools.iter().map(|pool| u64::from(pool.nodes)).sum();
         if nodes > 10_000 {
-            faults.push(format!("pools: {nodes} nodes are more than the 10000 that are simulated"));
+            faults.push(Message::new("config.pools_too_large").with("nodes", nodes));
         }
         faults
     }
@@ -360,7 +359,7 @@ mod tests {
         let settings = ecp_core::catalog::Catalog::embedded().kubernetes;
         let gpus = places.gpus(&settings).into_iter().map(|(name, gpus)| (name.to_owned(), gpus.total));
         assert_eq!(gpus.collect::<Vec<_>>(), by_type);
-        assert_eq!(SimulatedNodes::default().faults(), Vec::<String>::new());
+        assert_eq!(SimulatedNodes::default().faults(), []);
     }
 
     #[test]

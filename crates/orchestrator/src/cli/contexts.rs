@@ -104,8 +104,10 @@ impl Context {
         match (&self.token, &self.token_file) {
             (Some(token), _) => Ok(Some(token.clone())),
             (None, Some(path)) => {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("the context's token file {}", path.display()))?;
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    let path = path.display();
+                    Failure::Input(say_text!("cli.token_file_unreadable", path = path, error = error))
+                })?;
                 Ok(Some(text.trim().to_owned()))
             }
             (None, None) => Ok(None),
@@ -175,7 +177,7 @@ impl Contexts {
     }
 
     fn save(&self) -> anyhow::Result<PathBuf> {
-        let path = file().ok_or_else(|| anyhow!("HOME is not set; name a file with {FILE_VARIABLE}"))?;
+        let path = file().ok_or_else(|| anyhow!(say_text!("cli.no_home", variable = FILE_VARIABLE)))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         // Written beside and moved into place: another command reads the old file or the new one.

@@ -26,7 +26,7 @@ macro_rules! say_text {
         )
     };
 }
-pub(super) use say_text;
+pub(crate) use say_text;
 
 /// Labels of details, by their English text.
 const LABELS: [(&str, &str); 32] = [
@@ -78,6 +78,6 @@ fn language() -> Language {
 }
 
 /// A text in that language.
-pub(super) fn told(message: &Message) -> String {
+pub(crate) fn told(message: &Message) -> String {
     message.render(language())
 }

@@ -1,17 +1,14 @@
 //! Where values of the configuration come from, and how the sources are laid on each other.
 
+use crate::cli::language::say_text;
 use std::path::Path;
 use toml::{Table, Value};
 
 /// A file's table, or what is wrong with it.
 pub(super) fn read_file(path: &Path) -> Result<Table, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        format!(
-            "{}: can not be read ({error}); check the path given by --config or ECP_CONFIG",
-            path.display()
-        )
-    })?;
-    text.parse().map_err(|error| format!("{}: {error}", path.display()))
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| say_text!("config.file_unreadable", path = path.display(), error = error))?;
+    text.parse().map_err(|error| say_text!("config.file_invalid", path = path.display(), error = error))
 }
 
 /// Lays `over` on `base`; keys that the defaults do not have are faults, as are other types.
@@ -19,17 +16,16 @@ pub(super) fn merge(base: &mut Table, over: Table, source: &str, section: &str, 
     for (key, value) in over {
         let path = format!("{section}{key}");
         match (base.get_mut(&key), value) {
-            (None, _) => faults.push(format!("{source}: {path}: there is no such key; see `ecp config`")),
+            (None, _) => faults.push(unknown(&format!("{source}: {path}"))),
             (Some(Value::Table(base)), Value::Table(over)) => {
                 merge(base, over, source, &format!("{path}."), faults);
             }
             (Some(Value::Float(base)), Value::Integer(value)) => *base = value as f64,
             (Some(base), value) if base.same_type(&value) => *base = value,
-            (Some(base), value) => faults.push(format!(
-                "{source}: {path}: must be a {}, is a {}",
-                base.type_str(),
-                value.type_str()
-            )),
+            (Some(base), value) => {
+                let (key, wanted, given) = (format!("{source}: {path}"), base.type_str(), value.type_str());
+                faults.push(say_text!("config.type_wrong", key = key, wanted = wanted, given = given));
+            }
         }
     }
 }
@@ -50,9 +46,7 @@ pub(super) fn merge_environment(
         let variable = format!("ECP_{name}");
         let Some(text) = environment(&variable) else { continue };
         if value.as_array().is_some_and(|items| items.iter().any(Value::is_table)) {
-            faults.push(format!(
-                "{variable}: groups of keys can not be written in a variable; name a file by ECP_CONFIG"
-            ));
+            faults.push(say_text!("config.groups_in_variable", key = variable));
             continue;
         }
         let parsed = match value {
@@ -64,7 +58,10 @@ pub(super) fn merge_environment(
         };
         match parsed {
             Some(parsed) => *value = parsed,
-            None => faults.push(format!("{variable}: must be a {}, is {text:?}", value.type_str())),
+            None => {
+                let (wanted, given) = (value.type_str(), text.escape_debug());
+                faults.push(say_text!("config.value_wrong", key = variable, wanted = wanted, value = given));
+            }
         }
     }
 }
@@ -74,7 +71,11 @@ pub(super) fn merge_environment(
 pub(super) fn check_names(base: &Table, names: impl Iterator<Item = String>, faults: &mut Vec<String>) {
     let mut wrong: Vec<String> = names.filter(|name| is_no_key(base, name)).collect();
     wrong.sort_unstable();
-    faults.extend(wrong.into_iter().map(|name| format!("{name}: there is no such key; see `ecp config`")));
+    faults.extend(wrong.iter().map(|name| unknown(name)));
+}
+
+fn unknown(key: &str) -> String {
+    say_text!("config.unknown_key", key = key)
 }
 
 fn is_no_key(base: &Table, name: &str) -> bool {

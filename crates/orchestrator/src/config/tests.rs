@@ -174,7 +174,8 @@ fn every_fault_is_reported_at_once_with_its_source() {
     let environment = |name: &str| (name == "ECP_DEMO_SPEED").then(|| "fast".to_owned());
     let ConfigFaults(faults) = Config::load(&overrides, environment).expect_err("three faults");
     assert_eq!(faults.len(), 3, "{faults:?}");
-    for part in ["lisen: there is no such key", "limits.max_connections: must be a integer", "ECP_DEMO_SPEED"]
+    for part in
+        ["lisen: there is no such key", "limits.max_connections: must be of type integer", "ECP_DEMO_SPEED"]
     {
         assert!(faults.iter().any(|fault| fault.contains(part)), "{part} in {faults:?}");
     }

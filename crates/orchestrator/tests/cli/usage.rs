@@ -423,3 +423,54 @@ fn what_is_wrongly_written_ends_with_2() {
     let ended = context.env("ECP_CONTEXTS", wrong).args(["contexts", "list"]).output().expect("it runs");
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
 }
+
+#[test]
+fn faults_of_settings_and_of_token_files_are_said_in_korean_under_a_korean_locale() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("a path").to_owned()
+    };
+    let is_korean = |text: &str| text.chars().any(|letter| ('가'..='힣').contains(&letter));
+    let said = |arguments: &[&str], contexts: &str| {
+        let mut ran = program();
+        ran.env("LANG", "ko_KR.UTF-8").env("ECP_CONTEXTS", contexts).args(arguments);
+        let ran = finish(&mut ran, "");
+        assert_ne!(ran.code, 0, "{ran:?}");
+        ran.err
+    };
+    let faults = write(
+        "faults.toml",
+        "lisen = 'x'\ndata_dir = ''\ndemo_speed = 0\ndatabase_url = 'mysql://x'\nmetrics_url = 'x'\ncontext = 'a'\n\
+         [log]\nlevel = 'loud'\n[server]\nallowed_hosts = ['*']\nallowed_origins = ['x']\nbase_path = 'x'\n\
+         [rate_limit]\nper_second = -2\nburst = 0\n[limits]\nmax_connections = 'many'\nidle_timeout_seconds = 0\n\
+         shutdown_grace_seconds = 10\n[retention]\nraw_days = 0\n[controller]\nmax_concurrent = 0\n\
+         [notifications]\nallow_private = ['x']\n[telemetry]\notlp_endpoint = 'x'\n[metrics]\nper_tenant = 'x'\n\
+         scope_org_id = 'a b'\ntimeout_seconds = 0\n",
+    );
+    let told = said(&["serve", "--config", &faults], "/nonexistent");
+    assert!(told.lines().count() > 20, "{told}");
+    for line in told.lines() {
+        assert!(is_korean(line), "{line}");
+    }
+    let broken = write("broken.toml", "broken [");
+    let no_folder = folder.path().join("nothing");
+    let no_folder = no_folder.to_str().expect("a path");
+    let contexts = write(
+        "contexts.toml",
+        "current = 'a'\n[contexts.a]\nserver = 'http://127.0.0.1:1'\ntoken_file = '/nonexistent/t'\n",
+    );
+    for (arguments, contexts) in [
+        (&["serve", "--config", "/nonexistent/c.toml"][..], "/nonexistent"),
+        (&["serve", "--config", &broken], "/nonexistent"),
+        (&["tokens", "list", "--data-dir", no_folder], "/nonexistent"),
+        (&["tokens", "create", "--name", "x", "--role", "viewer", "--until", "2020-01-01"], "/nonexistent"),
+        (&["tokens", "create", "--name", "x", "--role", "root"], "/nonexistent"),
+        (&["tenants", "list"], &contexts),
+        (&["contexts", "list"], &broken),
+    ] {
+        let told = said(arguments, contexts);
+        assert!(is_korean(told.lines().next().unwrap_or_default()), "{arguments:?}: {told}");
+    }
+}

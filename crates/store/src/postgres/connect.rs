@@ -1,10 +1,14 @@
 //! Ways to a server: its address, TLS, and what every session begins with.
 
-use super::PostgresError;
+use super::{PostgresError, UrlFault};
 use crate::sql::PostgresSession;
+use percent_encoding::percent_decode_str;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -42,10 +46,7 @@ impl FromStr for PostgresUrl {
 
     fn from_str(url: &str) -> Result<Self, PostgresError> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(PostgresError::Url(
-                "the database's address must begin with postgres://, as in postgres://user:password@host:5432/database"
-                    .to_owned(),
-            ));
+            return Err(UrlFault::Scheme.into());
         }
         let (plain, root_certificate) = without_root_certificate(url);
         // This program always checks a certificate that it is shown, so that these mean what `require` does.
@@ -54,10 +55,7 @@ impl FromStr for PostgresUrl {
         // The text may hold a password: it is not in what is told.
         let mut config = Config::from_str(&plain).map_err(|error| {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}"));
-            PostgresError::Url(format!(
-                "the database's address can not be read ({error}{}); it looks like postgres://user:password@host:5432/database?sslmode=require",
-                cause.unwrap_or_default()
-            ))
+            UrlFault::Unreadable(format!("{error}{}", cause.unwrap_or_default()))
         })?;
         config
             .application_name("ecp-orchestrator")
@@ -91,7 +89,8 @@ fn without_root_certificate(url: &str) -> (String, Option<PathBuf>) {
         .split('&')
         .filter(|pair| match pair.strip_prefix("sslrootcert=") {
             Some(value) => {
-                path = Some(PathBuf::from(value));
+                let bytes: Vec<u8> = percent_decode_str(value).collect();
+                path = Some(PathBuf::from(OsString::from_vec(bytes)));
                 false
             }
             None => true,
@@ -163,13 +162,17 @@ impl Connector {
 
     fn tls(&self) -> Result<MakeRustlsConnect, PostgresError> {
         let mut roots = RootCertStore::empty();
-        let tls = |error: &dyn std::fmt::Display| PostgresError::Tls(error.to_string());
+        let tls = |error: &dyn Display| PostgresError::Tls(error.to_string());
         match &self.url.root_certificate {
             Some(path) => {
-                let certificates = CertificateDer::pem_file_iter(path)
-                    .map_err(|error| tls(&format!("sslrootcert={}: {error}", path.display())))?;
+                let of_file = |error: &dyn Display| tls(&format!("sslrootcert={}: {error}", path.display()));
+                let certificates = CertificateDer::pem_file_iter(path).map_err(|error| of_file(&error))?;
                 for certificate in certificates {
-                    roots.add(certificate.map_err(|error| tls(&error))?).map_err(|error| tls(&error))?;
+                    let certificate = certificate.map_err(|error| of_file(&error))?;
+                    roots.add(certificate).map_err(|error| of_file(&error))?;
+                }
+                if roots.is_empty() {
+                    return Err(of_file(&"there is no certificate in it"));
                 }
             }
             None if self.url.config.get_ssl_mode() == SslMode::Disable => {}
@@ -187,3 +190,6 @@ impl Connector {
         Ok(MakeRustlsConnect::new(config))
     }
 }
+
+#[cfg(test)]
+mod tests;
