@@ -222,11 +222,16 @@ fn pods_of_a_tenant_that_others_manage_are_the_tenants_whether_or_not_anybody_lo
         },
         "spec": {
             "nodeName": "n1",
-            "containers": [{"name": "main", "resources": {"requests": {"cpu": "3"}}}],
+            "initContainers": [{"name": "prepare"}],
+            "containers": [{"name": "main", "resources": {"requests": {"cpu": "3"}}}, {"name": "proxy"}],
+            "ephemeralContainers": [{"name": "debugger"}],
         },
         "status": {"phase": "Running"},
     });
     index.pod_applied(&serde_json::from_value(pod).expect("a pod"));
+    let named = index.pod_names(&acme());
+    assert_eq!((named[0].name.as_str(), named[0].app.as_str()), ("chatbot-1", "chatbot"));
+    assert_eq!(named[0].containers, ["main", "proxy", "prepare", "debugger"], "all that can be read");
     let settings = ecp_core::catalog::Catalog::embedded().kubernetes;
     for (is_external, ours) in [(true, 3000), (false, 0)] {
         let capacity = index.capacity(&settings, |_| is_external);
