@@ -27,6 +27,23 @@ pub struct Postgres {
     server: Child,
     programs: PathBuf,
     folder: TempDir,
+    tls: Tls,
+}
+
+/// Whether the server speaks TLS, and nothing else then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tls {
+    Off,
+    Required,
+}
+
+impl Tls {
+    fn sslmode(self) -> &'static str {
+        match self {
+            Self::Off => "disable",
+            Self::Required => "require",
+        }
+    }
 }
 
 impl Postgres {
@@ -51,6 +68,19 @@ impl Postgres {
     /// # Errors
     /// The programs are neither found nor to be had, or do not run; the text says which.
     pub fn start() -> io::Result<Self> {
+        Self::start_with(Tls::Off)
+    }
+
+    /// Starts a server that refuses connections without TLS. Its certificate, for 127.0.0.1, is of the authority in
+    /// [`Self::file`] `ca.pem`; `other.pem` there is an authority that made nothing.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; or openssl can not be run.
+    pub fn start_requiring_tls() -> io::Result<Self> {
+        Self::start_with(Tls::Required)
+    }
+
+    fn start_with(tls: Tls) -> io::Result<Self> {
         let programs = programs()?;
         let folder = TempDir::new()?;
         let data = folder.path().join("data");
@@ -67,15 +97,17 @@ impl Postgres {
         if !made.success() {
             return Err(io::Error::other(format!("initdb failed: {}", read(&folder.path().join("log")))));
         }
+        if tls == Tls::Required {
+            certify(folder.path())?;
+            fs::write(data.join("pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n")?;
+        }
         // Another process may take the port before the server does: then it is tried again.
         for _ in 0..5 {
             let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-            let mut server = program(&programs, "postgres", folder.path());
-            server.arg("-D").arg(&data).args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1"]);
-            server.args(["-c", "max_connections=300"]);
+            let mut server = server(&programs, folder.path(), port, tls);
             let mut server = ending_with_us(&mut server).stderr(log.try_clone()?).spawn()?;
-            if answers(&programs, folder.path(), port, &mut server) {
-                return Ok(Self { port, server, programs, folder });
+            if answers(&programs, folder.path(), port, tls, &mut server) {
+                return Ok(Self { port, server, programs, folder, tls });
             }
             let _ = server.kill();
             let _ = server.wait();
@@ -85,7 +117,21 @@ impl Postgres {
 
     /// Address of a database.
     pub fn url(&self) -> String {
-        format!("postgres://ecp@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+        self.url_of("postgres")
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        format!("postgres://ecp@127.0.0.1:{}/{database}?sslmode={}", self.port, self.tls.sslmode())
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A file of its folder.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// A database of its own on this server, made now.
@@ -94,12 +140,12 @@ impl Postgres {
             .args([&self.url(), "-q", "-c", &format!("CREATE DATABASE {name}")])
             .status();
         assert!(made.expect("psql runs").success(), "a database is made");
-        format!("postgres://ecp@127.0.0.1:{}/{name}?sslmode=disable", self.port)
+        self.url_of(name)
     }
 
     /// Runs SQL in a database and gives what it prints, rows in lines.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let url = format!("postgres://ecp@127.0.0.1:{}/{database}?sslmode=disable", self.port);
+        let url = self.url_of(database);
         let output = program(&self.programs, "psql", self.folder.path())
             .args([&url, "-At", "-v", "ON_ERROR_STOP=1", "-c", sql])
             .stdout(Stdio::piped())
@@ -121,12 +167,10 @@ impl Postgres {
 
     /// Starts it again with what it had.
     pub fn restart(&mut self) {
-        let mut server = program(&self.programs, "postgres", self.folder.path());
-        server.arg("-D").arg(self.folder.path().join("data"));
-        server.args(["-p", &self.port.to_string(), "-k", "", "-h", "127.0.0.1", "-c", "max_connections=300"]);
+        let mut server = server(&self.programs, self.folder.path(), self.port, self.tls);
         let mut server = ending_with_us(&mut server).stderr(Stdio::null()).spawn().expect("it starts");
         assert!(
-            answers(&self.programs, self.folder.path(), self.port, &mut server),
+            answers(&self.programs, self.folder.path(), self.port, self.tls, &mut server),
             "it answers on its port again"
         );
         self.server = server;
@@ -191,10 +235,46 @@ fn found() -> Option<PathBuf> {
 fn program(programs: &Path, name: &str, folder: &Path) -> Command {
     let mut command = Command::new(programs.join(name));
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).env("LC_ALL", "C");
+    // Where they look for certificates: not into a folder that another user's process may not read.
+    command.env("HOME", folder);
     if rustix::process::getuid().is_root() {
         command.uid(NOBODY).gid(NOBODY);
     }
     command
+}
+
+/// The server over the folder's data.
+fn server(programs: &Path, folder: &Path, port: u16, tls: Tls) -> Command {
+    let mut server = program(programs, "postgres", folder);
+    server.arg("-D").arg(folder.join("data"));
+    server.args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1", "-c", "max_connections=300"]);
+    if tls == Tls::Required {
+        for (name, file) in [("ssl_cert_file", "server.pem"), ("ssl_key_file", "server.key")] {
+            server.args(["-c", &format!("{name}={}", folder.join(file).display())]);
+        }
+        server.args(["-c", "ssl=on"]);
+    }
+    server
+}
+
+/// Makes two authorities, and a certificate of the first for the server.
+fn certify(folder: &Path) -> io::Result<()> {
+    const KEY: [&str; 5] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let make = |name: &str, rest: &[&str]| {
+        let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
+        let mut openssl = program(Path::new(""), "openssl", folder);
+        openssl.args(["req", "-x509", "-days", "3650", "-subj", &format!("/CN={name}")]).args(KEY);
+        let output = openssl.args(["-keyout", &key, "-out", &certificate]).args(rest).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("openssl failed: {}", String::from_utf8_lossy(&output.stderr))))
+    };
+    make("ca", &[])?;
+    make("other", &[])?;
+    let of_server =
+        ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+    make("server", &[&["-CA", "ca.pem", "-CAkey", "ca.key"][..], &of_server].concat())
 }
 
 fn give_away(folder: &Path) -> io::Result<()> {
@@ -204,8 +284,8 @@ fn give_away(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn answers(programs: &Path, folder: &Path, port: u16, server: &mut Child) -> bool {
-    let url = format!("postgres://ecp@127.0.0.1:{port}/postgres?sslmode=disable");
+fn answers(programs: &Path, folder: &Path, port: u16, tls: Tls, server: &mut Child) -> bool {
+    let url = format!("postgres://ecp@127.0.0.1:{port}/postgres?sslmode={}", tls.sslmode());
     let deadline = Instant::now() + READY_WITHIN;
     while Instant::now() < deadline {
         if !matches!(server.try_wait(), Ok(None)) {
