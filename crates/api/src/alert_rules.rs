@@ -20,7 +20,19 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What is read of a tenant's rules.
-static RULES: Shape = Shape::Object(&[("tenant_id", Shape::Scalar), ("rules", Shape::Map(&RULE))]);
+static RULES: Shape = Shape::Object(&[
+    ("tenant_id", Shape::Scalar),
+    ("rules", Shape::Map(&RULE)),
+    // Rules that stand outside: passed over they would bring every default back.
+    ("cpu", Shape::Scalar),
+    ("memory", Shape::Scalar),
+    ("gpu", Shape::Scalar),
+    ("storage", Shape::Scalar),
+    ("response_time", Shape::Scalar),
+    ("error_rate", Shape::Scalar),
+    ("samples", Shape::Scalar),
+    ("deployment", Shape::Scalar),
+]);
 static RULE: Shape = Shape::Object(&[
     ("type", Shape::Scalar),
     ("unit", Shape::Scalar),
@@ -180,6 +192,11 @@ fn read_rules(body: &Value, faults: &Faults) -> AlertRules {
     let Some(reader) = FieldReader::new(faults, String::new(), body) else { return rules };
     // What was read can be sent back as it is.
     reader.ignore(&["tenant_id"]);
+    for name in AlertSubject::ALL.into_iter().map(AlertSubject::metric_name) {
+        if reader.value(name).is_some() {
+            reader.fault(name, Message::new("api.rule_outside_rules"));
+        }
+    }
     if let Some(named) = reader.object("rules") {
         for (metric, value) in named.entries() {
             let pointer = named.pointer_to(metric);

@@ -72,6 +72,12 @@ pub(crate) fn read(bytes: &[u8], shape: &Shape) -> Result<Read, ApiError> {
         let (line, column) = place_of(bytes, error.valid_up_to());
         unparsable(line, column, "not UTF-8".to_owned())
     })?;
+    if text.trim_ascii().is_empty() {
+        return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("json.empty"))
+            .detail("line", 1)
+            .detail("column", 1)
+            .detail("reason", "empty"));
+    }
     check_depth(bytes)?;
     let (mut unknown, mut repeated) = (UnknownNames::default(), UnknownNames::default());
     let mut deserializer = serde_json::Deserializer::from_str(text);

@@ -100,6 +100,14 @@ async fn every_wrong_rule_is_named_and_nothing_is_set() {
     assert!(unknown.header("warning").contains("rules/cpu/warn"), "{:?}", unknown.headers);
     let rules = unknown.json();
     assert_eq!(rules["rules"]["cpu"]["is_default"], true);
+
+    // Rules outside of `rules` are not passed over: that would bring every default back.
+    let own = client.put(RULES, &json!({"rules": {"gpu": {"warning": 70}}})).await.expect(200).json();
+    for metric in rules["rules"].as_object().expect("rules").keys() {
+        let refused = client.put(RULES, &json!({metric: {"enabled": true}})).await.expect(422).json();
+        assert_eq!(refused["error"]["details"]["fields"][0]["pointer"], format!("/{metric}"));
+    }
+    assert_eq!(client.get(RULES).await.expect(200).json(), own);
     client.get("/api/v1/tenants/none/alert-rules").await.expect(404);
 }
 
