@@ -229,24 +229,41 @@ fn told(reply: Reply) -> String {
     body.to_string()
 }
 
+/// How often a replica is killed; `ECP_TAKEOVERS` asks for more, whose times are printed with `--nocapture`.
+const TAKEOVERS: usize = 1;
+
+#[allow(clippy::print_stdout, reason = "how long it takes is for people")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_replica_was_doing_goes_on_at_another() {
+    let takeovers =
+        std::env::var("ECP_TAKEOVERS").ok().and_then(|text| text.parse().ok()).unwrap_or(TAKEOVERS);
     let url = Postgres::shared().database("replicas_killed");
     // So slow that a deployment takes some ten seconds.
-    let (leader, other) = in_order(Replica::start(&url, "60"), Replica::start(&url, "60")).await;
-    other.client.post("/api/v1/tenants/", &tenant("acme")).await.expect(201);
-    until("it is under way", async || {
-        let status = other.client.get("/api/v1/tenants/acme/deployment-status").await.expect(200).json();
-        status["phase"] == "scaling-services"
-    })
-    .await;
-    let before = other.lease("acme").await;
-    leader.kill();
-    until("it runs", async || other.status("acme").await == "running").await;
-    let after = other.lease("acme").await;
-    assert_eq!(after["holder"], other.standing().await["id"]);
-    assert!(after["epoch"].as_u64() > before["epoch"].as_u64(), "{before} {after}");
-    let trail = other.client.get("/api/v1/audit?action=tenant.heal").await.expect(200).json();
+    let (mut leader, mut other) = in_order(Replica::start(&url, "60"), Replica::start(&url, "60")).await;
+    for number in 0..takeovers {
+        let id = format!("acme-{number}");
+        other.client.post("/api/v1/tenants/", &tenant(&id)).await.expect(201);
+        until("it is under way", async || {
+            let path = format!("/api/v1/tenants/{id}/deployment-status");
+            other.client.get(&path).await.expect(200).json()["phase"] == "scaling-services"
+        })
+        .await;
+        let before = other.lease(&id).await;
+        let own = other.standing().await["id"].clone();
+        let killed = Instant::now();
+        leader.kill();
+        until("another has it", async || other.lease(&id).await["holder"] == own).await;
+        println!("takeover {number}: {:.1} s after the kill", killed.elapsed().as_secs_f64());
+        until("it runs", async || other.status(&id).await == "running").await;
+        let after = other.lease(&id).await;
+        assert_eq!(after["holder"], own);
+        assert!(after["epoch"].as_u64() > before["epoch"].as_u64(), "{before} {after}");
+        // The next one is killed in its place.
+        leader = other;
+        other = Replica::start(&url, "60");
+        until("it leads", async || leader.leads().await).await;
+    }
+    let trail = leader.client.get("/api/v1/audit?action=tenant.heal").await.expect(200).json();
     assert_eq!(trail["total_count"], 0, "nothing had to be put back: {trail}");
 }
 
