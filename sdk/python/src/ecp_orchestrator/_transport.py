@@ -267,7 +267,7 @@ def warning_texts(headers: httpx.Headers) -> list[str]:
 
 
 def warning_codes(headers: httpx.Headers, count: int) -> list[str | None]:
-    """What each of so many warnings is about; where others between added some, nothing says which is whose."""
+    """What each of so many warnings is about; where others added some, nothing says which is whose."""
     codes = [code.strip() for line in headers.get_list("x-warning-code") for code in line.split(",")]
     return [*codes] if len(codes) == count else [None] * count
 
