@@ -5,7 +5,7 @@ use super::candidates;
 use super::clock::parse_duration;
 use super::connection::{Call, Connection, tenant_path};
 use super::failure::Failure;
-use super::input::read_object;
+use super::input::{each_once, read_object};
 use super::language::say_text;
 use super::output::{View, text_of};
 use super::table::{Cell, Table};
@@ -101,6 +101,7 @@ impl Command {
             Self::Set(set) => match &set.file {
                 Some(path) => write(&connection, &set.tenant_id, Value::Object(read_object(path)?)).await?,
                 None => {
+                    each_once(set.settings.iter().map(|one| format!("{}.{}", one.metric, one.field)))?;
                     let mut rules = own_rules(&connection, &set.tenant_id).await?;
                     for setting in set.settings {
                         // A rule that nothing sets yet starts from its defaults.

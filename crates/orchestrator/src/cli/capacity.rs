@@ -29,7 +29,7 @@ impl Capacity {
         for name in ["tenant_id", "name", "description", "demo_fault"] {
             body.remove(name);
         }
-        self.demand.write_to(&mut body);
+        self.demand.write_to(&mut body)?;
         require_something(&body, say_text!("cli.a_demand"))?;
         let connection = client.options.connect()?;
         let call = Call::post("/api/v1/capacity", Value::Object(body)).repeatable(true);

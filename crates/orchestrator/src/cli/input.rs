@@ -6,6 +6,8 @@ use super::language::say_text;
 use super::output::Output;
 use clap::Args;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::io::Read;
 use std::path::Path;
 
@@ -134,7 +136,11 @@ fn parse_service(text: &str) -> Result<(String, u64), String> {
 
 impl DemandFlags {
     /// Puts what was given into a body; what the body has already gives way.
-    pub(super) fn write_to(&self, body: &mut Map<String, Value>) {
+    pub(super) fn write_to(&self, body: &mut Map<String, Value>) -> Result<(), Failure> {
+        each_once(self.services.iter().map(|(name, _)| name))?;
+        for pairs in [&self.busy_hour_share, &self.service_response_time] {
+            each_once(pairs.iter().map(|(name, _)| name))?;
+        }
         let services = self.services.iter().map(|(name, units)| (name.clone(), json!(units)));
         merge(body, "service_requirements", services);
         set(body, "preset", self.preset.as_ref());
@@ -169,6 +175,7 @@ impl DemandFlags {
             "sizing",
             planned.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
         );
+        Ok(())
     }
 }
 
@@ -200,7 +207,7 @@ impl TenantFlags {
     pub(super) fn body(&self, file: Option<&Path>) -> Result<Map<String, Value>, Failure> {
         let mut body = file.map(read_object).transpose()?.unwrap_or_default();
         set(&mut body, "name", self.name.as_ref());
-        self.demand.write_to(&mut body);
+        self.demand.write_to(&mut body)?;
         set(&mut body, "description", self.description.as_ref());
         set(&mut body, "exposure", self.exposure.as_ref());
         if self.exposure.is_some() {
@@ -232,8 +239,20 @@ fn merge(body: &mut Map<String, Value>, name: &str, members: impl Iterator<Item 
 /// A value as flags give it: a number where it is one.
 pub(super) fn parse_measurement(text: &str) -> Result<(String, f64), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| say_text!("cli.want_measurement"))?;
-    let value: f64 = value.parse().map_err(|_| say_text!("cli.want_number", value = value))?;
-    Ok((name.to_owned(), value))
+    let number = value.parse().ok().filter(|number: &f64| number.is_finite());
+    let number = number.ok_or_else(|| say_text!("cli.want_number", value = value))?;
+    Ok((name.to_owned(), number))
+}
+
+/// Fails where something is given more than once: one of them would be passed over.
+pub(super) fn each_once<T: Ord + Display>(names: impl Iterator<Item = T>) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if let Some(name) = seen.replace(name) {
+            return Err(Failure::Input(say_text!("cli.given_twice", name = name)));
+        }
+    }
+    Ok(())
 }
 
 /// Fails unless a flag or a file says something.

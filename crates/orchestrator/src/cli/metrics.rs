@@ -6,7 +6,7 @@ use super::chart;
 use super::clock::{local, parse_duration};
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
-use super::input::{parse_measurement, read_object};
+use super::input::{each_once, parse_measurement, read_object};
 use super::language::say_text;
 use super::options::parse_seconds;
 use super::output::{Format, View, terminal_width, text_of};
@@ -135,6 +135,7 @@ impl Send {
         if let Some(path) = &self.file {
             return read_object(path).map(Value::Object);
         }
+        each_once(self.values.iter().map(|(name, _)| name))?;
         let metrics: Map<_, _> =
             self.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         let mut body = json!({"metrics": metrics});

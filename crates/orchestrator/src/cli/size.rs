@@ -45,7 +45,7 @@ impl Size {
         for name in ["tenant_id", "name", "description", "demo_fault"] {
             body.remove(name);
         }
-        self.demand.write_to(&mut body);
+        self.demand.write_to(&mut body)?;
         if self.verify {
             body.insert("verify".to_owned(), Value::Bool(true));
         }
