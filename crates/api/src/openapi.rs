@@ -165,6 +165,7 @@ impl Modify for Shared {
             body.properties.insert("code".to_owned(), schema.into());
         }
         closed_sets::close_properties(components);
+        components.headers = headers::shared();
         for (path, item) in &mut document.paths.paths {
             if let Some(operation) = &mut item.get {
                 complete(operation, path);

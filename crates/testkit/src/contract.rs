@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 const COMMON: [u16; 12] = [400, 401, 403, 404, 405, 408, 413, 421, 426, 429, 431, 503];
 
 /// Headers that mean something to a client of the API; the others are HTTP's own.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 11] = [
     "allow",
     "content-disposition",
     "etag",
@@ -25,6 +25,7 @@ const HEADERS: [&str; 10] = [
     "www-authenticate",
     "x-request-id",
     "x-revision",
+    "x-warning-code",
 ];
 
 static DOCUMENT: LazyLock<Value> =

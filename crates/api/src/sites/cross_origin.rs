@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 const METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
 /// Headers that the API reads.
 const REQUEST_HEADERS: &str = "Accept-Language, Authorization, Content-Type, Idempotency-Key, If-Match, \
-    X-Debug, X-Demo-Mode, X-Request-ID, X-Revision, X-Warning-Code";
+    X-Debug, X-Demo-Mode, X-Request-ID, X-Revision";
 /// Headers of answers that scripts could not read otherwise.
 const RESPONSE_HEADERS: &str = "Allow, Content-Disposition, ETag, Idempotent-Replayed, Location, \
     Retry-After, Warning, WWW-Authenticate, X-Request-ID, X-Revision, X-Warning-Code";

@@ -4134,7 +4134,22 @@ export interface components {
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The name of the file that it is */
+        "Content-Disposition": string;
+        /** @description Seconds to wait before the next try */
+        "Retry-After": string;
+        /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
+        Warning: string;
+        /** @description `Bearer`, and what is wrong with the token */
+        "WWW-Authenticate": string;
+        /** @description Names the request */
+        "X-Request-ID": string;
+        /** @description What was written is in every answer that is asked for with it */
+        "X-Revision": string;
+        /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
+        "X-Warning-Code": string;
+    };
     pathItems: never;
 }
 export type $defs = Record<string, never>;
@@ -4181,12 +4196,9 @@ export interface operations {
             /** @description A page of alerts */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4196,12 +4208,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4211,14 +4220,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4228,12 +4233,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4243,12 +4245,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4258,12 +4257,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4273,14 +4269,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4290,12 +4282,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4305,14 +4294,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4369,12 +4354,9 @@ export interface operations {
             /** @description A page of the audit trail */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4384,12 +4366,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4399,14 +4378,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4416,12 +4391,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4431,12 +4403,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4446,14 +4415,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4463,12 +4428,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4478,14 +4440,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4519,14 +4477,10 @@ export interface operations {
             /** @description How many more fit */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4536,14 +4490,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4553,16 +4503,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4572,14 +4517,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4589,14 +4530,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4606,14 +4543,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4623,14 +4556,10 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4640,16 +4569,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4659,14 +4583,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4676,16 +4596,11 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4717,12 +4632,9 @@ export interface operations {
             /** @description What would change */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4732,12 +4644,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4747,14 +4656,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4764,12 +4669,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4779,14 +4681,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4796,12 +4694,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4811,14 +4706,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4857,14 +4748,10 @@ export interface operations {
             /** @description What would change */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4874,14 +4761,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4891,16 +4774,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4910,14 +4788,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4927,14 +4801,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4944,14 +4814,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4961,14 +4827,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every fault of the catalog */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4978,16 +4840,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4997,14 +4854,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5014,16 +4867,11 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5057,14 +4905,10 @@ export interface operations {
             /** @description What was begun */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5074,14 +4918,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5091,16 +4931,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5110,14 +4945,10 @@ export interface operations {
             /** @description FORBIDDEN: no tenant is named and the token does not cover all */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5127,14 +4958,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND: nothing was begun */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5144,14 +4971,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5161,14 +4984,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5178,14 +4997,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5195,16 +5010,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5214,14 +5024,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5231,16 +5037,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5277,14 +5078,10 @@ export interface operations {
             /** @description What tenants paid and cost */
             200: {
                 headers: {
-                    /** @description The name of the file that it is */
-                    "Content-Disposition"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5295,12 +5092,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5310,14 +5104,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5327,12 +5117,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5342,12 +5129,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5357,14 +5141,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5374,12 +5154,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5389,14 +5166,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5428,12 +5201,9 @@ export interface operations {
             /** @description The cluster as a whole */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5443,12 +5213,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5458,14 +5225,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5475,12 +5238,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5490,14 +5250,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5507,12 +5263,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5522,14 +5275,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5561,12 +5310,9 @@ export interface operations {
             /** @description Every node, by name */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5576,12 +5322,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5591,14 +5334,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5608,12 +5347,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5623,14 +5359,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5640,12 +5372,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5655,14 +5384,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5694,12 +5419,9 @@ export interface operations {
             /** @description Everything at a glance */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5709,12 +5431,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5724,14 +5443,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5741,12 +5456,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5756,14 +5468,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5773,12 +5481,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5788,14 +5493,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5838,12 +5539,9 @@ export interface operations {
             /** @description A page of receivers */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5853,12 +5551,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5868,14 +5563,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5885,12 +5576,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5900,12 +5588,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5915,14 +5600,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5932,12 +5613,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5947,14 +5625,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -5988,14 +5662,10 @@ export interface operations {
             /** @description It is told; with the `secret` that was made for it, where one was */
             201: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6005,14 +5675,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6022,16 +5688,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6041,14 +5702,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6058,14 +5715,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6075,14 +5728,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6092,14 +5741,10 @@ export interface operations {
             /** @description CONFLICT: there are as many receivers as can be kept */
             409: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6109,14 +5754,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6126,14 +5767,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6143,16 +5780,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6162,14 +5794,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6179,16 +5807,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6223,12 +5846,9 @@ export interface operations {
             /** @description The receiver */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6238,12 +5858,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6253,14 +5870,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6270,12 +5883,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6285,12 +5895,9 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6300,14 +5907,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6317,12 +5920,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6332,14 +5932,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6376,14 +5972,10 @@ export interface operations {
             /** @description As it is now; with the `secret` that was made for it, where one was */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6393,14 +5985,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6410,16 +5998,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6429,14 +6012,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6446,14 +6025,10 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id; TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6463,14 +6038,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6480,14 +6051,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6497,14 +6064,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6514,16 +6077,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6533,14 +6091,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6550,16 +6104,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6592,14 +6141,10 @@ export interface operations {
             /** @description The receiver as it was */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6609,14 +6154,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6626,16 +6167,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6645,14 +6181,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6662,14 +6194,10 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6679,16 +6207,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6698,14 +6221,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6715,16 +6234,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6772,12 +6286,9 @@ export interface operations {
             /** @description A page of deliveries */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6787,12 +6298,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6802,14 +6310,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6819,12 +6323,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6834,12 +6335,9 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6849,12 +6347,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6864,14 +6359,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6881,12 +6372,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6896,14 +6384,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6936,14 +6420,10 @@ export interface operations {
             /** @description What came of it */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6953,14 +6433,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6970,16 +6446,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -6989,14 +6460,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7006,14 +6473,10 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7023,16 +6486,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7042,14 +6500,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7059,16 +6513,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7113,12 +6562,9 @@ export interface operations {
             /** @description A page of silences */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7128,12 +6574,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7143,14 +6586,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7160,12 +6599,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7175,12 +6611,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7190,14 +6623,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7207,12 +6636,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7222,14 +6648,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7269,14 +6691,10 @@ export interface operations {
             /** @description With `dry_run`: the open alerts that it would hit */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7286,14 +6704,10 @@ export interface operations {
             /** @description It silences */
             201: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7303,14 +6717,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7320,16 +6730,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7339,14 +6744,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7356,14 +6757,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7373,14 +6770,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7390,14 +6783,10 @@ export interface operations {
             /** @description CONFLICT: there are as many silences as can be kept */
             409: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7407,14 +6796,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7424,14 +6809,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7441,16 +6822,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7460,14 +6836,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7477,16 +6849,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7521,12 +6888,9 @@ export interface operations {
             /** @description The silence */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7536,12 +6900,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7551,14 +6912,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7568,12 +6925,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7583,12 +6937,9 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7598,14 +6949,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7615,12 +6962,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7630,14 +6974,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7670,14 +7010,10 @@ export interface operations {
             /** @description The silence as it was */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7687,14 +7023,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7704,16 +7036,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7723,14 +7050,10 @@ export interface operations {
             /** @description FORBIDDEN: it names no tenant and the token does not cover all */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7740,14 +7063,10 @@ export interface operations {
             /** @description INVALID_REQUEST: there is none of this id */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7757,16 +7076,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7776,14 +7090,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7793,16 +7103,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7855,12 +7160,9 @@ export interface operations {
             /** @description A page of tenants */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7870,12 +7172,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7885,14 +7184,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7902,12 +7197,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7917,12 +7209,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7932,14 +7221,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7949,12 +7234,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -7964,14 +7246,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8013,14 +7291,10 @@ export interface operations {
             /** @description With `dry_run`: what would be done */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8034,14 +7308,10 @@ export interface operations {
                     "Idempotent-Replayed"?: string;
                     /** @description Path of the tenant */
                     Location?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8051,14 +7321,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8068,16 +7334,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8087,14 +7348,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8104,14 +7361,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8121,14 +7374,10 @@ export interface operations {
             /** @description TENANT_ALREADY_EXISTS, INSUFFICIENT_RESOURCES, or CONFLICT where the idempotency key was used for another request */
             409: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8138,14 +7387,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8155,14 +7400,10 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8172,16 +7413,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8191,14 +7427,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8208,16 +7440,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8257,12 +7484,9 @@ export interface operations {
                 headers: {
                     /** @description The generation, quoted */
                     ETag?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8272,12 +7496,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8287,14 +7508,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8304,12 +7521,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8319,12 +7533,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8334,14 +7545,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8351,12 +7558,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8366,14 +7570,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8428,14 +7628,10 @@ export interface operations {
                 headers: {
                     /** @description The generation, quoted */
                     ETag?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8445,14 +7641,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8462,16 +7654,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8481,14 +7668,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8498,14 +7681,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8515,14 +7694,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8532,14 +7707,10 @@ export interface operations {
             /** @description CONFLICT: the tenant is being deleted or was changed meanwhile; INSUFFICIENT_RESOURCES */
             409: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8549,14 +7720,10 @@ export interface operations {
             /** @description CONFLICT: `If-Match` is stale */
             412: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8566,14 +7733,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8583,14 +7746,10 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8600,16 +7759,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8619,14 +7773,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8636,16 +7786,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8699,14 +7844,10 @@ export interface operations {
             /** @description Under way */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8716,14 +7857,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8733,16 +7870,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8752,14 +7884,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8769,14 +7897,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8786,14 +7910,10 @@ export interface operations {
             /** @description CONFLICT: `If-Match` is stale */
             412: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8803,14 +7923,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8820,16 +7936,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8839,14 +7950,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8856,16 +7963,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8903,12 +8005,9 @@ export interface operations {
             /** @description The rules as they hold */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8918,12 +8017,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8933,14 +8029,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8950,12 +8042,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8965,12 +8054,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8980,14 +8066,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -8997,12 +8079,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9012,14 +8091,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9059,14 +8134,10 @@ export interface operations {
             /** @description The rules as they hold now */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9076,14 +8147,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9093,16 +8160,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9112,14 +8174,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9129,14 +8187,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9146,14 +8200,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9163,14 +8213,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9180,14 +8226,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9197,16 +8239,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9216,14 +8253,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9233,16 +8266,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9293,12 +8321,9 @@ export interface operations {
             /** @description A page of alerts */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9308,12 +8333,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9323,14 +8345,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9340,12 +8358,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9355,12 +8370,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9370,12 +8382,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9385,14 +8394,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9402,12 +8407,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9417,14 +8419,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9465,12 +8463,9 @@ export interface operations {
             /** @description The roll-out */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9480,12 +8475,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9495,14 +8487,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9512,12 +8500,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9527,12 +8512,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where the tenant has no such roll-out */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9542,12 +8524,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9557,14 +8536,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9574,12 +8549,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9589,14 +8561,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9645,12 +8613,9 @@ export interface operations {
             /** @description A page of the deployments */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9660,12 +8625,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9675,14 +8637,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9692,12 +8650,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9707,12 +8662,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9722,12 +8674,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9737,14 +8686,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9754,12 +8699,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9769,14 +8711,10 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9814,12 +8752,9 @@ export interface operations {
             /** @description The events */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9829,12 +8764,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9844,14 +8776,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9861,12 +8789,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9876,12 +8801,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9891,12 +8813,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9906,14 +8825,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9923,12 +8838,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9938,14 +8850,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -9993,12 +8901,9 @@ export interface operations {
             /** @description The lines; none with a `Warning` where there is no container before the last restart */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10008,12 +8913,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10023,14 +8925,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10040,12 +8938,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10055,12 +8950,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10070,12 +8962,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter and what there is */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10085,14 +8974,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10102,12 +8987,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10117,14 +8999,10 @@ export interface operations {
             /** @description KUBERNETES_ERROR: the cluster does not answer; MONITORING_UNAVAILABLE: too many are followed; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10173,14 +9051,10 @@ export interface operations {
             /** @description Multi-document YAML, or a `List` as JSON; `kubectl apply -f` takes either */
             200: {
                 headers: {
-                    /** @description The name of the file that it is */
-                    "Content-Disposition"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10191,12 +9065,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10206,14 +9077,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10223,12 +9090,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10238,12 +9102,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10253,12 +9114,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10268,14 +9126,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10285,12 +9139,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10300,14 +9151,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10361,12 +9208,9 @@ export interface operations {
             /** @description The series */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10376,12 +9220,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10391,14 +9232,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10408,12 +9245,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10423,12 +9257,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10438,12 +9269,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter; also where range and interval would give more than 11,000 points */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10453,14 +9281,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10470,12 +9294,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10485,14 +9306,10 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10532,12 +9349,9 @@ export interface operations {
             /** @description On disk */
             201: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10547,12 +9361,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10562,14 +9373,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10579,12 +9386,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10594,12 +9398,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10609,12 +9410,9 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10624,12 +9422,9 @@ export interface operations {
             /** @description CONFLICT: the metric store refused the samples, or is only read */
             409: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10639,12 +9434,9 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10654,12 +9446,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field; nothing is stored */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10669,14 +9458,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10686,12 +9471,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10701,14 +9483,10 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10752,12 +9530,9 @@ export interface operations {
             /** @description What fits */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10767,12 +9542,9 @@ export interface operations {
             /** @description INVALID_REQUEST: a header or the path can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10782,14 +9554,10 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10799,12 +9567,9 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10814,12 +9579,9 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10829,12 +9591,9 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong parameter */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10844,14 +9603,10 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10861,12 +9616,9 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10876,14 +9628,10 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE; DATABASE_ERROR: the database failed, and nothing was changed; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10927,14 +9675,10 @@ export interface operations {
                 headers: {
                     /** @description The generation, quoted */
                     ETag?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10944,14 +9688,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10961,16 +9701,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10980,14 +9715,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -10997,14 +9728,10 @@ export interface operations {
             /** @description TENANT_NOT_FOUND; DEPLOYMENT_NOT_FOUND where it is none of the tenant's, or no longer kept */
             404: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11014,14 +9741,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11031,14 +9754,10 @@ export interface operations {
             /** @description CONFLICT: there is nothing to go back to, the deployment never ran whole, or the tenant is being deleted; INSUFFICIENT_RESOURCES */
             409: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11048,14 +9767,10 @@ export interface operations {
             /** @description CONFLICT: `If-Match` is stale */
             412: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11065,14 +9780,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11082,14 +9793,10 @@ export interface operations {
             /** @description VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11099,16 +9806,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11118,14 +9820,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11135,16 +9833,11 @@ export interface operations {
             /** @description DATABASE_ERROR: the database failed, and nothing was changed; KUBERNETES_ERROR: the cluster does not answer; INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11178,14 +9871,10 @@ export interface operations {
             /** @description The recommended plan */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11195,14 +9884,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11212,16 +9897,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11231,14 +9911,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11248,14 +9924,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11265,14 +9937,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11282,14 +9950,10 @@ export interface operations {
             /** @description VALIDATION_FAILED or INVALID_PRESET, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11299,16 +9963,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11318,14 +9977,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11335,16 +9990,11 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11378,14 +10028,10 @@ export interface operations {
             /** @description The verdict */
             200: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11395,14 +10041,10 @@ export interface operations {
             /** @description INVALID_REQUEST: a header, the path or the JSON can not be read */
             400: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11412,16 +10054,11 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11431,14 +10068,10 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11448,14 +10081,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body did not arrive in time */
             408: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11465,14 +10094,10 @@ export interface operations {
             /** @description INVALID_REQUEST: the body is too large */
             413: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11482,14 +10107,10 @@ export interface operations {
             /** @description MANIFEST_INVALID with line and column; VALIDATION_FAILED, with every wrong field */
             422: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11499,16 +10120,11 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11518,14 +10134,10 @@ export interface operations {
             /** @description INTERNAL_ERROR: a defect of the server */
             500: {
                 headers: {
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11535,16 +10147,11 @@ export interface operations {
             /** @description INTERNAL_ERROR: the time limit passed */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
-                    Warning?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
-                    /** @description What was written is in every answer that is asked for with it */
-                    "X-Revision"?: string;
-                    /** @description What each `Warning` is about, in their order: `UNKNOWN_NAME`, `REPEATED_NAME`, `STALE_ANSWER`, `NO_PREVIOUS_CONTAINER`, `TOO_MANY_PODS` */
-                    "X-Warning-Code"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    Warning: components["headers"]["Warning"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "X-Revision": components["headers"]["X-Revision"];
+                    "X-Warning-Code": components["headers"]["X-Warning-Code"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11565,8 +10172,7 @@ export interface operations {
             /** @description It lives */
             200: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11587,8 +10193,7 @@ export interface operations {
             /** @description The figures */
             200: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11609,8 +10214,7 @@ export interface operations {
             /** @description Traffic is welcome */
             200: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11620,10 +10224,8 @@ export interface operations {
             /** @description The server starts or stops, or can not write */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11663,8 +10265,7 @@ export interface operations {
             /** @description The WebSocket is open */
             101: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -11672,8 +10273,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the mode can not be read */
             400: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11683,10 +10283,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11696,8 +10294,7 @@ export interface operations {
             /** @description FORBIDDEN: the token does not cover all tenants */
             403: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11707,8 +10304,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the request asks for no WebSocket */
             426: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11718,10 +10314,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11731,10 +10325,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11780,8 +10372,7 @@ export interface operations {
             /** @description The WebSocket is open */
             101: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -11789,8 +10380,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the mode can not be read */
             400: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11800,10 +10390,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11813,8 +10401,7 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11824,8 +10411,7 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11835,8 +10421,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the request asks for no WebSocket */
             426: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11846,10 +10431,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11859,10 +10442,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11903,8 +10484,7 @@ export interface operations {
             /** @description The WebSocket is open */
             101: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -11912,8 +10492,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the mode can not be read */
             400: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11923,10 +10502,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11936,8 +10513,7 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11947,8 +10523,7 @@ export interface operations {
             /** @description DEPLOYMENT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11958,8 +10533,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the request asks for no WebSocket */
             426: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11969,10 +10543,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -11982,10 +10554,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12029,8 +10599,7 @@ export interface operations {
             /** @description The WebSocket is open */
             101: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -12038,8 +10607,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the mode can not be read */
             400: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12049,10 +10617,8 @@ export interface operations {
             /** @description UNAUTHORIZED: a token is needed */
             401: {
                 headers: {
-                    /** @description `Bearer`, and what is wrong with the token */
-                    "WWW-Authenticate"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12062,8 +10628,7 @@ export interface operations {
             /** @description FORBIDDEN: the token, or the page that asks, is not allowed to */
             403: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12073,8 +10638,7 @@ export interface operations {
             /** @description TENANT_NOT_FOUND */
             404: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12084,8 +10648,7 @@ export interface operations {
             /** @description INVALID_REQUEST: the request asks for no WebSocket */
             426: {
                 headers: {
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12095,10 +10658,8 @@ export interface operations {
             /** @description RATE_LIMITED: come back after `Retry-After` seconds */
             429: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -12108,10 +10669,8 @@ export interface operations {
             /** @description MONITORING_UNAVAILABLE: too many WebSockets are open */
             503: {
                 headers: {
-                    /** @description Seconds to wait before the next try */
-                    "Retry-After"?: string;
-                    /** @description Names the request */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
