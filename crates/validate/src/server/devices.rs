@@ -397,8 +397,18 @@ fn check_policy(rules: &mut Rules<'_>, device: Node<'_>, capacity: Node<'_>) {
     if has_values || policy.has("validRange") {
         rules.required_where(policy, "default", "requestPolicy");
     }
-    // Nothing is zero.
+    // Nothing is zero, and so is what is not said.
     let most = capacity.children().find(|child| child.key() == "value");
+    let range = policy.get("validRange");
+    let bounds = ["min", "max"].into_iter().filter_map(|end| range?.get(end));
+    if most.is_none()
+        && policy
+            .list_at("validValues")
+            .chain(bounds)
+            .any(|value| amount_of(Some(value)).is_some_and(|amount| amount > 0))
+    {
+        rules.required_where(capacity, "value", "requestPolicy");
+    }
     let default = policy.get("default");
     let mut before: Option<Node<'_>> = None;
     let mut known = HashSet::new();

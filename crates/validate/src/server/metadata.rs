@@ -256,10 +256,6 @@ fn check_syntax(rules: &mut Rules<'_>, object: &Object<'_>, node: Node<'_>, text
             let canonical = format::ip(text, true).is_some_and(|address| address.to_string() == text);
             (!canonical).then_some("validate.rule.ip")
         }
-        // The server lowers a driver's name and bounds it where it is used.
-        "CSIDriver" if text.len() > 63 && node.key() == "generateName" => {
-            (!format::is_dns_subdomain(&text.to_ascii_lowercase())).then_some("validate.schema.subdomain")
-        }
         _ => (!format::is_dns_subdomain(text)).then_some("validate.schema.subdomain"),
     };
     if let Some(key) = fault {
