@@ -400,7 +400,7 @@ fn check_policy(rules: &mut Rules<'_>, device: Node<'_>, capacity: Node<'_>) {
     // Nothing is zero, and so is what is not said.
     let most = capacity.children().find(|child| child.key() == "value");
     let range = policy.get("validRange");
-    let bounds = ["min", "max"].into_iter().filter_map(|end| range?.get(end));
+    let bounds = ["min", "max", "step"].into_iter().filter_map(|end| range?.get(end));
     if most.is_none()
         && policy
             .list_at("validValues")

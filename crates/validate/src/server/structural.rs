@@ -160,7 +160,7 @@ fn value(
             rules.bad(value, "validate.schema.wrong_type.mapping");
         }
     }
-    if kind == "array" && !has_items && !either {
+    if kind == "array" && !has_items {
         rules.required_where(schema, "items", "type: array");
     }
     if schema.filled("properties") && schema.has("additionalProperties") {
