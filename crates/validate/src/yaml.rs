@@ -15,6 +15,9 @@ use ecp_core::text::Message;
 use granit_parser::{ErrorKind, Event, Marker, Parser, ScalarStyle, Tag};
 use std::borrow::Cow;
 
+/// Longest key on a line of its own in YAML, as `kubectl` takes it.
+const KEY_MAX_LENGTH: usize = 1024;
+
 /// Which readers are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Readers {
@@ -336,6 +339,8 @@ fn each_event<'c>(
         // One more than the tree takes, so that the tree's own bound is the one that is met.
         flow_nesting_limit: MAX_DEPTH + 1,
         block_nesting_limit: MAX_DEPTH + 1,
+        // YAML bounds a key that nothing marks as one; JSON does not.
+        simple_key_max_lookahead: if source.is_json { MAX_MANIFEST_BYTES } else { KEY_MAX_LENGTH },
     };
     let at = |marker: &Marker, message| Unreadable {
         line: Some(source.line(marker.line().max(1)) + lines_before),

@@ -20,6 +20,24 @@ fn without_lines(text: &str) -> Vec<(usize, String, String)> {
 }
 
 #[test]
+fn a_key_of_json_is_as_long_as_it_is_and_one_of_yaml_has_a_bound() {
+    let key = "k".repeat(1100);
+    let object = json!({
+        "apiVersion": "example.com/v1", "kind": "Foo", "metadata": {"name": "a"}, "spec": {&key: 1},
+    });
+    for text in [object.to_string(), serde_json::to_string_pretty(&object).unwrap()] {
+        let read = crate::manifest_objects(&text).unwrap();
+        assert_eq!(
+            read.into_iter().map(|(_, object)| object).collect::<Vec<_>>(),
+            std::slice::from_ref(&object)
+        );
+    }
+    for text in [format!("kind: Foo\n{key}: 1\n"), format!("kind: Foo\nspec: {{\"{key}\": 1}}\n")] {
+        assert!(crate::manifest_objects(&text).is_err(), "{text:.80}");
+    }
+}
+
+#[test]
 fn json_and_yaml_give_the_same_findings() {
     let text = GOOD
         .replace("replicas: 3", "replica: 3")
