@@ -4,7 +4,7 @@
 use crate::client::{self, Connection, request};
 use crate::peers::Peer;
 use crate::report::{figure, remark};
-use crate::scenarios::{QUIET, send};
+use crate::scenarios::{QUIET, send, wait_until_running};
 use anyhow::{Context, ensure};
 use ecp_testservers::{MetricStoreKind, MetricStoreServer, Postgres};
 use std::path::Path;
@@ -30,7 +30,8 @@ pub async fn run(server: &Path, seconds: u64) -> anyhow::Result<()> {
         replicas.push(Peer::server(server, &folder.path().join(number.to_string()), &environment).await?);
     }
     creations(&replicas).await?;
-    settle(&replicas).await?;
+    let mut connection = Connection::open(replicas.first().context("no replica")?.address).await?;
+    wait_until_running(&mut connection, TENANTS).await?;
     reads(&replicas, duration).await?;
     feed(&replicas, duration).await?;
     for replica in replicas {
@@ -72,20 +73,6 @@ async fn creations(replicas: &[Peer]) -> anyhow::Result<()> {
         "PostgreSQL, {REPLICAS} replicas, {connections} connections: {rate:.0} durable creations/s, deployed meanwhile"
     ));
     Ok(())
-}
-
-/// Waits until nothing is deployed any more.
-async fn settle(replicas: &[Peer]) -> anyhow::Result<()> {
-    let mut connection = Connection::open(replicas.first().context("no replica")?.address).await?;
-    for _ in 0..600 {
-        let body = send(&mut connection, "GET", "/api/v1/tenants/?limit=1", None, 200).await?;
-        let list: serde_json::Value = serde_json::from_slice(&body)?;
-        if list["active_count"].as_u64() == Some(TENANTS as u64) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    anyhow::bail!("the tenants did not come up within 5 minutes")
 }
 
 /// Reads details from all replicas at once.

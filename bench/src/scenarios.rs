@@ -196,7 +196,7 @@ async fn start_and_memory(server: &Path, folder: &Path) -> anyhow::Result<()> {
         );
         send(&mut connection, "POST", "/api/v1/tenants/", Some(&body), 201).await?;
     }
-    wait_until_running(&mut connection).await?;
+    wait_until_running(&mut connection, TENANTS_ON_DISK).await?;
     filling.kill().await?;
     let mut best = Duration::MAX;
     for _ in 0..5 {
@@ -217,11 +217,12 @@ async fn start_and_memory(server: &Path, folder: &Path) -> anyhow::Result<()> {
     peer.kill().await
 }
 
-async fn wait_until_running(connection: &mut Connection) -> anyhow::Result<()> {
+/// Waits until this many tenants, all that there are, run.
+pub async fn wait_until_running(connection: &mut Connection, tenants: usize) -> anyhow::Result<()> {
     for _ in 0..600 {
         let body = send(connection, "GET", "/api/v1/tenants/?limit=1", None, 200).await?;
         let list: serde_json::Value = serde_json::from_slice(&body)?;
-        if list["active_count"].as_u64() == Some(TENANTS_ON_DISK as u64) {
+        if list["active_count"].as_u64() == Some(tenants as u64) {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;

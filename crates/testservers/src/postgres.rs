@@ -264,7 +264,10 @@ fn certify(folder: &Path) -> io::Result<()> {
         let (key, certificate) = (format!("{name}.key"), format!("{name}.pem"));
         let mut openssl = program(Path::new(""), "openssl", folder);
         openssl.args(["req", "-x509", "-days", "3650", "-subj", &format!("/CN={name}")]).args(KEY);
-        let output = openssl.args(["-keyout", &key, "-out", &certificate]).args(rest).output()?;
+        let output = openssl.args(["-keyout", &key, "-out", &certificate]).args(rest).output();
+        let output = output.map_err(|error| {
+            io::Error::other(format!("no certificates: openssl can not be run ({error}); put it on PATH"))
+        })?;
         if output.status.success() {
             return Ok(());
         }
