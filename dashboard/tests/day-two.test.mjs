@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { call, createTenant, openPage, startServer, untilFailed } from './harness.mjs';
+import { call, createTenant, openPage, startServer, untilEnded } from './harness.mjs';
 import { together } from './together.mjs';
 
 let server, browser;
@@ -210,7 +210,7 @@ test("a tenant's rules are set and brought back, and what is entered survives a 
 
 test('the log of the container that crashed is one click from the failure, and so are the events', async () => {
   await createTenant(server, 'crashing', { demo_fault: 'crash-loop' });
-  await untilFailed(server, 'crashing');
+  await untilEnded(server, 'crashing', 'failed');
   const { page, complaints } = await openPage(browser.context);
   await page.goto(`${server.address}/#/demo/tenants/crashing`);
   await page.getByRole('alert').getByText('CrashLoopBackOff').waitFor();

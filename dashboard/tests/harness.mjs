@@ -113,12 +113,12 @@ export function createTenant(server, tenantId, more = {}) {
   });
 }
 
-/** Waits until a tenant's roll-out has failed. */
-export async function untilFailed(server, tenantId) {
+/** Waits until a tenant's roll-out has ended as it is to, `failed` or `running`. */
+export async function untilEnded(server, tenantId, wanted) {
   for (;;) {
     const { status } = await call(server, 'GET', `/tenants/${tenantId}/deployment-status`);
-    if (status === 'failed') return;
-    if (status === 'running') throw new Error(`${tenantId} runs`);
+    if (status === wanted) return;
+    if (['failed', 'running'].includes(status)) throw new Error(`${tenantId}: ${status}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
 }

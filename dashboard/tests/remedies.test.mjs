@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { call, createTenant, openPage, startBrowser, startServer, untilFailed } from './harness.mjs';
+import { call, createTenant, openPage, startBrowser, startServer, untilEnded } from './harness.mjs';
 
 let server, browser;
 before(async () => {
@@ -11,26 +11,17 @@ before(async () => {
   await createTenant(server, 'never-ran', { demo_fault: 'image-not-found' });
   await createTenant(server, 'crashes', { demo_fault: 'crash-loop' });
   await createTenant(server, 'ran-before');
-  await untilRunning('ran-before');
+  await untilEnded(server, 'ran-before', 'running');
   await call(server, 'PUT', '/tenants/ran-before', {
     demo_fault: 'image-not-found',
     service_requirements: { chatbot: 20 },
   });
-  for (const id of ['never-ran', 'crashes', 'ran-before']) await untilFailed(server, id);
+  for (const id of ['never-ran', 'crashes', 'ran-before']) await untilEnded(server, id, 'failed');
 });
 after(async () => {
   await browser?.close();
   await server?.stop();
 });
-
-async function untilRunning(id) {
-  for (;;) {
-    const { status } = await call(server, 'GET', `/tenants/${id}/deployment-status`);
-    if (status === 'running') return;
-    assert.notEqual(status, 'failed', id);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
 
 const OFFERED = {
   'never-ran': ['Try again', 'Events'],
