@@ -36,6 +36,8 @@ mod leading;
 mod list;
 mod login;
 mod manifest;
+#[cfg(test)]
+mod mentioned;
 mod metrics;
 mod migrate;
 mod near;
@@ -84,7 +86,7 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the server or this program failed; 2 wrong usage; 3 the request or the manifest is
+Exit codes: 0 done; 1 the server or this program failed (diff: something differs); 2 wrong usage; 3 the request or the manifest is
 invalid; 4 no such tenant or deployment; 5 conflict; 6 not allowed; 7 the server or its cluster can not be
 reached, is too slow or too busy; 8 a deployment failed or was taken back; 130 the waiting was stopped.";
 
@@ -298,7 +300,7 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Validate(Single { options, command }) => {
-            client(options, async |client| command.run(client).await)
+            client_of_findings(options, async |client| command.run(client).await)
         }
         Command::Status(Single { options, command }) => {
             client(options, async |client| command.run(client).await)
@@ -352,7 +354,11 @@ fn dispatch(command: Command) -> ExitCode {
         Command::Context(Single { options, command }) => client(options, async |client| command.run(client)),
         Command::Contexts(Group { options, command }) => {
             let output = options.output();
-            command.run(&options).and_then(|shown| shown.print(&output)).map_err(|failure| (failure, output))
+            let written = output.expect_no_findings();
+            written
+                .and_then(|()| command.run(&options))
+                .and_then(|shown| shown.print(&output))
+                .map_err(|failure| (failure, output))
         }
     };
     match result {
@@ -375,7 +381,19 @@ struct Client {
     output: Output,
 }
 
+/// Runs a command; one that could not write what comes of it is not begun.
 fn client(
+    options: ClientOptions,
+    work: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
+) -> Result<(), (Failure, Output)> {
+    let output = options.output();
+    match output.expect_no_findings() {
+        Ok(()) => client_of_findings(options, work),
+        Err(failure) => Err((failure, output)),
+    }
+}
+
+fn client_of_findings(
     options: ClientOptions,
     work: impl AsyncFnOnce(&Client) -> Result<(), Failure>,
 ) -> Result<(), (Failure, Output)> {

@@ -132,7 +132,8 @@ fn read(tenant_id: &str) -> Call {
 }
 
 async fn write(connection: &Connection, tenant_id: &str, body: Value) -> Result<Value, Failure> {
-    Ok(connection.json(&Call::put(tenant_path(tenant_id, "/alert-rules"), body)).await?)
+    let call = Call::put(tenant_path(tenant_id, "/alert-rules"), body).with_rows();
+    Ok(connection.json(&call).await?)
 }
 
 /// The rules that the tenant has set, by metric, as they can be written back.
@@ -165,8 +166,8 @@ fn table(rules: &Value, place: &str) -> View {
             text("critical"),
             text("unit"),
             Cell::from(format!("{}s", text_of(&rule["for_seconds"]))),
-            Cell::styled(if is_on { "yes" } else { "no" }, if is_on { "" } else { "warning" }),
-            Cell::from(if rule["is_default"] == true { "" } else { "yes" }),
+            Cell::word(if is_on { "yes" } else { "no" }).like(if is_on { "" } else { "warning" }),
+            Cell::word(if rule["is_default"] == true { "" } else { "yes" }),
         ]);
     }
     let tenant_id = text_of(&rules["tenant_id"]);

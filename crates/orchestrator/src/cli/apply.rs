@@ -84,7 +84,7 @@ pub(super) fn call(document: &Document, present: Option<&Value>, dry_run: bool) 
                 .header("if-match", Some(format!("\"{}\"", text_of(&tenant["generation"]))))
         }
     };
-    call.query("dry_run", dry_run.then_some(true)).repeatable(dry_run)
+    call.query("dry_run", dry_run.then_some(true)).repeatable(dry_run).with_rows()
 }
 
 impl Apply {
@@ -185,7 +185,8 @@ impl Apply {
     async fn delete(&self, connection: &Connection, tenant_id: &str) -> Result<Value, Failure> {
         let call = Call::delete(tenant_path(tenant_id, ""))
             .query("dry_run", self.dry_run.then_some(true))
-            .repeatable(self.dry_run);
+            .repeatable(self.dry_run)
+            .with_rows();
         let answer = connection.json(&call).await?;
         let mut entry = json!({"tenant_id": tenant_id, "effect": Effect::Deleted.as_str()});
         if self.dry_run {

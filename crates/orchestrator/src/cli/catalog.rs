@@ -4,7 +4,7 @@ use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
 use super::language::say_text;
-use super::output::{entries, text_of};
+use super::output::{View, entries, text_of};
 use super::table::{Cell, Table};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -57,7 +57,7 @@ impl Command {
             }
             Self::Rollout { tenants } => {
                 let body = if tenants.is_empty() { json!({}) } else { json!({ "tenants": tenants }) };
-                let call = Call::post("/api/v1/catalog/rollout", body);
+                let call = Call::post("/api/v1/catalog/rollout", body).with_rows();
                 let answer = client.options.connect()?.json(&call).await?;
                 client.output.value(&answer, started)
             }
@@ -136,20 +136,20 @@ fn differences(answer: &Value) -> String {
     format!("{table}\n\n{differs}{state}{refused}")
 }
 
-fn started(answer: &Value) -> String {
-    if answer["all"] == true {
-        return say_text!("cli.catalog_all");
-    }
+fn started(answer: &Value) -> View {
+    let footer = if answer["all"] == true { say_text!("cli.catalog_all") } else { String::new() };
     let mut table = Table::new(["TENANT", "RESULT", "DEPLOYMENT OR REASON"]);
+    let mut row =
+        |id: String, result, rest: String| table.row([Cell::from(id), Cell::word(result), Cell::from(rest)]);
     for tenant in entries(answer, "started") {
-        table.row([text_of(&tenant["tenant_id"]), "started".to_owned(), text_of(&tenant["deployment_id"])]);
+        row(text_of(&tenant["tenant_id"]), "started", text_of(&tenant["deployment_id"]));
     }
     for tenant in entries(answer, "unchanged") {
-        table.row([text_of(tenant), "unchanged".to_owned(), String::new()]);
+        row(text_of(tenant), "unchanged", String::new());
     }
     for tenant in entries(answer, "refused") {
         let reason = format!("{}: {}", text_of(&tenant["code"]), text_of(&tenant["message"]));
-        table.row([text_of(&tenant["tenant_id"]), "refused".to_owned(), reason]);
+        row(text_of(&tenant["tenant_id"]), "refused", reason);
     }
-    table.to_string()
+    View::Rows(table, footer)
 }

@@ -1,6 +1,6 @@
 //! What a dry run says would change, value by value, as `ecp diff`, `ecp edit` and `--dry-run` show it.
 
-use super::language::say_text;
+use super::language::{say_text, word};
 use super::output::{entries, pairs_of, text_of};
 use super::table::status_style;
 use super::tenants::warnings;
@@ -41,12 +41,13 @@ pub(super) fn text(preview: &Value) -> String {
         }
     }
     let (quota, cost) = (pairs_of(&preview["quota"]["difference"]), &preview["cost"]);
-    lines.push(format!("quota: {quota}"));
-    lines.push(format!("cost: {} -> {}", text_of(&cost["before"]), text_of(&cost["after"])));
+    lines.push(format!("{}: {quota}", word("quota")));
+    lines.push(format!("{}: {} -> {}", word("cost"), text_of(&cost["before"]), text_of(&cost["after"])));
     let style = status_style("error");
     for refusal in entries(preview, "refusals") {
         lines.push(format!(
-            "{style}refused{style:#}: {}/{}: {}",
+            "{style}{}{style:#}: {}/{}: {}",
+            word("refused"),
             text_of(&refusal["kind"]),
             text_of(&refusal["name"]),
             text_of(&refusal["reason"])

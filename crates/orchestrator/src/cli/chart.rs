@@ -1,6 +1,7 @@
 //! Series as lines of blocks, for terminals: a glance at what a table says in numbers.
 
 use super::clock::local;
+use super::language::say_text;
 use super::output::text_of;
 use ecp_core::Timestamp;
 use serde_json::Value;
@@ -27,7 +28,11 @@ pub(super) fn text(answer: &Value, width: usize) -> String {
             let last = points.last().and_then(|point| point["value"].as_f64()).unwrap_or(0.0);
             let [last, mean, most] = [last, summary(&format!("avg_{name}")), summary(&format!("max_{name}"))]
                 .map(|value| with_unit(name, value));
-            (*name, *points, format!("{last}  (avg {mean}, max {most})"))
+            (
+                *name,
+                *points,
+                format!("{last}  ({})", say_text!("cli.mean_and_most", mean = mean, most = most)),
+            )
         })
         .collect();
     let names = rows.iter().map(|(name, _, _)| name.width()).max().unwrap_or(0);

@@ -13,8 +13,7 @@ pub(super) fn age(text: &str) -> String {
 fn age_at(text: &str, now: Timestamp) -> String {
     let Ok(then) = text.parse::<Timestamp>() else { return text.to_owned() };
     let seconds = now.duration_since(then).as_secs();
-    let (sign, seconds) =
-        if seconds < 0 { ("in ", seconds.unsigned_abs()) } else { ("", seconds.unsigned_abs()) };
+    let (is_ahead, seconds) = (seconds < 0, seconds.unsigned_abs());
     let (count, unit) = match seconds {
         0..120 => (seconds, "s"),
         120..7_200 => (seconds / 60, "m"),
@@ -22,7 +21,8 @@ fn age_at(text: &str, now: Timestamp) -> String {
         172_800..63_072_000 => (seconds / 86_400, "d"),
         _ => (seconds / 31_536_000, "y"),
     };
-    format!("{sign}{count}{unit}")
+    let length = format!("{count}{unit}");
+    if is_ahead { say_text!("cli.in_time", time = length) } else { length }
 }
 
 /// In the zone of the machine, to the second; the text itself where it is no time.

@@ -1,9 +1,9 @@
 //! A server that a command speaks to, and one HTTP exchange with it: time limit, retries, errors.
 
 use super::contexts::Context;
-use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT};
+use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT, USAGE};
 use super::language::say_text;
-use super::output::Output;
+use super::output::{Format, Output};
 use super::warnings::{self, Warned};
 use ecp_core::text::Language;
 use reqwest::header::HeaderMap;
@@ -52,11 +52,20 @@ pub(super) struct Call {
     headers: Vec<(&'static str, String)>,
     body: Option<Value>,
     repeatable: bool,
+    has_rows: bool,
 }
 
 impl Call {
     fn new(method: Method, path: impl Into<String>, repeatable: bool) -> Self {
-        Self { method, path: path.into(), query: Vec::new(), headers: Vec::new(), body: None, repeatable }
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: None,
+            repeatable,
+            has_rows: false,
+        }
     }
 
     /// A read.
@@ -95,6 +104,12 @@ impl Call {
     #[cfg(test)]
     pub(super) fn sent(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
+    }
+
+    /// What a write answers is written as rows, so that formats of rows can have it.
+    pub(super) fn with_rows(mut self) -> Self {
+        self.has_rows = true;
+        self
     }
 
     /// Asking again can change nothing.
@@ -190,6 +205,10 @@ impl Connection {
         once: impl AsyncFn() -> Result<T, CallFailure>,
     ) -> Result<T, CallFailure> {
         let mut pause = FIRST_PAUSE;
+        // Nothing is done of which the result could not be written then.
+        if self.output.format == Format::Csv && call.method != Method::GET && !call.has_rows {
+            return Err(CallFailure::own(USAGE, 0, Format::Csv.refusal()));
+        }
         for attempt in 0.. {
             let failure = match once().await {
                 Ok(answer) => return Ok(answer),

@@ -2,15 +2,15 @@
 
 use super::Client;
 use super::failure::Failure;
-use super::language::say_text;
+use super::language::{say_text, word};
 use super::options::ClientOptions;
-use super::output::{Output, Shown};
+use super::output::{Output, Shown, View, entries, text_of};
 use super::table::Table;
 use super::tenants::named_lines;
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -63,7 +63,7 @@ impl Here {
         });
         client.output.value(&value, |_| {
             named_lines(&[
-                ("Context", name.unwrap_or_else(|| "none".to_owned())),
+                ("Context", name.unwrap_or_else(|| word("none").to_owned())),
                 ("Server", context.server),
                 ("Mode", mode.to_owned()),
                 ("Token", token),
@@ -233,32 +233,43 @@ impl Command {
             }
         };
         contexts.save()?;
-        Ok(Shown { value: contexts.shown().value, table: said })
+        Ok(Shown { said: Some(said), ..contexts.shown() })
     }
 }
 
 impl Contexts {
     fn shown(&self) -> Shown {
-        let mut table = Table::new(["", "NAME", "SERVER", "MODE", "TOKEN"]);
         let mut list = Vec::new();
         for (name, context) in &self.contexts {
             let current = self.current.as_ref() == Some(name);
-            let mode = if context.demo { "demo" } else { "real" };
             let token = context.token_place();
-            table.row([if current { "*" } else { "" }, name, &context.server, mode, &token]);
             list.push(json!({
                 "name": name, "server": context.server, "demo": context.demo, "current": current, "token": token,
             }));
         }
-        Shown { value: json!({"contexts": list}), table: table.to_string() }
+        Shown { value: json!({"contexts": list}), said: None }
     }
 }
 
 impl Shown {
     /// Writes it.
     pub(super) fn print(self, output: &Output) -> Result<(), Failure> {
-        output.value(&self.value, |_| self.table)
+        output.value(&self.value, |value| match self.said {
+            Some(said) if output.is_for_people() => View::from(said),
+            _ => View::from(table(value)),
+        })
     }
+}
+
+fn table(value: &Value) -> Table {
+    let mut table = Table::new(["", "NAME", "SERVER", "MODE", "TOKEN"]).ids_in(1);
+    for context in entries(value, "contexts") {
+        let text = |name: &str| text_of(&context[name]);
+        let current = if context["current"] == true { "*" } else { "" };
+        let mode = if context["demo"] == true { "demo" } else { "real" };
+        table.row([current.to_owned(), text("name"), text("server"), mode.to_owned(), text("token")]);
+    }
+    table
 }
 
 #[cfg(test)]

@@ -75,10 +75,10 @@ fn table(costs: &Value, place: &str, is_wide: bool) -> View {
     for tenant in entries(costs, "tenants") {
         let first = ["tenant_id", "name", "preset"].map(|name| Cell::from(text_of(&tenant[name])));
         let days = tenant["days"].as_f64().map_or_else(String::new, |days| format!("{days:.2}"));
-        let state = if tenant["is_deleted"] == true { "deleted" } else { "" };
+        let state = Cell::word(if tenant["is_deleted"] == true { "deleted" } else { "" });
         let mut row: Vec<Cell> = first.into_iter().chain([Cell::from(days)]).collect();
         row.extend(money(tenant));
-        row.push(Cell::from(state));
+        row.push(state);
         table.row(row);
     }
     View::Rows(table, footer(costs, &local, place))

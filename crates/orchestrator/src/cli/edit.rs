@@ -35,6 +35,8 @@ pub(super) struct Edit {
 
 impl Edit {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        // Said before anything is typed.
+        client.output.expect_no_rows()?;
         let connection = client.options.connect()?;
         let tenant = connection.json(&Call::get(tenant_path(&self.tenant_id, ""))).await?;
         let help = told(&Message::new("cli.edit_help"));

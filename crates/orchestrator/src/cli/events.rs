@@ -76,7 +76,7 @@ impl Events {
                     && since.is_none_or(|since| at.is_none_or(|at| at >= since))
             });
         }
-        self.sorting.sort(&mut list, "events");
+        self.sorting.sort(&mut list, "events")?;
         client.output.value(&list, |list| table(list, &connection.place()))
     }
 }

@@ -16,6 +16,9 @@ pub(super) const TIMEOUT: &str = "TIMEOUT";
 /// Code of an answer that is not what the API promises.
 pub(super) const INVALID_RESPONSE: &str = "INVALID_RESPONSE";
 
+/// Code of a command that can not be what was meant.
+pub(super) const USAGE: &str = "USAGE";
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(super) enum Failure {
@@ -150,6 +153,7 @@ impl CallFailure {
 
     fn exit_code(&self) -> u8 {
         match (self.status, self.code.as_str()) {
+            (_, USAGE) => 2,
             (0, _) | (429 | 503, _) => 7,
             (_, INVALID_RESPONSE) => 1,
             (404, _) => 4,
@@ -228,7 +232,7 @@ impl Failure {
             }}),
             Self::InDiff(failure) => failure.to_json(),
             Self::Unread(text) => json!({"error": {"code": "VALIDATION_FAILED", "message": text}}),
-            other => json!({"error": {"code": "USAGE", "message": other.to_string()}}),
+            other => json!({"error": {"code": USAGE, "message": other.to_string()}}),
         }
     }
 }
@@ -236,6 +240,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Call(call) if call.code == USAGE => write!(f, "{}", call.message),
             Self::Call(call) => {
                 write!(f, "{} ({})", call.message, call.code)?;
                 for (pointer, reason) in call.fields() {
@@ -300,6 +305,7 @@ mod tests {
         assert_eq!(code(503, "KUBERNETES_ERROR"), 7);
         assert_eq!(code(0, CONNECTION_ERROR), 7);
         assert_eq!(code(0, TIMEOUT), 7);
+        assert_eq!(code(0, USAGE), 2);
         assert_eq!(code(200, INVALID_RESPONSE), 1);
         assert_eq!(code(500, "INTERNAL_ERROR"), 1);
     }

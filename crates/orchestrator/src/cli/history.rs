@@ -100,7 +100,7 @@ fn table(list: &Value, place: &str) -> View {
             text("actor"),
             Cell::from(why),
             Cell::status(&text_of(&entry["status"])),
-            Cell::from(if entry["ran_whole_at"].is_string() { "yes" } else { "no" }),
+            Cell::word(if entry["ran_whole_at"].is_string() { "yes" } else { "no" }),
             Cell::from(changed.join(", ")),
         ]);
     }

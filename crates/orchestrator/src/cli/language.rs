@@ -1,6 +1,7 @@
 //! The language of what this program says by itself: Korean or English, as the flag or the system says.
 
 use ecp_core::text::{Language, Message};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
 static CHOSEN: OnceLock<Language> = OnceLock::new();
@@ -28,49 +29,29 @@ macro_rules! say_text {
 }
 pub(crate) use say_text;
 
-/// Labels of details, by their English text.
-const LABELS: [(&str, &str); 32] = [
-    ("Tenant", "테넌트"),
-    ("Status", "상태"),
-    ("Plan", "플랜"),
-    ("Ordered", "주문"),
-    ("Promised", "약속"),
-    ("Resources", "자원"),
-    ("Exposure", "공개 방법"),
-    ("Management", "관리 주체"),
-    ("GPU type", "GPU 종류"),
-    ("Cost", "비용"),
-    ("Operator", "운영 원가"),
-    ("Margin", "마진"),
-    ("Generation", "세대"),
-    ("Deployment", "배포"),
-    ("Created", "생성"),
-    ("Updated", "변경"),
-    ("Description", "설명"),
-    ("Fits now", "지금 가능"),
-    ("Node lost", "노드 장애 시"),
-    ("Asked", "조회한 곳"),
-    ("Context", "컨텍스트"),
-    ("Server", "서버"),
-    ("Mode", "모드"),
-    ("Token", "토큰"),
-    ("Client", "클라이언트"),
-    ("Reason", "이유"),
-    ("Silence", "무음"),
-    ("Alerts", "알림"),
-    ("From", "시작"),
-    ("Until", "끝"),
-    ("By", "만든 사람"),
-    ("Comment", "메모"),
-];
+fn words() -> &'static HashMap<String, String> {
+    static WORDS: OnceLock<HashMap<String, String>> = OnceLock::new();
+    WORDS.get_or_init(|| {
+        toml::from_str(include_str!("words.ko.toml")).expect("the embedded words are valid TOML")
+    })
+}
 
-/// A label in that language; one that is no word of it stays.
-pub(super) fn label(english: &str) -> &str {
-    let korean = || LABELS.iter().find(|(name, _)| *name == english).map(|(_, korean)| *korean);
+/// A word that stands alone in that language, for people: a label, a header of a table, what a cell says.
+pub(super) fn word(english: &'static str) -> &'static str {
+    let korean = words().get(english);
+    debug_assert!(korean.is_some(), "words.ko.toml has no {english:?}");
     match language() {
-        Language::Ko => korean().unwrap_or(english),
+        Language::Ko => korean.map_or(english, String::as_str),
         Language::En => english,
     }
+}
+
+/// A header that is made of a word and of what is no word, such as a currency.
+pub(super) fn header(english: &str) -> String {
+    let known = |text: &str| words().get(text).map(String::as_str).filter(|_| language() == Language::Ko);
+    let of_two =
+        || english.rsplit_once(' ').and_then(|(text, rest)| Some(format!("{} {rest}", known(text)?)));
+    known(english).map(str::to_owned).or_else(of_two).unwrap_or_else(|| english.to_owned())
 }
 
 fn language() -> Language {

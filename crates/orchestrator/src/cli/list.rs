@@ -96,6 +96,13 @@ fn footer(list: &Value, place: &str) -> String {
     format!("{counted}{more}")
 }
 
+/// How many are open, and how many of those are critical.
+fn alerts(alerts: &Value) -> Cell {
+    let (open, critical) = (text_of(&alerts["open"]), text_of(&alerts["critical"]));
+    let shown = say_text!("cli.open_and_critical", open = &open, critical = &critical);
+    Cell::from(shown).read_as(format!("{open} ({critical} critical)"))
+}
+
 /// With what is measured, paid and wrong now.
 fn wide_table(list: &Value, place: &str) -> View {
     let mut table = Table::new([
@@ -116,11 +123,7 @@ fn wide_table(list: &Value, place: &str) -> View {
             Cell::from(measured("gpu", "")),
             Cell::from(measured("response_time", "ms")),
             Cell::from(text_of(&tenant["sla_response_time"])),
-            Cell::from(format!(
-                "{} ({} critical)",
-                text_of(&tenant["alerts"]["open"]),
-                text_of(&tenant["alerts"]["critical"])
-            )),
+            alerts(&tenant["alerts"]),
             Cell::from(dollars("list_price_usd")),
             Cell::from(dollars("operator_cost_usd")),
             Cell::from(text_of(&tenant["failure"]["message"])),

@@ -30,6 +30,7 @@ pub(super) struct Logout {
 
 impl Login {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
+        client.output.expect_no_rows()?;
         let options = &client.options;
         let token = match options.given_token() {
             Some(token) => token,
@@ -56,6 +57,7 @@ impl Login {
 
 impl Logout {
     pub(super) fn run(self, client: &Client) -> Result<(), Failure> {
+        client.output.expect_no_rows()?;
         let named = self.name.or(client.options.context_name()?);
         let Some(name) = named else {
             return Err(Failure::Input(told(&Message::new("cli.logout_nowhere"))));

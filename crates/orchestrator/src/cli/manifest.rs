@@ -5,8 +5,9 @@ use super::candidates;
 use super::connection::{Call, tenant_path};
 use super::failure::Failure;
 use super::input::{Unread, read_object};
-use super::output::Format;
+use super::output::{Format, entries, text_of};
 use super::size::catalog;
+use super::table::Table;
 use clap::{Args, ValueEnum};
 use ecp_api::offline;
 use ecp_core::Mode;
@@ -70,15 +71,22 @@ impl Manifest {
             }
             None => self.rendered(client)?,
         };
-        client.output.text(&text)
+        match client.output.format {
+            Format::Name | Format::Csv | Format::JsonPath => {
+                let list: Value = serde_json::from_str(&text).map_err(anyhow::Error::from)?;
+                client.output.value(&list, objects)
+            }
+            _ => client.output.text(&text),
+        }
     }
 
-    /// As asked for, else as results are written: a manifest is YAML unless somebody wants JSON.
+    /// As asked for, else as results are written: a manifest is YAML unless somebody wants JSON, or what is read of it.
     fn format(&self, client: &Client) -> ManifestFormat {
-        self.format.unwrap_or(match client.output.format {
-            Format::Json => ManifestFormat::Json,
-            _ => ManifestFormat::Yaml,
-        })
+        match client.output.format {
+            Format::Name | Format::Csv | Format::JsonPath => ManifestFormat::Json,
+            Format::Json => self.format.unwrap_or(ManifestFormat::Json),
+            _ => self.format.unwrap_or(ManifestFormat::Yaml),
+        }
     }
 
     fn rendered(&self, client: &Client) -> Result<String, Failure> {
@@ -99,4 +107,15 @@ impl Manifest {
             ManifestFormat::Json => answer.value.to_json(),
         })
     }
+}
+
+/// The objects of a `List`, as events name them.
+fn objects(list: &Value) -> Table {
+    let mut table = Table::new(["OBJECT", "NAMESPACE"]);
+    for object in entries(list, "items") {
+        let about = &object["metadata"];
+        let kind = text_of(&object["kind"]).to_lowercase();
+        table.row([format!("{kind}/{}", text_of(&about["name"])), text_of(&about["namespace"])]);
+    }
+    table
 }

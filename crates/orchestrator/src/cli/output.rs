@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::jsonpath::Template;
-use super::language::{say_text, told};
+use super::language::{say_text, told, word};
 use super::table::Table;
 use super::warnings::Warned;
 use anstyle::{AnsiColor, Style};
@@ -60,8 +60,17 @@ impl Format {
 
     /// Says that a command has nothing to write in this format.
     pub(super) fn refuse(self) -> Failure {
-        let (name, what) = (self.name(), Message::new("cli.format_of_others"));
-        Failure::Input(told(&what.with("format", name)))
+        Failure::Input(self.refusal())
+    }
+
+    /// The same as a sentence.
+    pub(super) fn refusal(self) -> String {
+        told(&Message::new("cli.format_of_others").with("format", self.name()))
+    }
+
+    /// True for the formats of findings, which no other command than `ecp validate` has.
+    pub(super) fn is_of_findings(self) -> bool {
+        matches!(self, Self::Sarif | Self::Junit | Self::Github)
     }
 }
 
@@ -122,12 +131,12 @@ impl From<Table> for View {
     }
 }
 
-/// A result, and how a table shows it.
+/// A result, for programs and for people.
 pub(super) struct Shown {
     /// For programs.
     pub(super) value: Value,
-    /// For people.
-    pub(super) table: String,
+    /// What people are told instead, where something was done.
+    pub(super) said: Option<String>,
 }
 
 impl Output {
@@ -151,7 +160,7 @@ impl Output {
             Format::Json => self.line(&format!("{value:#}")),
             Format::Yaml => self.text(&yaml(value)?),
             Format::JsonPath => self.picked(value),
-            Format::Sarif | Format::Junit | Format::Github => Err(self.format.refuse()),
+            format if format.is_of_findings() => Err(format.refuse()),
             _ => self.view(value, view(value).into()),
         }
     }
@@ -160,14 +169,10 @@ impl Output {
         match (self.format, view) {
             (Format::Csv, View::Rows(table, _)) => self.text(&table.to_csv()),
             (Format::Name, View::Rows(table, _)) => {
-                self.text(&table.ids().map(|id| format!("{id}\n")).collect::<String>())
+                let ids = table.ids().filter(|id| !id.is_empty());
+                self.text(&ids.map(|id| format!("{id}\n")).collect::<String>())
             }
-            (Format::Name, View::Text(_)) => {
-                let id = ["silence_id", "tenant_id", "deployment_id", "id"]
-                    .iter()
-                    .find_map(|name| value[name].as_str());
-                self.line(id.ok_or_else(|| self.format.refuse())?)
-            }
+            (Format::Name, View::Text(_)) => self.line(id_of(value).ok_or_else(|| self.format.refuse())?),
             (Format::Csv, View::Text(_)) => Err(self.format.refuse()),
             (_, View::Text(text)) => self.line(&text),
             (_, View::Rows(table, footer)) => {
@@ -194,8 +199,19 @@ impl Output {
             Format::Json => self.line(&value.to_string()),
             Format::Yaml => self.text(&format!("---\n{}", yaml(value)?)),
             Format::JsonPath => self.picked(value),
+            Format::Name => self.line(id_of(value).ok_or_else(|| self.format.refuse())?),
             other => Err(other.refuse()),
         }
+    }
+
+    /// Refuses the format of rows where there will be none, before anything is done.
+    pub(super) fn expect_no_rows(&self) -> Result<(), Failure> {
+        if self.format == Format::Csv { Err(self.format.refuse()) } else { Ok(()) }
+    }
+
+    /// Refuses the formats of findings.
+    pub(super) fn expect_no_findings(&self) -> Result<(), Failure> {
+        if self.format.is_of_findings() { Err(self.format.refuse()) } else { Ok(()) }
     }
 
     /// True where a person reads, and not a program.
@@ -233,8 +249,9 @@ impl Output {
     }
 
     /// Says something beside the result, for people.
-    pub(super) fn complain(&self, level: &str, text: &str) {
+    pub(super) fn complain(&self, level: &'static str, text: &str) {
         let color = if level == "error" { AnsiColor::Red } else { AnsiColor::Yellow };
+        let level = word(level);
         let style = Style::new().bold().fg_color(Some(color.into()));
         // Where standard error is closed there is nobody to tell.
         let _ = writeln!(anstream::stderr(), "{style}{level}{style:#}: {text}");
@@ -258,6 +275,21 @@ impl Output {
     pub(super) fn is_lively(&self) -> bool {
         self.is_for_people() && std::io::stderr().is_terminal()
     }
+}
+
+/// The id of what a result is: its own, before those of what it belongs to.
+fn id_of(value: &Value) -> Option<&str> {
+    let names = [
+        "delivery_id",
+        "receiver_id",
+        "silence_id",
+        "alert_id",
+        "tenant_id",
+        "deployment_id",
+        "context",
+        "id",
+    ];
+    names.iter().find_map(|name| value[name].as_str())
 }
 
 /// A value as YAML.

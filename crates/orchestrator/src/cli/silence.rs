@@ -149,8 +149,8 @@ impl Asked {
 
     async fn preview(&self, client: &Client) -> Result<(), Failure> {
         let connection = client.options.connect()?;
-        let call =
-            Call::post(PATH, self.body(Timestamp::now())?).query("dry_run", Some(true)).repeatable(true);
+        let call = Call::post(PATH, self.body(Timestamp::now())?).query("dry_run", Some(true));
+        let call = call.repeatable(true).with_rows();
         let trial = connection.json(&call).await?;
         client.output.value(&trial, |trial| {
             let total = trial["total_count"].as_u64().unwrap_or(0);

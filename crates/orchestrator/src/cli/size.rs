@@ -4,7 +4,7 @@ use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
 use super::input::{DemandFlags, read_object, require_something};
-use super::language::say_text;
+use super::language::{say_text, word};
 use super::output::{entries, pairs_of, text_of};
 use super::table::Table;
 use super::tenants::{named_lines, warnings};
@@ -139,7 +139,7 @@ fn services(answer: &Value) -> String {
             notes += &format!("\n  {}", text_of(note));
         }
     }
-    let notes = if notes.is_empty() { notes } else { format!("\n\nNotes:{notes}") };
+    let notes = if notes.is_empty() { notes } else { format!("\n\n{}:{notes}", word("Notes")) };
     format!("\n\n{stages}{notes}")
 }
 
@@ -160,7 +160,7 @@ fn verification(answer: &Value) -> String {
                 text_of(&promise["kept"]),
             ]);
         }
-        text += &format!("\n\nSimulated {}:\n{promises}", text_of(&hour["hour"]));
+        text += &format!("\n\n{} {}:\n{promises}", word("Simulated"), text_of(&hour["hour"]));
     }
     text
 }

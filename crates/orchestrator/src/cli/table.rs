@@ -1,6 +1,7 @@
 //! Columns of text, aligned by what a terminal shows: Korean letters are two columns wide.
 
 use super::clock;
+use super::language::{header, word};
 use anstyle::{AnsiColor, Style};
 use std::fmt;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
@@ -17,15 +18,15 @@ const NARROWEST_HEADER: usize = 3;
 pub(super) struct Cell {
     text: String,
     style: Style,
-    /// Where the text is an age: the time itself.
-    moment: Option<String>,
+    /// What programs read in its place: the time itself of an age, the English of a word.
+    exact: Option<String>,
 }
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Self {
         // A row is a line.
         let text = text.into().replace(['\n', '\t'], " ");
-        Self { text, style: Style::new(), moment: None }
+        Self { text, style: Style::new(), exact: None }
     }
 }
 
@@ -57,16 +58,31 @@ impl Cell {
 
     /// How long ago a time was; the local time where there is room, the time itself for programs.
     pub(super) fn age(time: &str) -> Self {
-        Self { moment: Some(time.to_owned()), ..Self::from(clock::age(time)) }
+        Self { exact: Some(time.to_owned()), ..Self::from(clock::age(time)) }
     }
 
     /// A time in the zone of the machine; the time itself for programs.
     pub(super) fn time(time: &str) -> Self {
-        Self { moment: Some(time.to_owned()), ..Self::from(clock::local(time)) }
+        Self { exact: Some(time.to_owned()), ..Self::from(clock::local(time)) }
+    }
+
+    /// A word in the language of the system; English for programs.
+    pub(super) fn word(english: &'static str) -> Self {
+        Self { exact: Some(english.to_owned()), ..Self::from(word(english)) }
+    }
+
+    /// The same, coloured as something of this status.
+    pub(super) fn like(self, status: &str) -> Self {
+        Self { style: status_style(status), ..self }
+    }
+
+    /// The same, which programs read as this.
+    pub(super) fn read_as(self, exact: String) -> Self {
+        Self { exact: Some(exact), ..self }
     }
 
     fn exact(&self) -> &str {
-        self.moment.as_deref().unwrap_or(&self.text)
+        self.exact.as_deref().unwrap_or(&self.text)
     }
 }
 
@@ -92,16 +108,22 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// With these headers.
-    pub(super) fn new<const N: usize>(headers: [&str; N]) -> Self {
-        Self::with_headers(headers)
+    /// With these headers, which are words.
+    pub(super) fn new<const N: usize>(headers: [&'static str; N]) -> Self {
+        Self::under(headers.into_iter().map(Cell::word))
     }
 
     /// With headers that are not known beforehand.
     pub(super) fn with_headers(headers: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::under(headers.into_iter().map(|english| {
+            let english: String = english.into();
+            Cell { exact: Some(english.clone()), ..Cell::from(header(&english)) }
+        }))
+    }
+
+    fn under(headers: impl Iterator<Item = Cell>) -> Self {
         let style = Style::new().bold();
-        let headers = headers.into_iter().map(|text| Cell { style, ..Cell::from(text) }).collect();
-        Self { rows: vec![headers], id_column: 0 }
+        Self { rows: vec![headers.map(|cell| Cell { style, ..cell }).collect()], id_column: 0 }
     }
 
     /// With the ids in another column than the first.
@@ -123,8 +145,9 @@ impl Table {
     /// With local times in place of ages.
     pub(super) fn with_times(mut self) -> Self {
         for cell in self.rows.iter_mut().flatten() {
-            if let Some(moment) = &cell.moment {
-                cell.text = clock::local(moment);
+            let is_time = |text: &&String| text.parse::<ecp_core::Timestamp>().is_ok();
+            if let Some(time) = cell.exact.as_ref().filter(is_time) {
+                cell.text = clock::local(time);
             }
         }
         self
@@ -213,20 +236,20 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_by_what_is_seen() {
-        let mut table = Table::new(["NAME", "STATUS"]);
+        let mut table = Table::with_headers(["NAME", "STATUS"]);
         table.row(["콜센터", "a"]);
         table.row([Cell::from("x"), Cell::status("running")]);
         let plain = anstream::adapter::strip_str(&table.to_string()).to_string();
         assert_eq!(plain, "NAME    STATUS\n콜센터  a\nx       running");
         assert!(table.to_string().contains("\u{1b}[32mrunning"));
-        let mut table = Table::new(["A", "B"]);
+        let mut table = Table::with_headers(["A", "B"]);
         table.row(["two\nlines", "b"]);
         assert_eq!(table.to_string().lines().count(), 2);
     }
 
     #[test]
     fn a_table_fits_the_terminal_by_its_widest_columns() {
-        let mut table = Table::new(["ID", "MESSAGE", "N"]);
+        let mut table = Table::with_headers(["ID", "MESSAGE", "N"]);
         table.row(["a-long-tenant-id", "이미지를 내려받을 수 없습니다", "1"]);
         let text = anstream::adapter::strip_str(&table.fit(36)).to_string();
         assert_eq!(text.lines().last(), Some("a-long-tenant-id  이미지를 내려…  1"));
@@ -235,7 +258,7 @@ mod tests {
 
     #[test]
     fn a_terminal_of_80_columns_is_enough_for_a_list_of_ten() {
-        let mut table = Table::new([
+        let mut table = Table::with_headers([
             "TENANT", "NAME", "PLAN", "STATUS", "SERVICES", "CPU", "MEMORY", "GPU", "SLA", "AGE",
         ]);
         let status = Cell::status("deleting");
@@ -251,7 +274,7 @@ mod tests {
 
     #[test]
     fn values_with_commas_and_quotes_stay_one_cell_and_no_cell_is_a_formula() {
-        let mut table = Table::new(["ID", "TEXT"]);
+        let mut table = Table::with_headers(["ID", "TEXT"]);
         table.row(["a", "x, \"y\""]);
         table.row(["b", "=1+1"]);
         table.row(["c", "-5.5"]);
@@ -262,7 +285,7 @@ mod tests {
 
     #[test]
     fn an_age_is_the_time_itself_for_programs() {
-        let mut table = Table::new(["ID", "AGE"]);
+        let mut table = Table::with_headers(["ID", "AGE"]);
         table.row([Cell::from("a"), Cell::age("2024-01-15T10:30:00Z")]);
         assert!(table.to_string().ends_with('y'), "{table}");
         assert_eq!(table.to_csv(), "ID,AGE\r\na,2024-01-15T10:30:00Z\r\n");

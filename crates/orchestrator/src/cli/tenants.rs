@@ -8,7 +8,7 @@ use super::connection::{Call, Connection, tenant_path};
 use super::failure::Failure;
 use super::history::{History, Rollback};
 use super::input::{TenantFlags, require_something};
-use super::language::{label, say_text, told};
+use super::language::{say_text, told, word};
 use super::list;
 use super::options::parse_seconds;
 use super::output::{Format, entries, pairs_of, text_of};
@@ -193,10 +193,10 @@ pub(super) fn detail(tenant: &Value) -> String {
 }
 
 /// `Name:  text` lines, aligned.
-pub(super) fn named_lines(lines: &[(&str, String)]) -> String {
-    let width = lines.iter().map(|(name, _)| label(name).width()).max().unwrap_or(0) + 1;
-    let line = |(name, text): &(&str, String)| {
-        let name = label(name);
+pub(super) fn named_lines(lines: &[(&'static str, String)]) -> String {
+    let width = lines.iter().map(|(name, _)| word(name).width()).max().unwrap_or(0) + 1;
+    let line = |(name, text): &(&'static str, String)| {
+        let name = word(name);
         format!("{name}:{:space$}{text}", "", space = width - name.width())
     };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -206,7 +206,8 @@ pub(super) fn named_lines(lines: &[(&str, String)]) -> String {
 pub(super) fn warnings(answer: &Value) -> String {
     let style = status_style("warning");
     let warnings = entries(answer, "warnings").iter();
-    warnings.map(|warning| format!("\n{style}warning{style:#}: {}", text_of(&warning["message"]))).collect()
+    let name = word("warning");
+    warnings.map(|warning| format!("\n{style}{name}{style:#}: {}", text_of(&warning["message"]))).collect()
 }
 
 impl Get {

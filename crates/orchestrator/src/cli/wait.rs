@@ -8,6 +8,7 @@ use super::failure::{CallFailure, Failure, TIMEOUT};
 use super::language::told;
 use super::options::parse_seconds;
 use super::output::{entries, text_of};
+use super::table::Table;
 use clap::{Args, ValueEnum};
 use ecp_core::text::Message;
 use indicatif::ProgressBar;
@@ -102,7 +103,13 @@ impl Wait {
         if client.output.is_for_people() {
             return Ok(());
         }
-        client.output.value(&json!({ "tenants": done }), |_| String::new())
+        client.output.value(&json!({ "tenants": done }), |value| {
+            let mut table = Table::new(["TENANT", "STATE"]);
+            for entry in entries(value, "tenants") {
+                table.row([text_of(&entry["tenant_id"]), text_of(&entry["condition"])]);
+            }
+            table
+        })
     }
 
     async fn look(&self, connection: &Connection, tenant_id: &str) -> Result<Look, Failure> {

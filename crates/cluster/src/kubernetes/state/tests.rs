@@ -141,7 +141,7 @@ fn a_container_that_took_too_much_memory_is_told_with_its_limit() {
     assert!(callbot.stuck);
     let text = told(&callbot, "cluster.out_of_memory");
     assert_says(&text, &["'callbot'", "memory limit (2Gi)", "OOMKilled, exit code 137"]);
-    assert_says(&text, &["larger preset"]);
+    assert_says(&text, &["larger preset", "admission webhooks"]);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn a_full_quota_is_told_with_its_name_and_amounts_and_may_get_room_again() {
     let text = told(&callbot, "cluster.quota_exceeded");
     assert_says(&text, &["ResourceQuota 'tenant-quota'", "requested: limits.cpu=1,limits.memory=2Gi"]);
     assert_says(&text, &["used: limits.cpu=1,limits.memory=2Gi", "limited: limits.cpu=1,limits.memory=2Gi"]);
-    assert_says(&text, &["larger preset"]);
+    assert_says(&text, &["larger preset", "admission webhooks"]);
 }
 
 #[test]
