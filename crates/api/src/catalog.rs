@@ -200,9 +200,9 @@ pub(crate) async fn compare_catalog(Writer(api): Writer, body: RawBody) -> Resul
     let catalog = match parsed.await {
         Ok(Ok(catalog)) => catalog,
         Ok(Err(faults)) => {
-            let fault = |text: String| FieldFault {
+            let fault = |fault: Message| FieldFault {
                 pointer: "/catalog".to_owned(),
-                reason: Message::new("api.catalog_fault").with("fault", text),
+                reason: Message::new("api.catalog_fault").with_part("fault", fault),
             };
             return Err(ApiError::invalid_fields(faults.0.into_iter().map(fault).collect()));
         }

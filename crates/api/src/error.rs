@@ -13,6 +13,7 @@ use ecp_core::placement::Shortage;
 use ecp_core::ports::{ClusterError, MetricError, StoreError};
 use ecp_core::tenancy::TenancyError;
 use ecp_core::text::{Language, Message};
+use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -315,6 +316,11 @@ impl From<ClusterError> for ApiError {
         match &error {
             ClusterError::NotConfigured => {
                 Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_not_configured"))
+            }
+            ClusterError::BeingRead(_) => {
+                Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_being_read"))
+                    .header(RETRY_AFTER, HeaderValue::from_static("1"))
+                    .caused_by(error)
             }
             ClusterError::Unreachable(_) | ClusterError::Stopping => {
                 Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_unreachable"))

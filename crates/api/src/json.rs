@@ -65,20 +65,55 @@ pub(crate) struct Read {
     pub repeated: UnknownNames,
 }
 
+/// What is read, as its faults name it.
+#[derive(Clone, Copy)]
+enum Carrier {
+    /// The body of a request.
+    Body,
+    /// A message of a WebSocket.
+    Message,
+}
+
+impl Carrier {
+    fn empty(self) -> &'static str {
+        match self {
+            Self::Body => "json.empty_body",
+            Self::Message => "json.empty_message",
+        }
+    }
+
+    fn invalid(self) -> &'static str {
+        match self {
+            Self::Body => "json.body",
+            Self::Message => "json.message",
+        }
+    }
+}
+
 /// Reads a body; a fault is answered with its line and column.
 pub(crate) fn read(bytes: &[u8], shape: &Shape) -> Result<Read, ApiError> {
+    read_carried(bytes, shape, Carrier::Body)
+}
+
+/// Reads a message of a WebSocket as [`read`] does a body.
+pub(crate) fn read_message(text: &str, shape: &Shape) -> Result<Read, ApiError> {
+    read_carried(text.as_bytes(), shape, Carrier::Message)
+}
+
+fn read_carried(bytes: &[u8], shape: &Shape, carrier: Carrier) -> Result<Read, ApiError> {
+    let unparsable = |line, column, reason| unparsable(carrier, line, column, reason);
     // What is passed over is text too.
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let (line, column) = place_of(bytes, error.valid_up_to());
         unparsable(line, column, "not UTF-8".to_owned())
     })?;
     if text.trim_ascii().is_empty() {
-        return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("json.empty"))
+        return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new(carrier.empty()))
             .detail("line", 1)
             .detail("column", 1)
             .detail("reason", "empty"));
     }
-    check_depth(bytes)?;
+    check_depth(bytes, carrier)?;
     let (mut unknown, mut repeated) = (UnknownNames::default(), UnknownNames::default());
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let seed = Seed { shape, pointer: String::new(), unknown: &mut unknown, repeated: &mut repeated };
@@ -89,10 +124,13 @@ pub(crate) fn read(bytes: &[u8], shape: &Shape) -> Result<Read, ApiError> {
     }
 }
 
-fn unparsable(line: usize, column: usize, reason: String) -> ApiError {
+fn unparsable(carrier: Carrier, line: usize, column: usize, reason: String) -> ApiError {
     let starts = |beginnings: &[&str]| beginnings.iter().any(|beginning| reason.starts_with(beginning));
     let key = REASONS.iter().find(|(_, beginnings)| starts(beginnings)).map_or("json.other", |(key, _)| key);
-    let message = Message::new(key).with("line", line).with("column", column);
+    let message = Message::new(carrier.invalid())
+        .with("line", line)
+        .with("column", column)
+        .with_part("why", Message::new(key));
     ApiError::new(ErrorCode::InvalidRequest, message)
         .detail("line", line)
         .detail("column", column)
@@ -117,7 +155,7 @@ fn reason_without_position(error: &serde_json::Error) -> String {
 }
 
 /// Refuses nesting that no request needs. What is passed over is not otherwise bounded in depth.
-fn check_depth(bytes: &[u8]) -> Result<(), ApiError> {
+fn check_depth(bytes: &[u8], carrier: Carrier) -> Result<(), ApiError> {
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for (place, byte) in bytes.iter().enumerate() {
         match byte {
@@ -128,7 +166,7 @@ fn check_depth(bytes: &[u8]) -> Result<(), ApiError> {
             b'[' | b'{' if depth == MAX_DEPTH => {
                 let (line, column) = place_of(bytes, place);
                 let reason = format!("nested deeper than {MAX_DEPTH} arrays and objects");
-                return Err(unparsable(line, column, reason).detail("max_depth", MAX_DEPTH));
+                return Err(unparsable(carrier, line, column, reason).detail("max_depth", MAX_DEPTH));
             }
             b'[' | b'{' => depth += 1,
             b']' | b'}' => depth = depth.saturating_sub(1),

@@ -67,6 +67,17 @@ enum Told {
     To(Arc<Index>),
 }
 
+/// What the last probe of the API server showed.
+#[derive(Clone)]
+enum Probed {
+    /// There was none yet.
+    NotYet,
+    /// It failed, and why.
+    Away(String),
+    /// It was answered.
+    Answers,
+}
+
 /// A real cluster.
 pub struct KubernetesCluster {
     client: Client,
@@ -76,8 +87,7 @@ pub struct KubernetesCluster {
     /// Who manages a tenant; there once the cluster is watched.
     store: OnceLock<Arc<dyn TenantStore>>,
     turns: Semaphore,
-    /// Why the last probe failed; none where it was answered.
-    away: Mutex<Option<String>>,
+    probed: Mutex<Probed>,
 }
 
 impl KubernetesCluster {
@@ -117,7 +127,7 @@ impl KubernetesCluster {
             ledger,
             store: OnceLock::new(),
             turns: Semaphore::new(CALLS_AT_ONCE),
-            away: Mutex::new(Some("it was not asked yet".to_owned())),
+            probed: Mutex::new(Probed::NotYet),
         }))
     }
 
@@ -154,18 +164,20 @@ impl KubernetesCluster {
     async fn probe(&self, stop: CancellationToken) {
         loop {
             let answer = tokio::time::timeout(PROBE_TIMEOUT, self.client.apiserver_version()).await;
-            let away = match answer {
-                Ok(Ok(_)) => None,
-                Ok(Err(error)) => Some(match client::CallError::from(error) {
+            let probed = match answer {
+                Ok(Ok(_)) => Probed::Answers,
+                Ok(Err(error)) => Probed::Away(match client::CallError::from(error) {
                     client::CallError::Away(reason) => reason,
                     client::CallError::Answered(status) => status.message,
                 }),
-                Err(_) => Some(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
+                Err(_) => Probed::Away(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),
             };
-            let before = std::mem::replace(&mut *self.away.lock(), away.clone());
-            match (&before, &away) {
-                (Some(_), None) => tracing::info!("the cluster answers"),
-                (None, Some(reason)) => tracing::warn!(reason, "the cluster does not answer"),
+            let before = std::mem::replace(&mut *self.probed.lock(), probed.clone());
+            match (&before, &probed) {
+                (Probed::NotYet | Probed::Away(_), Probed::Answers) => tracing::info!("the cluster answers"),
+                (Probed::NotYet | Probed::Answers, Probed::Away(reason)) => {
+                    tracing::warn!(reason, "the cluster does not answer");
+                }
                 _ => {}
             }
             tokio::select! {
@@ -177,13 +189,15 @@ impl KubernetesCluster {
 
     /// Fails where the cluster does not answer, or what is watched is not known yet.
     fn check_reachable(&self) -> Result<(), ClusterError> {
-        if let Some(reason) = self.away.lock().clone() {
-            return Err(ClusterError::Unreachable(reason));
+        match self.probed.lock().clone() {
+            Probed::NotYet => return Err(ClusterError::BeingRead("it was not asked yet".to_owned())),
+            Probed::Away(reason) => return Err(ClusterError::Unreachable(reason)),
+            Probed::Answers => {}
         }
         let (known, all) = (self.index.completed(), watches::count(&self.index));
         if known < all {
             let reason = format!("{known} of {all} first lists are complete");
-            return Err(ClusterError::Unreachable(reason));
+            return Err(ClusterError::BeingRead(reason));
         }
         Ok(())
     }
@@ -193,7 +207,7 @@ impl KubernetesCluster {
         self.check_reachable()?;
         if self.index.is_unnoted(tenant) {
             let reason = format!("what an earlier version made for {tenant} is being written down");
-            return Err(ClusterError::Unreachable(reason));
+            return Err(ClusterError::BeingRead(reason));
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! fits lie apart that leave out one measurement each.
 
 use crate::catalog::{Catalog, Device, DeviceFigure, FigureSource, Provenance, ServiceTimes};
+use crate::text::{Language, Message};
 use std::fmt;
 
 /// Fewest measurements that a line and its spread are fitted to.
@@ -104,13 +105,18 @@ pub struct Fit {
 }
 
 /// Why a load test is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CalibrationError {
     /// The first line is not the header.
-    #[error("line 1: is {0:?}; write stage,concurrency,latency_ms,throughput_per_second")]
     Header(String),
+    /// A line has too few columns or too many.
+    Columns {
+        /// Counted from 1.
+        line: usize,
+        /// What stands there.
+        given: String,
+    },
     /// A line can not be read.
-    #[error("line {line}: {column} is {given:?}; give {wanted}")]
     Line {
         /// Counted from 1.
         line: usize,
@@ -118,14 +124,10 @@ pub enum CalibrationError {
         column: &'static str,
         /// What stands there.
         given: String,
-        /// What is needed.
+        /// What is needed, as the key of a text.
         wanted: &'static str,
     },
     /// Throughput, concurrency and latency contradict each other.
-    #[error(
-        "line {line}: {concurrency} requests of {latency_ms} ms are {expected} a second, not {throughput}; \
-         measure the throughput of a load that stays the same, or mend the units"
-    )]
     Contradiction {
         /// Counted from 1.
         line: usize,
@@ -139,7 +141,6 @@ pub enum CalibrationError {
         expected: String,
     },
     /// There are too few measurements of a stage.
-    #[error("{stage} has {given} measurements; measure at {FEWEST} or more concurrencies, from idle to full")]
     TooFew {
         /// Which stage.
         stage: &'static str,
@@ -147,13 +148,44 @@ pub enum CalibrationError {
         given: usize,
     },
     /// The measurements are no queue's.
-    #[error(
-        "{stage}: the latency does not grow with the throughput; measure from one request to a full device"
-    )]
     NoQueue {
         /// Which stage.
         stage: &'static str,
     },
+}
+
+impl fmt::Display for CalibrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message().render(Language::En))
+    }
+}
+
+impl std::error::Error for CalibrationError {}
+
+impl CalibrationError {
+    /// Where it is and how to mend it, for people.
+    pub fn message(&self) -> Message {
+        match self {
+            Self::Header(header) => Message::new("calibration.header").with("header", format!("{header:?}")),
+            Self::Columns { line, given } => {
+                Message::new("calibration.columns").with("line", line).with("given", format!("{given:?}"))
+            }
+            Self::Line { line, column, given, wanted } => {
+                let at = Message::new("calibration.line").with("line", line).with("column", column);
+                at.with("given", format!("{given:?}")).with_part("wanted", Message::new(wanted))
+            }
+            Self::Contradiction { line, concurrency, latency_ms, throughput, expected } => {
+                let at = Message::new("calibration.contradiction").with("line", line);
+                let given = at.with("concurrency", concurrency).with("latency_ms", latency_ms);
+                given.with("throughput", throughput).with("expected", expected)
+            }
+            Self::TooFew { stage, given } => Message::new("calibration.too_few")
+                .with("stage", stage)
+                .with("given", given)
+                .with("fewest", FEWEST),
+            Self::NoQueue { stage } => Message::new("calibration.no_queue").with("stage", stage),
+        }
+    }
 }
 
 /// Reads a load test: CSV with the columns `stage`, `concurrency`, `latency_ms` and `throughput_per_second`,
@@ -177,19 +209,18 @@ pub fn read(text: &str) -> Result<Vec<Measurement>, CalibrationError> {
 fn measurement(line: usize, text: &str) -> Result<Measurement, CalibrationError> {
     let cells: Vec<&str> = text.split(',').map(str::trim).collect();
     let [stage, concurrency, latency_ms, throughput] = cells[..] else {
-        let wanted = "four columns: stage,concurrency,latency_ms,throughput_per_second";
-        return Err(CalibrationError::Line { line, column: "the line", given: text.to_owned(), wanted });
+        return Err(CalibrationError::Columns { line, given: text.to_owned() });
     };
     let figure = Figure::ALL.into_iter().find(|figure| figure.as_str() == stage);
     let figure = figure.ok_or_else(|| CalibrationError::Line {
         line,
         column: "stage",
         given: stage.to_owned(),
-        wanted: "tts_uncached, tts_cached, nlp or aicm",
+        wanted: "calibration.want_stage",
     })?;
     let number = |column: &'static str, given: &str| {
         let read = given.parse::<f64>().ok().filter(|number| number.is_finite() && *number > 0.0);
-        let wanted = "a number over 0";
+        let wanted = "calibration.want_number";
         read.ok_or_else(|| CalibrationError::Line { line, column, given: given.to_owned(), wanted })
     };
     let read = Measurement {

@@ -30,15 +30,38 @@ pub use model::{
 pub use reach::{CallerSettings, GatewaySettings, IngressSettings, PlatformService};
 
 use crate::tenant::{Availability, Preset, Service, SlaTarget};
+use crate::text::{Language, Message};
 use serde::de::Error as _;
+use std::fmt;
 
 /// The catalog that the program carries.
 pub const EMBEDDED: &str = include_str!("../catalog.toml");
 
 /// Every fault of a catalog file, with where it is and how to fix it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the catalog has {} fault(s):\n{}", .0.len(), .0.join("\n"))]
-pub struct CatalogFaults(pub Vec<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CatalogFaults(pub Vec<Message>);
+
+impl fmt::Display for CatalogFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.told(Language::En))
+    }
+}
+
+impl std::error::Error for CatalogFaults {}
+
+impl CatalogFaults {
+    /// All of them in a language, under how many there are.
+    pub fn told(&self, language: Language) -> String {
+        let faults = self.each(language).join("\n");
+        let told = Message::new("catalog.faults").with("count", self.0.len()).with("faults", faults);
+        told.render(language)
+    }
+
+    /// Each in a language.
+    pub fn each(&self, language: Language) -> Vec<String> {
+        self.0.iter().map(|fault| fault.render(language)).collect()
+    }
+}
 
 /// A fault of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,15 +69,7 @@ struct Fault {
     /// Keys joined by dots; an element of a list by its name.
     path: String,
     /// What must hold.
-    text: String,
-}
-
-impl Fault {
-    /// Takes `path: text` apart.
-    fn parse(printed: String) -> Self {
-        let (path, text) = printed.split_once(": ").unwrap_or(("", &printed));
-        Self { path: path.to_owned(), text: text.to_owned() }
-    }
+    fix: Message,
 }
 
 impl Catalog {
@@ -68,11 +83,17 @@ impl Catalog {
         let document = shape::Document::parse(text).map_err(CatalogFaults)?;
         let (catalog, mut faults) = document.read();
         let rules = catalog.as_ref().map(rules::faults).unwrap_or_default();
-        faults.extend(rules.iter().map(|fault| document.locate(fault)));
+        faults.extend(rules.into_iter().map(|fault| document.locate(fault)));
         match catalog {
             Some(catalog) if faults.is_empty() => Ok(catalog),
             _ => Err(CatalogFaults(faults)),
         }
+    }
+
+    /// Keys whose values break a rule.
+    #[cfg(test)]
+    pub(crate) fn faulty_keys(&self) -> Vec<String> {
+        rules::faults(self).into_iter().map(|fault| fault.path).collect()
     }
 
     /// What a tenant is promised that states no SLA.
@@ -127,9 +148,8 @@ impl Catalog {
 
 fn availability<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Availability, D::Error> {
     let text: String = serde::Deserialize::deserialize(deserializer)?;
-    Availability::parse(&text).map_err(|fault| {
-        D::Error::custom(format!("{text:?} is no availability: it {fault}; write one such as \"99.9%\""))
-    })
+    Availability::parse(&text)
+        .map_err(|fault| D::Error::custom(format!("{text:?}{}it {fault}", shape::NO_AVAILABILITY)))
 }
 
 fn availability_text<S: serde::Serializer>(value: &Availability, serializer: S) -> Result<S::Ok, S::Error> {
@@ -241,7 +261,13 @@ mod tests {
     }
 
     fn faults_of(text: &str) -> Vec<String> {
-        Catalog::parse(text).expect_err("a faulty catalog").0
+        let faults = Catalog::parse(text).expect_err("a faulty catalog");
+        for fault in faults.each(Language::Ko) {
+            // The line is said in Korean anyway.
+            let words = fault.split_once("행: ").expect("a line").1;
+            assert!(words.chars().any(|letter| ('가'..='힣').contains(&letter)), "{fault}");
+        }
+        faults.each(Language::En)
     }
 
     fn line_in(text: &str, part: &str) -> usize {
@@ -272,7 +298,7 @@ mod tests {
             ("availability = \"often\"", "default_sla.availability: \"often\""),
             ("[deployment_time]", "deployment_time.base_minutes: is missing"),
             ("surprise", "kubernetes.surprise: unknown field"),
-            ("scale_up_cpu_percent", "kubernetes.scale_up_cpu_percent: give"),
+            ("scale_up_cpu_percent", "kubernetes.scale_up_cpu_percent: must be between 1 and 100"),
         ] {
             let expected = format!("line {}: {path}", line_in(&broken, start));
             assert!(faults.iter().any(|fault| fault.starts_with(&expected)), "{expected} in {faults:#?}");

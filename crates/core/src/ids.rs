@@ -1,5 +1,6 @@
 //! Newtypes for the ids that the contract prints, and how they are made.
 
+use crate::text::Message;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -24,6 +25,18 @@ pub enum TenantIdFault {
     /// One of [`RESERVED_TENANT_IDS`].
     #[error("is a word of the API's own paths")]
     Reserved,
+}
+
+impl TenantIdFault {
+    /// What is wrong, for people.
+    pub fn message(self) -> Message {
+        Message::new(match self {
+            Self::Empty => "api.tenant_id_empty",
+            Self::TooLong => "api.tenant_id_too_long",
+            Self::NotALabel => "api.tenant_id_not_a_label",
+            Self::Reserved => "api.tenant_id_reserved",
+        })
+    }
 }
 
 /// Words of the API's own paths, those to come included: under such an id a tenant could be created

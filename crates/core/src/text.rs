@@ -29,13 +29,16 @@ pub struct Message {
     /// Values by placeholder name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<(Cow<'static, str>, String)>,
+    /// Texts that fill placeholders, in the language of the whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<(Cow<'static, str>, Message)>,
 }
 
 impl Message {
     /// Names a text of the catalogs.
     pub fn new(key: &'static str) -> Self {
         debug_assert!(catalog(Language::Ko).contains_key(key), "no message {key:?} in messages/ko.toml");
-        Self { key: Cow::Borrowed(key), values: Vec::new() }
+        Self { key: Cow::Borrowed(key), values: Vec::new(), parts: Vec::new() }
     }
 
     /// Fills a placeholder.
@@ -45,12 +48,24 @@ impl Message {
         self
     }
 
+    /// Fills a placeholder with a text of its own.
+    #[must_use]
+    pub fn with_part(mut self, name: &'static str, part: Self) -> Self {
+        self.parts.push((Cow::Borrowed(name), part));
+        self
+    }
+
     /// The text in a language, with Korean particles chosen by the values they follow; a key that no catalog has prints as itself.
     pub fn render(&self, language: Language) -> String {
         let Some(template) = catalog(language).get(self.key.as_ref()) else {
             return self.key.to_string();
         };
-        fill(template, &self.values, language)
+        if self.parts.is_empty() {
+            return fill(template, &self.values, language);
+        }
+        let parts = self.parts.iter().map(|(name, part)| (name.clone(), part.render(language)));
+        let values: Vec<_> = self.values.iter().cloned().chain(parts).collect();
+        fill(template, &values, language)
     }
 }
 
@@ -127,6 +142,14 @@ mod tests {
         assert!(message.render(Language::Ko).contains("acme"));
         assert!(message.render(Language::En).contains("acme"));
         assert_ne!(message.render(Language::Ko), message.render(Language::En));
+    }
+
+    #[test]
+    fn a_part_is_in_the_language_of_the_whole() {
+        let part = Message::new("catalog.between").with("least", 1).with("most", 9);
+        let whole = Message::new("catalog.of_key").with("path", "gpu.order").with_part("fault", part);
+        assert_eq!(whole.render(Language::En), "gpu.order: must be between 1 and 9");
+        assert_eq!(whole.render(Language::Ko), "gpu.order: 1에서 9 사이여야 합니다");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The running server: both modes, the listener, and an orderly end.
 
+use crate::cli::language::{all_told, say_text};
 use crate::config::Config;
 use crate::mode::ModeRuntime;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use ecp_api::auth::Authentication;
 use ecp_api::dashboard::under_base_path;
 use ecp_api::rate_limit::RateLimit;
@@ -72,7 +73,9 @@ impl App {
         register_store_counters(&state, &modes);
         register_notifications(&state, &modes);
         register_replica(&state, &modes);
-        let listener = bind(config.listen).with_context(|| format!("can not listen on {}", config.listen))?;
+        let listener = bind(config.listen).map_err(|error| {
+            anyhow!(say_text!("cli.can_not_listen", address = config.listen, error = error))
+        })?;
         let address = listener.local_addr()?;
         let options = ServeOptions {
             max_connections: allowed_connections(config.limits.max_connections),
@@ -145,10 +148,10 @@ fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     if config.catalog.is_empty() {
         return Ok(Catalog::embedded());
     }
-    let text = std::fs::read_to_string(&config.catalog).with_context(|| {
-        format!("the catalog {:?} can not be read; check the key `catalog`", config.catalog)
-    })?;
-    Catalog::parse(&text).with_context(|| config.catalog.clone())
+    let path = &config.catalog;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| anyhow!(say_text!("catalog.file_unreadable", path = path, error = error)))?;
+    Catalog::parse(&text).map_err(|faults| anyhow!("{path}: {}", all_told(&faults)))
 }
 
 async fn authentication(config: &Config, clock: &Arc<dyn Clock>) -> anyhow::Result<Authentication> {

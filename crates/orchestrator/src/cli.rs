@@ -71,6 +71,7 @@ use crate::tokens;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 use failure::Failure;
+pub(crate) use failure::Refused;
 use options::ClientOptions;
 use output::Output;
 use std::ffi::OsString;
@@ -87,7 +88,7 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 the server or this program failed (diff: something differs); 2 wrong usage; 3 the request or the manifest is
-invalid; 4 no such tenant or deployment; 5 conflict; 6 not allowed; 7 the server or its cluster can not be
+invalid; 4 no such tenant, deployment or token; 5 conflict; 6 not allowed; 7 the server or its cluster can not be
 reached, is too slow or too busy; 8 a deployment failed or was taken back; 130 the waiting was stopped.";
 
 #[derive(Subcommand)]
@@ -259,7 +260,10 @@ fn dispatch(command: Command) -> ExitCode {
             client(options, async |client| command.run(client).await)
         }
         Command::Tokens(command) => plain(tokens::run(command).and_then(|text| output::print(&text))),
-        Command::Calibrate(calibrate) => plain(calibrate.run().and_then(|text| output::print(&text))),
+        Command::Calibrate(calibrate) => calibrate
+            .run()
+            .and_then(|text| Ok(output::print(&text)?))
+            .map_err(|failure| (failure, Output::default())),
         Command::Migrate(migrate) => plain(migrate.run().and_then(|text| output::print(&text))),
         Command::Completions(completions) => plain(completions.run()),
         Command::Man(man) => plain(man.run()),

@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use toml::{Table, Value};
 
+pub(crate) use check::database_fault;
 pub use notifications::Notifications;
 
 /// The commented defaults; also what `ecp config` prints.

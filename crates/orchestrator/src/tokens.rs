@@ -1,6 +1,7 @@
 //! `ecp tokens`: bearer tokens, made, listed and revoked while the server runs or not.
 
-use crate::cli::language::say_text;
+use crate::cli::Refused;
+use crate::cli::language::{say_text, told as said};
 use crate::cli::{parse_duration, parse_moment};
 use crate::config::{Config, Overrides};
 use anyhow::{Context, bail};
@@ -9,7 +10,7 @@ use ecp_core::Timestamp;
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{Clock, SystemClock};
-use ecp_store::{AccessStore, NewToken};
+use ecp_store::{AccessError, AccessStore, NewToken};
 use jiff::SignedDuration;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -30,8 +31,8 @@ pub enum Command {
         #[arg(long, value_parser = parse_role)]
         role: Role,
         /// Tenants that it may see, separated by commas; all where absent.
-        #[arg(long, value_delimiter = ',')]
-        tenants: Option<Vec<String>>,
+        #[arg(long, value_delimiter = ',', value_parser = parse_tenant_id)]
+        tenants: Option<Vec<TenantId>>,
         /// How long it is good, such as 12h, 30d or 52w [default: until it is revoked].
         #[arg(long = "for", value_name = "TIME", value_parser = parse_duration)]
         length: Option<SignedDuration>,
@@ -82,7 +83,7 @@ impl Place {
         let config = self.config()?;
         let path = config.data_dir.join(FILE);
         if config.postgres()?.is_none() && !path.exists() {
-            bail!(say_text!("cli.tokens_nowhere", path = path.display()));
+            bail!(Refused::Usage(say_text!("cli.tokens_nowhere", path = path.display())));
         }
         open(&config, Arc::new(SystemClock))
     }
@@ -115,9 +116,9 @@ pub fn run(command: Command) -> anyhow::Result<String> {
     match command {
         Command::Create { name, role, tenants, length, until, place } => {
             let expires_at = end(SystemClock.now(), length, until)?;
-            let tenants = tenants.map(|ids| ids.iter().map(|id| tenant_id(id)).collect()).transpose()?;
+            let tenants = tenants.map(|ids| ids.into_iter().collect());
             let new = NewToken { name, role, tenants, expires_at };
-            let (info, secret) = place.open()?.create_token(new)?;
+            let (info, secret) = place.open()?.create_token(new).map_err(told)?;
             Ok(format!("{}\n{}\n", info.id, secret.expose()))
         }
         Command::List { place } => {
@@ -125,13 +126,13 @@ pub fn run(command: Command) -> anyhow::Result<String> {
             let now = SystemClock.now();
             for token in place.open_existing()?.list_tokens()? {
                 let tenants = token.tenants.map_or_else(
-                    || "all tenants".to_owned(),
+                    || say_text!("cli.token_all_tenants"),
                     |ids| ids.iter().map(TenantId::as_str).collect::<Vec<_>>().join(","),
                 );
                 let end = match token.expires_at {
-                    Some(end) if end <= now => format!("expired {end}"),
-                    Some(end) => format!("until {end}"),
-                    None => "until revoked".to_owned(),
+                    Some(end) if end <= now => say_text!("cli.token_ended", end = end),
+                    Some(end) => say_text!("cli.token_until", end = end),
+                    None => say_text!("cli.token_lasts"),
                 };
                 writeln!(
                     text,
@@ -146,8 +147,8 @@ pub fn run(command: Command) -> anyhow::Result<String> {
             Ok(text)
         }
         Command::Revoke { id, place } => {
-            let token = place.open_existing()?.revoke_token(&id)?;
-            Ok(format!("{} ({}) is revoked\n", token.id, token.name))
+            let token = place.open_existing()?.revoke_token(&id).map_err(told)?;
+            Ok(say_text!("cli.token_revoked", id = token.id, name = token.name) + "\n")
         }
     }
 }
@@ -163,18 +164,36 @@ fn end(
     until: Option<String>,
 ) -> anyhow::Result<Option<Timestamp>> {
     let end = match (length, until) {
-        (Some(length), _) => Some(now.checked_add(length).with_context(|| say_text!("cli.token_too_long"))?),
+        (Some(length), _) => {
+            Some(now.checked_add(length).map_err(|_| Refused::Usage(say_text!("cli.token_too_long")))?)
+        }
         (None, Some(until)) => Some(until.parse::<Timestamp>().context("--until")?),
         (None, None) => None,
     };
     if let Some(end) = end.filter(|end| *end <= now) {
-        bail!(say_text!("cli.token_ends_before", end = end));
+        bail!(Refused::Usage(say_text!("cli.token_ends_before", end = end)));
     }
     Ok(end)
 }
 
-fn tenant_id(text: &str) -> anyhow::Result<TenantId> {
-    TenantId::parse(text).with_context(|| format!("--tenants: {text:?}"))
+fn parse_tenant_id(text: &str) -> Result<TenantId, String> {
+    TenantId::parse(text).map_err(|fault| said(&fault.message()))
+}
+
+/// What is refused, in the words of the user.
+fn told(error: AccessError) -> anyhow::Error {
+    match error {
+        AccessError::NameInvalid(name) => {
+            Refused::Usage(say_text!("cli.token_name_invalid", name = format!("{name:?}"))).into()
+        }
+        AccessError::NameTaken(name) => {
+            Refused::Taken(say_text!("cli.token_name_taken", name = format!("{name:?}"))).into()
+        }
+        AccessError::TokenNotFound(id) => {
+            Refused::Missing(say_text!("cli.token_not_found", id = format!("{id:?}"))).into()
+        }
+        error => error.into(),
+    }
 }
 
 #[cfg(test)]

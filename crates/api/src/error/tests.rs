@@ -55,6 +55,7 @@ fn every_error_of_the_domain_has_its_status_and_code() {
         (MetricError::ReadOnly.into(), 409, "CONFLICT"),
         (ClusterError::NotConfigured.into(), 503, "KUBERNETES_ERROR"),
         (ClusterError::Unreachable("refused".into()).into(), 503, "KUBERNETES_ERROR"),
+        (ClusterError::BeingRead("3 of 21".into()).into(), 503, "KUBERNETES_ERROR"),
         (refused.into(), 503, "KUBERNETES_ERROR"),
         (TenancyError::Store(StoreError::TenantNotFound(id())).into(), 404, "TENANT_NOT_FOUND"),
         (TenancyError::Cluster(ClusterError::NotConfigured).into(), 503, "KUBERNETES_ERROR"),

@@ -95,8 +95,8 @@ fn a_fault_says_line_and_column() {
 #[test]
 fn every_kind_of_fault_is_said_in_words_of_its_own() {
     for (broken, key) in [
-        (&b""[..], "json.empty"),
-        (b" \r\n\t", "json.empty"),
+        (&b""[..], "json.empty_body"),
+        (b" \r\n\t", "json.empty_body"),
         (b"{\"name\": \"a", "json.ends_early"),
         (b"{\"name\": \"\\u12", "json.ends_early"),
         (b"{\"odd\": [1", "json.ends_early"),
@@ -118,10 +118,8 @@ fn every_kind_of_fault_is_said_in_words_of_its_own() {
         (b"\xff", "json.utf8"),
     ] {
         let error = read(broken, &SHAPE).expect_err("broken");
-        let expected = Message::new(key).with("line", 7).with("column", 7).render(Language::Ko);
-        let said = error.envelope(Language::Ko, Timestamp::UNIX_EPOCH, "r")["error"]["message"].to_string();
-        let reason = expected.rsplit("): ").next().expect("a reason");
-        assert!(said.contains(&reason.replace('\\', "\\\\")), "{}: {said}, {reason}", broken.escape_ascii());
+        let (reason, said) = (Message::new(key).render(Language::Ko), error.message(Language::Ko));
+        assert!(said.ends_with(&reason), "{}: {said}, {reason}", broken.escape_ascii());
     }
     let deep = read("[".repeat(100).as_bytes(), &SHAPE).expect_err("deep").envelope(
         Language::En,
@@ -129,6 +127,23 @@ fn every_kind_of_fault_is_said_in_words_of_its_own() {
         "r",
     );
     assert!(deep["error"]["message"].as_str().is_some_and(|text| text.contains("too deep")), "{deep}");
+}
+
+#[test]
+fn a_message_of_a_socket_is_called_one_and_a_body_a_body() {
+    for broken in ["", "{", "{} {}", "{a: 1}", "{\"a\": 01}", &"[".repeat(100)] {
+        let body = read(broken.as_bytes(), &SHAPE).expect_err("broken");
+        let message = read_message(broken, &SHAPE).expect_err("broken");
+        for (language, body_is, message_is) in
+            [(Language::En, "The request body", "The message"), (Language::Ko, "요청 본문", "메시지")]
+        {
+            let (of_body, of_message) = (body.message(language), message.message(language));
+            assert!(
+                of_body.starts_with(body_is) && of_message.starts_with(message_is),
+                "{of_body}, {of_message}"
+            );
+        }
+    }
 }
 
 #[test]

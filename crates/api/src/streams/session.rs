@@ -190,7 +190,7 @@ impl Session {
 
 /// What a message asks for, and the whole of it.
 pub(crate) fn read_command(text: &str) -> Result<(String, Value), ApiError> {
-    let Read { value: body, .. } = json::read(text.as_bytes(), &COMMAND)?;
+    let Read { value: body, .. } = json::read_message(text, &COMMAND)?;
     let Some(action) = body.get("action").and_then(Value::as_str) else {
         return Err(ApiError::new(ErrorCode::InvalidRequest, Message::new("stream.no_action")));
     };

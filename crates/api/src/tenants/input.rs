@@ -100,19 +100,10 @@ fn read_tenant_id(
     match parse(reader.any_text(name)?) {
         Ok(id) => Some(id),
         Err(fault) => {
-            reader.fault(name, tenant_id_fault(fault));
+            reader.fault(name, fault.message());
             None
         }
     }
-}
-
-fn tenant_id_fault(fault: TenantIdFault) -> Message {
-    Message::new(match fault {
-        TenantIdFault::Empty => "api.tenant_id_empty",
-        TenantIdFault::TooLong => "api.tenant_id_too_long",
-        TenantIdFault::NotALabel => "api.tenant_id_not_a_label",
-        TenantIdFault::Reserved => "api.tenant_id_reserved",
-    })
 }
 
 /// Members of a tenant's detail that a request can not set. Who sends back what was read is not warned of
@@ -363,7 +354,7 @@ fn sla(reader: &FieldReader<'_>) -> SlaParts {
     let availability = target.value("availability").and_then(|value| {
         let parsed = availability(value);
         if let Err(fault) = parsed {
-            target.fault("availability", availability_fault(fault));
+            target.fault("availability", fault.message());
         }
         parsed.ok()
     });
@@ -388,15 +379,6 @@ fn availability(value: &Value) -> Result<Availability, AvailabilityFault> {
         // In plain digits, however it was written: `999e-3` is no other number than `0.999`.
         Value::Number(number) => Availability::parse(&number.as_f64().unwrap_or(0.0).to_string()),
         _ => Err(AvailabilityFault::NotAPercentage),
-    }
-}
-
-fn availability_fault(fault: AvailabilityFault) -> Message {
-    match fault {
-        AvailabilityFault::NotAPercentage => Message::new("api.expects_availability"),
-        AvailabilityFault::Fraction { meant } => {
-            Message::new("api.availability_fraction").with("meant", meant)
-        }
     }
 }
 

@@ -105,6 +105,7 @@ impl Look<'_, Hand<'_>> {
                 // It is tried again, and is the same deed then.
                 Err(
                     away @ (ClusterError::Unreachable(_)
+                    | ClusterError::BeingRead(_)
                     | ClusterError::Stopping
                     | ClusterError::NotConfigured),
                 ) => {

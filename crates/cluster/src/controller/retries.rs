@@ -53,6 +53,9 @@ impl Shared {
         }
         let reason = match error {
             ClusterError::NotConfigured => Message::new("deployment.cluster_not_configured"),
+            ClusterError::BeingRead(read) => {
+                Message::new("deployment.cluster_being_read").with("reason", read)
+            }
             other => Message::new("deployment.cluster_unreachable").with("reason", other),
         };
         // Once an outage, not at every try.

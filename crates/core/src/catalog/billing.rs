@@ -1,5 +1,6 @@
 //! In which months and which money costs are told.
 
+use super::rules::Faults;
 use crate::costs::rounded;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -44,20 +45,13 @@ impl Billing {
         }
     }
 
-    /// Everything that is wrong, as `path: text`.
-    pub(super) fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        if TimeZone::get(&self.time_zone).is_err() {
-            faults.push("billing.time_zone: must be an IANA name such as \"Asia/Seoul\"".to_owned());
-        }
+    /// Notes everything that is wrong.
+    pub(super) fn check(&self, faults: &mut Faults) {
+        faults.check(TimeZone::get(&self.time_zone).is_ok(), "billing.time_zone", "catalog.time_zone");
         let code = &self.currency.code;
-        if code.len() != 3 || !code.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            faults.push("billing.currency.code: must be three capitals such as \"KRW\"".to_owned());
-        }
-        if !(self.currency.per_usd > 0.0 && self.currency.per_usd <= 1e6) {
-            faults.push("billing.currency.per_usd: must be over 0 and at most 1000000".to_owned());
-        }
-        faults
+        let is_code = code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase());
+        faults.check(is_code, "billing.currency.code", "catalog.currency_code");
+        faults.over_zero("billing.currency.per_usd", 1_000_000, self.currency.per_usd);
     }
 }
 

@@ -2,6 +2,7 @@
 //! allocation).
 
 use super::kubernetes::is_dns_name;
+use super::rules::Faults;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -79,26 +80,20 @@ impl ClaimSettings {
         self.devices.get(gpu_type)?.selector.as_deref()
     }
 
-    /// Everything that is wrong, each with its key and how to fix it.
-    pub(super) fn faults(&self) -> Vec<(String, &'static str)> {
-        const NAME: &str = "name it as Kubernetes does: lower-case letters, digits, - and .";
-        let mut faults = Vec::new();
-        let mut check = |right: bool, key: String, fix| {
-            if !right {
-                faults.push((format!("gpu_claims.{key}"), fix));
-            }
-        };
-        check(self.driver.len() <= 63 && is_dns_name(&self.driver), "driver".to_owned(), NAME);
-        check(is_dns_name(&self.device_class), "device_class".to_owned(), NAME);
+    /// Notes everything that is wrong.
+    pub(super) fn check(&self, faults: &mut Faults) {
+        const NAME: &str = "catalog.kubernetes_name";
+        let mut check =
+            |right: bool, key: &str, fix| faults.check(right, format!("kubernetes.gpu_claims.{key}"), fix);
+        check(self.driver.len() <= 63 && is_dns_name(&self.driver), "driver", NAME);
+        check(is_dns_name(&self.device_class), "device_class", NAME);
         for (device, claim) in &self.devices {
             let class = claim.device_class.as_deref().is_none_or(is_dns_name);
-            check(class, format!("devices.{device}.device_class"), NAME);
+            check(class, &format!("devices.{device}.device_class"), NAME);
             let selector = claim.selector.as_ref();
             let fits = selector.is_none_or(|text| (1..=LONGEST_SELECTOR).contains(&text.trim().len()));
-            let fix = "write a CEL expression of at most 10 KiB, or leave it out";
-            check(fits, format!("devices.{device}.selector"), fix);
+            check(fits, &format!("devices.{device}.selector"), "catalog.selector");
         }
-        faults
     }
 }
 
@@ -139,8 +134,9 @@ mod tests {
         claims.device_class = String::new();
         let wrong = DeviceClaim { device_class: Some("_".to_owned()), selector: Some(" ".to_owned()) };
         claims.devices.insert("t4".to_owned(), wrong);
-        let faults = settings.faults();
-        let keys: Vec<&str> = faults.iter().filter_map(|fault| fault.split(": ").next()).collect();
+        let mut faults = Faults::default();
+        settings.check(&mut faults);
+        let keys: Vec<&str> = faults.0.iter().map(|fault| fault.path.as_str()).collect();
         let expected = ["driver", "device_class", "devices.t4.device_class", "devices.t4.selector"];
         assert_eq!(keys, expected.map(|key| format!("kubernetes.gpu_claims.{key}")));
     }

@@ -218,13 +218,12 @@ impl Device {
             let twice = own.iter().enumerate().any(|(place, figure)| {
                 own[..place].contains(figure) || before().any(|other| other == figure)
             });
-            faults.check(!own.is_empty(), key("figures"), "must name at least one figure of the device");
-            faults.check(!twice, key("figures"), "must name each figure once among the sources of a device");
+            faults.check(!own.is_empty(), key("figures"), "catalog.some_figure");
+            faults.check(!twice, key("figures"), "catalog.each_figure_once");
             let length = source.source.trim().chars().count();
-            let fix = "must say where the figures come from, in 1 to 300 characters";
-            faults.check((1..=LONGEST_SOURCE).contains(&length), key("source"), fix);
+            faults.check((1..=LONGEST_SOURCE).contains(&length), key("source"), "catalog.source");
             let is_day = source.date.len() == 10 && source.date.parse::<jiff::civil::Date>().is_ok();
-            faults.check(is_day, key("date"), "must be a day such as \"2026-11-27\"");
+            faults.check(is_day, key("date"), "catalog.day");
         }
     }
 }

@@ -5,14 +5,16 @@
 
 use super::claims::{ClaimSettings, GpuAllocation};
 use super::reach::{self, CallerSettings, GatewaySettings, IngressSettings, PlatformService, is_cidr};
+use super::rules::Faults;
 use crate::ids::is_dns_1123_label;
 use crate::sizing::ContainerResources;
 use crate::tenant::{Exposure, Service};
+use crate::text::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Most seconds of each part of a pod's life that is waited for.
-const MOST_SECONDS: u32 = 3600;
+const MOST_SECONDS: u64 = 3600;
 
 /// How manifests are rendered for this operator's clusters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -246,110 +248,95 @@ impl KubernetesSettings {
         format!("{}:{tag}", path.join("/"))
     }
 
-    /// Everything that is wrong, each with its key and how to fix it.
-    pub fn faults(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        let mut check = |right: bool, key: &str, fix: &str| {
-            if !right {
-                faults.push(format!("kubernetes.{key}: {fix}"));
-            }
-        };
-        let Self { images, redis, monitoring, .. } = self;
-        let percent = 1..=100;
-        check(is_tag(&images.tag), "images.tag", "write an image tag such as \"1.4.2\"");
-        let no_blank = |text: &str| !text.contains(|c: char| c.is_whitespace() || c.is_control());
-        let references = [&images.registry, &images.repository].into_iter().chain(images.overrides.values());
-        check(
-            references.clone().all(|text| no_blank(text)),
-            "images",
-            "take the blanks out of the reference",
-        );
-        check(images.overrides.values().all(|text| !text.is_empty()), "images.overrides", "name an image");
-        let secrets = images.pull_secrets.iter().all(|name| is_dns_name(name));
-        check(secrets, "images.pull_secrets", "name Kubernetes secrets: lower-case letters, digits, - and .");
-        let is_extended = |resource: &str| {
-            let named = resource.split_once('/');
-            named.is_some_and(|(domain, name)| is_dns_name(domain) && is_label_value(name))
-                && !is_of_kubernetes(resource)
-        };
-        let fix = "name an extended resource such as \"nvidia.com/gpu\"";
-        check(is_extended(&self.gpu_resource), "gpu_resource", fix);
-        for (device, resource) in &self.gpu_resources {
-            let fix = "name an extended resource such as \"nvidia.com/mig-1g.10gb\"";
-            check(is_extended(resource), &format!("gpu_resources.{device}"), fix);
-        }
-        for (key, fix) in self.gpu_claims.faults() {
-            check(false, &key, fix);
-        }
-        for (service, files) in &self.model_images {
-            let named = !files.image.is_empty() && no_blank(&files.image);
-            check(named, &format!("model_images.{service}.image"), "name an image");
-            let fix = "write an absolute path such as \"/models\", not under /tmp, /proc, /sys or /dev";
-            check(files.has_a_path_of_its_own(), &format!("model_images.{service}.path"), fix);
-        }
+    /// Notes everything that is wrong.
+    pub(super) fn check(&self, faults: &mut Faults) {
+        self.check_images(faults);
+        self.check_devices(faults);
+        let Self { redis, monitoring, nodes, .. } = self;
+        let mut check = |right: bool, key: &str, fix| faults.check(right, format!("kubernetes.{key}"), fix);
         for (key, user) in [("run_as_user", self.run_as_user), ("redis.run_as_user", redis.run_as_user)] {
-            let fix = "give a user id from 1 to 2147483647; root (0) is refused by the cluster";
-            check((1..=i64::from(i32::MAX)).contains(&user), key, fix);
+            check((1..=i64::from(i32::MAX)).contains(&user), key, "catalog.user_id");
         }
         let class = self.storage_class.is_empty() || is_dns_name(&self.storage_class);
-        check(class, "storage_class", "name a storage class, or leave it \"\" for the cluster's default");
+        check(class, "storage_class", "catalog.storage_class");
         for (key, name) in
             [("dns_namespace", &self.dns_namespace), ("monitoring.namespace", &monitoring.namespace)]
         {
-            check(is_dns_1123_label(name), key, "name a namespace: lower-case letters, digits and -");
+            check(is_dns_1123_label(name), key, "catalog.namespace");
         }
-        let scale = percent.contains(&self.scale_up_cpu_percent);
-        check(scale, "scale_up_cpu_percent", "give a percentage from 1 to 100");
         let lifecycle = &self.lifecycle;
-        for (key, seconds) in [
-            ("lifecycle.startup_seconds", lifecycle.startup_seconds),
-            ("lifecycle.drain_voice_seconds", lifecycle.drain_voice_seconds),
-            ("lifecycle.drain_seconds", lifecycle.drain_seconds),
-        ] {
-            check((1..=MOST_SECONDS).contains(&seconds), key, "give 1 to 3600");
-        }
         let leaves =
             lifecycle.leave_endpoints_seconds < lifecycle.drain_voice_seconds.min(lifecycle.drain_seconds);
-        let fix = "give less than drain_seconds and drain_voice_seconds, or 0";
-        check(leaves, "lifecycle.leave_endpoints_seconds", fix);
-        check(!redis.image.is_empty() && no_blank(&redis.image), "redis.image", "name an image");
+        check(leaves, "lifecycle.leave_endpoints_seconds", "catalog.leave_endpoints");
+        check(!redis.image.is_empty() && has_no_blank(&redis.image), "redis.image", "catalog.image");
         let cpu = (1..=redis.cpu_limit_millicores).contains(&redis.cpu_request_millicores);
-        check(cpu, "redis.cpu_request_millicores", "give at least 1 and at most cpu_limit_millicores");
-        check(redis.memory_mib >= 32, "redis.memory_mib", "give at least 32");
-        check(percent.contains(&redis.max_data_percent), "redis.max_data_percent", "give 1 to 100");
-        check(redis.storage_gib >= 1, "redis.storage_gib", "give at least 1");
-        check(monitoring.path.starts_with('/'), "monitoring.path", "start the path with /");
-        let fix = "write a duration such as \"30s\" or \"1m\"";
-        check(is_prometheus_duration(&monitoring.interval), "monitoring.interval", fix);
-        check(
-            self.dns_cidrs.iter().all(|cidr| is_cidr(cidr)),
-            "dns_cidrs",
-            "write CIDRs such as \"169.254.20.10/32\"",
-        );
-        let nodes = &self.nodes;
-        let selectors = nodes
-            .gpu_selectors
-            .values()
-            .chain([&nodes.selector, &monitoring.labels])
-            .flat_map(|map| map.iter());
-        for (key, value) in selectors {
-            let right = is_label_key(key) && (value.is_empty() || is_label_value(value));
-            check(
-                right,
-                "nodes",
-                &format!("{key} = {value} is not a label: at most 63 letters, digits, - _ ."),
-            );
-        }
+        check(cpu, "redis.cpu_request_millicores", "catalog.redis_cpu");
+        check(monitoring.path.starts_with('/'), "monitoring.path", "catalog.path");
+        check(is_prometheus_duration(&monitoring.interval), "monitoring.interval", "catalog.duration");
+        check(self.dns_cidrs.iter().all(|cidr| is_cidr(cidr)), "dns_cidrs", "catalog.cidrs");
         for toleration in nodes.tolerations.iter().chain(&nodes.gpu_tolerations) {
-            check(is_label_key(&toleration.key), "nodes.tolerations", "name the taint's key");
+            check(is_label_key(&toleration.key), "nodes.tolerations", "catalog.taint_key");
             let effects = [None, Some("NoSchedule"), Some("PreferNoSchedule"), Some("NoExecute")];
-            let fix = "choose NoSchedule, PreferNoSchedule or NoExecute as effect, or leave it out";
-            check(effects.contains(&toleration.effect.as_deref()), "nodes.tolerations", fix);
+            let right = effects.contains(&toleration.effect.as_deref());
+            check(right, "nodes.tolerations", "catalog.taint_effect");
         }
-        let reach = reach::faults(&self.ingress, &self.gateway, &self.callers, &self.platform_services);
-        reach.iter().for_each(|(key, fix)| check(false, key, fix));
-        faults
+        for (key, most, value) in [
+            ("scale_up_cpu_percent", 100, self.scale_up_cpu_percent),
+            ("lifecycle.startup_seconds", MOST_SECONDS, lifecycle.startup_seconds.into()),
+            ("lifecycle.drain_voice_seconds", MOST_SECONDS, lifecycle.drain_voice_seconds.into()),
+            ("lifecycle.drain_seconds", MOST_SECONDS, lifecycle.drain_seconds.into()),
+            ("redis.max_data_percent", 100, redis.max_data_percent),
+        ] {
+            faults.within(format!("kubernetes.{key}"), 1, most, value);
+        }
+        for (key, least, value) in
+            [("redis.memory_mib", 32, redis.memory_mib), ("redis.storage_gib", 1, redis.storage_gib)]
+        {
+            let fix = || Message::new("catalog.at_least").with("least", least);
+            faults.check_with(value >= least, format!("kubernetes.{key}"), fix);
+        }
+        let selectors = [&nodes.selector, &monitoring.labels].into_iter().chain(nodes.gpu_selectors.values());
+        for (key, value) in selectors.flatten() {
+            let right = is_label_key(key) && (value.is_empty() || is_label_value(value));
+            let fix = || Message::new("catalog.label").with("key", key).with("value", value);
+            faults.check_with(right, "kubernetes.nodes", fix);
+        }
+        reach::check(faults, &self.ingress, &self.gateway, &self.callers, &self.platform_services);
     }
+
+    fn check_images(&self, faults: &mut Faults) {
+        let images = &self.images;
+        let mut check = |right: bool, key: &str, fix| faults.check(right, format!("kubernetes.{key}"), fix);
+        check(is_tag(&images.tag), "images.tag", "catalog.image_tag");
+        let mut references =
+            [&images.registry, &images.repository].into_iter().chain(images.overrides.values());
+        check(references.all(|text| has_no_blank(text)), "images", "catalog.image_blanks");
+        check(images.overrides.values().all(|text| !text.is_empty()), "images.overrides", "catalog.image");
+        let secrets = images.pull_secrets.iter().all(|name| is_dns_name(name));
+        check(secrets, "images.pull_secrets", "catalog.kubernetes_name");
+        for (service, files) in &self.model_images {
+            let named = !files.image.is_empty() && has_no_blank(&files.image);
+            check(named, &format!("model_images.{service}.image"), "catalog.image");
+            let right = files.has_a_path_of_its_own();
+            check(right, &format!("model_images.{service}.path"), "catalog.model_path");
+        }
+    }
+
+    fn check_devices(&self, faults: &mut Faults) {
+        let resources = self.gpu_resources.iter();
+        let keys = resources.map(|(device, resource)| (format!("gpu_resources.{device}"), resource));
+        for (key, resource) in [("gpu_resource".to_owned(), &self.gpu_resource)].into_iter().chain(keys) {
+            let named = resource.split_once('/');
+            let right = named.is_some_and(|(domain, name)| is_dns_name(domain) && is_label_value(name))
+                && !is_of_kubernetes(resource);
+            faults.check(right, format!("kubernetes.{key}"), "catalog.extended_resource");
+        }
+        self.gpu_claims.check(faults);
+    }
+}
+
+fn has_no_blank(text: &str) -> bool {
+    !text.contains(|character: char| character.is_whitespace() || character.is_control())
 }
 
 impl RedisSettings {
@@ -426,9 +413,15 @@ mod tests {
         Catalog::embedded().kubernetes
     }
 
+    fn faulty_keys(settings: &KubernetesSettings) -> Vec<String> {
+        let mut faults = Faults::default();
+        settings.check(&mut faults);
+        faults.0.into_iter().map(|fault| fault.path).collect()
+    }
+
     #[test]
     fn the_embedded_settings_are_faultless_and_name_the_contracts_image() {
-        assert_eq!(embedded().faults(), Vec::<String>::new());
+        assert_eq!(faulty_keys(&embedded()), Vec::<String>::new());
         assert_eq!(embedded().image(Service::Callbot), "ecp-ai/callbot:latest");
     }
 
@@ -454,20 +447,17 @@ mod tests {
         settings.monitoring.interval = "30".into();
         settings.ingress.domain = "-.example".into();
         settings.nodes.selector.insert("pool".into(), "not a label".into());
-        let keys: Vec<String> = (settings.faults().iter())
-            .map(|fault| fault.split(": ").next().expect("a key").to_owned())
-            .collect();
         let expected = [
             "images.tag",
             "images.pull_secrets",
             "gpu_resource",
             "run_as_user",
-            "scale_up_cpu_percent",
             "redis.cpu_request_millicores",
             "monitoring.interval",
+            "scale_up_cpu_percent",
             "nodes",
             "ingress.domain",
         ];
-        assert_eq!(keys, expected.map(|key| format!("kubernetes.{key}")));
+        assert_eq!(faulty_keys(&settings), expected.map(|key| format!("kubernetes.{key}")));
     }
 }

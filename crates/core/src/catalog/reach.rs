@@ -1,8 +1,10 @@
 //! The operator's settings of who reaches the services, and whom they reach outside their tenant.
 
 use super::kubernetes::{is_dns_name, is_label_key, is_label_value};
+use super::rules::Faults;
 use crate::ids::is_dns_1123_label;
 use crate::tenant::Service;
+use crate::text::Message;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -160,39 +162,33 @@ pub(super) fn is_cidr(text: &str) -> bool {
     }
 }
 
-/// Everything that is wrong, as key and how to fix it.
-pub(super) fn faults(
+/// Notes everything that is wrong.
+pub(super) fn check(
+    faults: &mut Faults,
     ingress: &IngressSettings,
     gateway: &GatewaySettings,
     callers: &[CallerSettings],
     platform_services: &[PlatformService],
-) -> Vec<(&'static str, String)> {
-    let mut faults = Vec::new();
-    let mut check = |right: bool, key: &'static str, fix: &str| {
-        if !right {
-            faults.push((key, fix.to_owned()));
-        }
-    };
-    let name_a_namespace = "name a namespace: lower-case letters, digits and -";
-    check(is_dns_name(&ingress.class), "ingress.class", "name an ingress class");
-    check(is_dns_1123_label(&ingress.namespace), "ingress.namespace", name_a_namespace);
+) {
+    let mut check = |right: bool, key: &str, fix| faults.check(right, format!("kubernetes.{key}"), fix);
+    check(is_dns_name(&ingress.class), "ingress.class", "catalog.ingress_class");
+    check(is_dns_1123_label(&ingress.namespace), "ingress.namespace", "catalog.namespace");
     for (key, domain) in [("ingress.domain", &ingress.domain), ("gateway.domain", &gateway.domain)] {
         // `advisor.` and a tenant id of 56 characters before it still make a host of 253.
-        let right = is_dns_name(domain) && domain.len() <= 180;
-        check(right, key, "write a domain such as \"ai.example.com\", at most 180 characters");
+        check(is_dns_name(domain) && domain.len() <= 180, key, "catalog.domain");
     }
     let tls = ingress.tls_secret.is_empty() || is_dns_name(&ingress.tls_secret);
-    check(tls, "ingress.tls_secret", "name a Kubernetes secret, or leave it \"\" to go without TLS");
+    check(tls, "ingress.tls_secret", "catalog.tls_secret");
     let annotations = ingress.annotations.keys().all(|key| is_label_key(key));
-    check(annotations, "ingress.annotations", "write keys such as \"cert-manager.io/cluster-issuer\"");
-    check(is_dns_name(&gateway.name), "gateway.name", "name a Gateway");
-    check(is_dns_1123_label(&gateway.namespace), "gateway.namespace", name_a_namespace);
+    check(annotations, "ingress.annotations", "catalog.annotations");
+    check(is_dns_name(&gateway.name), "gateway.name", "catalog.gateway");
+    check(is_dns_1123_label(&gateway.namespace), "gateway.namespace", "catalog.namespace");
     let section = gateway.section.is_empty() || is_dns_name(&gateway.section);
-    check(section, "gateway.section", "name a listener of the Gateway, or leave it \"\"");
-    check(is_dns_1123_label(gateway.proxies()), "gateway.proxy_namespace", name_a_namespace);
+    check(section, "gateway.section", "catalog.gateway_section");
+    check(is_dns_1123_label(gateway.proxies()), "gateway.proxy_namespace", "catalog.namespace");
     for caller in callers {
-        check(is_dns_1123_label(&caller.namespace), "callers", name_a_namespace);
-        check(!caller.services.is_empty(), "callers", "say in services which ones the namespace may call");
+        check(is_dns_1123_label(&caller.namespace), "callers", "catalog.namespace");
+        check(!caller.services.is_empty(), "callers", "catalog.caller_services");
     }
     let labels = [("ingress.pod_labels", &ingress.pod_labels), ("gateway.pod_labels", &gateway.pod_labels)]
         .into_iter()
@@ -202,38 +198,49 @@ pub(super) fn faults(
         let right = |(name, value): (&String, &String)| {
             is_label_key(name) && (value.is_empty() || is_label_value(value))
         };
-        check(labels.iter().all(right), key, "write labels: at most 63 letters, digits, - _ .");
+        check(labels.iter().all(right), key, "catalog.labels");
     }
     let mut names = BTreeSet::new();
     for service in platform_services {
         let PlatformService { name, address, cidrs, .. } = service;
-        let mut check =
-            |right: bool, fix: &str| check(right, "platform_services", &format!("{name:?}: {fix}"));
-        check(is_dns_1123_label(name), "name it by lower-case letters, digits and -");
-        check(!is_taken(name), "name it otherwise: the tenant's own services and settings have that name");
-        check(names.insert(name), "name each one otherwise");
-        check(service.ip().is_some() || is_dns_name(address), "write an address: a Service, a host or an IP");
+        let mut check = |right: bool, fix| {
+            let of_service = || {
+                Message::new("catalog.of_name")
+                    .with("name", format!("{name:?}"))
+                    .with_part("fault", Message::new(fix))
+            };
+            faults.check_with(right, "kubernetes.platform_services", of_service);
+        };
+        check(is_dns_1123_label(name), "catalog.service_name");
+        check(!is_taken(name), "catalog.service_name_taken");
+        check(names.insert(name), "catalog.service_name_twice");
+        check(service.ip().is_some() || is_dns_name(address), "catalog.service_address");
         let place = service.ip().is_some() || service.namespace().is_some() || !cidrs.is_empty();
-        check(place, "add cidrs: a policy can not name a host, and nothing could call it");
-        check(cidrs.iter().all(|cidr| is_cidr(cidr)), "write cidrs such as \"203.0.113.0/24\"");
-        check(service.port > 0 && service.pod_port != Some(0), "give a port from 1 to 65535");
+        check(place, "catalog.service_cidrs");
+        check(cidrs.iter().all(|cidr| is_cidr(cidr)), "catalog.cidrs");
+        check(service.port > 0 && service.pod_port != Some(0), "catalog.service_port");
         let scheme =
             !service.scheme.is_empty() && service.scheme.bytes().all(|byte| byte.is_ascii_lowercase());
-        check(scheme, "give a scheme such as \"http\", \"https\" or \"grpc\"");
+        check(scheme, "catalog.service_scheme");
     }
-    faults
 }
 
 #[cfg(test)]
 mod tests {
     use crate::catalog::Catalog;
+    use crate::text::Language;
 
     /// What is said of the embedded catalog with more under `[kubernetes]`.
     fn faults(more: &str) -> Vec<String> {
         let text =
             crate::catalog::EMBEDDED.replace("callers = []\n", "").replace("platform_services = []\n", "")
                 + more;
-        Catalog::parse(&text).map_or_else(|faults| faults.0, |_| Vec::new())
+        let Err(faults) = Catalog::parse(&text) else { return Vec::new() };
+        for fault in faults.each(Language::Ko) {
+            let words = fault.split_once("kubernetes.").map_or("", |(_, words)| words);
+            assert!(words.chars().any(|letter| ('가'..='힣').contains(&letter)), "{fault}");
+        }
+        faults.each(Language::En)
     }
 
     #[test]
@@ -252,8 +259,8 @@ mod tests {
         }
         for (name, address, more, says) in [
             ("nlp", "models.example.com", "", "add cidrs"),
-            ("nlp", "models.example.com", "cidrs = [\"203.0.113.0\"]", "write cidrs"),
-            ("nlp", "models.example.com", "cidrs = [\"::ffff:10.0.0.0/104\"]", "write cidrs"),
+            ("nlp", "models.example.com", "cidrs = [\"203.0.113.0\"]", "write CIDRs"),
+            ("nlp", "models.example.com", "cidrs = [\"::ffff:10.0.0.0/104\"]", "write CIDRs"),
             ("stt", "10.1.2.3", "", "name it otherwise"),
             ("redis", "10.1.2.3", "", "name it otherwise"),
             ("N L P", "10.1.2.3", "", "name it by"),

@@ -3,48 +3,62 @@
 use super::kubernetes::is_label_value;
 use super::{Catalog, Device, Fault, Plan, ServiceModel};
 use crate::tenant::{Preset, Service};
+use crate::text::Message;
 
 /// Most of anything that is counted (cores in thousandths, MiB, GB, dollars, channels); sums and
 /// products of such figures stay within 64 bits.
 const MOST: u64 = 1_000_000_000;
 /// Most pods of a service in a plan.
-const MOST_REPLICAS: u32 = 1000;
+const MOST_REPLICAS: u64 = 1000;
 /// Most minutes of each part of a deployment: a day.
-const MOST_MINUTES: u32 = 1440;
+const MOST_MINUTES: u64 = 1440;
 
 /// Faults as they are found.
 #[derive(Default)]
-pub(super) struct Faults(Vec<Fault>);
+pub(super) struct Faults(pub(super) Vec<Fault>);
 
 impl Faults {
-    pub(super) fn check(&mut self, right: bool, path: impl Into<String>, fix: &str) {
+    /// Notes a fault, by the key of its text, where something is not right.
+    pub(super) fn check(&mut self, right: bool, path: impl Into<String>, fix: &'static str) {
+        self.check_with(right, path, || Message::new(fix));
+    }
+
+    /// Notes a fault whose text has values.
+    pub(super) fn check_with(&mut self, right: bool, path: impl Into<String>, fix: impl FnOnce() -> Message) {
         if !right {
-            self.0.push(Fault { path: path.into(), text: fix.to_owned() });
+            self.0.push(Fault { path: path.into(), fix: fix() });
         }
     }
 
-    fn counted(&mut self, path: impl Into<String>, least: u64, value: u64) {
-        let fix = format!("must be between {least} and {MOST}");
-        self.check((least..=MOST).contains(&value), path, &fix);
+    /// Bounds that are themselves right.
+    pub(super) fn within(&mut self, path: impl Into<String>, least: u64, most: u64, value: u64) {
+        self.check_with((least..=most).contains(&value), path, || between(least, most));
+    }
+
+    pub(super) fn over_zero(&mut self, path: impl Into<String>, most: u64, value: f64) {
+        let fix = || Message::new("catalog.over_zero").with("most", most);
+        self.check_with(value > 0.0 && value <= most as f64, path, fix);
     }
 
     pub(super) fn above_zero(&mut self, path: impl Into<String>, value: f64) {
-        let fix = format!("must be over 0 and at most {MOST}");
-        self.check(value > 0.0 && value <= MOST as f64, path, &fix);
+        self.over_zero(path, MOST, value);
+    }
+
+    fn counted(&mut self, path: impl Into<String>, least: u64, value: u64) {
+        self.within(path, least, MOST, value);
     }
 
     fn zero_or_more(&mut self, path: impl Into<String>, value: f64) {
-        let fix = format!("must be between 0 and {MOST}");
-        self.check(value >= 0.0 && value <= MOST as f64, path, &fix);
-    }
-
-    fn factor(&mut self, path: impl Into<String>, value: f64) {
-        self.check(value > 0.0 && value <= 100.0, path, "must be over 0 and at most 100");
+        self.check_with((0.0..=MOST as f64).contains(&value), path, || between(0, MOST));
     }
 
     fn share(&mut self, path: impl Into<String>, value: f64) {
-        self.check((0.0..=1.0).contains(&value), path, "must be between 0 and 1");
+        self.check_with((0.0..=1.0).contains(&value), path, || between(0, 1));
     }
+}
+
+fn between(least: u64, most: u64) -> Message {
+    Message::new("catalog.between").with("least", least).with("most", most)
 }
 
 /// Everything that is wrong, each with its key and how to fix it.
@@ -55,27 +69,25 @@ pub(super) fn faults(catalog: &Catalog) -> Vec<Fault> {
     for service in Service::ALL {
         match catalog.services.get(&service) {
             Some(model) => service_model(&mut faults, service, model),
-            None => faults.check(false, format!("services.{service}"), "is missing; add the table"),
+            None => faults.check(false, format!("services.{service}"), "catalog.missing_table"),
         }
     }
     work(&mut faults, catalog);
     money_and_time(&mut faults, catalog);
-    faults.0.extend(catalog.billing.faults().into_iter().map(Fault::parse));
-    faults.0.extend(catalog.kubernetes.faults().into_iter().map(Fault::parse));
+    catalog.billing.check(&mut faults);
+    catalog.kubernetes.check(&mut faults);
     let kubernetes = &catalog.kubernetes;
     let resources = kubernetes.gpu_resources.keys().map(|name| ("gpu_resources", name));
     let claims = kubernetes.gpu_claims.devices.keys().map(|name| ("gpu_claims.devices", name));
     for (key, name) in resources.chain(claims) {
         let known = catalog.devices.iter().any(|device| device.name == *name);
-        let fix = "must be of a device of this file";
-        faults.check(known, format!("kubernetes.{key}.{name}"), fix);
+        faults.check(known, format!("kubernetes.{key}.{name}"), "catalog.of_a_device");
     }
     if kubernetes.claims().is_some() {
         // It is a label's value of their pods.
         for device in catalog.offered() {
             let right = is_label_value(&device.name);
-            let fix = "must be at most 63 letters, digits, - _ . where devices are claimed";
-            faults.check(right, format!("devices.{}.name", device.name), fix);
+            faults.check(right, format!("devices.{}.name", device.name), "catalog.name_of_claimed");
         }
     }
     faults.0
@@ -84,17 +96,13 @@ pub(super) fn faults(catalog: &Catalog) -> Vec<Fault> {
 fn plans(faults: &mut Faults, catalog: &Catalog) {
     for preset in Preset::ALL {
         let times = catalog.presets.iter().filter(|plan| plan.name == preset).count();
-        faults.check(times == 1, format!("presets.{preset}"), "must stand in the file exactly once");
+        faults.check(times == 1, format!("presets.{preset}"), "catalog.exactly_once");
     }
     for pair in catalog.presets.windows(2) {
         let (smaller, larger) = (&pair[0], &pair[1]);
         let key = |field: &str| format!("presets.{}.{field}", larger.name);
-        let fix = format!("must be at least that of {}, which stands before it", smaller.name);
-        faults.check(
-            smaller.name <= larger.name,
-            key("name"),
-            "must come in order: micro, small, medium, large",
-        );
+        let grows = || Message::new("catalog.grows_plan").with("plan", smaller.name);
+        faults.check(smaller.name <= larger.name, key("name"), "catalog.plans_in_order");
         type Figure = fn(&Plan) -> u64;
         let figures: [(&str, Figure); 6] = [
             ("cpu_millicores", |plan| plan.cpu_millicores),
@@ -105,20 +113,16 @@ fn plans(faults: &mut Faults, catalog: &Catalog) {
             ("replicas", |plan| u64::from(plan.replicas)),
         ];
         for (field, figure) in figures {
-            faults.check(figure(smaller) <= figure(larger), key(field), &fix);
+            faults.check_with(figure(smaller) <= figure(larger), key(field), grows);
         }
         let position = |plan: &Plan| catalog.offered().position(|device| device.name == plan.gpu_type);
-        faults.check(position(smaller) <= position(larger), key("gpu_type"), &fix);
+        faults.check_with(position(smaller) <= position(larger), key("gpu_type"), grows);
     }
     for plan in &catalog.presets {
         let key = |field: &str| format!("presets.{}.{field}", plan.name);
         let offered = catalog.offered().any(|device| device.name == plan.gpu_type);
-        faults.check(offered, key("gpu_type"), "must name a device of this file that is offered");
-        faults.check(
-            (1..=MOST_REPLICAS).contains(&plan.replicas),
-            key("replicas"),
-            "must be between 1 and 1000",
-        );
+        faults.check(offered, key("gpu_type"), "catalog.names_offered");
+        faults.within(key("replicas"), 1, MOST_REPLICAS, u64::from(plan.replicas));
         faults.counted(key("gpu"), 1, plan.gpu);
         faults.counted(key("storage_gb"), 1, plan.storage_gb);
         faults.counted(key("list_price_usd"), 0, plan.list_price_usd);
@@ -141,13 +145,13 @@ fn least_plan(catalog: &Catalog, plan: &Plan, request: u64, weight: fn(&ServiceM
 
 fn devices(faults: &mut Faults, devices: &[Device]) {
     let offered = || devices.iter().filter(|device| device.offered);
-    faults.check(offered().count() > 0, "devices", "must have at least one that is offered");
+    faults.check(offered().count() > 0, "devices", "catalog.one_offered");
     for (index, device) in devices.iter().enumerate() {
         let key = |field: &str| format!("devices.{}.{field}", device.name);
         // What is not offered is never chosen, so its order among the others does not matter.
         let before = devices[..index].iter().rfind(|before| before.offered && device.offered);
         let twice = devices[..index].iter().any(|other| other.name == device.name);
-        faults.check(!twice && !device.name.is_empty(), key("name"), "must be a name of its own");
+        faults.check(!twice && !device.name.is_empty(), key("name"), "catalog.own_name");
         type Figure = fn(&Device) -> f64;
         let figures: [(&str, Figure); 5] = [
             ("tts_channels_uncached", |device| device.tts_channels_uncached),
@@ -159,31 +163,30 @@ fn devices(faults: &mut Faults, devices: &[Device]) {
         for (field, figure) in figures {
             faults.above_zero(key(field), figure(device));
             let grows = before.is_none_or(|before| figure(before) <= figure(device));
-            faults.check(grows, key(field), "must be at least that of the device before it");
+            faults.check(grows, key(field), "catalog.grows_device");
         }
         faults.zero_or_more(key("power_watts"), device.power_watts);
         device.check_sources(faults);
         let cached = device.tts_channels_cached >= device.tts_channels_uncached;
-        faults.check(cached, key("tts_channels_cached"), "must be at least tts_channels_uncached");
+        faults.check(cached, key("tts_channels_cached"), "catalog.cached_channels");
         if !device.offered {
             continue;
         }
         let last = offered().next_back().is_some_and(|last| std::ptr::eq(last, device));
         let bound = device.up_to_count;
         let right = if last { bound == 0 } else { bound > before.map_or(0, |before| before.up_to_count) };
-        let fix = "must be 0 for the last device that is offered, and over that of the device before it for the others";
-        faults.check(right && bound <= MOST, key("up_to_count"), fix);
+        faults.check(right && bound <= MOST, key("up_to_count"), "catalog.up_to_count");
     }
 }
 
 fn service_model(faults: &mut Faults, service: Service, model: &ServiceModel) {
     let key = |field: &str| format!("services.{service}.{field}");
-    faults.check(model.container_port > 0, key("container_port"), "must be between 1 and 65535");
+    faults.within(key("container_port"), 1, 65535, u64::from(model.container_port));
     for (field, weight) in [("cpu_weight", model.cpu_weight), ("memory_weight", model.memory_weight)] {
-        faults.check((1..=1000).contains(&weight), key(field), "must be between 1 and 1000");
+        faults.within(key(field), 1, 1000, weight);
     }
     for (field, channels) in [("stt_channels", model.stt_channels), ("tts_channels", model.tts_channels)] {
-        faults.check(channels <= 100, key(field), "must be 100 or less");
+        faults.within(key(field), 0, 100, u64::from(channels));
     }
     for (field, value) in [
         ("items_per_day", model.items_per_day),
@@ -197,7 +200,7 @@ fn service_model(faults: &mut Faults, service: Service, model: &ServiceModel) {
     faults.share(key("busy_hour_share"), model.busy_hour_share);
     let hours = (0.0..=24.0).contains(&model.hours_per_day)
         && (model.items_per_day == 0.0 || model.hours_per_day > 0.0);
-    faults.check(hours, key("hours_per_day"), "must be at most 24, and over 0 where there are items");
+    faults.check(hours, key("hours_per_day"), "catalog.hours");
 }
 
 fn work(faults: &mut Faults, catalog: &Catalog) {
@@ -218,13 +221,13 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
     }
     let overcommit = &catalog.overcommit;
     for (path, factor) in [("overcommit.cpu", overcommit.cpu), ("overcommit.memory", overcommit.memory)] {
-        faults.factor(path, factor);
+        faults.over_zero(path, 100, factor);
     }
     for (gpu_type, factor) in &overcommit.gpu {
         let path = format!("overcommit.gpu.{gpu_type}");
         let known = catalog.devices.iter().any(|device| device.name == *gpu_type);
-        faults.check(known, path.clone(), "must name a device of this file");
-        faults.factor(path, *factor);
+        faults.check(known, path.clone(), "catalog.names_device");
+        faults.over_zero(path, 100, *factor);
     }
     for (path, value) in [
         ("gpu.cpu_millicores_per_gpu", gpu.cpu_millicores_per_gpu),
@@ -238,23 +241,21 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
     faults.share("cpu.stt_blocking_warned_of", cpu.stt_blocking_warned_of);
     faults.share("gpu.tts_cache_share", gpu.tts_cache_share);
     let inner = |share: f64| share > 0.0 && share < 1.0;
-    faults.check(inner(gpu.lowest_utilization), "gpu.lowest_utilization", "must be over 0 and below 1");
+    faults.check(inner(gpu.lowest_utilization), "gpu.lowest_utilization", "catalog.inner_share");
     let availability = &catalog.availability;
     for (key, share) in [
         ("availability.pod_share", availability.pod_share),
         ("availability.redis_share", availability.redis_share),
         ("availability.node_share", availability.node_share),
     ] {
-        faults.check(inner(share), key, "must be over 0 and below 1");
+        faults.check(inner(share), key, "catalog.inner_share");
     }
     faults.counted("availability.spread_over_nodes", 1, u64::from(availability.spread_over_nodes));
     let twice = (1..gpu.order.len()).any(|index| gpu.order[..index].contains(&gpu.order[index]));
-    faults.check(!twice, "gpu.order", "must name each service at most once");
+    faults.check(!twice, "gpu.order", "catalog.each_service_once");
     // Their pods are counted by CPU, those that hold GPUs by GPUs.
     let counted_by_cpu = |service: &Service| matches!(service, Service::Stt | Service::Ta | Service::Qa);
-    let fix =
-        "must not name stt, ta or qa: their pods are counted by CPU; name callbot, chatbot, advisor or tts";
-    faults.check(!gpu.order.iter().any(counted_by_cpu), "gpu.order", fix);
+    faults.check(!gpu.order.iter().any(counted_by_cpu), "gpu.order", "catalog.order_by_gpu");
 
     let steps = &catalog.load_multipliers;
     let bounded = steps.last().is_some_and(|step| step.up_to_voice_channels == 0);
@@ -265,15 +266,15 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
             && lower.up_to_voice_channels > 0
             && (bound == 0 || lower.up_to_voice_channels < bound)
     });
-    let fix = "must rise in bound and factor; the last has the bound 0, which means none";
     let positive = steps.iter().all(|step| step.factor >= 0.0 && step.factor <= 1000.0);
-    faults.check(bounded && rising && positive, "load_multipliers", fix);
+    let right = bounded && rising && positive;
+    faults.check(right, "load_multipliers", "catalog.load_multipliers");
 
     let (requests, limits, growth) = (&catalog.requests, &catalog.limits, &catalog.growth);
     for (path, value) in
         [("requests.cpu_millicores", requests.cpu_millicores), ("requests.memory_mib", requests.memory_mib)]
     {
-        faults.check((1..=1_000_000).contains(&value), path, "must be between 1 and 1000000");
+        faults.within(path, 1, 1_000_000, value);
     }
     for (path, value) in [
         ("limits.cpu_step_millicores", limits.cpu_step_millicores),
@@ -285,7 +286,7 @@ fn work(faults: &mut Faults, catalog: &Catalog) {
         faults.counted(path, 1, value);
     }
     let sla = catalog.default_sla.response_time_ms;
-    faults.check(sla > 0, "default_sla.response_time_ms", "must be 1 or more");
+    faults.check(sla > 0, "default_sla.response_time_ms", "catalog.one_or_more");
 }
 
 fn money_and_time(faults: &mut Faults, catalog: &Catalog) {
@@ -318,6 +319,6 @@ fn money_and_time(faults: &mut Faults, catalog: &Catalog) {
         ("deletion_minutes_per_workload", minutes.deletion_minutes_per_workload),
         ("deletion_spread_minutes_per_workload", minutes.deletion_spread_minutes_per_workload),
     ] {
-        faults.check(value <= MOST_MINUTES, format!("deployment_time.{field}"), "must be at most 1440");
+        faults.within(format!("deployment_time.{field}"), 0, MOST_MINUTES, u64::from(value));
     }
 }

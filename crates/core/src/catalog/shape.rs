@@ -5,6 +5,8 @@
 //! file's shape.
 
 use super::{Catalog, EMBEDDED, Fault};
+use crate::tenant::Availability;
+use crate::text::Message;
 use serde::Deserialize;
 use std::cell::LazyCell;
 use std::ops::Range;
@@ -13,6 +15,8 @@ use toml::de::{DeTable, DeValue, Deserializer, Error};
 
 /// Faults of shape after which a file is no longer read on: it is some other file.
 const MOST_FAULTS: usize = 100;
+/// Between a text that is no availability and why it is none.
+pub(super) const NO_AVAILABILITY: &str = " is no availability: ";
 /// Place of a value that was put in for a faulty one.
 const NOWHERE: Range<usize> = usize::MAX..usize::MAX;
 
@@ -24,17 +28,20 @@ pub(super) struct Document<'t> {
 
 impl<'t> Document<'t> {
     /// Reads the text as TOML, or says on which lines it is none.
-    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<String>> {
+    pub(super) fn parse(text: &'t str) -> Result<Self, Vec<Message>> {
         let (root, errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             return Ok(Self { text, root });
         }
-        let line = |error: &Error| error.span().map_or(1, |span| line_of(text, span.start));
-        Err(errors.iter().map(|error| format!("line {}: {}", line(error), error.message())).collect())
+        let fault = |error: &Error| {
+            let line = error.span().map_or(1, |span| line_of(text, span.start));
+            at_line(line, Message::new("catalog.not_toml").with("said", error.message()))
+        };
+        Err(errors.iter().map(fault).collect())
     }
 
-    /// The catalog, mended where the file is at fault, and the faults as printed.
-    pub(super) fn read(&self) -> (Option<Catalog>, Vec<String>) {
+    /// The catalog, mended where the file is at fault, and the faults.
+    pub(super) fn read(&self) -> (Option<Catalog>, Vec<Message>) {
         let mut faults = Vec::new();
         let mut root = self.root.clone();
         let embedded = LazyCell::new(|| DeTable::parse(EMBEDDED).expect("a test reads the embedded catalog"));
@@ -44,35 +51,33 @@ impl<'t> Document<'t> {
                 Err(error) => error,
             };
             let span = error.span().unwrap_or(root.span());
-            let missing =
-                error.message().strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+            let missing = quoted(error.message(), "missing field ").map(|(name, _)| name);
             let mut path = Vec::new();
             let found = find(root.get_ref(), &span, &mut path);
             let place: Vec<&str> = path.iter().map(String::as_str).collect();
             let printed = print_path(root.get_ref(), &path);
             let line = line_of(self.text, span.start);
-            let message = error.message().trim_end().replace('\n', ", ");
+            let fault = told(&error, lookup(root.get_ref(), &path).as_ref());
             let mended = match (found, missing) {
                 (Some(Found::Key), _) => {
-                    faults.push(format!(
-                        "line {line}: {printed}: {message}; remove the key or correct its name"
-                    ));
+                    let fault = Message::new("catalog.wrong_key").with_part("fault", fault);
+                    faults.push(at_key(line, &printed, fault));
                     change(root.get_mut(), &place, None)
                 }
                 (_, Some(name)) => {
                     let key = if printed.is_empty() { name.to_owned() } else { format!("{printed}.{name}") };
-                    faults.push(format!("line {line}: {key}: is missing; add it"));
+                    faults.push(at_key(line, &key, Message::new("catalog.missing")));
                     let place: Vec<&str> = place.into_iter().chain([name]).collect();
                     let value = lookup(embedded.get_ref(), &embedded_path(&embedded, root.get_ref(), &place));
                     change(root.get_mut(), &place, value)
                 }
                 (Some(Found::Value), None) => {
-                    faults.push(format!("line {line}: {printed}: {message}"));
+                    faults.push(at_key(line, &printed, fault));
                     let value = lookup(embedded.get_ref(), &embedded_path(&embedded, root.get_ref(), &place));
                     change(root.get_mut(), &place, value)
                 }
                 (None, None) => {
-                    faults.push(format!("line {line}: {message}"));
+                    faults.push(at_line(line, fault));
                     false
                 }
             };
@@ -84,7 +89,7 @@ impl<'t> Document<'t> {
     }
 
     /// A fault of the rules with the line of its key, or of the nearest key above it.
-    pub(super) fn locate(&self, fault: &Fault) -> String {
+    pub(super) fn locate(&self, fault: Fault) -> Message {
         let (first, mut rest) = fault.path.split_once('.').unwrap_or((&fault.path, ""));
         let mut found = self.root.get_ref().get(first);
         let mut span = None;
@@ -93,7 +98,64 @@ impl<'t> Document<'t> {
             (found, rest) = step(here.get_ref(), rest);
         }
         let line = span.map_or(1, |span| line_of(self.text, span.start));
-        format!("line {line}: {}: {}", fault.path, fault.text)
+        at_key(line, &fault.path, fault.fix)
+    }
+}
+
+fn at_line(line: usize, fault: Message) -> Message {
+    Message::new("catalog.at_line").with("line", line).with_part("fault", fault)
+}
+
+fn at_key(line: usize, path: &str, fault: Message) -> Message {
+    at_line(line, Message::new("catalog.of_key").with("path", path).with_part("fault", fault))
+}
+
+/// What deserializing said, as a text of ours where it is one of the usual ones.
+fn told(error: &Error, value: Option<&DeValue<'_>>) -> Message {
+    let said = error.message().trim_end().replace('\n', ", ");
+    let said = said.as_str();
+    let names = |rest: &str| rest.split('`').skip(1).step_by(2).collect::<Vec<_>>().join("`, `");
+    for (start, key) in
+        [("unknown field ", "catalog.unknown_field"), ("unknown variant ", "catalog.unknown_word")]
+    {
+        if let Some((name, rest)) = quoted(said, start)
+            && rest.contains('`')
+        {
+            return Message::new(key).with("name", name).with("names", format!("`{}`", names(rest)));
+        }
+    }
+    for (start, key) in [("invalid type: ", "catalog.wrong_type"), ("invalid value: ", "catalog.wrong_value")]
+    {
+        let parts = said.strip_prefix(start).and_then(|rest| rest.rsplit_once(", expected "));
+        if let Some((given, wanted)) = parts {
+            return Message::new(key).with("given", given).with("wanted", type_of_toml(wanted));
+        }
+    }
+    let availability = value.and_then(DeValue::as_str).filter(|_| said.contains(NO_AVAILABILITY));
+    if let Some((text, Err(fault))) = availability.map(|text| (text, Availability::parse(text))) {
+        return Message::new("catalog.of_name")
+            .with("name", format!("{text:?}"))
+            .with_part("fault", fault.message());
+    }
+    Message::new("catalog.unreadable").with("said", said)
+}
+
+/// The name between backquotes that a text begins with after `start`, and the rest.
+fn quoted<'s>(said: &'s str, start: &str) -> Option<(&'s str, &'s str)> {
+    said.strip_prefix(start)?.strip_prefix('`')?.split_once('`')
+}
+
+/// A type by the name that it has in TOML.
+fn type_of_toml(wanted: &str) -> &str {
+    match wanted {
+        "a string" | "string" | "str" => "string",
+        "a boolean" | "bool" => "boolean",
+        "f32" | "f64" => "float",
+        "u8" | "u16" | "u32" | "u64" | "usize" | "i32" | "i64" => "integer",
+        "a sequence" => "array",
+        "a map" => "table",
+        wanted if wanted.starts_with("struct ") => "table",
+        wanted => wanted,
     }
 }
 

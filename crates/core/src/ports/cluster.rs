@@ -20,6 +20,9 @@ pub enum ClusterError {
     /// The cluster does not answer; worth another try.
     #[error("the cluster can not be reached: {0}")]
     Unreachable(String),
+    /// The orchestrator has begun to read the cluster and does not know all of it yet; worth another try soon.
+    #[error("the cluster is still being read: {0}")]
+    BeingRead(String),
     /// The process stops and cut the call short: what was sent of it may still arrive.
     #[error("the cluster can not be reached: the orchestrator is stopping")]
     Stopping,

@@ -5,6 +5,7 @@ use super::connection::Call;
 use super::failure::Failure;
 use super::language::say_text;
 use super::output::{View, entries, text_of};
+use super::size::parse_catalog;
 use super::table::{Cell, Table};
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -74,7 +75,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 /// What a catalog would change of the tenants of a server that does not run.
 async fn of_folder(client: &Client, folder: &Path, file: Option<&Path>) -> Result<Value, Failure> {
     let catalog = match file {
-        Some(file) => Catalog::parse(&read(file)?).with_context(|| file.display().to_string())?,
+        Some(file) => parse_catalog(file, &read(file)?)?,
         None => Catalog::embedded(),
     };
     let mode = if client.options.is_demo()? { Mode::Demo } else { Mode::Real };

@@ -50,8 +50,24 @@ pub(super) enum Failure {
     Input(String),
     /// Whatever was to read the output has gone away.
     OutputClosed,
+    /// A command that works without a server can not do what it is asked for.
+    Refused(Refused),
     /// Anything else.
     Other(anyhow::Error),
+}
+
+/// Why a command that works without a server can not do what it is asked for, in the words of the user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    /// What was given can not be used.
+    #[error("{0}")]
+    Usage(String),
+    /// It is not there.
+    #[error("{0}")]
+    Missing(String),
+    /// It is there already.
+    #[error("{0}")]
+    Taken(String),
 }
 
 /// How a manifest is at fault, the lightest first.
@@ -193,7 +209,11 @@ impl Failure {
             Self::Deployment { .. } => 8,
             Self::Manifest(ManifestFault::AgainstPolicy) => 4,
             Self::Manifest(ManifestFault::Invalid) | Self::Unread(_) => 3,
-            Self::Input(_) | Self::Manifest(ManifestFault::Unreadable) => 2,
+            Self::Input(_) | Self::Refused(Refused::Usage(_)) | Self::Manifest(ManifestFault::Unreadable) => {
+                2
+            }
+            Self::Refused(Refused::Missing(_)) => 4,
+            Self::Refused(Refused::Taken(_)) => 5,
             // As a shell says of what Ctrl-C ended.
             Self::StoppedWaiting { .. } => 130,
             Self::OutputClosed => 0,
@@ -272,6 +292,7 @@ impl fmt::Display for Failure {
             }
             Self::Input(text) | Self::Unread(text) => write!(f, "{text}"),
             Self::OutputClosed => write!(f, "{}", say_text!("cli.output_closed")),
+            Self::Refused(refused) => write!(f, "{refused}"),
             Self::Other(error) => write!(f, "{error:#}"),
         }
     }
@@ -285,7 +306,7 @@ impl From<CallFailure> for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::Other(error)
+        error.downcast().map_or_else(Self::Other, Self::Refused)
     }
 }
 

@@ -79,7 +79,7 @@ fn translated(mut command: Command, is_root: bool) -> Command {
 
 const EXIT_CODES: &str = "\
 종료 코드: 0 완료, 1 서버나 프로그램의 실패(diff: 차이 있음), 2 잘못된 사용법, 3 잘못된 요청이나 매니페스트,
-4 없는 테넌트나 배포, 5 충돌, 6 권한 없음, 7 서버나 클러스터에 연결할 수 없거나 너무 느리거나 바쁨,
+4 없는 테넌트, 배포, 토큰, 5 충돌, 6 권한 없음, 7 서버나 클러스터에 연결할 수 없거나 너무 느리거나 바쁨,
 8 배포가 실패했거나 되돌려짐, 130 기다리기를 멈춤.";
 
 fn translated_argument(mut argument: Arg) -> Arg {

@@ -1,5 +1,6 @@
 //! The language of what this program says by itself: Korean or English, as the flag or the system says.
 
+use ecp_core::catalog::CatalogFaults;
 use ecp_core::text::{Language, Message};
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -56,6 +57,11 @@ pub(super) fn header(english: &str) -> String {
 
 fn language() -> Language {
     CHOSEN.get().copied().unwrap_or_else(of_the_system)
+}
+
+/// The faults of a catalog in that language.
+pub(crate) fn all_told(faults: &CatalogFaults) -> String {
+    faults.told(language())
 }
 
 /// A text in that language.

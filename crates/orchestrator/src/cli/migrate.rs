@@ -1,6 +1,8 @@
 //! `ecp migrate`: moves an embedded installation to a PostgreSQL server, and its samples to a metric store.
 
-use crate::config::{Config, Overrides};
+use super::Refused;
+use super::language::say_text;
+use crate::config::{Config, Overrides, database_fault};
 use crate::mode::{FILES, schema};
 use anyhow::Context as _;
 use clap::Args;
@@ -33,7 +35,10 @@ pub(super) struct Migrate {
 impl Migrate {
     /// Moves everything, samples where there is a store for them, and says what.
     pub(super) fn run(self) -> anyhow::Result<String> {
-        let url: PostgresUrl = self.to.parse()?;
+        let url: PostgresUrl = self.to.parse().map_err(|fault| {
+            let fault = database_fault(&fault);
+            Refused::Usage(say_text!("config.fault_of", key = "--to", fault = fault))
+        })?;
         let modes = [Mode::Demo, Mode::Real].into_iter().zip(FILES);
         let mut sources: Vec<Source> = modes
             .map(|(mode, file)| Source { file: self.from.join(file), schema: schema(mode), is_access: false })
@@ -44,32 +49,29 @@ impl Migrate {
             is_access: true,
         });
         if !sources.iter().any(|source| source.file.exists()) {
-            anyhow::bail!(
-                "{} has none of {}, {} and {}: name the folder that the server was started with as --data-dir",
-                self.from.display(),
-                FILES[0],
-                FILES[1],
-                crate::tokens::FILE
-            );
+            let files = [FILES[0], FILES[1], crate::tokens::FILE].join(", ");
+            let folder = self.from.display();
+            anyhow::bail!(Refused::Usage(say_text!("cli.migrate_nothing", folder = folder, files = files)));
         }
         // Before the tenants: what fails here leaves the folder as it was, and may be done again.
         let samples = self.metric_store()?.map(|store| self.move_samples(&store)).transpose()?;
         let moved = move_to(&sources, &url)?;
-        let mut text = format!("moved to {}:\n", url.told());
+        let mut text = say_text!("cli.migrated_to", place = url.told()) + "\n";
         for table in moved.iter().filter(|table| table.rows > 0) {
-            writeln!(text, "  {:<11} {:<18} {:>8} rows", table.schema, table.table, table.rows)?;
+            let rows = say_text!("cli.migrate_rows", rows = format!("{:>8}", table.rows));
+            writeln!(text, "  {:<11} {:<18} {rows}", table.schema, table.table)?;
         }
         if let Some(samples) = samples {
-            writeln!(text, "moved to {}:\n  samples {samples:>36}", self.metrics_url.unwrap_or_default())?;
-            writeln!(text, "go on with `ecp serve --database-url … --metrics-url …`")?;
+            let place = self.metrics_url.unwrap_or_default();
+            writeln!(text, "{}", say_text!("cli.migrated_to", place = place))?;
+            writeln!(text, "  {} {samples:>36}", say_text!("cli.samples"))?;
+            let command = "ecp serve --database-url … --metrics-url …";
+            writeln!(text, "{}", say_text!("cli.migrate_goes_on", command = command))?;
             return Ok(text);
         }
-        writeln!(
-            text,
-            "samples stay in {}: go on with `ecp serve --data-dir {} --database-url …`",
-            self.from.display(),
-            self.from.display()
-        )?;
+        let folder = self.from.display();
+        let command = format!("ecp serve --data-dir {folder} --database-url …");
+        writeln!(text, "{}", say_text!("cli.migrate_samples_stay", folder = folder, command = command))?;
         Ok(text)
     }
 

@@ -4,11 +4,10 @@ use super::Client;
 use super::connection::Call;
 use super::failure::Failure;
 use super::input::{DemandFlags, read_object, require_something};
-use super::language::{say_text, word};
+use super::language::{all_told, say_text, word};
 use super::output::{entries, pairs_of, text_of};
 use super::table::Table;
 use super::tenants::{named_lines, warnings};
-use anyhow::Context as _;
 use clap::Args;
 use ecp_api::offline;
 use ecp_core::catalog::Catalog;
@@ -71,8 +70,16 @@ impl Size {
 /// The catalog of a file, or the embedded one.
 pub(super) fn catalog(path: Option<&Path>) -> Result<Catalog, Failure> {
     let Some(path) = path else { return Ok(Catalog::embedded()) };
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    Ok(Catalog::parse(&text).with_context(|| path.display().to_string())?)
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::Input(say_text!("cli.can_not_be_read", name = path.display(), error = error))
+    })?;
+    parse_catalog(path, &text)
+}
+
+/// The catalog of a file that was read.
+pub(super) fn parse_catalog(path: &Path, text: &str) -> Result<Catalog, Failure> {
+    Catalog::parse(text)
+        .map_err(|faults| Failure::Input(format!("{}: {}", path.display(), all_told(&faults))))
 }
 
 fn table(answer: &Value) -> String {

@@ -13,7 +13,7 @@ use super::connection::Call;
 use super::failure::{Failure, ManifestFault};
 use super::input::read_text;
 use super::inputs::{self, Input};
-use super::language::say_text;
+use super::language::{say_text, told};
 use super::output::{Format, entries};
 use super::size::catalog;
 use clap::Args;
@@ -138,7 +138,16 @@ impl Validate {
         let tenant = match self.tenant.as_deref().map(|text| (text, TenantId::parse(text))) {
             None => None,
             Some((_, Ok(id))) => Some(id),
-            Some((text, Err(fault))) => return Err(Failure::Input(format!("--tenant {text:?}: {fault}"))),
+            Some((text, Err(fault))) => {
+                let fault = told(&fault.message());
+                let (option, value) = ("--tenant", format!("{text:?}"));
+                return Err(Failure::Input(say_text!(
+                    "cli.of_option",
+                    option = option,
+                    value = value,
+                    fault = fault
+                )));
+            }
         };
         let release = Release::parse(&self.kubernetes_version).ok_or_else(|| {
             let known = Release::ALL.map(Release::as_str).join(", ");

@@ -123,7 +123,8 @@ fn fault_of(key: &str, fault: impl Display) -> Message {
     Message::new("config.fault_of").with("key", key).with("fault", fault)
 }
 
-fn database_fault(fault: &PostgresError) -> String {
+/// What is wrong with the address of a server; its password is not repeated.
+pub(crate) fn database_fault(fault: &PostgresError) -> String {
     match fault {
         PostgresError::Url(UrlFault::Scheme) => say_text!("config.database_url_scheme"),
         PostgresError::Url(UrlFault::Unreadable(reason)) => {

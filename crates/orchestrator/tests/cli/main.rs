@@ -6,6 +6,7 @@ mod calls;
 mod conformance;
 mod daily;
 mod documentation;
+mod faults;
 mod formats;
 mod harness;
 mod matching;

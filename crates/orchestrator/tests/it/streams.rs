@@ -96,7 +96,7 @@ async fn what_is_not_understood_is_answered_with_an_error_and_the_connection_sta
     let headers = [DEMO, ("accept-language", "en"), ("x-request-id", "req-of-the-socket")];
     let mut socket = server.try_socket(MONITORING, &headers).await.expect("opens");
     let faults = [
-        ("not json", "INVALID_REQUEST", "not valid JSON"),
+        ("not json", "INVALID_REQUEST", "The message is not valid JSON"),
         ("[]", "INVALID_REQUEST", "no action"),
         (r#"{"action": 3}"#, "INVALID_REQUEST", "no action"),
         (r#"{"action": "subscrib"}"#, "INVALID_REQUEST", "'subscribe'"),

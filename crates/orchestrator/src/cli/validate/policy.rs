@@ -4,7 +4,7 @@ use crate::cli::failure::Failure;
 use crate::cli::input::read_text;
 use crate::cli::language::say_text;
 use ecp_core::text::Language;
-use ecp_validate::{Policy, PolicyFault, Profile};
+use ecp_validate::{Policy, PolicyFault, Profile, UnknownName};
 use std::path::{Path, PathBuf};
 
 /// The file that is read where none is named.
@@ -30,7 +30,9 @@ pub(super) fn chosen(
         }
     };
     for code in off {
-        policy.switch_off(code).map_err(|unknown| Failure::Input(format!("--off: {unknown}")))?;
+        policy
+            .switch_off(code)
+            .map_err(|unknown| Failure::Input(format!("--off: {}", unknown_name(&unknown))))?;
     }
     Ok(policy)
 }
@@ -48,10 +50,18 @@ fn nearest_file() -> Option<PathBuf> {
     here.ancestors().map(|folder| folder.join(FILE_NAME)).find(|path| path.is_file())
 }
 
+fn unknown_name(unknown: &UnknownName) -> String {
+    let name = format!("{:?}", unknown.name);
+    match unknown.nearest {
+        Some(nearest) => say_text!("cli.policy_unknown_near", name = name, nearest = format!("{nearest:?}")),
+        None => say_text!("cli.policy_unknown", name = name),
+    }
+}
+
 fn told(fault: &PolicyFault, language: Language) -> String {
     match fault {
         PolicyFault::Unreadable(unreadable) => unreadable.message.render(language),
-        PolicyFault::Unknown(unknown) => unknown.to_string(),
+        PolicyFault::Unknown(unknown) => unknown_name(unknown),
         PolicyFault::Shape("rules") => say_text!("cli.policy_rules"),
         PolicyFault::Shape("off") => say_text!("cli.policy_list"),
         PolicyFault::Shape("policy") => say_text!("cli.policy_fields"),
