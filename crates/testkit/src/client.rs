@@ -5,6 +5,7 @@ use anyhow::Context;
 use parking_lot::Mutex;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// An HTTP client as the program's own command line makes them.
@@ -32,7 +33,7 @@ pub struct Change {
     pub path: String,
     /// Whose, as the answer says.
     pub tenant_id: Option<String>,
-    /// The roll-out that the answer names.
+    /// The roll-out or deletion that the answer names.
     pub deployment_id: Option<String>,
     /// `X-Request-ID` of the answer.
     pub request_id: String,
@@ -94,6 +95,34 @@ impl Client {
         self.changes.lock().clone()
     }
 
+    /// Holds that each call that changed a tenant has its one entry in the audit trail, and that none has two;
+    /// where the trail can not be read by this client, or is longer than a page, nothing is held.
+    ///
+    /// # Panics
+    /// Where an entry is missing, or there are several.
+    pub async fn assert_audited(&self) {
+        let reply = self.get("/api/v1/audit?limit=1000").await;
+        if !reply.status.is_success() {
+            return;
+        }
+        let trail = reply.json();
+        let entries = trail["entries"].as_array().map(Vec::as_slice).unwrap_or_default();
+        if trail["total_count"].as_u64() > Some(entries.len() as u64) {
+            return;
+        }
+        let mut rolled_out = HashSet::new();
+        for change in self.changes() {
+            let (Some(_), Some(deployment_id)) = (&change.tenant_id, &change.deployment_id) else { continue };
+            let of_it = |entry: &&Value| {
+                entry["request_id"] == change.request_id.as_str() && entry["actor"] != "controller"
+            };
+            let found = entries.iter().filter(of_it).count();
+            // The same again changes nothing.
+            let changed = rolled_out.insert(deployment_id.clone());
+            assert!(found == 1 || (!changed && found == 0), "{found} entries of {change:?}: {trail:#}");
+        }
+    }
+
     /// The same client with a bearer token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
@@ -130,7 +159,8 @@ impl Client {
                 let request_id = reply.header("x-request-id").to_owned();
                 let answer: Value = serde_json::from_str(&reply.text).unwrap_or_default();
                 let text = |key: &str| answer[key].as_str().map(str::to_owned);
-                let (tenant_id, deployment_id) = (text("tenant_id"), text("deployment_id"));
+                let tenant_id = text("tenant_id");
+                let deployment_id = text("deployment_id").or_else(|| text("deletion_id"));
                 self.changes.lock().push(Change { method, path, tenant_id, deployment_id, request_id });
             }
             anyhow::Ok(reply)

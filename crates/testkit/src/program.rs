@@ -79,6 +79,14 @@ impl Program {
         Self::by(shell, data_dir)
     }
 
+    /// [`Self::builder`] where a write past the largest size that a file may have is refused, as on a full disk; it
+    /// ends the process otherwise.
+    pub fn builder_for_full_disks(executable: &str, data_dir: &Path) -> ProgramBuilder {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", executable]);
+        Self::by(shell, data_dir)
+    }
+
     fn by(mut command: Command, data_dir: &Path) -> ProgramBuilder {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ECP_")) {
             command.env_remove(name);

@@ -154,6 +154,7 @@ impl TestServer {
                 Ok(frame) => last = frame,
                 Err(code) => {
                     assert_eq!(code, 1000, "after {last}");
+                    self.client.assert_audited().await;
                     return last;
                 }
             }

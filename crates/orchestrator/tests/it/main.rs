@@ -10,6 +10,7 @@ mod deployments;
 mod docs;
 mod durability;
 mod exposition;
+mod full_disk;
 mod grafana;
 mod happenings;
 mod history;
