@@ -216,6 +216,8 @@ async fn what_is_added_to_ours_by_hand_is_taken_out() {
         ("resourcequota", "tenant-quota", json!({"spec": {"hard": {"count/secrets": "3"}}})),
         ("configmap", "service-config", json!({"data": {"THEIRS": "x"}})),
         ("service", "chatbot-service", json!({"spec": {"externalIPs": ["192.0.2.1"]}})),
+        ("service", "chatbot-service", json!({"spec": {"ports": [{"name": "theirs", "port": 81}]}})),
+        ("service", "chatbot-service", json!({"spec": {"selector": {"theirs": "x"}}})),
     ] {
         let right = at(kind, name);
         let patch = patch.to_string();
@@ -223,6 +225,49 @@ async fn what_is_added_to_ours_by_hand_is_taken_out() {
         until(&format!("{patch} is undone"), async || (at(kind, name) == right).then_some(())).await;
     }
     real.delete_and_wait("added").await;
+}
+
+/// The same of each structure that is ours whole, on a tenant of its own, since what is fought over rests.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_added_inside_pods_policies_secrets_and_bounds_is_taken_out() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("inside", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("inside", "running").await;
+    let in_pod = |spec: Value| json!({"spec": {"template": {"spec": spec}}});
+    let secrets = names(cluster, "inside", "secrets");
+    let at = |kind: &str, name: &str| {
+        let object = cluster.get(&["-n", "ecp-ai-inside", kind, name]);
+        (object["spec"].clone(), object["data"].clone(), object["automountServiceAccountToken"].clone())
+    };
+    let deployment = ("deployment", "chatbot");
+    let changes = [
+        (
+            deployment,
+            in_pod(json!({"containers": [{"name": "chatbot", "env": [{"name": "THEIRS", "value": "x"}]}]})),
+        ),
+        (deployment, in_pod(json!({"volumes": [{"name": "theirs", "emptyDir": {}}]}))),
+        (deployment, in_pod(json!({"initContainers": [{"name": "theirs", "image": "a:1"}]}))),
+        (("statefulset", "redis"), in_pod(json!({"nodeSelector": {"theirs": "x"}}))),
+        (("statefulset", "redis"), json!({"spec": {"template": {"metadata": {"labels": {"theirs": "x"}}}}})),
+        (("networkpolicy", "default-deny"), json!({"spec": {"ingress": [{}]}})),
+        (("networkpolicy", "chatbot"), json!({"spec": {"egress": [{}]}})),
+        (("secret", secrets[0].as_str()), json!({"stringData": {"THEIRS": "x"}})),
+        (("serviceaccount", "chatbot"), json!({"automountServiceAccountToken": true})),
+    ];
+    for ((kind, name), patch) in changes {
+        if cluster.try_kubectl(&["-n", "ecp-ai-inside", "get", kind, name]).is_err() {
+            continue;
+        }
+        let right = at(kind, name);
+        let text = patch.to_string();
+        let patch = ["-n", "ecp-ai-inside", "patch", kind, name, "--type=strategic", "-p", &text];
+        cluster.kubectl(&patch);
+        until(&format!("{kind} {name}: {text} is undone"), async || (at(kind, name) == right).then_some(()))
+            .await;
+    }
+    real.until_status("inside", "running").await;
+    real.delete_and_wait("inside").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ fn intruder() -> String {
 }
 
 #[track_caller]
-fn assert_intruder_is_refused(cluster: &ControlPlane, id: &str) {
+pub(super) fn assert_intruder_is_refused(cluster: &ControlPlane, id: &str) {
     let overrides = format!("--overrides={}", intruder());
     let namespace = format!("ecp-ai-{id}");
     let run = ["-n", &namespace, "run", "intruder", "--image=registry.example.com/x:1", &overrides];

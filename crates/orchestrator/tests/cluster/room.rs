@@ -1,7 +1,8 @@
 //! Where a tenant's pods can go, and how its services are reached, on a real cluster.
 
 use super::{Real, names, until};
-use ecp_testkit::ControlPlane;
+use ecp_core::catalog::EMBEDDED;
+use ecp_testkit::{ControlPlane, TestServer};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,6 +114,66 @@ async fn an_exposed_tenant_is_reached_and_healing_keeps_it_so() {
     })
     .await;
     real.delete_and_wait("open").await;
+}
+
+/// A server on the cluster with the embedded catalog, each of these texts in it replaced.
+async fn with_catalog(cluster: &ControlPlane, edits: &[(&str, &str)]) -> Real {
+    let catalog = edits.iter().fold(EMBEDDED.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from}");
+        text.replacen(from, to, 1)
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("catalog.toml");
+    std::fs::write(&path, catalog).unwrap();
+    let (kubeconfig, catalog) =
+        (cluster.kubeconfig().to_str().unwrap().to_owned(), path.to_str().unwrap().to_owned());
+    let server = TestServer::builder()
+        .configure(|config| (config.kubeconfig, config.catalog) = (kubeconfig, catalog))
+        .folder(folder);
+    Real::started(server).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_and_services_of_the_platform_are_let_through_told_to_pods_and_healed() {
+    let cluster = ControlPlane::shared();
+    let callers = "callers = [{ namespace = \"crm\", services = [\"chatbot\"] }]\n";
+    let platform = "platform_services = [{ name = \"nlp\", address = \"nlp.platform.svc\", port = 80, \
+                    pod_port = 8080 }]\n";
+    let real =
+        with_catalog(cluster, &[("callers = []\n", callers), ("platform_services = []\n", platform)]).await;
+    real.create("reaching", json!({"chatbot": 5, "ta": 5})).await.expect(201);
+    real.until_status("reaching", "running").await;
+    let lets_crm = |policy: &str| lets_in(cluster, "reaching", policy).contains(&"crm".to_owned());
+    assert!(lets_crm("chatbot") && !lets_crm("ta"));
+    let lets_out = |policy: &str| {
+        let policy = cluster.get(&["-n", "ecp-ai-reaching", "networkpolicy", policy]);
+        let rules = policy["spec"]["egress"].as_array().cloned().unwrap_or_default();
+        rules.iter().any(|rule| {
+            rule["ports"][0]["port"] == 8080
+                && rule["to"][0].to_string().contains("\"kubernetes.io/metadata.name\":\"platform\"")
+        })
+    };
+    assert!(lets_out("chatbot") && lets_out("ta"));
+    let settings = || cluster.get(&["-n", "ecp-ai-reaching", "configmap", "service-config"])["data"].clone();
+    assert_eq!(settings()["NLP_URL"], "http://nlp.platform.svc:80");
+    let deployment = cluster.get(&["-n", "ecp-ai-reaching", "deployment", "chatbot"]);
+    let from = &deployment["spec"]["template"]["spec"]["containers"][0]["envFrom"];
+    assert!(from.to_string().contains("service-config"), "{from}");
+
+    for path in ["/spec/ingress", "/spec/egress"] {
+        let patch = json!([{"op": "replace", "path": path, "value": []}]).to_string();
+        let patch =
+            ["-n", "ecp-ai-reaching", "patch", "networkpolicy", "chatbot", "--type=json", "-p", &patch];
+        cluster.kubectl(&patch);
+    }
+    cluster.kubectl(&["-n", "ecp-ai-reaching", "delete", "configmap", "service-config"]);
+    until("all of it is healed", async || {
+        let settings = cluster.try_kubectl(&["-n", "ecp-ai-reaching", "get", "configmap", "service-config"]);
+        (settings.is_ok() && lets_crm("chatbot") && lets_out("chatbot")).then_some(())
+    })
+    .await;
+    assert_eq!(settings()["NLP_PORT"], "80");
+    real.delete_and_wait("reaching").await;
 }
 
 /// HTTPRoute as far as the API server must know it.
