@@ -1,8 +1,13 @@
 //! Under the role that the orchestrator is installed with, and no other.
 
-use super::{Real, namespace_exists, until};
-use ecp_testkit::ControlPlane;
-use serde_json::json;
+use super::{Real, namespace_exists, until, until_answering};
+use ecp_core::access::Role;
+use ecp_core::ids::TenantId;
+use ecp_core::ports::SystemClock;
+use ecp_store::{AccessStore, NewToken};
+use ecp_testkit::{Client, ControlPlane, Reply, TestServer};
+use serde_json::{Value, json};
+use std::sync::Arc;
 
 const MANIFEST: &str = include_str!("../../../../deploy/manifests/ecp-orchestrator.yaml");
 const ACCOUNT: &str = "system:serviceaccount:ecp-system:ecp-orchestrator";
@@ -116,6 +121,79 @@ async fn the_role_that_is_installed_is_enough_and_no_more() {
         args.extend(["--as", ACCOUNT, "-A"]);
         let may = cluster.try_kubectl(&args);
         assert!(may.is_err(), "{verb} {what}: {may:?}");
+    }
+}
+
+/// A Deployment of a tenant's namespace as it can not be: what is there has another selector, which is fixed.
+fn conflicting(namespace: &str) -> Value {
+    let manifest = json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "chatbot", "namespace": namespace},
+        "spec": {
+            "selector": {"matchLabels": {"app": "other"}},
+            "template": {
+                "metadata": {"labels": {"app": "other"}},
+                "spec": {"containers": [{"name": "a", "image": "a:1"}]},
+            },
+        },
+    });
+    json!({"manifest_content": manifest.to_string()})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_of_a_token_of_some_tenants_tells_nothing_of_others() {
+    let cluster = ControlPlane::shared();
+    let kubeconfig = cluster.kubeconfig().to_str().unwrap().to_owned();
+    let server =
+        TestServer::builder().tokens().configure(|config| config.kubeconfig = kubeconfig).start().await;
+    let tokens = AccessStore::open(&server.file("access.db"), Arc::new(SystemClock)).unwrap();
+    let client = |name: &str, role, tenants: Option<&[&str]>| {
+        let tenants = tenants.map(|ids| ids.iter().map(|id| TenantId::parse(id).unwrap()).collect());
+        let new = NewToken { name: name.to_owned(), role, tenants, expires_at: None };
+        let (_, secret) = tokens.create_token(new).unwrap();
+        server.client().real().with_token(secret.expose())
+    };
+    let admin = client("admin", Role::Admin, None);
+    until_answering(&admin).await;
+    for id in ["sideways-own", "sideways-other"] {
+        let body = json!({
+            "tenant_id": id, "name": id, "preset": "small", "service_requirements": {"chatbot": 5},
+        });
+        admin.post("/api/v1/tenants/", &body).await.expect(201);
+        until(&format!("{id} runs"), async || {
+            let detail = admin.get(&format!("/api/v1/tenants/{id}")).await.expect(200).json();
+            (detail["status"] == "running").then_some(())
+        })
+        .await;
+    }
+    let scoped = client("scoped", Role::Operator, Some(&["sideways-own"]));
+
+    // The cluster is asked of what the token covers, and of nothing else, there or not.
+    let verdict = async |client: &Client, namespace: &str| {
+        let path = "/api/v1/tenants/validate-manifest";
+        client.post(path, &conflicting(namespace)).await.expect(200)
+    };
+    assert!(verdict(&scoped, "ecp-ai-sideways-own").await.text.contains("immutable"));
+    assert!(verdict(&admin, "ecp-ai-sideways-other").await.text.contains("immutable"));
+    let without_time = |reply: Reply, namespace: &str| {
+        let mut verdict = reply.json();
+        verdict.as_object_mut().unwrap().remove("timestamp");
+        verdict.to_string().replace(namespace, "NAMESPACE")
+    };
+    let there = without_time(verdict(&scoped, "ecp-ai-sideways-other").await, "ecp-ai-sideways-other");
+    let nowhere = without_time(verdict(&scoped, "ecp-ai-sideways-none").await, "ecp-ai-sideways-none");
+    assert_eq!(there, nowhere);
+    assert!(there.contains("cluster.not_asked"), "{there}");
+    for namespace in ["default", "kube-system", "ecp-system"] {
+        let said = verdict(&scoped, namespace).await.text;
+        assert!(said.contains("cluster.not_asked") && !said.contains("immutable"), "{said}");
+    }
+
+    for id in ["sideways-own", "sideways-other"] {
+        admin.delete(&format!("/api/v1/tenants/{id}")).await.expect(200);
+        until(&format!("{id} is gone"), async || {
+            (admin.get(&format!("/api/v1/tenants/{id}")).await.status == 404).then_some(())
+        })
+        .await;
     }
 }
 
