@@ -6,10 +6,12 @@ use crate::traces::Traces;
 use anyhow::Context as _;
 use clap::Args;
 use ecp_core::ports::SystemClock;
+use opentelemetry_sdk::trace::Tracer;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
-use tracing::Metadata;
+use tracing::level_filters::LevelFilter;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -68,20 +70,7 @@ impl Serve {
         let filter = EnvFilter::try_new(&config.log.level)
             .with_context(|| format!("log.level: {:?} is not a filter; try \"info\"", config.log.level))?;
         let traces = Traces::start(&config)?;
-        let lines = tracing_subscriber::fmt::layer()
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr);
-        let lines = match config.log.format {
-            LogFormat::Text => lines.boxed(),
-            LogFormat::Json => lines.json().flatten_event(true).boxed(),
-        };
-        let is_traced = |metadata: &Metadata<'_>| metadata.target() == ecp_core::TRACE_TARGET;
-        let lines = lines.with_filter(filter.and(filter_fn(move |metadata| !is_traced(metadata))));
-        let spans = traces.as_ref().map(|traces| {
-            let layer = tracing_opentelemetry::layer().with_tracer(traces.tracer());
-            layer.with_filter(filter_fn(move |metadata| metadata.is_span() && is_traced(metadata)))
-        });
-        tracing_subscriber::registry().with(lines).with(spans).init();
+        subscriber(filter, config.log.format, traces.as_ref().map(Traces::tracer)).init();
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let served = runtime.block_on(async {
             let app = App::start(config, Arc::new(SystemClock)).await?;
@@ -97,6 +86,33 @@ impl Serve {
     }
 }
 
+/// Log lines on standard error, and spans for the collector where there is one.
+///
+/// Each filter says which levels it never lets through: without, every event of every library, trace ones
+/// among them, would be looked at one by one.
+fn subscriber(
+    filter: EnvFilter,
+    format: LogFormat,
+    tracer: Option<Tracer>,
+) -> impl Subscriber + Send + Sync + 'static {
+    let is_traced = |metadata: &Metadata<'_>| metadata.target() == ecp_core::TRACE_TARGET;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // The other filter's level holds.
+    let others = filter_fn(move |metadata| !is_traced(metadata)).with_max_level_hint(LevelFilter::TRACE);
+    let spans = tracer.map(|tracer| {
+        let layer = tracing_opentelemetry::layer().with_tracer(tracer);
+        let spans = filter_fn(move |metadata| metadata.is_span() && is_traced(metadata));
+        layer.with_filter(spans.with_max_level_hint(LevelFilter::INFO))
+    });
+    tracing_subscriber::registry().with(lines.with_filter(filter.and(others))).with(spans)
+}
+
 /// Waits for SIGTERM or Ctrl-C.
 async fn until_asked_to_stop() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -107,4 +123,29 @@ async fn until_asked_to_stop() -> anyhow::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::SdkTracerProvider;
+
+    #[test]
+    fn events_below_the_level_of_the_log_are_not_looked_at_one_by_one() {
+        let tracer = || SdkTracerProvider::builder().build().tracer("test");
+        for (level, tracer, looked_at) in [
+            ("info", None, LevelFilter::INFO),
+            ("info", Some(tracer()), LevelFilter::INFO),
+            ("error", None, LevelFilter::ERROR),
+            // Spans for the collector, whatever the log is to say.
+            ("error", Some(tracer()), LevelFilter::INFO),
+            ("warn,ecp_api=debug", None, LevelFilter::DEBUG),
+        ] {
+            for format in [LogFormat::Text, LogFormat::Json] {
+                let subscriber = subscriber(EnvFilter::new(level), format, tracer.clone());
+                assert_eq!(subscriber.max_level_hint(), Some(looked_at), "log.level {level:?}");
+            }
+        }
+    }
 }
