@@ -36,10 +36,10 @@ pub struct MetricsOptions {
     pub retention: Retention,
     /// Longest time between two flushes.
     pub flush_every: Duration,
-    /// Bytes of the log over which a flush starts at once. They are replayed at a start, and stay
-    /// in memory until then.
+    /// Bytes of the log, or of its samples in memory where that is more, over which a flush starts at once.
+    /// They are replayed at a start, and stay in memory until then.
     pub flush_at_log_bytes: usize,
-    /// Bytes of the log over which appends wait for a flush.
+    /// Bytes, counted the same way, over which appends wait for a flush.
     pub log_bytes_limit: usize,
     /// Bytes of decoded roll-ups kept for queries.
     pub cache_bytes: usize,
@@ -92,7 +92,7 @@ struct Inner {
     damaged_log: Mutex<Vec<i64>>,
     /// Newest log row that is in memory.
     log_id: AtomicI64,
-    /// Size of the log.
+    /// Size of the log, or of its samples in memory where that is more.
     log_bytes: AtomicUsize,
     flush_wanted: Notify,
     /// Held by whoever changes chunks.

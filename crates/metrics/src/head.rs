@@ -9,13 +9,17 @@ pub(crate) fn add(samples: &mut Vec<Sample>, batch: &[Sample]) {
         return add_one(samples, *sample);
     }
     let batch = sorted(batch);
-    match (samples.last(), batch.first()) {
-        (Some(last), Some(first)) if first.timestamp_ms <= last.timestamp_ms => {
-            // Only the part that overlaps is merged: a batch is usually newer than most.
-            let tail = samples.split_off(lower_bound(samples, first.timestamp_ms));
-            samples.extend(merged(&tail, &batch));
-        }
-        _ => samples.extend_from_slice(&batch),
+    let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return };
+    if samples.last().is_none_or(|newest| newest.timestamp_ms < first.timestamp_ms) {
+        return samples.extend_from_slice(&batch);
+    }
+    // Callers at the same time come in any order: what is newer than the batch only makes room for it.
+    let among = lower_bound(samples, first.timestamp_ms)..upper_bound(samples, last.timestamp_ms);
+    if among.is_empty() {
+        samples.splice(among, batch.iter().copied());
+    } else {
+        let both = merged(&samples[among.clone()], &batch);
+        samples.splice(among, both);
     }
 }
 
@@ -57,12 +61,15 @@ pub(crate) fn merged(older: &[Sample], newer: &[Sample]) -> Vec<Sample> {
 /// The samples with `start_ms <= time <= end_ms`.
 pub(crate) fn within(samples: &[Sample], start_ms: i64, end_ms: i64) -> &[Sample] {
     let from = lower_bound(samples, start_ms);
-    let to = samples.partition_point(|sample| sample.timestamp_ms <= end_ms);
-    samples.get(from..to).unwrap_or_default()
+    samples.get(from..upper_bound(samples, end_ms)).unwrap_or_default()
 }
 
 fn lower_bound(samples: &[Sample], timestamp_ms: i64) -> usize {
     samples.partition_point(|sample| sample.timestamp_ms < timestamp_ms)
+}
+
+fn upper_bound(samples: &[Sample], timestamp_ms: i64) -> usize {
+    samples.partition_point(|sample| sample.timestamp_ms <= timestamp_ms)
 }
 
 fn sorted(batch: &[Sample]) -> Cow<'_, [Sample]> {

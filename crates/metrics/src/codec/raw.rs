@@ -15,13 +15,21 @@ pub(crate) fn encode(samples: &[Sample]) -> Vec<u8> {
     let mut out = frame::start(FORMAT);
     let timestamps: Vec<i64> = samples.iter().map(|sample| sample.timestamp_ms).collect();
     columns::write(&mut out, &timestamps);
+    let mut counts = [0_usize; Metric::ALL.len()];
+    for sample in samples {
+        for (count, value) in counts.iter_mut().zip(sample.values) {
+            *count += usize::from(!value.is_nan());
+        }
+    }
     for metric in Metric::ALL {
-        let present: Vec<f64> = samples.iter().filter_map(|sample| sample.get(metric)).collect();
-        if present.is_empty() {
+        let count = counts[metric.index()];
+        if count == 0 {
             out.push(ABSENT);
             continue;
         }
-        if present.len() == samples.len() {
+        let mut present = Vec::with_capacity(count);
+        present.extend(samples.iter().filter_map(|sample| sample.get(metric)));
+        if count == samples.len() {
             out.push(EVERYWHERE);
         } else {
             out.push(SOMEWHERE);

@@ -320,6 +320,12 @@ fn closed() -> MetricError {
     MetricError::Storage(StoreError::Closed)
 }
 
+/// What a row of the log counts as: it is on disk as it is, and in memory as samples, which take more where they
+/// have few values.
+pub(super) fn held_bytes(row_bytes: usize, samples: usize) -> usize {
+    row_bytes.max(samples * size_of::<Sample>())
+}
+
 /// Writes a group in the writer's transaction: decides each call in order, then one log row.
 fn write_group(
     transaction: &Transaction<'_>,
@@ -379,7 +385,7 @@ fn write_group(
     let mut log_bytes = 0;
     if logged {
         let row = log.finish();
-        log_bytes = row.len();
+        log_bytes = held_bytes(row.len(), group.samples.len());
         tables::append_log(transaction, log_id, &row).map_err(database_error(STORING))?;
     }
     Ok(Written { group, effects, log_id, log_bytes })

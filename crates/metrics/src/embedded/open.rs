@@ -1,5 +1,6 @@
 //! Starting: tenants from their table, heads from the log. Chunks are not touched.
 
+use super::ingest::held_bytes;
 use super::slot::{Registry, Slot};
 use super::tables;
 use super::{EmbeddedMetrics, Inner, MetricsOptions, Tenants};
@@ -107,12 +108,13 @@ fn load(connection: &rusqlite::Connection, damage: &DamageLog, now_ms: i64) -> r
     }
     tables::for_each_log_row(connection, |log_id, data| {
         loaded.log_id = loaded.log_id.max(log_id);
-        loaded.log_bytes += data.len();
         let calls = log::decode(data).unwrap_or_else(|error| {
             damage.set_aside("sample_log", log_id.to_string(), None, &error);
             loaded.damaged_log.push(log_id);
             Vec::new()
         });
+        let samples = calls.iter().map(|(_, _, samples)| samples.len()).sum();
+        loaded.log_bytes += held_bytes(data.len(), samples);
         for (tenant_key, source, samples) in calls {
             // Keys that are gone belonged to samples that were displaced or forgotten.
             let Some(slot) = by_key.get(&tenant_key) else { continue };

@@ -1,5 +1,6 @@
 //! The store against a naive model, and the promises one by one.
 
+mod memory;
 mod model;
 mod promises;
 

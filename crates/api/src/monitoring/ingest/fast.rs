@@ -10,7 +10,8 @@ use std::fmt;
 
 /// The samples of a body in the contract's plain form, each of them right.
 pub(super) fn read(bytes: &[u8], window: Window, max_samples: usize) -> Option<Vec<Sample>> {
-    let body: Body<'_> = serde_json::from_slice(bytes).ok()?;
+    // Checked once for the whole body, and not again for each of its texts.
+    let body: Body<'_> = serde_json::from_str(std::str::from_utf8(bytes).ok()?).ok()?;
     match body {
         Body { timestamp, metrics: Some(metrics), samples: None } => {
             Some(vec![sample(timestamp, metrics, window)?])
