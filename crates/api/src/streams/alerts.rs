@@ -115,7 +115,7 @@ impl AlertFeed {
 impl Feed for AlertFeed {
     async fn next(&mut self) -> Step {
         loop {
-            if let Some(frame) = self.waiting.pop_front() {
+            if let Some(frame) = self.waiting() {
                 return Step::Frame(frame);
             }
             let published = *self.changes.borrow_and_update();
@@ -138,6 +138,10 @@ impl Feed for AlertFeed {
                 }
             }
         }
+    }
+
+    fn waiting(&mut self) -> Option<Utf8Bytes> {
+        self.waiting.pop_front()
     }
 
     fn command(&mut self, action: &str, _body: &Value) -> Result<(), ApiError> {

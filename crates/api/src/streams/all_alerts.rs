@@ -104,8 +104,8 @@ impl AllAlertsFeed {
 impl Feed for AllAlertsFeed {
     async fn next(&mut self) -> Step {
         loop {
-            if let Some(waiting) = self.waiting.pop_front() {
-                return Step::Frame(self.encode(&waiting));
+            if let Some(frame) = self.waiting() {
+                return Step::Frame(frame);
             }
             let published = *self.changes.borrow_and_update();
             if published <= self.sent {
@@ -127,6 +127,11 @@ impl Feed for AllAlertsFeed {
                 }
             }
         }
+    }
+
+    fn waiting(&mut self) -> Option<Utf8Bytes> {
+        let waiting = self.waiting.pop_front()?;
+        Some(self.encode(&waiting))
     }
 
     fn command(&mut self, action: &str, _body: &Value) -> Result<(), ApiError> {

@@ -9,6 +9,7 @@ use crate::openapi::ErrorOut;
 use crate::request_context::PathText;
 use crate::telemetry::Stream;
 use crate::wire;
+use axum::extract::ws::Utf8Bytes;
 use axum::response::Response;
 use ecp_core::deployment::{Deployment, DeploymentEvent, DeploymentStatus};
 use ecp_core::ids::DeploymentId;
@@ -64,22 +65,26 @@ struct ProgressFeed {
 impl Feed for ProgressFeed {
     async fn next(&mut self) -> Step {
         loop {
-            let deployment = self.changes.borrow_and_update().clone();
-            let place = deployment.events.partition_point(|event| event.seq <= self.sent);
-            if let Some(event) = deployment.events.get(place) {
-                self.sent = event.seq;
-                let key = (event.seq, self.language);
-                return Step::Frame(
-                    self.shared.events.get(key, || encode(&deployment, event, self.language)),
-                );
+            let is_final = self.changes.borrow_and_update().status.is_final();
+            if let Some(frame) = self.waiting() {
+                return Step::Frame(frame);
             }
-            if deployment.status.is_final() {
+            if is_final {
                 return Step::End(Message::new("stream.deployment_ended"));
             }
             if self.changes.changed().await.is_err() {
                 return Step::End(Message::new("stream.tenant_deleted"));
             }
         }
+    }
+
+    fn waiting(&mut self) -> Option<Utf8Bytes> {
+        let deployment = self.changes.borrow().clone();
+        let place = deployment.events.partition_point(|event| event.seq <= self.sent);
+        let event = deployment.events.get(place)?;
+        self.sent = event.seq;
+        let key = (event.seq, self.language);
+        Some(self.shared.events.get(key, || encode(&deployment, event, self.language)))
     }
 
     fn command(&mut self, action: &str, _body: &Value) -> Result<(), ApiError> {

@@ -1,6 +1,6 @@
 //! The request that becomes a WebSocket: who asks, for which mode, in which language.
 
-use super::socket::{LiveSocket, MESSAGE_BYTES};
+use super::socket::{LiveSocket, MESSAGE_BYTES, WRITE_BYTES};
 use crate::auth::{SOCKET_PROTOCOL, access_of, require_role};
 use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
@@ -98,7 +98,7 @@ impl Handshake {
         let (options, input) = (streams.options, self.input);
         let response = upgrade
             .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(0)
+            .write_buffer_size(2 * WRITE_BYTES)
             .max_write_buffer_size(WRITE_BUFFER_BYTES)
             .max_message_size(MESSAGE_BYTES)
             .max_frame_size(MESSAGE_BYTES)

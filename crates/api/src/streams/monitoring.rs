@@ -97,6 +97,11 @@ impl Feed for MonitoringFeed {
         }
     }
 
+    /// The newest values alone are sent, and not more often than they are wanted.
+    fn waiting(&mut self) -> Option<Utf8Bytes> {
+        None
+    }
+
     fn command(&mut self, action: &str, body: &Value) -> Result<(), ApiError> {
         match action {
             "subscribe" => {

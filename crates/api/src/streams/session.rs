@@ -46,6 +46,9 @@ pub(super) trait Feed: Send {
     /// anew at any time, so nothing may be lost while waiting.
     fn next(&mut self) -> impl Future<Output = Step> + Send;
 
+    /// The next frame, where it is there already: what waits together leaves in one write.
+    fn waiting(&mut self) -> Option<Utf8Bytes>;
+
     /// Takes a command; commands that all streams have are handled before.
     fn command(&mut self, action: &str, body: &Value) -> Result<(), ApiError>;
 
@@ -134,7 +137,7 @@ impl Session {
                 step = feed.next(), if writable => step,
             };
             let sent = match step {
-                Step::Frame(frame) => socket.send(frame),
+                Step::Frame(frame) => socket.send_with(frame, || feed.waiting()),
                 Step::Conflated(frame, count) => {
                     socket.count_conflated(count);
                     socket.send(frame)
@@ -147,7 +150,7 @@ impl Session {
                     return socket.close(close_code::ERROR, self.text("stream.failed")).await;
                 }
             };
-            if sent.is_err() {
+            if sent.is_err() || socket.flush().await.is_err() {
                 return;
             }
         }

@@ -18,6 +18,8 @@ use tungstenite::error::{CapacityError, Error as SocketError, ProtocolError};
 
 /// Largest message of a client; a larger one ends the connection.
 pub(super) const MESSAGE_BYTES: usize = 64 * 1024;
+/// What waits together leaves in one write of about that many bytes.
+pub(super) const WRITE_BYTES: usize = 32 * 1024;
 /// How long a client may take to answer our close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -99,10 +101,40 @@ impl LiveSocket {
         self.metrics.conflated.inc_by(frames);
     }
 
-    /// Starts to send a frame; [`Self::receive`] carries on.
+    /// Takes a frame to be sent; [`Self::flush`] and [`Self::receive`] send it.
     pub fn send(&mut self, frame: Utf8Bytes) -> Result<(), Gone> {
         self.metrics.frames.inc();
         self.start_send(Message::Text(frame))
+    }
+
+    /// Takes a frame, and what waits behind it for as long as it all fits into one write.
+    pub fn send_with(
+        &mut self,
+        frame: Utf8Bytes,
+        mut waiting: impl FnMut() -> Option<Utf8Bytes>,
+    ) -> Result<(), Gone> {
+        let mut bytes = frame.len();
+        self.send(frame)?;
+        while bytes < WRITE_BYTES
+            && let Some(frame) = waiting()
+        {
+            bytes += frame.len();
+            self.send(frame)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the client takes at once.
+    pub async fn flush(&mut self) -> Result<(), Gone> {
+        poll_fn(|cx| {
+            let flushed = Pin::new(&mut self.socket).poll_flush(cx);
+            self.flushing = flushed.is_pending();
+            match flushed {
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Gone)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
+            }
+        })
+        .await
     }
 
     fn start_send(&mut self, message: Message) -> Result<(), Gone> {
