@@ -1,7 +1,7 @@
 //! A real Kubernetes cluster behind the `Cluster` port.
 //!
 //! [`watches`] keep the [`index`], from which every question is answered; [`apply`] and [`delete`]
-//! write, [`trial`] only asks, [`survey`] looks through a namespace before it goes. [`state`], [`drift`],
+//! write, [`trial`] only asks (what is in [`tried`] it need not), [`survey`] looks through a namespace before it goes. [`state`], [`drift`],
 //! [`ownership`], [`capacity`] and [`devices`] judge, and know no connection. [`adopt`] takes over what earlier builds made.
 
 mod adopt;
@@ -20,6 +20,7 @@ mod state;
 mod survey;
 mod told;
 mod trial;
+mod tried;
 mod usage;
 mod watches;
 
@@ -46,6 +47,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
+use trial::Answers;
+use tried::Tried;
 
 /// A kind that a tenant is made of, by its name.
 pub(crate) fn kind_name(name: &str) -> Option<&'static str> {
@@ -87,6 +90,7 @@ pub struct KubernetesCluster {
     /// Who manages a tenant; there once the cluster is watched.
     store: OnceLock<Arc<dyn TenantStore>>,
     turns: Semaphore,
+    tried: Tried,
     probed: Mutex<Probed>,
 }
 
@@ -127,6 +131,7 @@ impl KubernetesCluster {
             ledger,
             store: OnceLock::new(),
             turns: Semaphore::new(CALLS_AT_ONCE),
+            tried: Tried::default(),
             probed: Mutex::new(Probed::NotYet),
         }))
     }
@@ -222,8 +227,12 @@ impl KubernetesCluster {
 
 #[async_trait]
 impl ClusterView for KubernetesCluster {
+    async fn try_out(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.try_objects(objects, Answers::Recent).await
+    }
+
     async fn dry_run(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
-        self.try_objects(objects).await
+        self.try_objects(objects, Answers::New).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {

@@ -258,7 +258,7 @@ impl Look<'_, Hand<'_>> {
     async fn refused_beforehand(&self) -> Result<Option<Message>, LookError> {
         let objects: Vec<_> =
             self.objects.iter().filter_map(|object| serde_json::to_value(object).ok()).collect();
-        let refusals = self.shared.cluster.dry_run(&objects).await?;
+        let refusals = self.shared.cluster.try_out(&objects).await?;
         let said: Vec<String> = refusals
             .iter()
             .map(|refusal| format!("{} {}: {}", refusal.kind, refusal.name, refusal.reason))

@@ -175,7 +175,11 @@ impl KubernetesCluster {
             Err(error) if error.is_unknown_kind() => {
                 Err(kind.unserved(name).unwrap_or_else(|| self.told(error, kind.name, name)))
             }
-            Err(error) => Err(self.told(error, kind.name, name)),
+            Err(error) => {
+                // What was tried before is not what is so now.
+                self.tried.forget();
+                Err(self.told(error, kind.name, name))
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::client::{CallError, MANAGER, answered, api};
 use super::drift;
 use super::kinds::{self, KINDS};
 use super::ownership::INSTALLATION;
+use super::tried::Shape;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::{ClusterError, Refusal};
 use futures_util::StreamExt;
@@ -16,21 +17,42 @@ use serde_json::{Value, json};
 /// What the namespace for trials begins with: a tenant's id does not begin with a hyphen.
 const TRIAL_PREFIX: &str = "ecp-ai--trial-";
 
+/// How old an answer of the cluster may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answers {
+    /// It is asked now.
+    New,
+    /// One of a moment ago will do, to an object that is alike but for its tenant.
+    Recent,
+}
+
 impl KubernetesCluster {
     /// Asks what the cluster says to objects, and changes nothing.
-    pub(super) async fn try_objects(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
+    pub(super) async fn try_objects(
+        &self,
+        objects: &[Value],
+        answers: Answers,
+    ) -> Result<Vec<Refusal>, ClusterError> {
         self.check_reachable()?;
         let mut calls: FuturesUnordered<_> =
-            objects.iter().enumerate().map(|(index, object)| self.try_one(index, object)).collect();
+            objects.iter().enumerate().map(|(index, object)| self.try_one(index, object, answers)).collect();
         let mut refusals = Vec::new();
         while let Some(result) = calls.next().await {
             refusals.extend(result?);
+        }
+        if !refusals.is_empty() {
+            self.tried.forget();
         }
         refusals.sort_by_key(|refusal| refusal.index);
         Ok(refusals)
     }
 
-    async fn try_one(&self, index: usize, object: &Value) -> Result<Option<Refusal>, ClusterError> {
+    async fn try_one(
+        &self,
+        index: usize,
+        object: &Value,
+        answers: Answers,
+    ) -> Result<Option<Refusal>, ClusterError> {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
         let (kind_name, name) = (text("/kind"), text("/metadata/name"));
         // What is not ours to apply is not ours to try.
@@ -40,6 +62,12 @@ impl KubernetesCluster {
         }
         let own = text("/metadata/namespace");
         let moved = kind.is_namespaced() && !self.index.has_namespace(own);
+        let tenant = TenantId::of_namespace(own);
+        // What is there already has a say in the answer.
+        let shape = tenant.as_ref().filter(|_| moved).map(|tenant| Shape::of(tenant, object));
+        if answers == Answers::Recent && shape.is_some_and(|shape| self.tried.was_taken(shape)) {
+            return Ok(None);
+        }
         let mut tried = object.clone();
         let mut namespace = kind.is_namespaced().then(|| own.to_owned());
         if moved {
@@ -50,9 +78,8 @@ impl KubernetesCluster {
         let calls = api(&self.client, &kind.resource(), namespace.as_deref());
         let _turn = self.turns.acquire().await;
         // What somebody added to an object of ours will be taken out first; so it is here.
-        let tenant = TenantId::of_namespace(own).filter(|_| !moved);
-        let seen =
-            tenant.and_then(|tenant| self.index.seen(&tenant, place, name)).filter(|seen| seen.is_kept);
+        let seen = tenant.filter(|_| !moved);
+        let seen = seen.and_then(|tenant| self.index.seen(&tenant, place, name)).filter(|seen| seen.is_kept);
         let correction = seen.and_then(|seen| {
             let additions = drift::additions(&tried, &seen.live, &seen.taken, true);
             drift::correction(&tried, &seen.live, &additions, true)
@@ -65,8 +92,15 @@ impl KubernetesCluster {
             }
         };
         match answer {
-            Ok(_) => Ok(None),
-            Err(error) if kind.optional && error.is_unknown_kind() => Ok(None),
+            Ok(_) => {
+                self.tried.took(shape);
+                Ok(None)
+            }
+            // Left out where it is not served.
+            Err(error) if kind.optional && error.is_unknown_kind() => {
+                self.tried.took(shape);
+                Ok(None)
+            }
             Err(error) if error.is_about_namespace() => Ok(None),
             Err(error) if error.is_unknown_kind() && kind.since.is_some() => {
                 Ok(kind.unserved(name).and_then(|error| match error {

@@ -138,6 +138,12 @@ pub struct Observation {
 pub trait ClusterView: Send + Sync {
     /// Asks the cluster what it would say to these objects, and changes nothing.
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError>;
+    /// Asks before a roll-out what the cluster would say to its objects, and changes nothing: as
+    /// [`Self::dry_run`], but an answer of the last seconds to an object that differs in its tenant alone will
+    /// do, since what is applied is judged again.
+    async fn try_out(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.dry_run(objects).await
+    }
     /// What others added to the tenant's objects and is left as it is: it is there again after it was
     /// taken out.
     fn left_as_is(&self, _tenant_id: &TenantId) -> Vec<Drift> {

@@ -1,7 +1,7 @@
 //! A tenant's life on a real cluster.
 
 use super::{Real, names, namespace_exists, until};
-use ecp_testkit::ControlPlane;
+use ecp_testkit::{ControlPlane, FaultProxy, Scope};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,4 +314,37 @@ async fn an_update_that_fails_brings_back_what_ran_before_where_asked_to() {
         real.client.get("/api/v1/audit?tenant_id=return&action=tenant.rollback").await.expect(200).json();
     assert_eq!(audit["total_count"], 1, "{audit}");
     real.delete_and_wait("return").await;
+}
+
+/// Creates tenants that are alike right after each other, until the trial of one asked for so little.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_cluster_just_took_of_one_tenant_is_not_tried_again_for_the_next() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    let trials = || proxy.count(&Scope::all().verb("PATCH").dry_run(true).path("/namespaces/ecp-ai--trial-"));
+    let writes = |id: &str| proxy.count(&Scope::writes().path(format!("/namespaces/ecp-ai-{id}/")));
+    let create = async |id: &str| {
+        let before = trials();
+        real.create(id, json!({"ta": 5})).await.expect(201);
+        until(&format!("{id} is tried and applied"), async || (writes(id) > 0).then_some(())).await;
+        trials() - before
+    };
+    let whole = create("alike-0").await;
+    assert!(whole > 5, "{whole} objects were tried");
+    let mut number = 1;
+    // An answer holds for seconds; a machine that is slower than that tries again.
+    while create(&format!("alike-{number}")).await > 0 {
+        number += 1;
+        assert!(number < 20, "each of {number} tenants that are alike is tried: {:#?}", proxy.counts());
+    }
+    // Whoever asks is told what the cluster says now.
+    let before = trials();
+    let asked =
+        json!({"tenant_id": "alike-x", "name": "x", "preset": "small", "service_requirements": {"ta": 5}});
+    real.client.post("/api/v1/tenants/?dry_run=true", &asked).await.expect(200);
+    assert_eq!(trials() - before, whole);
+    for number in 0..=number {
+        real.delete_and_wait(&format!("alike-{number}")).await;
+    }
 }
