@@ -14,6 +14,7 @@ mod report;
 mod scenarios;
 mod streams;
 
+use crate::scenarios::Part;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,9 @@ struct Arguments {
     /// Seconds that each load lasts.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Measures these parts alone; several as a list.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Part>,
 }
 
 #[derive(Subcommand)]
@@ -63,7 +67,10 @@ fn main() -> anyhow::Result<()> {
         Some(Command::Postgres) => {
             on_runtime(&arguments.server, postgres::run(&arguments.server, arguments.seconds))
         }
-        None => on_runtime(&arguments.server, scenarios::run(&arguments.server, arguments.seconds)),
+        None => on_runtime(
+            &arguments.server,
+            scenarios::run(&arguments.server, arguments.seconds, &arguments.only),
+        ),
     }
 }
 
