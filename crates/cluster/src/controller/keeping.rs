@@ -37,7 +37,7 @@ impl Look<'_, Hand<'_>> {
             self.tell_healed(&found);
         }
         let was = self.tenant.status;
-        let told = found.is_nothing() && self.deployment.created_resources == view.created;
+        let told = found.is_nothing() && self.shows(&view);
         if self.deployment.status == DeploymentStatus::Failed {
             if view.is_complete() {
                 self.show(&view);

@@ -106,17 +106,21 @@ pub(super) fn resource(state: &ObjectState) -> ResourceState {
     }
 }
 
-/// True where a deployment that ended shows other ready objects than its record says: something was
-/// lost, or got ready by itself.
+/// True where a deployment that ended shows otherwise than its record says: something was lost or got ready, or
+/// what is not ready serves more or less than it did, or for another reason.
 pub(super) fn differs_from_record(deployment: &Deployment, observation: &Observation) -> bool {
     let seen = index(observation);
-    let is_ready = |recorded: &ResourceState, same_replicas: bool| {
-        seen.get(&(recorded.kind.as_str(), recorded.name.as_str())).is_some_and(|state| {
-            state.ready && (!same_replicas || resource(state).replicas == recorded.replicas)
-        })
+    let is_ready = |recorded: &ResourceState| {
+        seen.get(&(recorded.kind.as_str(), recorded.name.as_str()))
+            .is_some_and(|state| state.ready && resource(state).replicas == recorded.replicas)
     };
-    deployment.created_resources.iter().any(|recorded| !is_ready(recorded, true))
-        || deployment.pending_resources.iter().any(|recorded| is_ready(recorded, false))
+    let is_otherwise = |recorded: &ResourceState| {
+        let state = seen.get(&(recorded.kind.as_str(), recorded.name.as_str()));
+        state
+            .is_some_and(|state| state.ready || (state.status != TERMINATING && resource(state) != *recorded))
+    };
+    deployment.created_resources.iter().any(|recorded| !is_ready(recorded))
+        || deployment.pending_resources.iter().any(is_otherwise)
 }
 
 /// True of a tenant that is said to be on its way while the record of what runs shows everything ready.
@@ -181,6 +185,9 @@ pub(super) fn stalled(view: &View) -> Message {
 mod tests {
     use super::*;
     use crate::testing::{deployment, namespace, service};
+    use ecp_core::Timestamp;
+    use ecp_core::deployment::DeploymentKind;
+    use ecp_core::ids::{DeploymentId, TenantId};
 
     fn state(kind: &str, name: &str, status: &str, replicas: Option<(u32, u32)>) -> ObjectState {
         ObjectState {
@@ -236,5 +243,45 @@ mod tests {
         assert!(!see("Progressing", 1).down);
         assert!(see("Progressing", 0).down);
         assert_eq!(see("Failed", 0).stuck.map(|state| state.name), Some("callbot".to_owned()));
+    }
+
+    #[test]
+    fn what_serves_more_or_less_than_recorded_or_fails_otherwise_differs() {
+        let saw = |ready, reason: Option<&'static str>| {
+            let mut callbot = state("Deployment", "callbot", "Progressing", Some((ready, 3)));
+            callbot.reason = reason.map(Message::new);
+            callbot.ready = ready == 3;
+            let objects = vec![
+                state("Namespace", "ecp-ai-acme", "Active", None),
+                callbot,
+                state("Service", "callbot-service", "Active", None),
+            ];
+            Observation { objects }
+        };
+        let (first, second) = (Some("cluster.not_ours"), Some("deployment.recovered"));
+        for (before, after) in [
+            ((3, None), (2, None)),
+            ((1, None), (0, None)),
+            ((0, None), (1, None)),
+            ((1, None), (3, None)),
+            ((0, None), (0, first)),
+            ((0, first), (0, second)),
+        ] {
+            let (before, after) = (saw(before.0, before.1), saw(after.0, after.1));
+            let id = TenantId::parse("acme").expect("an id");
+            let now = Timestamp::UNIX_EPOCH;
+            let mut deployment = Deployment::accepted(
+                DeploymentId::from_text("dep-1"),
+                id,
+                1,
+                DeploymentKind::Create,
+                now,
+                None,
+            );
+            let view = View::of(&wanted(), &before);
+            (deployment.created_resources, deployment.pending_resources) = (view.created, view.pending);
+            assert!(!differs_from_record(&deployment, &before), "{before:?}");
+            assert!(differs_from_record(&deployment, &after), "{before:?} {after:?}");
+        }
     }
 }

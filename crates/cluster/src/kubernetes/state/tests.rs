@@ -141,7 +141,7 @@ fn a_container_that_took_too_much_memory_is_told_with_its_limit() {
     assert!(callbot.stuck);
     let text = told(&callbot, "cluster.out_of_memory");
     assert_says(&text, &["'callbot'", "memory limit (2Gi)", "OOMKilled, exit code 137"]);
-    assert_says(&text, &["larger preset", "admission webhooks"]);
+    assert_says(&text, &["larger preset"]);
 }
 
 #[test]
