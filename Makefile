@@ -172,7 +172,7 @@ $(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package.json $(JAVA
 	@touch $@
 
 .PHONY: sdk-javascript-test
-sdk-javascript-test: toolchain $(JAVASCRIPT)/node_modules/.package-lock.json ## Test the JavaScript SDK
+sdk-javascript-test: toolchain browser $(JAVASCRIPT)/node_modules/.package-lock.json ## Test the JavaScript SDK
 	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
 	cd $(JAVASCRIPT) && npm test
 
