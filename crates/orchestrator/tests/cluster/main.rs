@@ -22,8 +22,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// For anything that the cluster does by itself; a busy machine needs much of it, and what succeeds waits for none.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// For anything that the cluster does by itself; a busy machine needs most of it.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A server in real mode on a cluster.
 struct Real {
