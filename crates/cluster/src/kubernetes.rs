@@ -1,8 +1,9 @@
 //! A real Kubernetes cluster behind the `Cluster` port.
 //!
 //! [`watches`] keep the [`index`], from which every question is answered; [`apply`] and [`delete`]
-//! write, [`trial`] only asks (what is in [`tried`] it need not), [`survey`] looks through a namespace before it goes. [`state`], [`drift`],
-//! [`ownership`], [`capacity`] and [`devices`] judge, and know no connection. [`adopt`] takes over what earlier builds made.
+//! write, [`trial`] only asks, and not again what [`tried`] knows, [`survey`] looks through a namespace before
+//! it goes. [`state`], [`drift`], [`ownership`], [`capacity`] and [`devices`] judge, and know no connection.
+//! [`adopt`] takes over what earlier builds made.
 
 mod adopt;
 mod apply;
@@ -227,12 +228,12 @@ impl KubernetesCluster {
 
 #[async_trait]
 impl ClusterView for KubernetesCluster {
-    async fn try_out(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
-        self.try_objects(objects, Answers::Recent).await
-    }
-
     async fn dry_run(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
         self.try_objects(objects, Answers::New).await
+    }
+
+    async fn try_out(&self, objects: &[Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.try_objects(objects, Answers::Recent).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {

@@ -134,12 +134,12 @@ impl Stoppable {
 
 #[async_trait]
 impl ClusterView for Stoppable {
-    async fn try_out(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
-        self.until_stopped("try_out", self.inner.try_out(objects)).await
-    }
-
     async fn dry_run(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
         self.until_stopped("dry_run", self.inner.dry_run(objects)).await
+    }
+
+    async fn try_out(&self, objects: &[serde_json::Value]) -> Result<Vec<Refusal>, ClusterError> {
+        self.until_stopped("try_out", self.inner.try_out(objects)).await
     }
 
     fn forget(&self, tenant_id: &TenantId) {

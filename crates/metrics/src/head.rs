@@ -15,12 +15,8 @@ pub(crate) fn add(samples: &mut Vec<Sample>, batch: &[Sample]) {
     }
     // Callers at the same time come in any order: what is newer than the batch only makes room for it.
     let among = lower_bound(samples, first.timestamp_ms)..upper_bound(samples, last.timestamp_ms);
-    if among.is_empty() {
-        samples.splice(among, batch.iter().copied());
-    } else {
-        let both = merged(&samples[among.clone()], &batch);
-        samples.splice(among, both);
-    }
+    let both = merged(&samples[among.clone()], &batch);
+    samples.splice(among, both);
 }
 
 fn add_one(samples: &mut Vec<Sample>, sample: Sample) {

@@ -98,7 +98,7 @@ impl Handshake {
         let (options, input) = (streams.options, self.input);
         let response = upgrade
             .read_buffer_size(READ_BUFFER_BYTES)
-            .write_buffer_size(2 * WRITE_BYTES)
+            .write_buffer_size(WRITE_BYTES)
             .max_write_buffer_size(WRITE_BUFFER_BYTES)
             .max_message_size(MESSAGE_BYTES)
             .max_frame_size(MESSAGE_BYTES)

@@ -126,15 +126,18 @@ impl LiveSocket {
 
     /// Sends what the client takes at once.
     pub async fn flush(&mut self) -> Result<(), Gone> {
-        poll_fn(|cx| {
-            let flushed = Pin::new(&mut self.socket).poll_flush(cx);
-            self.flushing = flushed.is_pending();
-            match flushed {
-                Poll::Ready(Err(_)) => Poll::Ready(Err(Gone)),
-                Poll::Ready(Ok(())) | Poll::Pending => Poll::Ready(Ok(())),
-            }
+        poll_fn(|cx| match self.poll_flush(cx) {
+            Poll::Pending => Poll::Ready(Ok(())),
+            flushed => flushed,
         })
         .await
+    }
+
+    /// Ready when the client has taken everything.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Gone>> {
+        let flushed = Pin::new(&mut self.socket).poll_flush(cx).map_err(|_broken| Gone);
+        self.flushing = flushed.is_pending();
+        flushed
     }
 
     fn start_send(&mut self, message: Message) -> Result<(), Gone> {
@@ -155,14 +158,10 @@ impl LiveSocket {
         loop {
             // Who takes none of our answers is not listened to: each message may be one more of them.
             if self.flushing {
-                return match Pin::new(&mut self.socket).poll_flush(cx) {
-                    Poll::Ready(Ok(())) => {
-                        self.flushing = false;
-                        Poll::Ready(Incoming::Writable)
-                    }
-                    Poll::Ready(Err(_)) => Poll::Ready(Incoming::Gone),
-                    Poll::Pending => Poll::Pending,
-                };
+                return self.poll_flush(cx).map(|flushed| match flushed {
+                    Ok(()) => Incoming::Writable,
+                    Err(Gone) => Incoming::Gone,
+                });
             }
             let Poll::Ready(message) = Pin::new(&mut self.socket).poll_next(cx) else { return Poll::Pending };
             match message {

@@ -371,7 +371,7 @@ pub(super) fn to_json(object: &Object) -> Result<Value, ClusterError> {
 }
 
 /// Differs whenever what is wanted does.
-fn digest(wanted: &Value) -> String {
+pub(super) fn digest(wanted: &Value) -> String {
     Sha256::digest(wanted.to_string()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 

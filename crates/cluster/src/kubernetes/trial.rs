@@ -65,7 +65,7 @@ impl KubernetesCluster {
         let tenant = TenantId::of_namespace(own);
         // What is there already has a say in the answer.
         let shape = tenant.as_ref().filter(|_| moved).map(|tenant| Shape::of(tenant, object));
-        if answers == Answers::Recent && shape.is_some_and(|shape| self.tried.was_taken(shape)) {
+        if answers == Answers::Recent && shape.as_ref().is_some_and(|shape| self.tried.was_taken(shape)) {
             return Ok(None);
         }
         let mut tried = object.clone();
@@ -78,8 +78,8 @@ impl KubernetesCluster {
         let calls = api(&self.client, &kind.resource(), namespace.as_deref());
         let _turn = self.turns.acquire().await;
         // What somebody added to an object of ours will be taken out first; so it is here.
-        let seen = tenant.filter(|_| !moved);
-        let seen = seen.and_then(|tenant| self.index.seen(&tenant, place, name)).filter(|seen| seen.is_kept);
+        let seen = tenant.filter(|_| !moved).and_then(|tenant| self.index.seen(&tenant, place, name));
+        let seen = seen.filter(|seen| seen.is_kept);
         let correction = seen.and_then(|seen| {
             let additions = drift::additions(&tried, &seen.live, &seen.taken, true);
             drift::correction(&tried, &seen.live, &additions, true)

@@ -4,10 +4,10 @@
 //! answer that is a moment old is as good here, and a fleet that is created costs the API server one trial of
 //! each shape, and not one of each object.
 
+use super::apply::digest;
 use ecp_core::ids::TenantId;
 use parking_lot::Mutex;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ const HOLDS: Duration = Duration::from_secs(10);
 const MOST: usize = 4096;
 
 /// What is the same of two tenants' objects that are alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Shape([u8; 16]);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Shape(String);
 
 impl Shape {
     /// Of an object of a tenant.
@@ -31,9 +31,7 @@ impl Shape {
             alike["data"] = lengths.into();
             alike["stringData"] = Value::Null;
         }
-        let mut shape = [0; 16];
-        shape.copy_from_slice(&Sha256::digest(alike.to_string())[..16]);
-        Self(shape)
+        Self(digest(&alike))
     }
 }
 
@@ -64,8 +62,8 @@ pub(super) struct Tried(Mutex<HashMap<Shape, Instant>>);
 
 impl Tried {
     /// True where the cluster took an object of this shape a moment ago.
-    pub(super) fn was_taken(&self, shape: Shape) -> bool {
-        self.0.lock().get(&shape).is_some_and(|taken| taken.elapsed() < HOLDS)
+    pub(super) fn was_taken(&self, shape: &Shape) -> bool {
+        self.0.lock().get(shape).is_some_and(|taken| taken.elapsed() < HOLDS)
     }
 
     /// The cluster took it, where it is of a tenant.
@@ -132,11 +130,11 @@ mod tests {
     fn one_refusal_has_everything_tried_again() {
         let tried = Tried::default();
         let known = shape("one", service("one", 80));
-        assert!(!tried.was_taken(known));
-        tried.took(Some(known));
-        assert!(tried.was_taken(known));
-        assert!(!tried.was_taken(shape("one", service("one", 81))));
+        assert!(!tried.was_taken(&known));
+        tried.took(Some(known.clone()));
+        assert!(tried.was_taken(&known));
+        assert!(!tried.was_taken(&shape("one", service("one", 81))));
         tried.forget();
-        assert!(!tried.was_taken(known));
+        assert!(!tried.was_taken(&known));
     }
 }
