@@ -39,6 +39,7 @@ use hands::Hands;
 use healing::Fights;
 use parking_lot::Mutex;
 use pause::Pause;
+use retries::Outage;
 use slots::{Job, Slots};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -124,6 +125,8 @@ struct Shared {
     deadlines: Mutex<Deadlines>,
     /// Whether the store fails.
     pause: Mutex<Pause>,
+    /// Whether the cluster is away, and who waits for it.
+    outage: Mutex<Outage>,
     /// Under which tenure what is remembered of a tenant was seen, where there are other processes.
     tenures: Mutex<HashMap<TenantId, u64>>,
 }
@@ -173,7 +176,7 @@ impl Controller {
         options: ControllerOptions,
     ) -> Self {
         let (slots, manifests, rolling, fights) = Default::default();
-        let (deadlines, pause, intents, tenures) = Default::default();
+        let (deadlines, pause, outage, intents, tenures) = Default::default();
         let shared = Shared {
             mode,
             store,
@@ -189,6 +192,7 @@ impl Controller {
             intents,
             deadlines,
             pause,
+            outage,
             tenures,
         };
         Self { shared: Arc::new(shared) }
@@ -236,7 +240,10 @@ impl Controller {
                     self.look_around().await;
                 }
                 _ = resync.tick() => self.look_around().await,
-                _ = watch.tick() => { shared.watch(); }
+                _ = watch.tick() => {
+                    shared.watch();
+                    shared.end_outage();
+                }
                 Some(ended) = looks.join_next() => {
                     match ended {
                         Ok(false) => {}

@@ -32,6 +32,7 @@ use crate::placement::Shortage;
 use crate::revision::{NewRevision, Revisions};
 use crate::tenant::{Tenant, TenantSecrets, TenantStatus};
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -428,6 +429,9 @@ pub trait TenantStore: Leases {
     ) -> Result<bool, StoreError>;
     /// Queues a tenant now (healing, timers).
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError>;
+    /// Makes what waits for another try due now, of these tenants and in this process; failed tries in a row
+    /// keep counting.
+    fn hasten_work(&self, ids: &BTreeSet<TenantId>);
     /// When the next item is due; wakes the controller together with [`Self::subscribe_work`].
     async fn next_work_due(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Says that work was queued.

@@ -4,9 +4,25 @@ use super::{ControllerOptions, LookError, Shared};
 use ecp_core::Timestamp;
 use ecp_core::deployment::{Deployment, LogLevel};
 use ecp_core::ids::TenantId;
-use ecp_core::ports::{ClusterError, StoreError, WorkItem};
+use ecp_core::ports::{ClusterError, ClusterHealth, StoreError, WorkItem};
 use ecp_core::text::Message;
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// A cluster that is not seen, and who waits for it.
+#[derive(Default)]
+pub(super) struct Outage {
+    away: bool,
+    waiting: BTreeSet<TenantId>,
+}
+
+impl Outage {
+    /// Tells whether the cluster is seen; once it is seen again, all who waited.
+    fn look(&mut self, sees: bool) -> BTreeSet<TenantId> {
+        let was_away = std::mem::replace(&mut self.away, !sees);
+        if was_away && sees { std::mem::take(&mut self.waiting) } else { BTreeSet::new() }
+    }
+}
 
 impl Shared {
     /// Puts a tenant off after a failure; the durable queue brings it back.
@@ -34,6 +50,25 @@ impl Shared {
         }
         if self.told(self.store.retry_work(item, attempts, self.clock.steady() + wait).await) {
             self.put_down(item);
+            let mut outage = self.outage.lock();
+            if outage.away && matches!(error, LookError::Cluster(_)) {
+                outage.waiting.insert(id.clone());
+            }
+        }
+    }
+
+    /// Has tenants that wait for a cluster that was away tried at once when it is seen again, however long
+    /// they were put off by then.
+    pub(super) fn end_outage(&self) {
+        let sees = self.cluster.health() == ClusterHealth::Ready;
+        let waited = self.outage.lock().look(sees);
+        if !waited.is_empty() {
+            tracing::info!(
+                tenants = waited.len(),
+                mode = self.mode.as_str(),
+                "the cluster answers again; what waited for it goes on"
+            );
+            self.store.hasten_work(&waited);
         }
     }
 

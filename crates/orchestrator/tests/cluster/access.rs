@@ -1,6 +1,6 @@
 //! Under the role that the orchestrator is installed with, and no other.
 
-use super::{Real, namespace_exists, until, until_answering};
+use super::{Real, namespace_exists, until, until_answering, until_gone};
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
 use ecp_core::ports::SystemClock;
@@ -50,10 +50,7 @@ async fn the_role_that_is_installed_is_enough_and_no_more() {
         .expect(200);
     real.until_status("role", "running").await;
     real.client.delete("/api/v1/tenants/role?force=true").await.expect(200);
-    until("the tenant is gone", async || {
-        (real.client.get("/api/v1/tenants/role").await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&real.client, "role").await;
     assert!(!namespace_exists(&cluster, "role"));
 
     // What the role would allow anywhere, the policy allows in tenants' namespaces alone.
@@ -190,10 +187,7 @@ async fn a_dry_run_of_a_token_of_some_tenants_tells_nothing_of_others() {
 
     for id in ["sideways-own", "sideways-other"] {
         admin.delete(&format!("/api/v1/tenants/{id}")).await.expect(200);
-        until(&format!("{id} is gone"), async || {
-            (admin.get(&format!("/api/v1/tenants/{id}")).await.status == 404).then_some(())
-        })
-        .await;
+        until_gone(&admin, id).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! A tenant's life on a real cluster.
 
-use super::{Real, names, namespace_exists, until};
+use super::{Real, names, namespace_exists, until, until_gone};
 use ecp_testkit::{ControlPlane, FaultProxy, Scope};
 use serde_json::{Value, json};
 
@@ -105,10 +105,7 @@ async fn a_namespace_that_hangs_says_which_finalizer_holds_it() {
     })
     .await;
     hold(json!(null));
-    until("the tenant is gone", async || {
-        (real.client.get("/api/v1/tenants/held").await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&real.client, "held").await;
     assert!(!namespace_exists(cluster, "held"));
 }
 

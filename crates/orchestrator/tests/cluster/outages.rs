@@ -1,6 +1,6 @@
 //! An API server that goes away, is slow, says no for a while, or loses its watches.
 
-use super::{Real, names, namespace_exists, until};
+use super::{Real, names, namespace_exists, until, until_gone};
 use ecp_testkit::{Component, ControlPlane, Fault, FaultProxy, Scope, Signal};
 use serde_json::json;
 use std::time::Duration;
@@ -25,10 +25,7 @@ async fn an_api_server_that_was_away_is_taken_up_again() {
     real.client.delete("/api/v1/tenants/before").await.expect(200);
 
     cluster.start_components();
-    until("the tenant is gone", async || {
-        (real.client.get("/api/v1/tenants/before").await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&real.client, "before").await;
     real.create("after", json!({"chatbot": 5})).await.expect(201);
     real.until_status("after", "running").await;
 }
@@ -58,10 +55,7 @@ async fn an_api_service_that_says_nothing_keeps_a_namespace_until_it_answers() {
     .await;
     assert!(namespace_exists(&cluster, "kept"));
     cluster.signal(Component::MetricsServer, Signal::Continue);
-    until("the tenant is gone", async || {
-        (real.client.get("/api/v1/tenants/kept").await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&real.client, "kept").await;
     assert!(!namespace_exists(&cluster, "kept"));
 }
 

@@ -1,7 +1,7 @@
 //! Whose an object is: what others keep in a tenant's namespace, what they do to ours, and a second
 //! orchestrator on the same cluster.
 
-use super::{Real, names, namespace_exists, until};
+use super::{Real, names, namespace_exists, until, until_gone};
 use ecp_testkit::ControlPlane;
 use serde_json::{Value, json};
 
@@ -138,10 +138,7 @@ async fn a_namespace_that_is_released_keeps_what_is_theirs_and_nothing_of_ours()
     until("they keep it", async || is_named(&real.status("given").await, "CronJob", "backup").then_some(()))
         .await;
     real.client.delete("/api/v1/tenants/given?release=true").await.expect(200);
-    until("the tenant is gone", async || {
-        (real.client.get("/api/v1/tenants/given").await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&real.client, "given").await;
     for (kind, name) in NAMED {
         cluster.kubectl(&["-n", "ecp-ai-given", "get", kind, name]);
     }

@@ -1,7 +1,7 @@
 //! What holds after every end of a roll-out on a real cluster, and time that nobody watched.
 
 use super::rollouts::assert_intruder_is_refused;
-use super::{Real, names, until, until_answering};
+use super::{Real, names, until, until_answering, until_gone};
 use ecp_testkit::{Client, ControlPlane, FaultProxy, Program, TestServer};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -188,9 +188,6 @@ async fn a_process_that_is_suspended_for_longer_than_the_deadline_fails_no_roll_
     signal("-CONT");
     until_running_without_a_failure(&client, id).await;
     client.delete(&format!("/api/v1/tenants/{id}")).await.expect(200);
-    until("it is gone", async || {
-        (client.get(&format!("/api/v1/tenants/{id}")).await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&client, id).await;
     program.kill();
 }

@@ -57,6 +57,7 @@ use index::Index;
 pub use leases::LeaseUnit;
 use parking_lot::{Mutex, RwLock};
 pub use replica::Samples;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{Notify, watch};
@@ -376,6 +377,13 @@ impl TenantStore for SqlStore {
 
     async fn queue_work(&self, id: &TenantId) -> Result<(), StoreError> {
         self.queue_anew(id.clone()).await
+    }
+
+    fn hasten_work(&self, ids: &BTreeSet<TenantId>) {
+        let hastened = self.shared.queue.lock().hasten(ids, self.clock.steady());
+        if hastened {
+            self.shared.tell_work_changed();
+        }
     }
 
     async fn next_work_due(&self) -> Result<Option<Timestamp>, StoreError> {

@@ -77,6 +77,17 @@ impl WorkQueue {
         self.release(lease);
     }
 
+    /// Makes items that wait for a later time due by `now`; true where there are any.
+    pub(super) fn hasten(&mut self, ids: &BTreeSet<TenantId>, now: Timestamp) -> bool {
+        let mut hastened = false;
+        for id in ids {
+            let Some(item) = self.items.get(id).copied().filter(|item| item.due > now) else { continue };
+            self.put(id, item.number, item.attempts, now);
+            hastened = true;
+        }
+        hastened
+    }
+
     /// Ends a lease and leaves what is queued; a lease that ended before changes nothing.
     pub(super) fn release(&mut self, lease: &WorkItem) {
         if self.leases.get(&lease.tenant_id) == Some(&lease.lease) {
@@ -180,6 +191,7 @@ mod tests {
         Lease { now: i64, limit: usize },
         Finish { held: usize },
         Retry { held: usize, due: i64 },
+        Hasten { tenants: Vec<usize>, now: i64 },
         Remove { tenant: usize },
         Withhold { tenants: Vec<usize>, limit: usize },
         HoldBack { tenant: usize },
@@ -193,6 +205,8 @@ mod tests {
             // Leases of long ago are ended too, as a worker that was cut off would.
             3 => (0..40_usize).prop_map(|held| Step::Finish { held }),
             2 => (0..40_usize, 0..10_i64).prop_map(|(held, due)| Step::Retry { held, due }),
+            1 => (prop::collection::vec(0..4_usize, 0..4), 0..10_i64)
+                .prop_map(|(tenants, now)| Step::Hasten { tenants, now }),
             1 => (0..4_usize).prop_map(|tenant| Step::Remove { tenant }),
             2 => (prop::collection::vec(0..4_usize, 0..4), 0..4_usize)
                 .prop_map(|(tenants, limit)| Step::Withhold { tenants, limit }),
@@ -262,6 +276,15 @@ mod tests {
                         if held.get(id) == Some(&item.lease) {
                             held.remove(id);
                         }
+                    }
+                    Step::Hasten { tenants, now } => {
+                        let chosen: BTreeSet<_> = tenants.iter().map(|tenant| ids[*tenant].clone()).collect();
+                        let mut hastened = false;
+                        for (_, (_, due)) in newest.iter_mut().filter(|(id, _)| chosen.contains(*id)) {
+                            hastened |= *due > now;
+                            *due = (*due).min(now);
+                        }
+                        prop_assert_eq!(queue.hasten(&chosen, at(now)), hastened);
                     }
                     Step::Remove { tenant } => {
                         queue.remove(&ids[tenant]);

@@ -156,3 +156,36 @@ async fn a_deletion_waits_for_a_cluster_that_does_not_answer() {
     bench.run_to_rest().await;
     assert!(bench.store().tenant(&id("acme")).is_none());
 }
+
+#[tokio::test]
+async fn what_waits_for_a_cluster_goes_on_as_soon_as_it_answers_and_counts_its_failures_on() {
+    let mut bench = Bench::new().await;
+    bench.create("acme", None).await;
+    bench.run_to_rest().await;
+    bench.line().cut.store(true, Ordering::SeqCst);
+    bench.change(removal(bench.tenant("acme"), false)).await;
+    // Put off for longer and longer.
+    for _attempt in 1..=9 {
+        bench.process().controller.shared.end_outage();
+        assert!(bench.settle().await);
+        let due = bench.store().next_work_due().await.unwrap().unwrap();
+        bench.clock.set(due);
+    }
+    assert!(bench.settle().await);
+    let put_off = bench.store().next_work_due().await.unwrap().unwrap();
+    assert!(put_off.duration_since(bench.clock.now()).as_secs() >= 40);
+    // Away as before, it is asked no sooner.
+    bench.process().controller.shared.end_outage();
+    assert_eq!(bench.store().next_work_due().await.unwrap(), Some(put_off));
+
+    bench.line().cut.store(false, Ordering::SeqCst);
+    bench.process().controller.shared.end_outage();
+    assert_eq!(bench.store().next_work_due().await.unwrap(), Some(bench.clock.now()));
+    assert!(bench.settle().await);
+    assert!(
+        bench.newest("acme").phase != Phase::Failed && bench.line().simulated.observe(&id("acme")).is_ok()
+    );
+    bench.run_to_rest().await;
+    assert!(bench.store().tenant(&id("acme")).is_none());
+    assert!(bench.clock.now() < put_off, "long before it would have been tried");
+}
