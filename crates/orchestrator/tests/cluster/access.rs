@@ -137,7 +137,7 @@ fn conflicting(namespace: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dry_run_of_a_token_of_some_tenants_tells_nothing_of_others() {
+async fn a_token_of_some_tenants_learns_nothing_of_others_from_the_cluster() {
     let cluster = ControlPlane::shared();
     let kubeconfig = cluster.kubeconfig().to_str().unwrap().to_owned();
     let server =
@@ -177,7 +177,7 @@ async fn a_dry_run_of_a_token_of_some_tenants_tells_nothing_of_others() {
         verdict.to_string().replace(namespace, "NAMESPACE")
     };
     let there = without_time(verdict(&scoped, "ecp-ai-sideways-other").await, "ecp-ai-sideways-other");
-    let nowhere = without_time(verdict(&scoped, "ecp-ai-sideways-none").await, "ecp-ai-sideways-none");
+    let nowhere = without_time(verdict(&scoped, "ecp-ai-sideways-brother").await, "ecp-ai-sideways-brother");
     assert_eq!(there, nowhere);
     assert!(there.contains("cluster.not_asked"), "{there}");
     for namespace in ["default", "kube-system", "ecp-system"] {
@@ -185,6 +185,25 @@ async fn a_dry_run_of_a_token_of_some_tenants_tells_nothing_of_others() {
         assert!(said.contains("cluster.not_asked") && !said.contains("immutable"), "{said}");
     }
 
+    // Every other call that asks the cluster of a tenant answers as if there were none.
+    for path in ["", "/events", "/logs?service=chatbot", "/deployment-status", "/manifest", "/recommendation"]
+    {
+        let of = async |id: &str| {
+            let reply = scoped.get(&format!("/api/v1/tenants/{id}{path}")).await.expect(404);
+            reply.json()["error"]["message"].to_string().replace(id, "ID")
+        };
+        assert_eq!(of("sideways-other").await, of("sideways-brother").await, "{path}");
+    }
+    for path in ["/api/v1/nodes", "/api/v1/catalog/diff", "/api/v1/overview", "/api/v1/monitoring/system"] {
+        let reply = scoped.get(path).await;
+        assert!(!reply.text.contains("sideways-other"), "{path}: {}", reply.text);
+        assert!(reply.status == 200 || reply.status == 403, "{path}: {}", reply.text);
+    }
+    // Nor does it learn by a creation that somebody has the namespace.
+    let body = json!({
+        "tenant_id": "sideways-other", "name": "x", "preset": "small", "service_requirements": {"chatbot": 5},
+    });
+    scoped.post("/api/v1/tenants/", &body).await.expect(403);
     for id in ["sideways-own", "sideways-other"] {
         admin.delete(&format!("/api/v1/tenants/{id}")).await.expect(200);
         until_gone(&admin, id).await;

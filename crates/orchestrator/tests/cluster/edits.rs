@@ -23,7 +23,19 @@ const NOT_OURS: [&str; 8] = [
 ];
 
 /// Kind and name.
-type Key = (String, String);
+pub(super) type Key = (String, String);
+
+/// What a tenant consists of, but for kinds that the cluster need not know.
+pub(super) async fn consists_of(real: &Real, id: &str) -> Vec<Key> {
+    let list =
+        real.client.get(&format!("/api/v1/tenants/{id}/manifest?format=json")).await.expect(200).json();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let objects = list["items"].as_array().unwrap().iter();
+    objects
+        .map(|object| (text(&object["kind"]), text(&object["metadata"]["name"])))
+        .filter(|(kind, _)| !matches!(kind.as_str(), "ServiceMonitor" | "PrometheusRule"))
+        .collect()
+}
 
 /// What the tenant consists of, as the API server has it.
 fn snapshot(cluster: &ControlPlane, namespace: &str, keys: &[Key]) -> BTreeMap<Key, Value> {
@@ -80,14 +92,7 @@ async fn what_is_changed_by_hand_anywhere_in_ours_is_put_back() {
     let namespace = format!("ecp-ai-{id}");
     real.create(&id, json!({"chatbot": 5, "stt": 4})).await.expect(201);
     real.until_status(&id, "running").await;
-    let list =
-        real.client.get(&format!("/api/v1/tenants/{id}/manifest?format=json")).await.expect(200).json();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let objects = list["items"].as_array().unwrap().iter();
-    let keys: Vec<Key> = objects
-        .map(|object| (text(&object["kind"]), text(&object["metadata"]["name"])))
-        .filter(|(kind, _)| !matches!(kind.as_str(), "ServiceMonitor" | "PrometheusRule"))
-        .collect();
+    let keys = consists_of(&real, &id).await;
     let right = snapshot(cluster, &namespace, &keys);
     let mut places = Vec::new();
     for (key, object) in &right {

@@ -9,6 +9,7 @@ mod crashes;
 mod deploying;
 mod edits;
 mod external;
+mod marks;
 mod outages;
 mod owning;
 mod revisions;

@@ -4,55 +4,11 @@
 use super::{Real, names, namespace_exists, until, until_gone};
 use ecp_testkit::ControlPlane;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
-/// Objects of many kinds that are not ours; the first carries everything that ours carry.
-const THEIRS: &str = r#"
-apiVersion: v1
-kind: ConfigMap
-metadata:
-  name: copy
-  labels: {ecp.ai/tenant: TENANT, ecp.ai/managed-by: ecp-orchestrator}
----
-apiVersion: batch/v1
-kind: CronJob
-metadata: {name: backup}
-spec:
-  schedule: "0 3 * * *"
-  suspend: true
-  jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: "a:1"}]}}}}
----
-apiVersion: apps/v1
-kind: DaemonSet
-metadata: {name: agent}
-spec:
-  selector: {matchLabels: {app: agent}}
-  template:
-    metadata: {labels: {app: agent}}
-    spec: {nodeSelector: {none: such}, containers: [{name: a, image: "a:1"}]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {name: reader}
-rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
----
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: door}
-spec: {defaultBackend: {service: {name: chatbot-service, port: {number: 80}}}}
----
-apiVersion: coordination.k8s.io/v1
-kind: Lease
-metadata: {name: leader}
----
-apiVersion: v1
-kind: PodTemplate
-metadata: {name: template}
-template: {spec: {containers: [{name: a, image: "a:1"}]}}
----
-apiVersion: example.com/v1
-kind: Widget
-metadata: {name: gadget}
-"#;
+/// Objects of every kind that the API server has in namespaces and that are not ours; the first carries everything
+/// that ours carry.
+const THEIRS: &str = include_str!("theirs.yaml");
 
 const DEFINITION: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
@@ -69,27 +25,35 @@ spec:
       schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 "#;
 
-const NAMED: [(&str, &str); 8] = [
-    ("ConfigMap", "copy"),
-    ("CronJob", "backup"),
-    ("DaemonSet", "agent"),
-    ("Role", "reader"),
-    ("Ingress", "door"),
-    ("Lease", "leader"),
-    ("PodTemplate", "template"),
-    ("Widget", "gadget"),
-];
+/// What [`THEIRS`] is of, as the status names it.
+fn named() -> Vec<(String, String)> {
+    let documents = THEIRS.split("---\n").map(|document| {
+        let after = |key: &str| {
+            let rest = document.split_once(key).expect(key).1;
+            let end = rest.find([',', '}', '\n']).unwrap_or(rest.len());
+            rest[..end].trim().to_owned()
+        };
+        (after("kind: "), after("name: "))
+    });
+    documents.collect()
+}
+
+/// Kinds that the API server lists in namespaces and that can be there, but for what is no object of anybody.
+fn kinds(cluster: &ControlPlane) -> BTreeSet<String> {
+    // What happened, what is used now, and copies of other objects.
+    const NOBODYS: [&str; 4] = ["Event", "PodMetrics", "EndpointSlice", "Endpoints"];
+    let verbs = "--verbs=list,create,delete";
+    let listed = cluster.kubectl(&["api-resources", "--namespaced", verbs, "--no-headers"]);
+    let kinds = listed.lines().filter_map(|line| line.split_whitespace().last()).map(str::to_owned);
+    kinds.filter(|kind| !NOBODYS.contains(&kind.as_str())).collect()
+}
 
 /// Puts other people's objects into a tenant's namespace.
 async fn furnish(cluster: &ControlPlane, id: &str) {
     cluster.apply(DEFINITION);
     until("the kind is served", async || cluster.try_kubectl(&["get", "widgets", "-A"]).ok()).await;
-    let namespace = format!("metadata:\n  namespace: ecp-ai-{id}\n  name: copy\n");
-    let theirs = THEIRS
-        .replace("TENANT", id)
-        .replace("metadata:\n  name: copy\n", &namespace)
-        .replace("metadata: {name:", &format!("metadata: {{namespace: ecp-ai-{id}, name:"));
-    cluster.apply(&theirs);
+    let theirs = THEIRS.replace("TENANT", id);
+    cluster.apply(&theirs.replace("metadata: {name:", &format!("metadata: {{namespace: ecp-ai-{id}, name:")));
 }
 
 fn is_named(status: &Value, kind: &str, name: &str) -> bool {
@@ -106,24 +70,25 @@ async fn foreign_objects_of_every_kind_keep_the_namespace_and_are_named() {
     real.create("shared", json!({"chatbot": 5})).await.expect(201);
     real.until_status("shared", "running").await;
     furnish(cluster, "shared").await;
+    let named = named();
+    let (of, all) = (named.iter().map(|(kind, _)| kind.clone()).collect::<BTreeSet<_>>(), kinds(cluster));
+    assert!(all.is_subset(&of), "nobody has any of {:?}", all.difference(&of).collect::<Vec<_>>());
     real.client.delete("/api/v1/tenants/shared").await.expect(200);
     until("all of them are named", async || {
         let status = real.status("shared").await;
-        NAMED.iter().all(|(kind, name)| is_named(&status, kind, name)).then_some(())
+        let missing = named.iter().find(|(kind, name)| !is_named(&status, kind, name));
+        missing.is_none().then_some(())
     })
     .await;
-    assert_eq!(names(cluster, "shared", "deployments"), Vec::<String>::new());
+    assert_eq!(names(cluster, "shared", "deployments"), ["theirs"]);
     assert_eq!(real.client.get("/api/v1/tenants/shared").await.expect(200).json()["status"], "deleting");
-    for (kind, name) in NAMED {
+    for (kind, name) in &named {
         cluster.kubectl(&["-n", "ecp-ai-shared", "get", kind, name]);
     }
-    for (kind, name) in NAMED {
-        cluster.kubectl(&["-n", "ecp-ai-shared", "delete", kind, name]);
+    for (kind, name) in &named {
+        cluster.kubectl(&["-n", "ecp-ai-shared", "delete", kind, name, "--wait=false"]);
     }
-    until("the tenant goes by itself", async || {
-        (real.client.get("/api/v1/tenants/shared").await.status == 404).then_some(())
-    })
-    .await;
+    until_gone(&real.client, "shared").await;
     assert!(!namespace_exists(cluster, "shared"));
 }
 
@@ -139,13 +104,13 @@ async fn a_namespace_that_is_released_keeps_what_is_theirs_and_nothing_of_ours()
         .await;
     real.client.delete("/api/v1/tenants/given?release=true").await.expect(200);
     until_gone(&real.client, "given").await;
-    for (kind, name) in NAMED {
-        cluster.kubectl(&["-n", "ecp-ai-given", "get", kind, name]);
+    for (kind, name) in named() {
+        cluster.kubectl(&["-n", "ecp-ai-given", "get", &kind, &name]);
     }
     let namespace = cluster.get(&["namespace", "ecp-ai-given"])["metadata"].clone();
     assert!(!namespace["labels"].to_string().contains("ecp.ai/"), "{namespace}");
     assert!(!namespace["annotations"].to_string().contains("ecp.ai/"), "{namespace}");
-    assert_eq!(names(cluster, "given", "networkpolicies"), Vec::<String>::new());
+    assert_eq!(names(cluster, "given", "networkpolicies"), ["theirs"]);
     assert_eq!(real.create("given", json!({"chatbot": 5})).await.expect(409).error_code(), "CONFLICT");
     cluster.kubectl(&["delete", "namespace", "ecp-ai-given", "--wait=false"]);
 }

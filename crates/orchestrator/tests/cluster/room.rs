@@ -2,7 +2,7 @@
 
 use super::{Real, names, until};
 use ecp_core::catalog::EMBEDDED;
-use ecp_testkit::{ControlPlane, TestServer};
+use ecp_testkit::{ControlPlane, Reply, TestServer};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -174,6 +174,45 @@ async fn callers_and_services_of_the_platform_are_let_through_told_to_pods_and_h
     .await;
     assert_eq!(settings()["NLP_PORT"], "80");
     real.delete_and_wait("reaching").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gpus_of_another_type_nodes_that_are_too_small_and_storage_that_is_given_away_are_no_room() {
+    let nodes = tempfile::NamedTempFile::new().unwrap();
+    let kinds = "cpu 2 32 64Gi 100 0 - 0\ngpu-t4 1 32 64Gi 100 1 Tesla-T4 15360\n\
+                 gpu-v100 1 32 64Gi 100 8 Tesla-V100-SXM2-32GB 32768\n";
+    std::fs::write(nodes.path(), kinds).unwrap();
+    let cluster = ControlPlane::start_with("types", &["--nodes", nodes.path().to_str().unwrap()]);
+    let selectors = "[kubernetes.nodes.gpu_selectors]\nt4 = { \"nvidia.com/gpu.product\" = \"Tesla-T4\" }\n\
+                     v100 = { \"nvidia.com/gpu.product\" = \"Tesla-V100-SXM2-32GB\" }\n";
+    let edits = [
+        ("[kubernetes.nodes.gpu_selectors]\n", selectors),
+        ("storage_capacity_gb = 0", "storage_capacity_gb = 600"),
+    ];
+    let real = with_catalog(&cluster, &edits).await;
+    let short = |reply: &Reply| reply.json()["error"]["details"]["short"][0]["resource"].clone();
+    let demand = |id: &str, preset: &str, services: Value| json!({"tenant_id": id, "name": id, "preset": preset, "service_requirements": services});
+    // One T4 is there and eight GPUs of another type: two T4s are not.
+    let two = demand("types", "small", json!({"callbot": 5}));
+    let sized = real.client.post("/api/v1/tenants/calculate-resources", &two).await.expect(200).json();
+    assert_eq!(sized["gpu_type"], "t4", "{sized}");
+    let refused = real.client.post("/api/v1/tenants/", &two).await.expect(409);
+    assert_eq!((refused.error_code(), short(&refused)), (json!("INSUFFICIENT_RESOURCES"), json!("gpu")));
+
+    // Storage is promised once.
+    let body = |id: &str| demand(id, "micro", json!({"ta": 5}));
+    let mut taken = Vec::new();
+    let refused = loop {
+        let id = format!("stored-{}", taken.len());
+        let reply = real.client.post("/api/v1/tenants/", &body(&id)).await;
+        if reply.status != 201 {
+            break reply.expect(409);
+        }
+        taken.push(id);
+        assert!(taken.len() < 10, "600 GB are never given away");
+    };
+    assert!(!taken.is_empty());
+    assert_eq!(short(&refused), "storage", "{}", refused.text);
 }
 
 /// HTTPRoute as far as the API server must know it.

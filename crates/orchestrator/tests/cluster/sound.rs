@@ -1,4 +1,4 @@
-//! What holds after every end of a roll-out on a real cluster, and time that nobody watched.
+//! What holds after every end of a roll-out on a real cluster, where a rollback goes to, and time that nobody watched.
 
 use super::rollouts::assert_intruder_is_refused;
 use super::{Real, names, until, until_answering, until_gone};
@@ -130,6 +130,51 @@ async fn quota_policies_healing_and_trail_are_sound_after_every_end_of_a_roll_ou
     for id in ["end-completed", "end-failed", "end-superseded", "end-rolled-back"] {
         real.delete_and_wait(id).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_goes_to_what_last_ran_although_it_was_degraded_and_says_where_there_is_nothing() {
+    let cluster = ControlPlane::shared_with_faults();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let id = "degraded";
+    real.create(id, json!({"chatbot": 5})).await.expect(201);
+    real.until_status(id, "running").await;
+    // It only came to be: there is nothing before it.
+    let refused = real.client.post(&format!("/api/v1/tenants/{id}/rollback"), &json!({})).await.expect(409);
+    assert_eq!(refused.error_code(), "CONFLICT");
+    put(&real, id, "", json!({"ta": 5})).await;
+    real.until_status(id, "running").await;
+
+    // What ran whole no longer serves when the update comes, which fails, too.
+    cluster.set_fault("ecp-ai-degraded", Some("crash"));
+    cluster.kubectl(&["-n", "ecp-ai-degraded", "delete", "pods", "-l", "app=chatbot", "--wait=false"]);
+    until("it is degraded", async || {
+        let detail = real.client.get(&format!("/api/v1/tenants/{id}")).await.expect(200).json();
+        (detail["status"] != "running").then_some(())
+    })
+    .await;
+    let failed = put(&real, id, "?rollback=true", json!({"qa": 5})).await;
+    let back = until("what last ran is on its way", async || {
+        let detail = real.client.get(&format!("/api/v1/tenants/{id}")).await.json();
+        (detail["deployment_id"] != failed.as_str()).then_some(detail)
+    })
+    .await;
+    assert_eq!(back["service_requirements"], json!({"chatbot": 5, "ta": 5}));
+    until("it runs", async || {
+        heal_pods(cluster, id);
+        (real.status(id).await["status"] == "running").then_some(())
+    })
+    .await;
+    assert_eq!(names(cluster, id, "deployments"), ["chatbot", "ta"]);
+    real.delete_and_wait(id).await;
+
+    // A creation that failed has nothing to go back to, and says so.
+    let id = "fault-crash-rollback";
+    real.create(id, json!({"chatbot": 5})).await.expect(201);
+    real.until_status(id, "failed").await;
+    let refused = real.client.post(&format!("/api/v1/tenants/{id}/rollback"), &json!({})).await.expect(409);
+    assert_eq!(refused.error_code(), "CONFLICT");
+    real.delete_and_wait(id).await;
 }
 
 /// Waits until it runs, and holds that it never failed.

@@ -8,8 +8,9 @@ use ecp_core::Timestamp;
 use ecp_core::audit::AuditEntry;
 use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Phase, Removal};
-use ecp_core::ids::{DeploymentId, TenantKey};
+use ecp_core::ids::{DeploymentId, RequestId, TenantKey};
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
+use ecp_core::origin::{Caller, Origin};
 use ecp_core::ports::{
     Admission, AuditQuery, Capacity, ClusterHealth, ClusterView, Drift, MetricCapabilities, NewTenant,
     Observation, Refusal, TenantChange,
@@ -558,11 +559,23 @@ impl Bench {
         deployment_id
     }
 
-    /// The entry that an accepted call brings along; the call is remembered.
-    fn accepted(&self, tenant: &Tenant, action: &'static str) -> AuditEntry {
+    /// Who makes a call that will be accepted; the call is remembered.
+    pub(super) fn caller(&self, name: &str, action: &'static str) -> Caller {
+        let request_id = self.remember(&id(name), action);
+        let origin = Origin { request_id: RequestId::from_text(&request_id), trace_parent: None };
+        Caller { actor: "anonymous".to_owned(), origin: Some(origin) }
+    }
+
+    fn remember(&self, tenant_id: &TenantId, action: &'static str) -> String {
         let mut calls = self.calls.lock();
         let request_id = format!("call-{}", calls.len());
-        calls.push((tenant.id.clone(), action, request_id.clone()));
+        calls.push((tenant_id.clone(), action, request_id.clone()));
+        request_id
+    }
+
+    /// The entry that an accepted call brings along; the call is remembered.
+    fn accepted(&self, tenant: &Tenant, action: &'static str) -> AuditEntry {
+        let request_id = self.remember(&tenant.id, action);
         AuditEntry {
             timestamp: tenant.updated_at,
             actor: "anonymous".to_owned(),

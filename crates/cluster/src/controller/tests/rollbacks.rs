@@ -17,7 +17,7 @@ fn tenancy(bench: &Bench) -> Tenancy {
 
 /// Changes the tenant as a request does: a service more, and a fault that fails the roll-out.
 async fn update_that_fails(bench: &Bench, rollback: Option<bool>) {
-    let caller = Caller { actor: "anonymous".to_owned(), origin: None };
+    let caller = bench.caller("acme", "tenant.update");
     let patch = TenantPatch {
         service_requirements: BTreeMap::from([(Service::Advisor, 5)]),
         demo_fault: Some(Some(DemoFault::CrashLoop)),
@@ -150,7 +150,7 @@ async fn update(bench: &mut Bench, outcome: Outcome, number: u32, rollback: bool
         demo_fault: Some((outcome == Outcome::Crashes).then_some(DemoFault::CrashLoop)),
         ..TenantPatch::default()
     };
-    let caller = Caller { actor: "anonymous".to_owned(), origin: None };
+    let caller = bench.caller("acme", "tenant.update");
     tenancy(bench).update_tenant(&caller, &id("acme"), patch, None, Some(rollback)).await.unwrap();
     let deployment_id = bench.tenant("acme").deployment_id;
     bench.run_to_rest().await;
@@ -206,6 +206,10 @@ async fn a_rollback_goes_to_what_last_ran_whole_whatever_happened_in_between() {
                 let (ended, tenant) = (bench.deployment(&deployment_id), bench.tenant("acme"));
                 let said_so =
                     ended.logs.iter().any(|line| line.message.key == "deployment.nothing_to_return_to");
+                // Whatever became of it, what is in force is whole, bound and healed, and the trail says what happened.
+                if bench.store().revisions(&id("acme")).await.unwrap().in_force().is_some() {
+                    bench.assert_sound("acme").await;
+                }
                 if outcome == Outcome::Runs {
                     assert_eq!(
                         (ended.status, tenant.status),
