@@ -24,6 +24,8 @@ const EACH: usize = 2;
 const CHANGE_EVERY: Duration = Duration::from_millis(100);
 /// Samples of a batch.
 const SAMPLES: i64 = 1000;
+/// The tenant of the batches: one that has no newer samples, so that they come in order.
+const INGESTING: &str = "ingesting";
 /// How far back batches begin: further than all of them reach.
 const SPAN_MS: i64 = 7 * 86_400_000;
 
@@ -57,6 +59,7 @@ pub async fn run(server: &Path, seconds: u64) -> anyhow::Result<()> {
     environment.push(("ECP_NOTIFICATIONS__ALLOW_PRIVATE", "127.0.0.0/8"));
     let peer = Peer::server(server, folder.path(), &environment).await?;
     let mut connection = Connection::open(peer.address).await?;
+    create(&mut connection, INGESTING).await?;
     let tenants = raise_alerts(&mut connection).await?;
     // Longer ones would reach the present, and nothing ahead of the clock is accepted.
     let part = Duration::from_secs(seconds.clamp(1, 20));
@@ -94,14 +97,9 @@ async fn raise_alerts(connection: &mut Connection) -> anyhow::Result<Vec<String>
     let mut tenants = Vec::new();
     while tenants.len() * ALERTS_OF_A_TENANT < OPEN_ALERTS {
         let id = format!("tenant-{}", tenants.len());
-        let body = format!(
-            r#"{{"tenant_id":"{id}","name":"{id}","preset":"micro","service_requirements":{{"ta":5}},"sla_target":{{"availability":"99.0%","response_time":"500ms"}}}}"#
-        );
-        let created = connection.exchange(&request("POST", "/api/v1/tenants/", Some(&body))).await?;
-        if created.status == 409 {
+        if !create(connection, &id).await? {
             break;
         }
-        ensure!(created.status == 201, "{}", String::from_utf8_lossy(&created.body));
         tenants.push(id);
     }
     for id in &tenants {
@@ -111,7 +109,7 @@ async fn raise_alerts(connection: &mut Connection) -> anyhow::Result<Vec<String>
     for _ in 0..1200 {
         let body = send(connection, "GET", "/api/v1/tenants/?limit=1", None, 200).await?;
         let list: serde_json::Value = serde_json::from_slice(&body)?;
-        if list["active_count"].as_u64() == Some(tenants.len() as u64) {
+        if list["active_count"].as_u64() == Some(tenants.len() as u64 + 1) {
             break;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -120,6 +118,16 @@ async fn raise_alerts(connection: &mut Connection) -> anyhow::Result<Vec<String>
     let list: serde_json::Value = serde_json::from_slice(&body)?;
     remark(&format!("{} tenants, {} open alerts", tenants.len(), list["total_count"]));
     Ok(tenants)
+}
+
+/// A small tenant; false where the cluster is full.
+async fn create(connection: &mut Connection, id: &str) -> anyhow::Result<bool> {
+    let body = format!(
+        r#"{{"tenant_id":"{id}","name":"{id}","preset":"micro","service_requirements":{{"ta":5}},"sla_target":{{"availability":"99.0%","response_time":"500ms"}}}}"#
+    );
+    let created = connection.exchange(&request("POST", "/api/v1/tenants/", Some(&body))).await?;
+    ensure!(matches!(created.status, 201 | 409), "{}", String::from_utf8_lossy(&created.body));
+    Ok(created.status == 201)
 }
 
 /// One of each manner and kind, some times over.
@@ -163,7 +171,7 @@ impl Ingested {
 
 /// Batches over 8 connections, after those that came before: none replaces samples that are there.
 async fn ingest(peer: &Peer, place: &mut i64, duration: Duration) -> anyhow::Result<Ingested> {
-    const PATH: &str = "/api/v1/tenants/tenant-1/monitoring";
+    let path = format!("/api/v1/tenants/{INGESTING}/monitoring");
     let base = *place;
     let batch = move |number: u64| {
         let mut body = String::from(r#"{"samples":["#);
@@ -176,7 +184,7 @@ async fn ingest(peer: &Peer, place: &mut i64, duration: Duration) -> anyhow::Res
         body + "]}"
     };
     let before = peer.processor_time()?;
-    let make = move |number| request("POST", PATH, Some(&batch(number)));
+    let make = move |number| request("POST", &path, Some(&batch(number)));
     let load = client::load(peer.address, 8, duration, 201, make).await?;
     // Batches are numbered by connection, so that the last ones lie a little further.
     *place += (load.requests as i64 + 1000) * SAMPLES;
