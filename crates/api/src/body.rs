@@ -19,6 +19,10 @@ use std::time::Duration;
 /// How many times its limit a body may be over it and still be read and thrown away, so that the
 /// caller gets to read the answer before the connection closes.
 const DISCARDED_LIMITS: usize = 8;
+/// How long the rest of such a body is waited for: who stopped sending reads the answer as it is.
+const DISCARD_PAUSE: Duration = Duration::from_secs(1);
+/// And in all, far less than a body may take: it is too large, not too slow.
+const DISCARD_TIME: Duration = Duration::from_secs(10);
 /// Bytes that a body is given room for at first.
 const SMALLEST_BUFFER: usize = 4096;
 /// Longest body that is parsed by the task that serves the request.
@@ -183,12 +187,16 @@ async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
 
 async fn discard(mut body: Body, limit: usize) {
     let mut seen = 0;
-    while seen <= limit {
-        match next_chunk(&mut body).await {
-            Ok(Some(chunk)) => seen += chunk.len(),
-            Ok(None) | Err(_) => return,
+    let rest = async {
+        while seen <= limit {
+            match tokio::time::timeout(DISCARD_PAUSE, next_chunk(&mut body)).await {
+                Ok(Ok(Some(chunk))) => seen += chunk.len(),
+                Ok(Ok(None) | Err(_)) | Err(_) => return,
+            }
         }
-    }
+    };
+    // However it ends, the answer is the same.
+    _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }
 
 /// The body, or what is in it, is over its limit.
@@ -245,6 +253,27 @@ mod tests {
         let endless = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
         let error = read_text(request(None, Body::from_stream(endless)), 10).await.unwrap_err();
         assert_eq!(error.status(), StatusCode::REQUEST_TIMEOUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_says_that_it_is_too_large_and_does_not_come_is_413() {
+        let began = tokio::time::Instant::now();
+        let endless = futures_util::stream::pending::<Result<Bytes, std::io::Error>>();
+        let mut declared = request(None, Body::from_stream(endless));
+        declared.headers_mut().insert(CONTENT_LENGTH, 11.into());
+        let error = read_text(declared, 10).await.unwrap_err();
+        assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(began.elapsed(), DISCARD_PAUSE);
+        // Who trickles on is told before it would be taken for slow.
+        let trickle = futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(DISCARD_PAUSE / 2).await;
+            Some((Ok::<_, std::io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let mut declared = request(None, Body::from_stream(trickle));
+        declared.headers_mut().insert(CONTENT_LENGTH, 1000.into());
+        let charge = Charge::new(&Budget::new(1024 * 1024));
+        let error = read_charged(declared, charge, 10, 2 * DISCARD_TIME).await.unwrap_err();
+        assert_eq!(error.status(), StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[tokio::test]

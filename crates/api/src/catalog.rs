@@ -351,7 +351,7 @@ pub(crate) async fn roll_out_catalog(Writer(api): Writer, body: RawBody) -> Resu
                 .push(StartedTenantOut { tenant_id, deployment_id: after.deployment_id.as_str().to_owned() }),
             Ok(None) => out.unchanged.push(tenant_id),
             Err(error) => {
-                let error = ApiError::from(error);
+                let error = api.refusal(error);
                 if error.status().is_server_error() {
                     return Err(error);
                 }

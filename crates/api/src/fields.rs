@@ -324,11 +324,14 @@ pub(crate) fn unknown_choice(
 ) -> Message {
     let choices: Vec<&str> = choices.collect();
     let lower = given.to_lowercase();
-    let nearest = choices
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(&lower, a).total_cmp(&strsim::jaro_winkler(&lower, b)))
-        .copied()
-        .unwrap_or_default();
+    // Lengths of time are as near as they are long, not as they are spelt.
+    let length = seconds(&lower).filter(|_| choices.iter().all(|choice| seconds(choice).is_some()));
+    let likeness = |choice: &str| match (length, seconds(choice)) {
+        (Some(given), Some(choice)) => -(given / choice).ln().abs(),
+        _ => strsim::jaro_winkler(&lower, choice),
+    };
+    let nearest =
+        choices.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).copied().unwrap_or_default();
     let mut all = String::new();
     for choice in &choices {
         let separator = if all.is_empty() { "" } else { ", " };
@@ -336,6 +339,21 @@ pub(crate) fn unknown_choice(
         let _ = write!(all, "{separator}{choice}");
     }
     Message::new(kind).with("given", shortened(given)).with("nearest", nearest).with("choices", all)
+}
+
+/// A length of time as `5m`, in seconds; none where it is none, or nothing.
+fn seconds(text: &str) -> Option<f64> {
+    let unit = text.chars().last()?;
+    let each = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3_600.0,
+        'd' => 86_400.0,
+        'w' => 604_800.0,
+        _ => return None,
+    };
+    let count: f64 = text.strip_suffix(unit)?.parse().ok()?;
+    (count > 0.0 && count.is_finite()).then_some(count * each)
 }
 
 /// A text of the caller, cut to what an error or header repeats of it.
@@ -381,6 +399,23 @@ mod tests {
         let pointers: Vec<&str> = faults.iter().map(|(pointer, _)| pointer.as_str()).collect();
         assert_eq!(pointers, ["/name", "/count", "/preset", "/inner/count", "/long", "/list", "/missing"]);
         assert!(faults[2].1.contains("'medium'"), "{}", faults[2].1);
+    }
+
+    #[test]
+    fn the_nearest_length_of_time_is_named_and_the_nearest_spelling_of_what_is_none() {
+        for (given, nearest) in [
+            ("60s", "1m"),
+            ("10m", "5m"),
+            ("15m", "5m"),
+            ("30m", "1h"),
+            ("1d", "1h"),
+            ("5M", "5m"),
+            ("hour", "1h"),
+        ] {
+            let fault = unknown_choice("api.unknown_interval", given, ["1m", "5m", "1h"].into_iter());
+            let text = fault.render(Language::En);
+            assert!(text.contains(&format!("'{nearest}'")), "{given}: {text}");
+        }
     }
 
     #[test]

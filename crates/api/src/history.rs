@@ -261,6 +261,7 @@ pub(crate) async fn roll_back_tenant(
     }
     api.warn_of_unknown_fields(faults)?;
     let tenancy = &api.services().tenancy;
-    let tenant = tenancy.roll_back_tenant(&api.caller(), &present.id, wanted.as_ref(), expected).await?;
+    let tenant = tenancy.roll_back_tenant(&api.caller(), &present.id, wanted.as_ref(), expected).await;
+    let tenant = tenant.map_err(|error| api.refusal(error))?;
     Ok(api.detail_response(&tenant))
 }

@@ -301,7 +301,11 @@ impl Deployment {
             created_at: now,
             finished_at: None,
         };
-        deployment.note(now, LogLevel::Info, Message::new("deployment.accepted"));
+        let accepted = match kind {
+            DeploymentKind::Delete(_) => "deployment.deletion_accepted",
+            DeploymentKind::Create | DeploymentKind::Update => "deployment.accepted",
+        };
+        deployment.note(now, LogLevel::Info, Message::new(accepted));
         deployment
     }
 

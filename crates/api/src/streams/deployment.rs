@@ -11,7 +11,7 @@ use crate::telemetry::Stream;
 use crate::wire;
 use axum::extract::ws::Utf8Bytes;
 use axum::response::Response;
-use ecp_core::deployment::{Deployment, DeploymentEvent, DeploymentStatus};
+use ecp_core::deployment::{Deployment, DeploymentEvent, DeploymentKind, DeploymentStatus};
 use ecp_core::ids::DeploymentId;
 use ecp_core::text::{Language, Message};
 use serde::Serialize;
@@ -65,12 +65,18 @@ struct ProgressFeed {
 impl Feed for ProgressFeed {
     async fn next(&mut self) -> Step {
         loop {
-            let is_final = self.changes.borrow_and_update().status.is_final();
+            let (is_final, kind) = {
+                let deployment = self.changes.borrow_and_update();
+                (deployment.status.is_final(), deployment.kind)
+            };
             if let Some(frame) = self.waiting() {
                 return Step::Frame(frame);
             }
             if is_final {
-                return Step::End(Message::new("stream.deployment_ended"));
+                return Step::End(Message::new(match kind {
+                    DeploymentKind::Delete(_) => "stream.deletion_ended",
+                    DeploymentKind::Create | DeploymentKind::Update => "stream.deployment_ended",
+                }));
             }
             if self.changes.changed().await.is_err() {
                 return Step::End(Message::new("stream.tenant_deleted"));

@@ -168,7 +168,7 @@ impl KubernetesCluster {
                 Ok((is_new.then_some(noted), warnings))
             }
             Err(error) if kind.optional && error.is_unknown_kind() => {
-                self.index.set_known(place, false);
+                self.index.doubt_kind(place);
                 self.index.skip_unknown(tenant, place, name);
                 Ok((None, skipped()))
             }

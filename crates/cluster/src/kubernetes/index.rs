@@ -31,7 +31,7 @@ use parking_lot::Mutex;
 use places::NamespaceFacts;
 pub(super) use seen::Seen;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 /// Foreign objects that one sentence names.
 const NAMES_TOLD: usize = 20;
@@ -104,6 +104,8 @@ pub(super) struct Index {
     changes: broadcast::Sender<TenantId>,
     gpu_resources: GpuResources,
     installation: InstallationId,
+    /// By place of a kind: somebody was told that the cluster does not know it.
+    doubted: Vec<Notify>,
 }
 
 impl Index {
@@ -116,7 +118,8 @@ impl Index {
             }
         }
         let changes = broadcast::Sender::new(CHANGES_KEPT);
-        Self { inner: Mutex::new(inner), changes, gpu_resources, installation }
+        let doubted = KINDS.iter().map(|_| Notify::new()).collect();
+        Self { inner: Mutex::new(inner), changes, gpu_resources, installation, doubted }
     }
 
     /// Which installation this is.
@@ -160,6 +163,17 @@ impl Index {
         }
         drop(inner);
         waiting.iter().for_each(|tenant| self.tell(tenant));
+    }
+
+    /// A call was told that the cluster does not know a kind: so it is until it was listed anew.
+    pub(super) fn doubt_kind(&self, kind: usize) {
+        self.set_known(kind, false);
+        self.doubted[kind].notify_one();
+    }
+
+    /// Ends when a kind is doubted.
+    pub(super) async fn doubted(&self, kind: usize) {
+        self.doubted[kind].notified().await;
     }
 
     /// True of a kind that the cluster does not know.

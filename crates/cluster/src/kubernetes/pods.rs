@@ -41,6 +41,13 @@ pub(crate) struct Shortage {
     pub(crate) nodes: String,
 }
 
+/// What makes pods: a Deployment and a StatefulSet may have one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Workload {
+    kind: &'static str,
+    name: String,
+}
+
 /// A Pod, summed up.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct PodFacts {
@@ -49,7 +56,7 @@ pub(crate) struct PodFacts {
     /// Its label `app`: which workload it is of.
     pub(crate) app: Option<String>,
     /// The Deployment or StatefulSet whose controller made it.
-    pub(crate) workload: Option<String>,
+    pub(crate) workload: Option<Workload>,
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
     /// Tells it from a later pod of the same name.
@@ -83,7 +90,8 @@ impl PodFacts {
         let helpers = ["initContainers", "ephemeralContainers"].map(|kind| items(&pod["spec"][kind]));
         Self {
             name: text(&metadata["name"]).to_owned(),
-            app: owned(&metadata["labels"]["app"]).or_else(|| workload.clone()),
+            app: owned(&metadata["labels"]["app"])
+                .or_else(|| workload.as_ref().map(|workload| workload.name.clone())),
             workload,
             labels: labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect(),
             uid: text(&metadata["uid"]).to_owned(),
@@ -102,6 +110,11 @@ impl PodFacts {
         }
     }
 
+    /// True of a pod that this workload's controller made.
+    pub(crate) fn is_of(&self, kind: &str, name: &str) -> bool {
+        self.workload.as_ref().is_some_and(|workload| workload.kind == kind && workload.name == name)
+    }
+
     /// Names of its containers, the first of its own first.
     pub(crate) fn containers(&self) -> impl Iterator<Item = &str> {
         let own = self.template.containers.iter().map(|(name, _)| name.as_str());
@@ -116,14 +129,15 @@ impl PodFacts {
 
 /// What made a pod: its StatefulSet, or the Deployment whose ReplicaSet it is of, which is named after
 /// it.
-fn workload_of(metadata: &Value) -> Option<String> {
+fn workload_of(metadata: &Value) -> Option<Workload> {
     let owner = items(&metadata["ownerReferences"]).iter().find(|owner| owner["controller"] == true)?;
     let name = text(&owner["name"]);
-    match text(&owner["kind"]) {
-        "StatefulSet" => Some(name.to_owned()),
-        "ReplicaSet" => name.rsplit_once('-').map(|(deployment, _)| deployment.to_owned()),
-        _ => None,
-    }
+    let (kind, name) = match text(&owner["kind"]) {
+        "StatefulSet" => ("StatefulSet", name),
+        "ReplicaSet" => ("Deployment", name.rsplit_once('-')?.0),
+        _ => return None,
+    };
+    Some(Workload { kind, name: name.to_owned() })
 }
 
 /// By what a pod of a workload's present template is told from one of an older template, whatever

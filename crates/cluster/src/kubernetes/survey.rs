@@ -85,6 +85,7 @@ impl KubernetesCluster {
         }
         let lists: Vec<_> = stream::iter(calls).buffer_unordered(LISTS_AT_ONCE).collect().await;
         let mut listed = Vec::new();
+        let is_there = lists.iter().any(|(_, list)| list.is_ok());
         for (kind, list) in lists {
             match list {
                 Ok(objects) => listed.extend(objects.into_iter().map(|metadata| Listed { kind, metadata })),
@@ -92,6 +93,10 @@ impl KubernetesCluster {
                 Err(CallError::Answered(status)) if matches!(status.code, 404 | 405) => {}
                 Err(CallError::Answered(status)) => {
                     unreadable.insert(full_name(&kinds[kind]), status.message);
+                }
+                // The API server is there, and who answers it for this kind, such as a conversion webhook, is not.
+                Err(CallError::Away(said)) if is_there => {
+                    unreadable.insert(full_name(&kinds[kind]), said);
                 }
                 Err(error) => return Err(refused(error)),
             }

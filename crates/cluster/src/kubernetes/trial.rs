@@ -26,6 +26,13 @@ pub(super) enum Answers {
     Recent,
 }
 
+/// True of a name that can stand in the path of a call as it is: one with `?` or `#` in it would be another call, and
+/// not a dry one. No object has another name.
+fn is_path_segment(name: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    name.bytes().all(is_plain) && name != "." && name != ".."
+}
+
 impl KubernetesCluster {
     /// Asks what the cluster says to objects, and changes nothing.
     pub(super) async fn try_objects(
@@ -59,6 +66,12 @@ impl KubernetesCluster {
         let Some((place, kind)) = kinds::find(kind_name) else { return Ok(None) };
         if name.is_empty() || text("/apiVersion") != kind.api_version() {
             return Ok(None);
+        }
+        if !is_path_segment(name) {
+            let reason = format!(
+                "metadata.name: Invalid value: {name:?}: letters, digits, '-', '_', '.' and ':' may be in it"
+            );
+            return Ok(Some(Refusal { index, kind: kind_name.to_owned(), name: name.to_owned(), reason }));
         }
         let own = text("/metadata/namespace");
         let moved = kind.is_namespaced() && !self.index.has_namespace(own);
@@ -143,5 +156,22 @@ impl KubernetesCluster {
         let made = made.map_err(|error| self.told(error, kind.name, &name))?;
         self.index.namespace_applied(&made);
         Ok(Some(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_would_make_another_call_is_never_sent() {
+        for name in ["chatbot", "tenant-quota", "a.b", "system:reader", "x_y"] {
+            assert!(is_path_segment(name), "{name}");
+        }
+        for name in
+            [".", "..", "a/b", "a?force=true", "a#", "a%2e", "a b", "a\n", "\u{200b}", "챗봇", "a&b", "a\\b"]
+        {
+            assert!(!is_path_segment(name), "{name}");
+        }
     }
 }

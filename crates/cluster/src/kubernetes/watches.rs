@@ -189,7 +189,17 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
     tokio::pin!(stream);
     let mut listed: Option<HashSet<String>> = None;
     // The watcher goes on by itself after an error, as soon as it is polled again.
-    while let Some(event) = stream.next().await {
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            () = doubted(target, index) => {
+                tokio::time::sleep(UNKNOWN_KIND_PAUSE).await;
+                stream.set(watcher_of(client, &resource, target));
+                listed = None;
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
         match event {
             Ok(Event::Init) => {
                 listed = Some(HashSet::new());
@@ -225,14 +235,23 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 }
             }
             Err(error) if target.may_be_unknown() && is_out_of_reach(&error) => {
-                // Nothing of a kind that is not known, or that we may not see, can be there for us.
+                // Nothing of a kind that is not known can be there, and nothing that we may not see was made by us.
                 if let Target::Objects(kind) = target {
                     index.begin_list(kind);
                 }
-                target.retain(index, &HashSet::new());
+                let doubts = target.retain(index, &HashSet::new());
+                if let Target::Objects(kind) = target
+                    && is_unknown(&error)
+                {
+                    doubts.into_iter().for_each(|doubt| index.settle_gone(kind, doubt));
+                }
                 target.set_known(index, false);
                 index.complete(target.name());
                 tokio::time::sleep(UNKNOWN_KIND_PAUSE).await;
+                // From the beginning: a watch that goes on where it was lists nothing, and what is there would be
+                // taken for unknown until a restart.
+                stream.set(watcher_of(client, &resource, target));
+                listed = None;
             }
             Err(error) => {
                 tracing::debug!(%error, watch = target.name(), "a watch broke off and goes on");
@@ -240,6 +259,14 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+    }
+}
+
+/// Ends when somebody was told that the cluster does not know the kind although it is watched.
+async fn doubted(target: Target, index: &Index) {
+    match target {
+        Target::Objects(kind) => index.doubted(kind).await,
+        Target::Pods | Target::Nodes | Target::Slices | Target::Claims => std::future::pending().await,
     }
 }
 
@@ -268,8 +295,19 @@ fn watcher_of(
 
 /// The cluster does not know the kind, or a role older than this release does not have it.
 fn is_out_of_reach(error: &watcher::Error) -> bool {
-    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
-        return false;
-    };
-    matches!(error, kube::Error::Api(status) if [403, 404].contains(&status.code))
+    [403, 404].contains(&code_of(error))
+}
+
+/// The cluster does not know the kind.
+fn is_unknown(error: &watcher::Error) -> bool {
+    code_of(error) == 404
+}
+
+/// What the API server answered to a list or to the beginning of a watch; 0 where it did not.
+fn code_of(error: &watcher::Error) -> u16 {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
+        _ => 0,
+    }
 }

@@ -1,7 +1,7 @@
 //! A tenant's life on a real cluster.
 
 use super::{Real, names, namespace_exists, until, until_gone};
-use ecp_testkit::{ControlPlane, FaultProxy, Scope};
+use ecp_testkit::{ControlPlane, Fault, FaultProxy, Scope};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,7 +128,8 @@ async fn more_than_the_cluster_has_is_refused_with_what_is_short() {
 #[tokio::test(flavor = "multi_thread")]
 async fn monitors_are_skipped_until_the_cluster_knows_them() {
     let cluster = ControlPlane::start("monitors");
-    let real = Real::on(cluster.kubeconfig()).await;
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
     real.create("watched", json!({"chatbot": 5})).await.expect(201);
     let status = real.until_status("watched", "running").await;
     let skipped = |status: &Value| status["created_resources"].to_string().contains("\"Skipped\"");
@@ -139,6 +140,20 @@ async fn monitors_are_skipped_until_the_cluster_knows_them() {
     })
     .await;
     until("the status shows them", async || (!skipped(&real.status("watched").await)).then_some(())).await;
+
+    // A role that is missing for a moment, or an API server that lags behind, makes no kind unknown for good.
+    let monitors = || Scope::watches().path("/servicemonitors");
+    proxy.inject_times(monitors(), Fault::Status(403), 1);
+    let before = proxy.count(&monitors());
+    proxy.cut();
+    until("the watch was refused", async || (proxy.count(&monitors()) > before).then_some(())).await;
+    real.create("after", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("after", "running").await;
+    until("the monitors of the next tenant are there", async || {
+        let status = real.status("after").await;
+        (!skipped(&status) && names(&cluster, "after", "servicemonitors").len() == 1).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

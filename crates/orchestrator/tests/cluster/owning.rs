@@ -2,7 +2,7 @@
 //! orchestrator on the same cluster.
 
 use super::{Real, names, namespace_exists, until, until_gone};
-use ecp_testkit::ControlPlane;
+use ecp_testkit::{ControlPlane, Fault, FaultProxy, Scope};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -90,6 +90,96 @@ async fn foreign_objects_of_every_kind_keep_the_namespace_and_are_named() {
     }
     until_gone(&real.client, "shared").await;
     assert!(!namespace_exists(cluster, "shared"));
+}
+
+/// Workloads of others that are called as ours are, and of another kind, or as ours were.
+const NAMESAKES: &str = r#"
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: chatbot, namespace: ecp-ai-namesake}
+spec:
+  serviceName: theirs
+  selector: {matchLabels: {of: them}}
+  template: {metadata: {labels: {of: them, app: theirs}}, spec: {nodeSelector: {none: such}, containers: [POD]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: ta, namespace: ecp-ai-namesake}
+spec:
+  selector: {matchLabels: {of: theirs}}
+  template: {metadata: {labels: {of: theirs, app: theirs}}, spec: {nodeSelector: {none: such}, containers: [POD]}}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pods_of_a_workload_that_is_only_called_like_ours_are_neither_changed_nor_ended() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let path = "/api/v1/tenants/namesake";
+    real.create("namesake", json!({"chatbot": 5, "ta": 5})).await.expect(201);
+    real.until_status("namesake", "running").await;
+    real.client.put(path, &json!({"service_requirements": {"ta": 0}})).await.expect(200);
+    real.until_status("namesake", "running").await;
+    // As restricted, and as small, as the namespace wants it.
+    let pod = r#"{
+        name: a, image: "a:1", resources: {requests: {cpu: "0", memory: "0"}, limits: {cpu: "0", memory: "0"}},
+        securityContext: {
+          allowPrivilegeEscalation: false, runAsNonRoot: true, capabilities: {drop: [ALL]},
+          seccompProfile: {type: RuntimeDefault}}}"#;
+    cluster.apply(&NAMESAKES.replace("POD", pod));
+    let theirs = || {
+        let pods = cluster.get(&["-n", "ecp-ai-namesake", "pods", "-l", "app=theirs"]);
+        let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap().to_owned();
+        pods["items"].as_array().unwrap().iter().map(uid).collect::<BTreeSet<_>>()
+    };
+    let before = until("their pods are there", async || Some(theirs()).filter(|pods| pods.len() >= 2)).await;
+    // Whatever is put right of ours leaves theirs alone.
+    cluster.kubectl(&["-n", "ecp-ai-namesake", "delete", "deployment", "chatbot", "--wait=false"]);
+    until("ours is back", async || {
+        names(cluster, "namesake", "deployments").contains(&"chatbot".to_owned()).then_some(())
+    })
+    .await;
+    real.until_status("namesake", "running").await;
+    assert_eq!(theirs(), before);
+    for pod in
+        cluster.get(&["-n", "ecp-ai-namesake", "pods", "-l", "app=theirs"])["items"].as_array().unwrap()
+    {
+        let labels = pod["metadata"]["labels"].to_string();
+        assert!(!labels.contains("ecp.ai/"), "{labels}");
+    }
+
+    real.client.delete(&format!("{path}?force=true")).await.expect(200);
+    until("what is theirs is named", async || {
+        let status = real.status("namesake").await;
+        (is_named(&status, "StatefulSet", "chatbot") && is_named(&status, "Deployment", "ta")).then_some(())
+    })
+    .await;
+    assert_eq!(theirs(), before);
+    cluster.kubectl(&["-n", "ecp-ai-namesake", "delete", "statefulset/chatbot", "deployment/ta"]);
+    until_gone(&real.client, "namesake").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_is_made_anew_is_ours_although_its_maker_was_not_answered() {
+    let cluster = ControlPlane::shared();
+    let proxy = FaultProxy::start(cluster.kubeconfig());
+    let real = Real::on(&proxy.kubeconfig()).await;
+    real.create("anew", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("anew", "running").await;
+    let uid = || cluster.get(&["namespace", "ecp-ai-anew"])["metadata"]["uid"].clone();
+    let before = uid();
+    // It is made, and nobody hears of it.
+    proxy.inject_times(Scope::writes().whole_path("/api/v1/namespaces/ecp-ai-anew"), Fault::SwallowAnswer, 1);
+    cluster.kubectl(&["delete", "namespace", "ecp-ai-anew"]);
+    until("it is there again", async || (namespace_exists(cluster, "anew") && uid() != before).then_some(()))
+        .await;
+    proxy.cut();
+    until("all of it is there again", async || {
+        names(cluster, "anew", "deployments").contains(&"chatbot".to_owned()).then_some(())
+    })
+    .await;
+    real.until_status("anew", "running").await;
+    real.delete_and_wait("anew").await;
+    assert!(!namespace_exists(cluster, "anew"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

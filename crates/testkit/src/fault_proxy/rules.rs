@@ -33,6 +33,7 @@ pub enum Fault {
 pub struct Scope {
     verbs: Vec<&'static str>,
     path: Option<String>,
+    whole_path: bool,
     dry_run: Option<bool>,
 }
 
@@ -71,6 +72,13 @@ impl Scope {
         self
     }
 
+    /// Only this path and no other.
+    #[must_use]
+    pub fn whole_path(mut self, path: impl Into<String>) -> Self {
+        (self.path, self.whole_path) = (Some(path.into()), true);
+        self
+    }
+
     /// Only dry runs, or none.
     #[must_use]
     pub fn dry_run(mut self, dry_run: bool) -> Self {
@@ -80,7 +88,10 @@ impl Scope {
 
     pub(super) fn covers(&self, passing: &Passing) -> bool {
         (self.verbs.is_empty() || self.verbs.contains(&passing.verb.as_str()))
-            && self.path.as_ref().is_none_or(|part| passing.path.contains(part.as_str()))
+            && self.path.as_ref().is_none_or(|part| match self.whole_path {
+                true => passing.path == *part,
+                false => passing.path.contains(part.as_str()),
+            })
             && self.dry_run.is_none_or(|dry_run| passing.dry_run == dry_run)
     }
 }

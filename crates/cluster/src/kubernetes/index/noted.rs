@@ -64,12 +64,13 @@ impl TenantIndex {
     }
 
     /// Pods of a workload whose labels are not as its template has them, with the right ones.
-    pub(super) fn pods_to_relabel(&self, workload: &str, live: &Value) -> Vec<(String, Value)> {
+    pub(super) fn pods_to_relabel(&self, workload: &Key, live: &Value) -> Vec<(String, Value)> {
         let Some(wanted) = live.pointer("/spec/template/metadata/labels").and_then(Value::as_object) else {
             return Vec::new();
         };
         let pods = self.pods.values().map(|(facts, _)| facts);
-        let pods = pods.filter(|facts| !facts.terminating && facts.workload.as_deref() == Some(workload));
+        let pods =
+            pods.filter(|facts| !facts.terminating && facts.is_of(KINDS[workload.0].name, &workload.1));
         pods.filter_map(|facts| {
             let differs = |(key, value): &(&String, &Value)| {
                 facts.labels.get(*key).map(String::as_str) != value.as_str()
@@ -82,7 +83,7 @@ impl TenantIndex {
     }
 
     /// The same, by field.
-    pub(super) fn pods_differing(&self, workload: &str, live: &Value) -> Vec<(String, Option<String>)> {
+    pub(super) fn pods_differing(&self, workload: &Key, live: &Value) -> Vec<(String, Option<String>)> {
         let pods = self.pods_to_relabel(workload, live);
         let field = |pod: &str, key: &str| {
             format!("/pods/{pod}/metadata/labels/{}", key.replace('~', "~0").replace('/', "~1"))
@@ -136,11 +137,20 @@ impl Inner {
 }
 
 impl Index {
-    /// Objects that are about to be made and of which nothing is noted yet, as the ledger takes them;
-    /// the volumes of a StatefulSet, which its controller names, among them.
+    /// Objects that are about to be made, first or anew, as the ledger takes them: of what is not there the uid is
+    /// not known, so that a crash between its making and its note leaves no doubt whose it is. The volumes of a
+    /// StatefulSet, which its controller names, are among them.
     pub(in crate::kubernetes) fn unnoted_of(&self, tenant: &TenantId, wanted: &[Object]) -> Vec<NotedObject> {
         let inner = self.inner.lock();
-        let noted = inner.tenants.get(tenant).map(|index| &index.noted);
+        let index = inner.tenants.get(tenant);
+        let is_noted = |index: &TenantIndex, key: &Key| match index.noted.get(key) {
+            None => false,
+            Some(None) => true,
+            Some(Some(_)) if key.0 == kinds::NAMESPACE => inner.namespaces.contains_key(&key.1),
+            // Its controller makes it anew, and it is ours by its name.
+            Some(Some(_)) if KINDS[key.0].name == CLAIM => true,
+            Some(Some(_)) => index.objects.contains_key(key),
+        };
         let of_itself = |object: &Object| (object.kind().to_owned(), object.name().to_owned());
         let names = wanted.iter().flat_map(|object| {
             std::iter::once(of_itself(object))
@@ -149,7 +159,7 @@ impl Index {
         names
             .filter(|(kind, name)| {
                 kinds::find(kind).is_some_and(|(place, _)| {
-                    noted.is_none_or(|noted| !noted.contains_key(&(place, name.clone())))
+                    index.is_none_or(|index| !is_noted(index, &(place, name.clone())))
                 })
             })
             .map(|(kind, name)| NotedObject { kind, name, uid: None })

@@ -207,10 +207,13 @@ impl Index {
         let inner = self.inner.lock();
         let Some(index) = inner.tenants.get(tenant) else { return Vec::new() };
         let is_ours = |facts: &PodFacts| {
-            let named = |(place, name): &Key| {
-                KINDS[*place].step == kinds::WORKLOADS && facts.workload.as_deref() == Some(name.as_str())
+            let made = |(key, uid): (&Key, &Option<String>)| {
+                // Without a uid the name alone is ours: it may never have been made, or be somebody else's by now.
+                let is_there =
+                    || index.objects.get(key).is_some_and(|entry| index.owns(key, entry, &self.installation));
+                facts.is_of(KINDS[key.0].name, &key.1) && (uid.is_some() || is_there())
             };
-            index.noted.keys().any(named)
+            index.noted.iter().any(made)
         };
         let pods = index.pods.iter().filter(|(_, (facts, _))| is_ours(facts));
         pods.map(|(uid, (facts, _))| (facts.name.clone(), uid.clone())).collect()
