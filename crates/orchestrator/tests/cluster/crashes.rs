@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 /// A process lives for less than so many writes in a usual test run; `ECP_CRASH_STRIDE=2` has one die at
 /// every write.
-const STRIDE: u64 = 7;
+const STRIDE: u64 = 13;
 /// More than any change of a small tenant has steps.
 const MOST_DEATHS: u64 = 120;
 
