@@ -2,22 +2,42 @@
 //! that it is not sent again in time, and so is sent what is open every minute.
 
 use ecp_core::alerts::notice::Delivery;
-use ecp_core::alerts::{Alert, Severity};
+use ecp_core::alerts::{Alert, AlertSubject, Severity};
+use ecp_core::ids::TenantId;
 use ecp_core::text::Language;
 use ecp_core::{Mode, Timestamp};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 /// Where alerts are sent, under the address of the receiver.
 pub(crate) const PATH: &str = "api/v2/alerts";
 /// How long an open alert stays open without being sent again, in seconds.
 const OPEN_FOR_SECONDS: i64 = 5 * 60;
 
-/// What a delivery says: that the label set which was told before ended, where it did, and which one is open.
-pub(crate) fn of_delivery(mode: Mode, delivery: &Delivery, now: Timestamp) -> Vec<Value> {
+/// What tells alerts of one mode apart for an Alertmanager, which knows nothing of their ids.
+pub(crate) type LabelSet = (TenantId, AlertSubject, Severity);
+
+/// The label set of an alert as it is.
+pub(crate) fn label_set(alert: &Alert) -> LabelSet {
+    (alert.tenant_id.clone(), alert.subject, alert.severity)
+}
+
+/// What a delivery says: that the label set which was told before ended, where it did, and which one is open. Of a
+/// label set that is `open` again, by a later alert, no end is told: a delivery that comes late would end that one.
+pub(crate) fn of_delivery(
+    mode: Mode,
+    delivery: &Delivery,
+    now: Timestamp,
+    open_sets: &HashSet<LabelSet>,
+) -> Vec<Value> {
     let Some(alert) = &delivery.alert else { return vec![test(mode, now)] };
     let is_open = alert.resolved_at.is_none();
     let mut told = Vec::new();
-    if let Some(before) = delivery.told_before.filter(|before| !is_open || *before != alert.severity) {
+    let has_ended = |before: &Severity| {
+        (!is_open || *before != alert.severity)
+            && !open_sets.contains(&(alert.tenant_id.clone(), alert.subject, *before))
+    };
+    if let Some(before) = delivery.told_before.filter(has_ended) {
         let ended = alert.resolved_at.unwrap_or(alert.updated_at).max(alert.opened_at);
         told.push(alert_with(mode, alert, before, ended.min(now.max(alert.opened_at))));
     }
@@ -72,4 +92,51 @@ pub(crate) fn test(mode: Mode, now: Timestamp) -> Value {
 
 fn after(now: Timestamp, seconds: i64) -> Timestamp {
     Timestamp::from_second(now.as_second().saturating_add(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ecp_core::alerts::notice::{DeliveryState, NoticeKind};
+    use ecp_core::ids::{AlertId, DeliveryId, ReceiverId};
+    use ecp_core::text::Message;
+
+    #[test]
+    fn a_late_end_is_not_told_of_a_label_set_that_a_later_alert_has_open() {
+        let at = |second| Timestamp::from_second(second).expect("in range");
+        let alert = |id: &str, opened_at, resolved_at| Alert {
+            id: AlertId::from_text(id.to_owned()),
+            tenant_id: TenantId::parse("acme").expect("an id"),
+            incarnation: Default::default(),
+            subject: AlertSubject::Cpu,
+            severity: Severity::Warning,
+            current_value: 85.0,
+            threshold: 80.0,
+            message: Message::new("alert.rule_changed"),
+            opened_at,
+            updated_at: opened_at,
+            resolved_at,
+        };
+        let late = Delivery {
+            id: DeliveryId::generate(),
+            receiver_id: ReceiverId::generate(),
+            notice: NoticeKind::Resolved,
+            alert: Some(alert("first", at(0), Some(at(60)))),
+            told_before: Some(Severity::Warning),
+            goes_on: false,
+            created_at: at(60),
+            state: DeliveryState::Pending,
+            attempts: 3,
+            last_attempt: None,
+            due_at: Some(at(600)),
+        };
+        let told = |open: &[Alert]| {
+            of_delivery(Mode::Real, &late, at(600), &open.iter().map(label_set).collect()).len()
+        };
+        assert_eq!(told(&[]), 1);
+        assert_eq!(told(&[alert("second", at(120), None)]), 0);
+        // What is open by another name is another alert.
+        assert_eq!(told(&[Alert { severity: Severity::Critical, ..alert("second", at(120), None) }]), 1);
+        assert_eq!(told(&[Alert { subject: AlertSubject::Gpu, ..alert("second", at(120), None) }]), 1);
+    }
 }

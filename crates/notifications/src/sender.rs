@@ -374,9 +374,11 @@ impl Shared {
             return End::Nothing;
         }
         let now = self.clock.now();
+        let open = self.store.open_alerts_for(receiver);
+        let open_sets = open.iter().map(|alert| alertmanager::label_set(alert)).collect();
         let alerts = deliveries
             .iter()
-            .flat_map(|delivery| alertmanager::of_delivery(self.mode, delivery, now))
+            .flat_map(|delivery| alertmanager::of_delivery(self.mode, delivery, now, &open_sets))
             .collect();
         let attempt = self.send_alerts(receiver, alerts).await;
         let end = if attempt.fault.is_none() { End::Taken } else { End::Failed };
