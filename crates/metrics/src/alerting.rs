@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use ecp_core::Timestamp;
 use ecp_core::alerts::rules::{Rules, advance, end, end_silence};
 use ecp_core::alerts::{Alert, AlertChange, AlertSubject};
+use ecp_core::deployment::DeploymentStatus;
 use ecp_core::ids::{TenantId, TenantKey};
 use ecp_core::metrics::{CURRENT_MS, Sample, SampleSource, to_millis};
 use ecp_core::ports::{
@@ -126,7 +127,7 @@ impl AlertEngine {
             let watched = self.watched(&mut watched_tenants, tenant, now);
             changes.extend(watched.take_rules(tenant, self.alerting.alert_rules(&tenant.key()), now));
             watched.end_unsent(now, &mut changes);
-            changes.extend(watched.judge_deployment(tenant, now));
+            changes.extend(watched.judge_deployment(tenant, || self.is_taken_back(tenant), now));
             let rules = watched.rules(tenant);
             let open = &mut watched.open[AlertSubject::NoSamples.index()];
             let running = tenant.status == TenantStatus::Running;
@@ -156,6 +157,15 @@ impl AlertEngine {
         }
         // Still locked, so that changes of a tenant wait in the order in which they were decided.
         self.enqueue(changes);
+    }
+
+    /// True of a tenant that goes back, or went, because its roll-out failed.
+    fn is_taken_back(&self, tenant: &Tenant) -> bool {
+        let replaced =
+            self.store.deployment(&tenant.deployment_id).and_then(|newest| newest.replaces.clone());
+        replaced
+            .and_then(|id| self.store.deployment(&id))
+            .is_some_and(|failed| failed.status == DeploymentStatus::RolledBack)
     }
 
     /// Records changes and watches for silence until cancelled; what waits then is recorded once

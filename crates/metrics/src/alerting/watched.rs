@@ -5,7 +5,7 @@ use ecp_core::Timestamp;
 use ecp_core::alerts::rules::{Over, Rules, SILENCE_SECONDS, advance, end};
 use ecp_core::alerts::settings::AlertRules;
 use ecp_core::alerts::{Alert, AlertSubject};
-use ecp_core::ids::TenantKey;
+use ecp_core::ids::{DeploymentId, TenantKey};
 use ecp_core::metrics::{CURRENT_MS, Sample, to_millis};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -36,6 +36,8 @@ pub(super) struct Watched {
     pub(super) last: [Option<f64>; SUBJECTS],
     /// The rules by which it was judged last.
     pub(super) settings: Arc<AlertRules>,
+    /// Its newest deployment when it was looked at last.
+    deployment_id: Option<DeploymentId>,
 }
 
 impl Watched {
@@ -52,6 +54,7 @@ impl Watched {
             over: Default::default(),
             last: Default::default(),
             settings,
+            deployment_id: None,
         }
     }
 
@@ -158,14 +161,29 @@ impl Watched {
         Rules::of(tenant).with(&self.settings)
     }
 
-    /// Opens the alert of a roll-out that failed, and ends it when the tenant recovers.
-    pub(super) fn judge_deployment(&mut self, tenant: &Tenant, now: Timestamp) -> Option<Item> {
+    /// Opens the alert of a roll-out that failed, and ends it when the tenant recovers. One that failed and was
+    /// `taken_back` by itself is told however soon the tenant runs again.
+    pub(super) fn judge_deployment(
+        &mut self,
+        tenant: &Tenant,
+        taken_back: impl FnOnce() -> bool,
+        now: Timestamp,
+    ) -> Option<Item> {
         const SUBJECT: AlertSubject = AlertSubject::DeploymentFailed;
+        let is_same = self.deployment_id.as_ref() == Some(&tenant.deployment_id);
+        let before = if is_same { None } else { self.deployment_id.replace(tenant.deployment_id.clone()) };
         let rules = self.rules(tenant);
         if !rules.is_enabled(SUBJECT) {
             return None;
         }
-        let failed = f64::from(u8::from(tenant.status == TenantStatus::Failed));
+        let is_failed = match tenant.status {
+            TenantStatus::Failed => true,
+            TenantStatus::Pending => taken_back(),
+            // It may have come and gone since the last look.
+            TenantStatus::Running => before.is_some() && taken_back(),
+            TenantStatus::Deleting => false,
+        };
+        let failed = f64::from(u8::from(is_failed));
         let (open, over) = (&mut self.open[SUBJECT.index()], &mut self.over[SUBJECT.index()]);
         // What goes on after a failure has recovered when it runs, and not before.
         if open.is_some() && tenant.status == TenantStatus::Pending {

@@ -148,4 +148,17 @@ async fn a_failed_roll_out_is_a_critical_alert_until_the_tenant_recovers() {
         assert!(Instant::now() < until, "{:?}", open(client).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+
+    // One that is taken back by itself failed as well, however soon the tenant runs again.
+    let broken = json!({"service_requirements": {"chatbot": 11}, "demo_fault": "image-not-found"});
+    client.put("/api/v1/tenants/my-ai-service?rollback=true", &broken).await.expect(200);
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let told = client.get("/api/v1/alerts?type=deployment_failed&status=all").await.expect(200).json();
+        if told["total_count"] == 2 && open(client).await.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < until, "{told}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
