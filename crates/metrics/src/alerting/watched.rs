@@ -37,7 +37,7 @@ pub(super) struct Watched {
     /// The rules by which it was judged last.
     pub(super) settings: Arc<AlertRules>,
     /// Its newest deployment when it was looked at last.
-    deployment_id: Option<DeploymentId>,
+    pub(super) deployment_id: Option<DeploymentId>,
 }
 
 impl Watched {
