@@ -11,10 +11,10 @@ use axum::response::Response;
 use ecp_core::Timestamp;
 use ecp_core::metrics::{Interval, SeriesQuery, to_millis};
 use ecp_core::recommendation::{
-    Advice, HOURS_OF_A_DAY, Observed, Plan, Proposal, Recommendation, ResponseTimes, Usage, recommend,
+    Advice, HOURS_OF_A_DAY, Observed, Proposal, Recommendation, ResponseTimes, Usage, recommend,
 };
 use ecp_core::sizing::Sizing;
-use ecp_core::tenant::{PresetChoice, ServiceRequirements, Tenant};
+use ecp_core::tenant::{PresetChoice, ServiceRequirements, Tenant, TenantSpec};
 use ecp_core::text::{Language, Message};
 use http::{StatusCode, Uri};
 use serde::Serialize;
@@ -240,14 +240,12 @@ fn message(tenant: &Tenant, observed: &Observed, found: &Recommendation) -> Mess
 }
 
 /// The PUT that brings a proposal about.
-fn update(proposal: &Proposal) -> Value {
+fn update(spec: &TenantSpec, proposal: &Proposal) -> Value {
     let mut body = Map::new();
-    match proposal.plan {
-        Plan::Chosen => {}
-        Plan::Named(preset) => _ = body.insert("preset".to_owned(), preset.as_str().into()),
-        Plan::Freed => {
-            _ = body.insert("preset_chosen_by".to_owned(), PresetChoice::Calculator.as_str().into());
-        }
+    if let Some(preset) = proposal.preset {
+        body.insert("preset".to_owned(), preset.as_str().into());
+    } else if spec.preset_choice() == PresetChoice::Request {
+        body.insert("preset_chosen_by".to_owned(), PresetChoice::Calculator.as_str().into());
     }
     let units = by_name(&proposal.service_requirements).into_iter();
     let units = units.map(|(service, units)| (service.to_owned(), units.into())).collect::<Map<_, _>>();
@@ -324,7 +322,7 @@ pub(crate) async fn get_recommendation(
         current: FitOut::new(&tenant.spec.service_requirements, &tenant.sizing, language),
         recommended: (found.proposal.as_ref())
             .map(|proposal| FitOut::new(&proposal.service_requirements, &proposal.sizing, language)),
-        apply: found.proposal.as_ref().map(update),
+        apply: found.proposal.as_ref().map(|proposal| update(&tenant.spec, proposal)),
         explanation: found.figures,
     };
     Ok(wire::json(StatusCode::OK, &body))

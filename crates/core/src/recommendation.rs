@@ -185,24 +185,14 @@ impl Advice {
     }
 }
 
-/// What is to be said of the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// Nothing: the calculator chooses it already.
-    Chosen,
-    /// The one to name, as the tenant names its plan.
-    Named(Preset),
-    /// That the calculator chooses it from now on: no plan as it is listed would do.
-    Freed,
-}
-
 /// What the tenant would be sized to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
     /// Units of each service.
     pub service_requirements: ServiceRequirements,
-    /// What the plan is to be.
-    pub plan: Plan,
+    /// The plan to name, where the tenant names its plan and one as it is listed would do; else the calculator
+    /// chooses it.
+    pub preset: Option<Preset>,
     /// What comes of it.
     pub sizing: Sizing,
 }
@@ -329,20 +319,17 @@ fn propose(catalog: &Catalog, spec: &TenantSpec, units: ServiceRequirements) -> 
     let mut demand = spec.demand();
     demand.preset = None;
     demand.service_requirements = units;
-    let chosen = size(catalog, &demand);
-    let (plan, sizing) = if spec.preset_choice() == PresetChoice::Request {
+    let mut sizing = size(catalog, &demand);
+    let mut preset = None;
+    if spec.preset_choice() == PresetChoice::Request {
         // A plan that is named is given as it is listed.
-        demand.preset = Some(chosen.preset);
+        demand.preset = Some(sizing.preset);
         let listed = size(catalog, &demand);
-        if listed.warnings.len() > chosen.warnings.len() {
-            (Plan::Freed, chosen)
-        } else {
-            (Plan::Named(chosen.preset), listed)
+        if listed.warnings.len() <= sizing.warnings.len() {
+            (preset, sizing) = (demand.preset, listed);
         }
-    } else {
-        (Plan::Chosen, chosen)
-    };
-    Proposal { service_requirements: demand.service_requirements, plan, sizing }
+    }
+    Proposal { service_requirements: demand.service_requirements, preset, sizing }
 }
 
 fn scaled(ordered: &ServiceRequirements, factor: f64) -> ServiceRequirements {

@@ -374,7 +374,9 @@ impl Shared {
             return End::Nothing;
         }
         let now = self.clock.now();
-        let open = self.store.open_alerts_for(receiver);
+        // Only an end can be told too late.
+        let may_end = deliveries.iter().any(|delivery| delivery.told_before.is_some());
+        let open = if may_end { self.store.open_alerts_for(receiver) } else { Vec::new() };
         let open_sets = open.iter().map(|alert| alertmanager::label_set(alert)).collect();
         let alerts = deliveries
             .iter()

@@ -60,7 +60,7 @@ fn a_tenth_of_the_load_shrinks_the_tenant_and_saves_money() {
     assert_eq!(answer.advice, Advice::Shrink);
     let proposal = answer.proposal.expect("a proposal");
     assert_eq!(proposal.service_requirements[&Service::Callbot], 20);
-    assert_eq!(proposal.plan, Plan::Named(proposal.sizing.preset), "the tenant names its plan");
+    assert_eq!(proposal.preset, Some(proposal.sizing.preset), "the tenant names its plan");
     assert!(proposal.sizing.operator_cost_usd < sized(&spec).operator_cost_usd);
 }
 
@@ -132,13 +132,10 @@ fn what_is_proposed_for_a_named_plan_is_what_naming_it_gives() {
     for (observed, is_freed) in [(idle, false), (week(90.0, 99.0, 100.0), true)] {
         let proposal = advised(&spec, &observed).proposal.expect("a proposal");
         let mut put = spec.demand();
-        put.preset = match proposal.plan {
-            Plan::Named(preset) => Some(preset),
-            Plan::Chosen | Plan::Freed => None,
-        };
+        put.preset = proposal.preset;
         put.service_requirements = proposal.service_requirements.clone();
         assert_eq!(proposal.sizing, size(&Catalog::embedded(), &put));
-        assert_eq!(proposal.plan == Plan::Freed, is_freed);
+        assert_eq!(proposal.preset.is_none(), is_freed);
         // What is recommended is not the next thing to be warned of.
         assert_eq!(proposal.sizing.warnings, []);
     }
