@@ -24,10 +24,19 @@ build: toolchain ## Build the optimised binary, target/release/ecp
 run: dashboard build ## Build and start the orchestrator on http://localhost:8001 (ARGS="--listen …" for flags)
 	target/release/ecp serve $(ARGS)
 
+# One build for all tests and for the binary that the SDKs and the dashboard are tested with: of single packages,
+# Cargo would choose other features of their dependencies, and compile them once more.
+TEST = $(CARGO) test --locked --workspace
+TESTED = $${ECP_BINARY:-target/debug/ecp}
+
+.PHONY: test-build
+test-build: toolchain dashboard
+	@[ -n "$$ECP_BINARY" ] || $(TEST) --quiet --no-run
+
 .PHONY: test
 test: toolchain ## Run all tests
-	$(CARGO) test --locked --workspace --no-fail-fast
-	ECP_TEST_POSTGRES=1 $(CARGO) test --locked -p ecp-orchestrator --test it -- contract:: tenants:: deployments:: \
+	$(TEST) --no-fail-fast
+	ECP_TEST_POSTGRES=1 $(TEST) --test it -- contract:: tenants:: deployments:: \
 	  history:: incarnations:: overview:: receivers:: streams:: costs::
 
 .PHONY: simulate simulate-leases
@@ -74,8 +83,8 @@ format: toolchain ## Format the code
 	$(CARGO) fmt --all
 
 .PHONY: generate
-generate: toolchain ## Write what is generated from the code: openapi.json, models of SDKs, manifests
-	$(CARGO) run --locked --quiet -p ecp-orchestrator -- openapi > openapi.json.new
+generate: test-build ## Write what is generated from the code: openapi.json, models of SDKs, manifests
+	$(TESTED) openapi > openapi.json.new
 	mv openapi.json.new openapi.json
 	$(MAKE) --no-print-directory sdk-javascript-generate sdk-python-generate
 
@@ -85,8 +94,8 @@ lint: toolchain ## Check formatting and lints
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
 .PHONY: generated
-generated: toolchain ## Check that generated files are up to date
-	$(CARGO) run --locked --quiet -p ecp-orchestrator -- openapi | diff -u openapi.json - \
+generated: test-build ## Check that generated files are up to date
+	$(TESTED) openapi | diff -u openapi.json - \
 	  || { echo "openapi.json is stale: run 'make generate' and commit it"; exit 1; }
 
 .PHONY: check
@@ -133,7 +142,7 @@ N ?= 8000
 SEED ?= 2
 KUBERNETES ?=
 validate-oracle: toolchain control-plane-build ## Ask the API server and the validator about N generated objects (SEED=2; KUBERNETES=1.34 or 1.35: that release's own server)
-	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) ECP_ORACLE_KUBERNETES=$(KUBERNETES) $(CARGO) test --locked -p ecp-orchestrator --test oracle -- --nocapture
+	ECP_ORACLE_CASES=$(N) ECP_ORACLE_SEED=$(SEED) ECP_ORACLE_KUBERNETES=$(KUBERNETES) $(TEST) --test oracle -- --nocapture
 
 .PHONY: chart-lint dashboard-copy manifest-generate manifest-generated
 chart-lint:
@@ -172,8 +181,7 @@ $(JAVASCRIPT)/node_modules/.package-lock.json: $(JAVASCRIPT)/package.json $(JAVA
 	@touch $@
 
 .PHONY: sdk-javascript-test
-sdk-javascript-test: toolchain browser $(JAVASCRIPT)/node_modules/.package-lock.json ## Test the JavaScript SDK
-	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+sdk-javascript-test: test-build browser $(JAVASCRIPT)/node_modules/.package-lock.json ## Test the JavaScript SDK
 	cd $(JAVASCRIPT) && npm test
 
 .PHONY: sdk-javascript-real-mode
@@ -229,8 +237,7 @@ browser:
 	  || { echo "Chromium is missing: the dashboard is tested in a real browser. Install it (apt-get install chromium fonts-noto-cjk), or set CHROMIUM to where it is."; exit 1; }
 
 .PHONY: dashboard-test
-dashboard-test: toolchain dashboard browser control-plane-build ## Test the dashboard in a real browser
-	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+dashboard-test: test-build browser control-plane-build ## Test the dashboard in a real browser
 	cd $(DASHBOARD) && npm test
 
 .PHONY: dashboard-lint
@@ -238,8 +245,7 @@ dashboard-lint: $(DASHBOARD)/node_modules/.package-lock.json ## Check types and 
 	cd $(DASHBOARD) && npm run lint
 
 .PHONY: dashboard-screenshots
-dashboard-screenshots: toolchain dashboard browser ## Take a picture of each page into dashboard/screenshots
-	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+dashboard-screenshots: test-build browser ## Take a picture of each page into dashboard/screenshots
 	cd $(DASHBOARD) && npm run screenshots
 
 test: dashboard-test
@@ -257,10 +263,9 @@ go:
 	  echo "$$(go version) is too old. Install Go 1.24 or later: https://go.dev/dl"; exit 1; }
 
 .PHONY: sdk-go-test
-sdk-go-test: toolchain go ## Test the Go SDK
+sdk-go-test: test-build go ## Test the Go SDK
 	@command -v python3 >/dev/null || { \
 	  echo "Python is missing; it runs the server that misbehaves. Install Python 3.9 or later (python3)."; exit 1; }
-	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
 	cd $(GO_SDK) && go mod download && go test ./...
 
 .PHONY: sdk-go-lint
@@ -292,8 +297,7 @@ $(PYTHON)/.venv/installed: $(PYTHON)/requirements-dev.txt $(PYTHON)/pyproject.to
 	@touch $@
 
 .PHONY: sdk-python-test
-sdk-python-test: toolchain $(PYTHON)/.venv/installed ## Test the Python SDK
-	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+sdk-python-test: test-build $(PYTHON)/.venv/installed ## Test the Python SDK
 	cd $(PYTHON) && .venv/bin/python -m pytest
 
 .PHONY: sdk-python-lint
@@ -324,8 +328,7 @@ package: package-python
 
 # --- all SDKs against a real control plane -----------------------------------------------------------
 .PHONY: sdk-real-mode
-sdk-real-mode: toolchain node go $(PYTHON)/.venv/installed $(JAVASCRIPT)/node_modules/.package-lock.json ## Run the API reference's programs in real mode on a control plane of their own
-	@[ -n "$$ECP_BINARY" ] || $(CARGO) build --locked -p ecp-orchestrator
+sdk-real-mode: test-build node go $(PYTHON)/.venv/installed $(JAVASCRIPT)/node_modules/.package-lock.json ## Run the API reference's programs in real mode on a control plane of their own
 	sdk/real-mode
 
 test: sdk-real-mode
@@ -341,9 +344,8 @@ package-debian: dashboard build dpkg ## Build the Debian package of the program 
 	deploy/debian/package target/release/ecp dist
 
 .PHONY: package-debian-test
-package-debian-test: toolchain dpkg ## Install the Debian package into an empty folder and use it from there
-	@$(CARGO) build --locked -p ecp-orchestrator
-	deploy/debian/check target/debug/ecp
+package-debian-test: test-build dpkg ## Install the Debian package into an empty folder and use it from there
+	deploy/debian/check $(TESTED)
 
 test: package-debian-test
 package: package-debian

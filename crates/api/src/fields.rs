@@ -4,9 +4,8 @@
 //! so whoever reads all fields and then calls [`Faults::finish`] has either all values or all faults.
 
 use crate::error::{ApiError, FieldFault};
-use ecp_core::Timestamp;
-use ecp_core::rfc3339;
 use ecp_core::text::Message;
+use ecp_core::{Timestamp, duration, rfc3339};
 use serde_json::{Map, Value};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write;
@@ -317,17 +316,18 @@ pub(crate) fn chosen<T: Copy>(
 }
 
 /// The fault of a name that is not in a closed set: names the nearest one, and all of them.
-pub(crate) fn unknown_choice(
+pub(crate) fn unknown_choice<'a>(
     kind: &'static str,
     given: &str,
-    choices: impl Iterator<Item = &'static str>,
+    choices: impl Iterator<Item = &'a str>,
 ) -> Message {
     let choices: Vec<&str> = choices.collect();
     let lower = given.to_lowercase();
     // Lengths of time are as near as they are long, not as they are spelt.
-    let length = seconds(&lower).filter(|_| choices.iter().all(|choice| seconds(choice).is_some()));
-    let likeness = |choice: &str| match (length, seconds(choice)) {
-        (Some(given), Some(choice)) => -(given / choice).ln().abs(),
+    let length =
+        duration::parse(&lower).filter(|_| choices.iter().all(|choice| duration::parse(choice).is_some()));
+    let likeness = |choice: &str| match (length, duration::parse(choice)) {
+        (Some(given), Some(choice)) => -given.div_duration_f64(choice).ln().abs(),
         _ => strsim::jaro_winkler(&lower, choice),
     };
     let nearest =
@@ -339,21 +339,6 @@ pub(crate) fn unknown_choice(
         let _ = write!(all, "{separator}{choice}");
     }
     Message::new(kind).with("given", shortened(given)).with("nearest", nearest).with("choices", all)
-}
-
-/// A length of time as `5m`, in seconds; none where it is none, or nothing.
-fn seconds(text: &str) -> Option<f64> {
-    let unit = text.chars().last()?;
-    let each = match unit {
-        's' => 1.0,
-        'm' => 60.0,
-        'h' => 3_600.0,
-        'd' => 86_400.0,
-        'w' => 604_800.0,
-        _ => return None,
-    };
-    let count: f64 = text.strip_suffix(unit)?.parse().ok()?;
-    (count > 0.0 && count.is_finite()).then_some(count * each)
 }
 
 /// A text of the caller, cut to what an error or header repeats of it.

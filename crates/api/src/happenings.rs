@@ -3,6 +3,7 @@
 use crate::auth::{Reader, TokenWatch};
 use crate::clients::Client;
 use crate::error::{ApiError, ErrorCode};
+use crate::fields::unknown_choice;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
 use crate::request_context::{Api, PathText, WarningCode};
@@ -19,6 +20,7 @@ use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Uri};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -203,20 +205,23 @@ fn chosen(
     pod: Option<&str>,
     container: Option<&str>,
 ) -> Vec<PodName> {
-    let named = |names: Vec<&str>| if names.is_empty() { "-".to_owned() } else { names.join(", ") };
+    if there.is_empty() {
+        for name in ["service", "pod", "container"].into_iter().filter(|name| query.text(name).is_some()) {
+            query.fault(name, Message::new("api.no_pods"));
+        }
+        return there;
+    }
     if let Some(service) = service
         && !there.iter().any(|one| one.app == service)
     {
-        let mut apps: Vec<&str> = there.iter().map(|one| one.app.as_str()).collect();
-        apps.sort_unstable();
-        apps.dedup();
-        query.fault("service", Message::new("api.no_such_pod").with("there", named(apps)));
+        let apps: BTreeSet<&str> = there.iter().map(|one| one.app.as_str()).collect();
+        query.fault("service", unknown_choice("api.no_pods_of_service", service, apps.into_iter()));
     }
     if let Some(pod) = pod
         && !there.iter().any(|one| one.name == pod)
     {
-        let names = there.iter().map(|one| one.name.as_str()).take(MOST_PODS).collect();
-        query.fault("pod", Message::new("api.no_such_pod").with("there", named(names)));
+        let names = there.iter().map(|one| one.name.as_str()).take(MOST_PODS);
+        query.fault("pod", unknown_choice("api.no_such_pod", pod, names));
     }
     let wanted = |one: &PodName| {
         service.is_none_or(|service| one.app == service) && pod.is_none_or(|pod| one.name == pod)
@@ -225,11 +230,9 @@ fn chosen(
     let Some(container) = container else { return there };
     let has = |one: &PodName| one.containers.iter().any(|name| name == container);
     if !there.is_empty() && !there.iter().any(has) {
-        let mut names: Vec<&str> = there.iter().flat_map(|one| &one.containers).map(String::as_str).collect();
-        names.sort_unstable();
-        names.dedup();
-        names.truncate(MOST_PODS);
-        query.fault("container", Message::new("api.no_such_container").with("there", named(names)));
+        let names: BTreeSet<&str> =
+            there.iter().flat_map(|one| &one.containers).map(String::as_str).collect();
+        query.fault("container", unknown_choice("api.no_such_container", container, names.into_iter()));
     }
     there.into_iter().filter(has).collect()
 }

@@ -19,6 +19,8 @@ use utoipa::ToSchema;
 
 /// What is told of what works.
 const OK: &str = "ok";
+/// What is told of what nobody asked yet.
+const NOT_ASKED: &str = "not_asked";
 
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
@@ -38,8 +40,9 @@ pub struct HealthOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "real: database or disk is full")]
     storage: Option<String>,
-    /// For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
-    /// reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+    /// For readiness: whether the metric store that samples are kept in answers, `ok`, `unreachable` with the reason,
+    /// or `not_asked` in the first moment after a start; left out where they are in the data folder. Without it
+    /// monitoring is 503 and everything else goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ok")]
     metrics: Option<String>,
@@ -174,7 +177,7 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
     let modes = [&state.demo, &state.real].into_iter().flat_map(|mode| mode.tenants.damage());
     let damaged = DamagedRowsOut::count(modes.chain(state.authentication.damage()));
     let metrics = metrics_text([&state.demo, &state.real].map(|services| services.metrics.health()));
-    let is_away = metrics.as_ref().is_some_and(|text| text != OK);
+    let is_away = metrics.as_ref().is_some_and(|text| text != OK && text != NOT_ASKED);
     let is_degraded = state.readiness.is_ready() && (!damaged.is_empty() || storage.is_some() || is_away);
     let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
     let catalog = Some(catalog_text(&state.real.tenancy.catalog_status()));
@@ -197,7 +200,8 @@ fn metrics_text(modes: [MetricHealth; 2]) -> Option<String> {
     for health in modes {
         match health {
             MetricHealth::Embedded => {}
-            MetricHealth::Ready => text = text.or_else(|| Some(OK.to_owned())),
+            MetricHealth::NotAsked => text = text.or_else(|| Some(NOT_ASKED.to_owned())),
+            MetricHealth::Ready => text = Some(OK.to_owned()),
             MetricHealth::Unreachable(reason) => return Some(format!("unreachable: {reason}")),
         }
     }

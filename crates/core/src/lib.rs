@@ -12,6 +12,7 @@ pub mod catalog_change;
 pub mod costs;
 pub mod damage;
 pub mod deployment;
+pub mod duration;
 pub mod happenings;
 pub mod ids;
 pub mod ledger;

@@ -97,39 +97,13 @@ fn after(now: Timestamp, seconds: i64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ecp_core::alerts::notice::{DeliveryState, NoticeKind};
-    use ecp_core::ids::{AlertId, DeliveryId, ReceiverId};
-    use ecp_core::text::Message;
+    use crate::testing::{alert, delivery};
+    use ecp_core::ids::ReceiverId;
 
     #[test]
     fn a_late_end_is_not_told_of_a_label_set_that_a_later_alert_has_open() {
         let at = |second| Timestamp::from_second(second).expect("in range");
-        let alert = |id: &str, opened_at, resolved_at| Alert {
-            id: AlertId::from_text(id.to_owned()),
-            tenant_id: TenantId::parse("acme").expect("an id"),
-            incarnation: Default::default(),
-            subject: AlertSubject::Cpu,
-            severity: Severity::Warning,
-            current_value: 85.0,
-            threshold: 80.0,
-            message: Message::new("alert.rule_changed"),
-            opened_at,
-            updated_at: opened_at,
-            resolved_at,
-        };
-        let late = Delivery {
-            id: DeliveryId::generate(),
-            receiver_id: ReceiverId::generate(),
-            notice: NoticeKind::Resolved,
-            alert: Some(alert("first", at(0), Some(at(60)))),
-            told_before: Some(Severity::Warning),
-            goes_on: false,
-            created_at: at(60),
-            state: DeliveryState::Pending,
-            attempts: 3,
-            last_attempt: None,
-            due_at: Some(at(600)),
-        };
+        let late = delivery(&ReceiverId::generate(), alert("first", at(0), Some(at(60))));
         let told = |open: &[Alert]| {
             of_delivery(Mode::Real, &late, at(600), &open.iter().map(label_set).collect()).len()
         };

@@ -10,6 +10,8 @@ mod client;
 mod counts;
 mod pace;
 mod sender;
+#[cfg(test)]
+mod testing;
 mod webhook;
 
 pub use addresses::{AllowedAddresses, AllowedFault};

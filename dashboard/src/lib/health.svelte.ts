@@ -49,7 +49,7 @@ export const health = {
       found.push({ what: 'cluster', detail: kubernetes?.replace(/^unreachable: /, '') ?? '' });
     // Each mode has a database of its own.
     if (storage?.includes(`${mode}: `)) found.push({ what: 'storage', detail: storage });
-    if (metrics != null && metrics !== 'ok')
+    if (metrics?.startsWith('unreachable'))
       found.push({ what: 'metrics', detail: metrics.replace(/^unreachable: /, '') });
     if (damaged.length > 0) {
       const rows = damaged.map(({ file, table, rows }) => `${file}: ${table} (${rows})`);

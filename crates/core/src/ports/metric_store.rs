@@ -59,6 +59,8 @@ impl MetricCapabilities {
 pub enum MetricHealth {
     /// It is this process' own; its database tells how it is.
     Embedded,
+    /// It was not asked since the start.
+    NotAsked,
     /// It answered when it was last asked.
     Ready,
     /// It did not; why.

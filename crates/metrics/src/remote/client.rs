@@ -28,8 +28,7 @@ pub(super) struct StoreClient {
     http: Client,
     settings: RemoteSettings,
     credentials: Mutex<Option<HeaderValue>>,
-    /// Why it did not answer last time.
-    failure: Mutex<Option<String>>,
+    health: Mutex<MetricHealth>,
     questions: Semaphore,
     writes: Semaphore,
 }
@@ -85,7 +84,7 @@ impl StoreClient {
             http,
             settings,
             credentials,
-            failure: Mutex::new(None),
+            health: Mutex::new(MetricHealth::NotAsked),
             questions: Semaphore::new(QUESTIONS_AT_ONCE),
             writes: Semaphore::new(WRITES_AT_ONCE),
         })
@@ -93,10 +92,7 @@ impl StoreClient {
 
     /// Whether it answered last time.
     pub(super) fn health(&self) -> MetricHealth {
-        match &*self.failure.lock() {
-            None => MetricHealth::Ready,
-            Some(reason) => MetricHealth::Unreachable(reason.clone()),
-        }
+        self.health.lock().clone()
     }
 
     /// When a call that begins now must have ended.
@@ -157,14 +153,14 @@ impl StoreClient {
         deadline: Instant,
         request: &(dyn Fn() -> RequestBuilder + Send + Sync),
     ) -> Result<Response, MetricError> {
-        let was_away = self.failure.lock().is_some();
+        let was_away = matches!(*self.health.lock(), MetricHealth::Unreachable(_));
         let deadline = if was_away { deadline.min(Instant::now() + WITHIN_WHILE_AWAY) } else { deadline };
         let mut pause = FIRST_PAUSE;
         let mut renewed = false;
         loop {
             let (reason, asked) = match self.try_once(purpose, deadline, request()).await {
                 Tried::Done(response) => {
-                    self.failure.lock().take();
+                    *self.health.lock() = MetricHealth::Ready;
                     return Ok(response);
                 }
                 Tried::Failed(error) => return Err(error),
@@ -212,14 +208,14 @@ impl StoreClient {
             }
             // Prometheus answers so where its administration is off, and would not say otherwise later.
             _ if purpose == Purpose::Delete && !is_passing(status, &words) => {
-                self.failure.lock().take();
+                *self.health.lock() = MetricHealth::Ready;
                 Tried::Failed(MetricError::Refused(reason))
             }
             _ if is_passing(status, &words) => Tried::Again(reason, wanted),
             StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY
                 if purpose == Purpose::Write =>
             {
-                self.failure.lock().take();
+                *self.health.lock() = MetricHealth::Ready;
                 tracing::warn!(reason, "the metric store refused samples");
                 Tried::Failed(MetricError::Refused(reason))
             }
@@ -229,8 +225,9 @@ impl StoreClient {
 
     /// Notes that the store does not answer; it is logged where it did before.
     fn away(&self, reason: String) -> MetricError {
-        let before = self.failure.lock().replace(reason.clone());
-        if before.is_none() {
+        let now = MetricHealth::Unreachable(reason.clone());
+        let before = std::mem::replace(&mut *self.health.lock(), now);
+        if !matches!(before, MetricHealth::Unreachable(_)) {
             tracing::warn!(reason, url = %self.settings.read_url, "the metric store does not answer");
         }
         MetricError::Unavailable(reason)

@@ -139,6 +139,12 @@ impl ScrapedMetrics {
                 }
             }
         });
+        let looks: Vec<_> = looks.collect();
+        if looks.is_empty() {
+            // Whether it answers is known before the first tenant needs it.
+            let (client, now_ms) = (&self.inner.client, to_millis(self.inner.clock.now()));
+            let _known_by_health = client.instant("vector(1)".to_owned(), now_ms, client.deadline()).await;
+        }
         futures_util::stream::iter(looks).for_each_concurrent(TENANTS_AT_ONCE, |look| look).await;
         self.inner.registry.drop_unused(|key| self.inner.tenants.exists(key));
     }

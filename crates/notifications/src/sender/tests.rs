@@ -5,13 +5,13 @@
 
 use super::*;
 use crate::AllowedAddresses;
+use crate::testing::{alert, delivery};
 use ecp_core::alerts::filter::AlertFilter;
-use ecp_core::alerts::notice::NoticeKind;
 use ecp_core::alerts::settings::AlertRules;
 use ecp_core::alerts::silence::Silence;
-use ecp_core::alerts::{AlertEvent, AlertSubject, Severity};
+use ecp_core::alerts::{AlertEvent, Severity};
 use ecp_core::audit::AuditEntry;
-use ecp_core::ids::{AlertId, SilenceId, TenantId, TenantKey};
+use ecp_core::ids::{AlertId, SilenceId, TenantKey};
 use ecp_core::ports::DeliveryQuery;
 use parking_lot::Mutex;
 use std::collections::HashSet;
@@ -53,21 +53,7 @@ impl Outbox {
             updated_at: now,
             secret: None,
         };
-        let alert = |number| {
-            Arc::new(Alert {
-                id: AlertId::from_text(format!("alert-{number}")),
-                tenant_id: TenantId::parse("acme").expect("a tenant id"),
-                incarnation: Default::default(),
-                subject: AlertSubject::Cpu,
-                severity: Severity::Warning,
-                current_value: 85.0,
-                threshold: 80.0,
-                message: Message::new("alert.rule_changed"),
-                opened_at: now,
-                updated_at: now,
-                resolved_at: None,
-            })
-        };
+        let alert = |number| Arc::new(alert(&format!("alert-{number}"), now, None));
         Arc::new(Self {
             receiver: Arc::new(receiver),
             alerts: (0..MANY).map(alert).collect(),
@@ -78,19 +64,7 @@ impl Outbox {
     }
 
     fn due(&self, most: usize) -> Vec<Delivery> {
-        let delivery = |alert: &Arc<Alert>| Delivery {
-            id: DeliveryId::generate(),
-            receiver_id: self.receiver.id.clone(),
-            notice: NoticeKind::Opened,
-            alert: Some(Alert::clone(alert)),
-            told_before: None,
-            goes_on: true,
-            created_at: alert.opened_at,
-            state: DeliveryState::Pending,
-            attempts: 0,
-            last_attempt: None,
-            due_at: Some(alert.opened_at),
-        };
+        let delivery = |alert: &Arc<Alert>| delivery(&self.receiver.id, Alert::clone(alert));
         self.alerts.iter().take(most).map(delivery).collect()
     }
 

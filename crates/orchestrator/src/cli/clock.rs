@@ -1,7 +1,7 @@
 //! Times as people say and read them: local time, ages, and "12 hours ago" as `12h`.
 
 use super::language::say_text;
-use ecp_core::Timestamp;
+use ecp_core::{Timestamp, duration};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, civil};
 
@@ -59,7 +59,7 @@ fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Some(moment);
     }
-    if let Ok(ago) = parse_duration(text) {
+    if let Some(ago) = duration::parse(text) {
         return now.checked_sub(ago).ok();
     }
     let local = text.replacen(' ', "T", 1);
@@ -70,26 +70,7 @@ fn moment(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
 
 /// A length of time with its unit: `90s`, `30m`, `12h`, `7d`, also one after another (`1h30m`).
 pub(crate) fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    let wrong = || say_text!("cli.want_duration");
-    let mut total = SignedDuration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = rest.find(|character: char| !character.is_ascii_digit()).ok_or_else(wrong)?;
-        let count: i64 = rest[..end].parse().map_err(|_| wrong())?;
-        let unit = rest[end..].chars().next().ok_or_else(wrong)?;
-        let seconds = match unit {
-            's' => 1,
-            'm' => 60,
-            'h' => 3_600,
-            'd' => 86_400,
-            'w' => 604_800,
-            _ => return Err(wrong()),
-        };
-        let part = count.checked_mul(seconds).map(SignedDuration::from_secs).ok_or_else(wrong)?;
-        total = total.checked_add(part).ok_or_else(wrong)?;
-        rest = &rest[end + unit.len_utf8()..];
-    }
-    if total.is_zero() { Err(wrong()) } else { Ok(total) }
+    duration::parse(text).ok_or_else(|| say_text!("cli.want_duration"))
 }
 
 #[cfg(test)]
