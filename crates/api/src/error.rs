@@ -324,6 +324,7 @@ impl From<ClusterError> for ApiError {
             }
             ClusterError::Unreachable(_) | ClusterError::Stopping => {
                 Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_unreachable"))
+                    .header(RETRY_AFTER, HeaderValue::from_static("5"))
                     .caused_by(error)
             }
             ClusterError::Refused { kind, name, reason } => Self::new(

@@ -2,6 +2,7 @@
 
 use crate::auth::MetricsReader;
 use crate::error::ApiError;
+use crate::openapi::ErrorOut;
 use crate::state::{ApiState, ModeServices};
 use crate::telemetry;
 use crate::wire;
@@ -127,7 +128,10 @@ impl DamagedRowsOut {
     get,
     path = "/healthz",
     tag = "server",
-    responses((status = 200, description = "It lives", body = HealthOut)),
+    responses(
+        (status = 200, description = "It lives", body = HealthOut),
+        (status = 403, description = "FORBIDDEN: a page of another site asks", body = ErrorOut),
+    ),
 )]
 pub(crate) async fn get_health() -> Response {
     let body = HealthOut {
@@ -152,6 +156,7 @@ pub(crate) async fn get_health() -> Response {
     tag = "server",
     responses(
         (status = 200, description = "Traffic is welcome", body = HealthOut),
+        (status = 403, description = "FORBIDDEN: a page of another site asks", body = ErrorOut),
         (status = 503, description = "The server starts or stops, or can not write", body = HealthOut),
     ),
 )]
@@ -232,7 +237,11 @@ fn catalog_text(status: &CatalogStatus) -> String {
     get,
     path = "/metrics",
     tag = "server",
-    responses((status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text")),
+    responses(
+        (status = 200, description = "The figures", body = String, content_type = "application/openmetrics-text"),
+        (status = 401, description = "UNAUTHORIZED: a token is needed, or is not good", body = ErrorOut),
+        (status = 403, description = "FORBIDDEN: a page of another site asks, or the token sees some tenants only", body = ErrorOut),
+    ),
 )]
 pub(crate) async fn get_metrics(
     reader: MetricsReader,

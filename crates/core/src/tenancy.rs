@@ -107,6 +107,26 @@ pub enum TenancyError {
     NoServices(TenantId),
 }
 
+/// How often a change was planned. Where another replica wrote in between, the store refuses what was planned, and
+/// memory has caught up by then: planned anew, the change is over what there is, or is refused for what it asks.
+#[derive(Default)]
+struct Plans(u32);
+
+impl Plans {
+    /// Another replica can be faster so often before the caller is told.
+    const MOST: u32 = 8;
+
+    /// True where the change is to be planned once more.
+    fn again(&mut self, error: &TenancyError) -> bool {
+        let overtaken = matches!(
+            error,
+            TenancyError::Store(StoreError::GenerationMismatch { .. } | StoreError::TenantDeleting(_))
+        );
+        self.0 += 1;
+        overtaken && self.0 < Self::MOST
+    }
+}
+
 /// The tenants of one mode.
 pub struct Tenancy {
     edition: Arc<Edition>,
@@ -206,6 +226,23 @@ impl Tenancy {
         rollback: Option<bool>,
     ) -> Result<Arc<Tenant>, TenancyError> {
         let _changing = self.changing.lock().await;
+        let mut plans = Plans::default();
+        loop {
+            match self.update_once(caller, id, patch.clone(), if_match, rollback).await {
+                Err(error) if plans.again(&error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn update_once(
+        &self,
+        caller: &Caller,
+        id: &TenantId,
+        patch: TenantPatch,
+        if_match: Option<u64>,
+        rollback: Option<bool>,
+    ) -> Result<Arc<Tenant>, TenancyError> {
         let now = self.now();
         let (before, planned) = self.plan_update(id, patch, if_match, Cause::Request, now).await?;
         let Some((tenant, revision)) = planned else { return Ok(before) };
@@ -234,6 +271,22 @@ impl Tenancy {
         if_match: Option<u64>,
     ) -> Result<Deletion, TenancyError> {
         let _changing = self.changing.lock().await;
+        let mut plans = Plans::default();
+        loop {
+            match self.delete_once(caller, id, how, if_match).await {
+                Err(error) if plans.again(&error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    async fn delete_once(
+        &self,
+        caller: &Caller,
+        id: &TenantId,
+        how: Removal,
+        if_match: Option<u64>,
+    ) -> Result<Deletion, TenancyError> {
         let before = self.existing(id)?;
         let left = before.spec.is_external().then(|| before.id.namespace());
         let estimated_time = match left {

@@ -12,7 +12,10 @@ pub(super) fn shared() -> BTreeMap<String, RefOr<Header>> {
     let codes = format!("What each `Warning` is about, in their order: `{codes}`");
     let texts = [
         ("Content-Disposition", "The name of the file that it is"),
-        ("Retry-After", "Seconds to wait before the next try"),
+        (
+            "Retry-After",
+            "Seconds to wait before the next try; left out where trying again alone helps nobody",
+        ),
         ("WWW-Authenticate", "`Bearer`, and what is wrong with the token"),
         ("Warning", "299 with a text, each time: a field that is not known, a state that may be behind"),
         ("X-Request-ID", "Names the request"),

@@ -91,3 +91,33 @@ async fn what_is_no_state_of_these_nodes_leaves_the_cluster_as_it_is() {
         assert_eq!(seen(&one, std::slice::from_ref(&id)).await, before);
     }
 }
+
+#[tokio::test]
+async fn pods_that_have_room_take_no_more_of_it_when_a_tenant_is_put_back() {
+    let clock = Arc::new(ManualClock::new());
+    let (one, id) = (cluster(&clock, &SimulatedNodes::default()), tenant("acme"));
+    one.apply(&id, &objects()).await.expect("the cluster takes it");
+    clock.pass_seconds(600);
+    one.tick();
+    let used = |cluster: &SimulatedCluster| cluster.capacity().expect("a capacity").used;
+    let before = used(&one);
+    assert_ne!(before, Default::default());
+    // An object is missing in the kept state, so that the tenant is put back over what is there.
+    let mut more = objects();
+    more.push(service("added"));
+    one.restore(&id, &more).expect("it is put back");
+    assert_eq!(used(&one), before);
+    // Of a state that counted wrong the pods tell what is taken.
+    let mut kept: serde_json::Value =
+        serde_json::from_str(&one.to_kept().expect("it can be kept")).expect("JSON");
+    for node in kept["world"]["nodes"]["nodes"].as_array_mut().expect("nodes") {
+        node["used"]["cpu_millicores"] = 77_777.into();
+    }
+    let other = cluster(&clock, &SimulatedNodes::default());
+    other.take_kept(&kept.to_string()).expect("it can be taken");
+    assert_eq!(used(&other), before);
+    other.delete(&id, Removal { force: true, release: false }).await.expect("it goes");
+    clock.pass_seconds(10);
+    other.tick();
+    assert_eq!(used(&other), Default::default());
+}

@@ -176,6 +176,20 @@ impl Nodes {
         true
     }
 
+    /// Counts what pods have that were placed, whatever was counted before; false where one is on a node that is not
+    /// there.
+    pub(super) fn count<'p>(
+        &mut self,
+        placed: impl Iterator<Item = (usize, &'p ContainerResources)>,
+    ) -> bool {
+        self.nodes.iter_mut().for_each(|node| node.used = ContainerResources::default());
+        for (node, requests) in placed {
+            let Some(node) = self.nodes.get_mut(node) else { return false };
+            add(&mut node.used, requests);
+        }
+        true
+    }
+
     /// Takes what is asked from the node that is least taken afterwards, or says as the scheduler
     /// does why none has it.
     pub(super) fn place(&mut self, ask: &Ask<'_>) -> Result<usize, String> {

@@ -84,9 +84,11 @@ impl World {
         }
     }
 
-    /// Takes over what is known of another's nodes; false where they are not the same.
+    /// Takes over what is known of another's nodes; false where they are not the same. What is taken of them is
+    /// counted anew from the pods.
     pub(super) fn stands_on_nodes_of(&mut self, other: &Self) -> bool {
-        self.nodes.are_those_of(&other.nodes)
+        let placed = self.pods.values().filter_map(|pod| Some((pod.node?, &pod.template.requests)));
+        self.nodes.are_those_of(&other.nodes) && self.nodes.count(placed)
     }
 
     /// Lets everything happen that is due.
@@ -162,7 +164,9 @@ impl World {
         let pods: Vec<u64> = space.entries.iter().flat_map(|entry| entry.pods.iter().copied()).collect();
         for id in pods {
             let Some(pod) = self.pods.get_mut(&id).filter(|pod| pod.fault.is_none()) else { continue };
-            if let Ok(node) = self.nodes.place(&ask(&pod.template)) {
+            // A pod that has its room keeps it.
+            let node = pod.node.map_or_else(|| self.nodes.place(&ask(&pod.template)), Ok);
+            if let Ok(node) = node {
                 self.nodes.image_ready_at(node, &pod.template.image, self.now, 0);
                 (pod.node, pod.phase, pod.turn) = (Some(node), Phase::Ready, pod.turn + 1);
             }
