@@ -87,8 +87,8 @@ impl AlertEngine {
     }
 
     /// Takes up the alerts that were open when the server last ended, and judges each tenant's newest
-    /// values, should their change not have been recorded any more. To be called before the engine
-    /// observes samples.
+    /// values that are still current, should their change not have been recorded any more. To be called
+    /// before the engine observes samples.
     ///
     /// # Errors
     /// The metric storage's.
@@ -102,7 +102,7 @@ impl AlertEngine {
             let mut changes = Vec::new();
             let newest = newest.unwrap_or_default();
             let rules = watched.rules(tenant);
-            watched.judge(&rules, &newest, watched.synthetic, now, &mut changes);
+            watched.take_up(&rules, &newest, now, &mut changes);
             for subject in AlertSubject::ALL.into_iter().filter(|subject| !rules.is_enabled(*subject)) {
                 let ended = end(&mut watched.open[subject.index()], now, Message::new("alert.rule_disabled"));
                 changes.extend(ended.map(|(change, alert)| Item::Change(change, alert)));

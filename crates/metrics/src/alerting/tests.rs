@@ -308,6 +308,54 @@ async fn open_alerts_are_taken_up_after_a_restart_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_restart_opens_nothing_that_had_ended_and_ends_what_is_no_longer_sent() {
+    let world = World::new(NOW_MS);
+    let (ended, open) = (world.add_tenant("one", Running).await, world.add_tenant("two", Running).await);
+    let before = engine(&world);
+    for tenant in [&ended, &open] {
+        let high = [cpu(NOW_MS, 97.0)];
+        world.metrics.append(&tenant.key(), SampleSource::Client, &high).await.expect("appends");
+        before.samples_stored(&tenant.key(), SampleSource::Client, &high);
+    }
+    before.samples_stored(&ended.key(), SampleSource::Client, &[cpu(NOW_MS + 1, 10.0)]);
+    assert_eq!(recorded(&before, &ended).await.len(), 2);
+    assert_eq!(recorded(&before, &open).await.len(), 1);
+    drop(before);
+
+    let world = world.reopen();
+    world.clock.set(NOW_MS + 10 * MINUTE_MS);
+    let engine = engine(&world);
+    engine.restore(&world.metrics).await.expect("restores");
+    assert_eq!(recorded(&engine, &ended).await.len(), 2, "its value says nothing of now");
+    assert_eq!(recorded(&engine, &open).await.len(), 1, "what is open stays so until it is looked at");
+    engine.check_silence(world.clock.now());
+    assert_eq!(recorded(&engine, &ended).await.len(), 2);
+    assert_eq!(recorded(&engine, &open).await[1].0, AlertChange::Resolved);
+    let events = world.store.alert_events_after(&open.id, 0).await.expect("answers");
+    assert_eq!(events[1].alert.message.key, "alert.metric_unsent");
+    engine.samples_stored(&open.key(), SampleSource::Client, &[cpu(NOW_MS + 10 * MINUTE_MS, 97.0)]);
+    assert_eq!(recorded(&engine, &open).await.len(), 3, "what is sent again is judged again");
+}
+
+#[tokio::test]
+async fn the_five_minutes_of_a_metric_go_on_over_a_restart() {
+    let world = World::new(NOW_MS);
+    let tenant = world.add_tenant("one", Running).await;
+    let high = [cpu(NOW_MS, 97.0)];
+    world.metrics.append(&tenant.key(), SampleSource::Client, &high).await.expect("appends");
+    let world = world.reopen();
+    world.clock.set(NOW_MS + 4 * MINUTE_MS);
+    let engine = engine(&world);
+    engine.restore(&world.metrics).await.expect("restores");
+    assert_eq!(recorded(&engine, &tenant).await, [(AlertChange::Opened, Severity::Critical, 97.0)]);
+    let at = |millis: i64| Timestamp::from_millisecond(NOW_MS + millis).expect("in range");
+    engine.check_silence(at(5 * MINUTE_MS));
+    assert_eq!(recorded(&engine, &tenant).await.len(), 1);
+    engine.check_silence(at(5 * MINUTE_MS + 1));
+    assert_eq!(recorded(&engine, &tenant).await[1].0, AlertChange::Resolved);
+}
+
+#[tokio::test]
 async fn alerts_about_made_up_load_go_with_it() {
     let world = World::new(NOW_MS);
     let tenant = world.add_tenant("one", Running).await;

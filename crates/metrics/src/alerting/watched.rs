@@ -120,6 +120,29 @@ impl Watched {
         changes.append(&mut judged);
     }
 
+    /// Takes up the newest values of before the process began, sorted by time. They came when they were
+    /// measured: what is no longer current opens nothing, and its alert ends by [`Self::end_unsent`].
+    pub(super) fn take_up(
+        &mut self,
+        rules: &Rules,
+        stored: &[Sample],
+        now: Timestamp,
+        changes: &mut Vec<Item>,
+    ) {
+        let oldest_ms = to_millis(now) - CURRENT_MS;
+        let current = stored.partition_point(|sample| sample.timestamp_ms < oldest_ms);
+        self.judge(rules, &stored[current..], self.synthetic, now, changes);
+        for subject in AlertSubject::ALL {
+            let newest = stored.iter().rev().find(|sample| rules.reading(subject, sample).is_some());
+            let Some(newest_ms) = newest.map(|sample| sample.timestamp_ms) else { continue };
+            let index = subject.index();
+            self.newest_ms[index] = Some(newest_ms);
+            if let Ok(at) = Timestamp::from_millisecond(newest_ms) {
+                self.seen_at[index] = at.min(now);
+            }
+        }
+    }
+
     /// Takes up other rules: an alert of one that is off ends, and the last values are judged anew, without
     /// the margin of alerts that were raised by other thresholds.
     pub(super) fn take_rules(
