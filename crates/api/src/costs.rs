@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use ecp_core::catalog::Currency;
 use ecp_core::costs::{Amount, Month, TenantCost, costs};
+use ecp_core::ids::TenantKey;
 use ecp_core::text::Message;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode, Uri};
@@ -131,15 +132,15 @@ impl AmountsOut {
 
 /// How costs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+pub(crate) enum Format {
     Json,
     Csv,
 }
 
 impl Format {
-    const ALL: [Self; 2] = [Self::Json, Self::Csv];
+    pub(crate) const ALL: [Self; 2] = [Self::Json, Self::Csv];
 
-    fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Json => "json",
             Self::Csv => "csv",
@@ -183,10 +184,12 @@ pub(crate) async fn get_costs(Reader(api): Reader, uri: Uri) -> Result<Response,
     query.finish(&api.context)?;
     let month =
         month.ok_or_else(|| ApiError::new(ErrorCode::InternalError, Message::new("api.internal_error")))?;
-    let periods =
-        api.services().tenants.price_periods(month.begin, month.end.min(now).max(month.begin)).await?;
+    let tenants = &api.services().tenants;
+    let periods = tenants.price_periods(month.begin, month.end.min(now).max(month.begin)).await?;
     let seen = periods.into_iter().filter(|period| api.access.may_see(&period.tenant_id));
-    let rows = costs(seen, &month, now, &billing.currency);
+    // A tenant that can not be read is there all the same.
+    let exists = |key: &TenantKey| tenants.exists(key) || tenants.is_damaged(&key.id);
+    let rows = costs(seen, &month, now, &billing.currency, exists);
     if format == Format::Csv {
         return Ok(csv(&month, &rows, &billing.currency));
     }

@@ -6,7 +6,7 @@
 
 use crate::Timestamp;
 use crate::catalog::Currency;
-use crate::ids::{Incarnation, TenantId};
+use crate::ids::{Incarnation, TenantId, TenantKey};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
@@ -112,7 +112,7 @@ pub struct TenantCost {
     pub name: String,
     /// Its plan, the newest in the month.
     pub preset: String,
-    /// True where it was gone before the month, or what is counted of it, ended.
+    /// True where the tenant is gone.
     pub is_deleted: bool,
     /// Hours of existence, in thousandths.
     pub milli_hours: i64,
@@ -124,24 +124,33 @@ pub struct TenantCost {
     pub margin: Amount,
 }
 
-/// What tenants cost in a month, by id, then age; periods may come in any order.
+/// What tenants cost in a month, by id, then age; periods may come in any order. A period also ends where a
+/// plan changes, so `exists` says who is still there.
 pub fn costs(
     periods: impl IntoIterator<Item = PricePeriod>,
     month: &Month,
     now: Timestamp,
     currency: &Currency,
+    exists: impl Fn(&TenantKey) -> bool,
 ) -> Vec<TenantCost> {
     let mut periods: Vec<PricePeriod> =
         periods.into_iter().filter(|period| month.covered_ms(period, now) > 0).collect();
     periods.sort_by(|a, b| (&a.tenant_id, a.incarnation, a.from).cmp(&(&b.tenant_id, b.incarnation, b.from)));
     periods
         .chunk_by(|a, b| a.tenant_id == b.tenant_id && a.incarnation == b.incarnation)
-        .filter_map(|of_one| one(of_one, month, now, currency))
+        .filter_map(|of_one| one(of_one, month, now, currency, &exists))
         .collect()
 }
 
-fn one(periods: &[PricePeriod], month: &Month, now: Timestamp, currency: &Currency) -> Option<TenantCost> {
+fn one(
+    periods: &[PricePeriod],
+    month: &Month,
+    now: Timestamp,
+    currency: &Currency,
+    exists: impl Fn(&TenantKey) -> bool,
+) -> Option<TenantCost> {
     let newest = periods.last()?;
+    let key = TenantKey { id: newest.tenant_id.clone(), incarnation: newest.incarnation };
     let covered = |period: &PricePeriod| i128::from(month.covered_ms(period, now));
     let sum = |dollars: fn(&PricePeriod) -> u64| -> Amount {
         let dollars_ms: i128 =
@@ -153,11 +162,11 @@ fn one(periods: &[PricePeriod], month: &Month, now: Timestamp, currency: &Curren
     let operator_cost = sum(|period| period.operator_cost_usd);
     let existed: i128 = periods.iter().map(covered).sum();
     Some(TenantCost {
-        tenant_id: newest.tenant_id.clone(),
-        incarnation: newest.incarnation,
+        is_deleted: !exists(&key),
+        tenant_id: key.id,
+        incarnation: key.incarnation,
         name: newest.name.clone(),
         preset: newest.preset.clone(),
-        is_deleted: newest.until.is_some_and(|until| until <= now),
         milli_hours: rounded(existed, 3_600),
         list_price,
         operator_cost,
@@ -240,7 +249,7 @@ mod tests {
             period("gone-before", 350, 1001, "2026-01-01T00:00:00Z", Some("2026-10-31T15:00:00Z")),
             period("to-come", 350, 1001, "2026-11-30T15:00:00Z", None),
         ];
-        let rows = costs(periods, &november, after, &won());
+        let rows = costs(periods, &november, after, &won(), |_| true);
         let shown: Vec<_> = rows
             .iter()
             .map(|row| {
@@ -261,12 +270,33 @@ mod tests {
             period("acme", 130, 400, "2026-11-05T15:00:00Z", Some("2026-11-08T15:00:00Z")),
             period("acme", 350, 1000, "2026-10-31T15:00:00Z", Some("2026-11-05T15:00:00Z")),
         ];
-        let rows = costs(periods, &november, now, &won());
+        let rows = costs(periods, &november, now, &won(), |_| false);
         assert_eq!(rows.len(), 1);
         // 5 of 30 days at 350, 3 at 130: 58.333 + 13.
         assert_eq!((rows[0].list_price.cents, rows[0].milli_hours), (7_133, 192_000));
         assert!(rows[0].is_deleted);
-        let open = costs([period("acme", 300, 0, "2026-11-10T03:00:00Z", None)], &november, now, &won());
+        let begun = period("acme", 300, 0, "2026-11-10T03:00:00Z", None);
+        let open = costs([begun], &november, now, &won(), |_| true);
         assert_eq!((open[0].milli_hours, open[0].list_price.cents), (12_000, 500));
+    }
+
+    #[test]
+    fn a_plan_that_changed_after_the_month_leaves_its_tenant_alive_and_an_id_may_come_again() {
+        let november = Month::parse("2026-11", &seoul()).expect("a month");
+        let now = at("2026-12-24T00:00:00Z");
+        let again = Incarnation::default();
+        let gone = PricePeriod {
+            incarnation: Incarnation::begun_at(7),
+            ..period("acme", 350, 1000, "2026-10-01T00:00:00Z", Some("2026-11-02T00:00:00Z"))
+        };
+        let periods = [
+            gone,
+            period("acme", 350, 1000, "2026-11-05T00:00:00Z", Some("2026-12-05T00:00:00Z")),
+            period("acme", 450, 1500, "2026-12-05T00:00:00Z", None),
+        ];
+        let rows = costs(periods, &november, now, &won(), |key| key.incarnation == again);
+        let mut deleted: Vec<_> = rows.iter().map(|row| (row.incarnation == again, row.is_deleted)).collect();
+        deleted.sort_unstable();
+        assert_eq!(deleted, [(false, true), (true, false)]);
     }
 }
