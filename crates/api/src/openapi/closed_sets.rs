@@ -74,6 +74,9 @@ pub(super) fn close_parameters(operation: &mut Operation) {
             }
             "status" => statuses(),
             "interval" => Interval::ALL.map(Interval::as_str).to_vec(),
+            "format" if id.as_deref() == Some("get_costs") => {
+                crate::costs::Format::ALL.map(|format| format.as_str()).to_vec()
+            }
             "format" => crate::manifests::Format::ALL.map(|format| format.as_str()).to_vec(),
             _ => continue,
         };

@@ -345,3 +345,28 @@ async fn a_taken_id_is_answered_with_the_contract_s_error() {
     );
     assert_eq!(reply.header("x-request-id"), "req-xyz789");
 }
+
+#[tokio::test]
+async fn every_value_that_the_document_lists_for_a_query_is_taken() {
+    let server = TestServer::start().await;
+    let client = server.client();
+    client.post("/api/v1/tenants/", &my_ai_service()).await.expect(201);
+    let document = client.get("/openapi.json").await.expect(200).json();
+    let mut asked = 0;
+    for (path, operations) in document["paths"].as_object().expect("paths") {
+        let path = path.replace("{tenant_id}", "my-ai-service");
+        for parameter in operations["get"]["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            if parameter["in"] != "query" {
+                continue;
+            }
+            for value in parameter["schema"]["enum"].as_array().into_iter().flatten() {
+                let value = value.as_str().expect("a word");
+                let reply = client.get(&format!("{path}?{name}={value}")).await;
+                assert!(reply.status != 422, "{path}?{name}={value}: {}", reply.text);
+                asked += 1;
+            }
+        }
+    }
+    assert!(asked > 10, "{asked}");
+}

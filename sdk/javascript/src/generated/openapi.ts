@@ -5054,7 +5054,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description `json` (default) or `csv` */
-                format?: "yaml" | "json";
+                format?: "json" | "csv";
                 /** @description As `2026-11`, in the catalog's time zone; default: the present one */
                 month?: string;
             };
