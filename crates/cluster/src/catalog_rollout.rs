@@ -10,9 +10,9 @@ use ecp_core::catalog_change::{
     Attempt, CatalogOrder, CatalogRolloutState, CatalogStatus, Standing, standing,
 };
 use ecp_core::ids::TenantId;
-use ecp_core::origin::Caller;
+use ecp_core::origin::{Caller, ServerActor};
 use ecp_core::ports::{StoreError, TenantStore};
-use ecp_core::tenancy::{CATALOG_ACTOR, Tenancy, TenancyError};
+use ecp_core::tenancy::{Tenancy, TenancyError};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
@@ -306,7 +306,7 @@ impl CatalogRollout {
     }
 
     fn caller(&self, order: Option<&CatalogOrder>) -> Caller {
-        let actor = order.map_or(CATALOG_ACTOR, |order| order.actor.as_str()).to_owned();
+        let actor = order.map_or(ServerActor::Catalog.as_str(), |order| order.actor.as_str()).to_owned();
         Caller { actor, origin: order.and_then(CatalogOrder::origin) }
     }
 

@@ -4,6 +4,7 @@
 
 use crate::damage::Damage;
 use crate::ids::TenantId;
+use crate::origin::ServerActor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -65,7 +66,7 @@ pub struct Access {
 impl Access {
     /// Everything, as where tokens are off.
     pub fn anonymous() -> Self {
-        Self { token_id: None, actor: "anonymous".to_owned(), role: Role::Admin, tenants: None }
+        Self { token_id: None, actor: ServerActor::Anonymous.into(), role: Role::Admin, tenants: None }
     }
 
     /// True where the caller may do what `role` may.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct AuditEntry {
     /// When.
     pub timestamp: Timestamp,
-    /// Token name, `anonymous` where tokens are off, `controller` for the reconciler.
+    /// Token name, or a [`crate::origin::ServerActor`].
     pub actor: String,
     /// `tenant.create`, `tenant.update`, `tenant.delete` …
     pub action: String,

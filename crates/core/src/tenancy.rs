@@ -6,7 +6,6 @@ mod patch;
 mod preview;
 mod rollback;
 
-pub use catalog::CATALOG_ACTOR;
 pub use patch::TenantPatch;
 pub use preview::Preview;
 

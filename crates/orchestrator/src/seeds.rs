@@ -7,6 +7,7 @@ use ecp_core::catalog::{Catalog, Edition};
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel, Phase};
 use ecp_core::ids::{DeploymentId, TenantId};
 use ecp_core::manifest::SECRET_KEYS;
+use ecp_core::origin::ServerActor;
 use ecp_core::ports::{Admission, Clock, NewTenant, StoreError, TenantStore};
 use ecp_core::revision::{Cause, NewRevision};
 use ecp_core::sizing;
@@ -141,7 +142,7 @@ impl Seed {
         deployment.note(created_at, LogLevel::Info, Message::new("deployment.seeded"));
         let audit = AuditEntry {
             timestamp: now,
-            actor: "demo".to_owned(),
+            actor: ServerActor::Demo.into(),
             action: "tenant.create".to_owned(),
             tenant_id: Some(tenant.id.clone()),
             request_id: None,

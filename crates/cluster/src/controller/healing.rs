@@ -9,6 +9,7 @@ use ecp_core::Timestamp;
 use ecp_core::audit::{AuditEntry, BEGUN, Intent};
 use ecp_core::deployment::{Deployment, DeploymentStatus, ResourceState};
 use ecp_core::ids::TenantId;
+use ecp_core::origin::ServerActor;
 use ecp_core::ports::{Drift, Observation, StoreError};
 use ecp_core::tenant::Tenant;
 use jiff::SignedDuration;
@@ -252,7 +253,7 @@ impl Shared {
             found.missing.iter().map(|object| serde_json::json!({ "object": object, "missing": true }));
         AuditEntry {
             timestamp: self.clock.now(),
-            actor: "controller".to_owned(),
+            actor: ServerActor::Controller.into(),
             action: HEAL.to_owned(),
             tenant_id: Some(tenant.id.clone()),
             request_id: None,

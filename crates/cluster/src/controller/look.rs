@@ -7,7 +7,7 @@ use crate::reasons;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind, Failure, LogLevel, ResourceState};
 use ecp_core::manifest::Object;
-use ecp_core::origin::Caller;
+use ecp_core::origin::{Caller, ServerActor};
 use ecp_core::ports::{Admission, ObjectState, ProgressUpdate, StoreError, TenantChange};
 use ecp_core::revision::{Cause, NewRevision, Revision, Revisions, returned_to};
 use ecp_core::tenant::{Tenant, TenantStatus};
@@ -94,7 +94,7 @@ impl<H> Look<'_, H> {
         let tenant = returned_to(good, &self.tenant, now);
         let (id, newer) = (tenant.id.clone(), tenant.deployment_id.clone());
         let kind = DeploymentKind::Update;
-        let by_us = Caller { actor: "controller".to_owned(), origin: self.deployment.origin.clone() };
+        let by_us = Caller { actor: ServerActor::Controller.into(), origin: self.deployment.origin.clone() };
         let deployment = Deployment::accepted(newer.clone(), id, tenant.generation, kind, now, None)
             .replacing(self.deployment.id.clone())
             .asked_for(Cause::Rollback, &by_us);

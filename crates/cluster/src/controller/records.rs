@@ -5,6 +5,7 @@ use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{Deployment, DeploymentKind};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
+use ecp_core::origin::ServerActor;
 use ecp_core::ports::{ProgressUpdate, StoreError};
 use ecp_core::revision::{Revision, Revisions};
 use ecp_core::tenant::{Tenant, TenantStatus};
@@ -92,7 +93,7 @@ impl Shared {
         };
         AuditEntry {
             timestamp: self.clock.now(),
-            actor: "controller".to_owned(),
+            actor: ServerActor::Controller.into(),
             action: action.to_owned(),
             tenant_id: Some(tenant.id.clone()),
             request_id: None,

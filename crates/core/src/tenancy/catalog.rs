@@ -16,9 +16,6 @@ use tokio::sync::watch;
 /// The setting that keeps an order through restarts.
 const ORDER: &str = "catalog.order";
 
-/// Who asks where the configuration does.
-pub const CATALOG_ACTOR: &str = "catalog";
-
 /// What the part that rolls out to all tenants and those who ask share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {

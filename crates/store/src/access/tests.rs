@@ -4,6 +4,7 @@ use super::*;
 use ecp_core::Timestamp;
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
+use ecp_core::origin::ServerActor;
 use jiff::SignedDuration;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -160,11 +161,23 @@ fn two_bearers_do_not_share_a_name_and_none_has_a_reserved_one() {
     let store = World::new().open();
     store.create_token(viewer("ci")).unwrap();
     assert!(matches!(store.create_token(viewer("ci")), Err(AccessError::NameTaken(name)) if name == "ci"));
-    for wrong in ["", " ci", "a\nb", "anonymous", "controller", &"x".repeat(65)] {
+    let of_the_server = ServerActor::ALL.map(ServerActor::as_str);
+    for wrong in ["", " ci", "a\nb", &"x".repeat(65)].into_iter().chain(of_the_server) {
         assert!(matches!(store.create_token(viewer(wrong)), Err(AccessError::NameInvalid(_))), "{wrong:?}");
     }
     store.create_token(viewer(&"한".repeat(64))).unwrap();
     assert_eq!(store.list_tokens().unwrap().len(), 2);
+}
+
+#[test]
+fn a_token_of_before_keeps_a_name_that_is_the_servers_now() {
+    let world = World::new();
+    let (_, secret) = world.open().create_token(viewer("ci")).unwrap();
+    let file = Connection::open(world.folder.path().join("access.db")).unwrap();
+    file.execute("UPDATE tokens SET name = 'catalog' WHERE name = 'ci'", []).unwrap();
+    let store = world.open();
+    assert!(store.verify(secret.expose()).is_some());
+    assert_eq!(store.list_tokens().unwrap()[0].name, "catalog");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::sql::{Row, Sql, values};
 use ecp_core::Timestamp;
 use ecp_core::access::Role;
 use ecp_core::ids::TenantId;
+use ecp_core::origin::ServerActor;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -14,8 +15,6 @@ use std::fmt::{self, Write};
 const PREFIX: &str = "ecp_";
 /// Longest name, in characters.
 const NAME_MAX_LENGTH: usize = 64;
-/// Names that the audit trail uses for others than bearers of tokens.
-const RESERVED_NAMES: [&str; 2] = ["anonymous", "controller"];
 
 /// A token to be made.
 #[derive(Clone, Debug)]
@@ -120,7 +119,7 @@ pub(super) fn is_name(name: &str) -> bool {
     (1..=NAME_MAX_LENGTH).contains(&name.chars().count())
         && name.trim() == name
         && !name.chars().any(char::is_control)
-        && !RESERVED_NAMES.contains(&name)
+        && ServerActor::ALL.iter().all(|actor| actor.as_str() != name)
 }
 
 /// Columns in the order in which [`from_row`] reads them.
