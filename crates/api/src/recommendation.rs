@@ -11,7 +11,7 @@ use axum::response::Response;
 use ecp_core::Timestamp;
 use ecp_core::metrics::{Interval, SeriesQuery, to_millis};
 use ecp_core::recommendation::{
-    Advice, HOURS_OF_A_DAY, Observed, Proposal, Recommendation, ResponseTimes, Usage, recommend,
+    Advice, HOURS_OF_A_DAY, Observed, Proposal, Recommendation, ResponseTimes, Usage, recommend, sized_since,
 };
 use ecp_core::sizing::Sizing;
 use ecp_core::tenant::{PresetChoice, ServiceRequirements, Tenant, TenantSpec};
@@ -66,7 +66,7 @@ pub struct RecommendationOut {
 /// How much was measured.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct MeasuredOut {
-    /// Hours of the range, which begins where the tenant was last changed at the earliest.
+    /// Hours of the range, which begins where its size last changed at the earliest.
     #[schema(example = 168)]
     hours: usize,
     /// Hours of it with samples.
@@ -256,7 +256,7 @@ fn update(spec: &TenantSpec, proposal: &Proposal) -> Value {
 /// Recommend a size
 ///
 /// What was measured of a tenant against what its sizing assumes, and the sizing that fits what was
-/// measured, with its money. Samples of before the tenant was last changed do not count. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
+/// measured, with its money. Samples of before its size last changed do not count. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
 /// body of the PUT that would.
 #[utoipa::path(
     get,
@@ -285,13 +285,13 @@ pub(crate) async fn get_recommendation(
     let metrics = &api.services().metrics;
     let now = api.state.clock.now();
     let end_ms = to_millis(now).div_euclid(MILLIS_PER_HOUR) * MILLIS_PER_HOUR + MILLIS_PER_HOUR;
-    // Shares of what the tenant had before it was last changed say nothing of what it has.
     let whole_hour =
         |millis: i64| (millis + MILLIS_PER_HOUR - 1).div_euclid(MILLIS_PER_HOUR) * MILLIS_PER_HOUR;
-    let changed_ms = whole_hour(to_millis(tenant.updated_at)).min(end_ms - MILLIS_PER_HOUR);
+    let sized_at = sized_since(&api.services().tenants.revisions(&tenant.id).await?, &tenant);
+    let sized_ms = whole_hour(to_millis(sized_at)).min(end_ms - MILLIS_PER_HOUR);
     let query = SeriesQuery {
         metrics: Observed::METRICS.to_vec(),
-        start_ms: (end_ms - hours * MILLIS_PER_HOUR).max(changed_ms),
+        start_ms: (end_ms - hours * MILLIS_PER_HOUR).max(sized_ms),
         end_ms: end_ms - 1,
         interval: Interval::OneHour,
     };

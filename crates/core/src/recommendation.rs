@@ -4,11 +4,13 @@
 //! idler) the GPUs were in the busiest hour than the model expects of them, or the CPUs where there is
 //! no GPU. The rest is [`size`], with the same catalog and options as the tenant's own.
 
+use crate::Timestamp;
 use crate::catalog::Catalog;
 use crate::metrics::{Metric, Series};
+use crate::revision::Revisions;
 use crate::sizing::explain::{Label, Origin, figure, from};
 use crate::sizing::{HourReport, Share, Sizing, report, size};
-use crate::tenant::{MAX_UNITS, Preset, PresetChoice, ServiceRequirements, TenantSpec};
+use crate::tenant::{MAX_UNITS, Preset, PresetChoice, ServiceRequirements, Tenant, TenantSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -51,6 +53,17 @@ pub struct ResponseTimes {
     pub p95_of_hours: f64,
     /// Mean of the slowest hour.
     pub slowest_hour: f64,
+}
+
+/// Since when a tenant has the units and the sizing that it has, as far as its revisions go back. Shares of what
+/// it had before say nothing of what it has; its name, or who may reach it, changes nothing of them.
+pub fn sized_since(revisions: &Revisions, tenant: &Tenant) -> Timestamp {
+    let is_alike = |units: &ServiceRequirements, sizing: &Sizing| {
+        *units == tenant.spec.service_requirements && *sizing == tenant.sizing
+    };
+    let alike = revisions.iter().rev();
+    let alike = alike.take_while(|revision| is_alike(&revision.spec.service_requirements, &revision.sizing));
+    alike.last().map_or(tenant.updated_at, |oldest| oldest.created_at)
 }
 
 /// What was measured of a tenant in a range.

@@ -1,8 +1,13 @@
 //! What is recommended for what was measured.
 
 use super::*;
+use crate::catalog::Edition;
+use crate::ids::TenantId;
+use crate::manifest::SECRET_KEYS;
+use crate::revision::{Cause, NewRevision};
 use crate::sizing::SizingOptions;
-use crate::tenant::Service;
+use crate::tenancy::planned_tenant;
+use crate::tenant::{Service, TenantSecrets};
 use proptest::prelude::*;
 
 fn spec(preset: Option<Preset>, units: &[(Service, u32)]) -> TenantSpec {
@@ -156,4 +161,30 @@ proptest! {
         };
         prop_assert!(cost(gpu) <= cost((gpu + more).min(100.0)));
     }
+}
+
+#[test]
+fn a_size_is_as_old_as_the_oldest_of_the_newest_revisions_that_are_alike_in_it() {
+    let edition = std::sync::Arc::new(Edition::of(std::sync::Arc::new(Catalog::embedded())));
+    let secrets = TenantSecrets::generate(SECRET_KEYS);
+    let at = |hour: i64| Timestamp::from_second(hour * 3600).expect("in range");
+    let id = TenantId::parse("acme").expect("a label");
+    let small = spec(None, &[(Service::Callbot, 5)]);
+    let large = spec(None, &[(Service::Callbot, 50)]);
+    let renamed = TenantSpec { name: "other".to_owned(), ..large.clone() };
+    let tenant = |hour: i64, spec: &TenantSpec| Tenant {
+        generation: hour as u64,
+        updated_at: at(hour),
+        ..planned_tenant(&edition.catalog, id.clone(), spec.clone(), at(hour))
+    };
+    let since = |specs: &[&TenantSpec]| {
+        let tenants: Vec<_> = (1..).zip(specs).map(|(hour, spec)| tenant(hour, spec)).collect();
+        let revision = |tenant| NewRevision::render(&edition, tenant, &secrets, Cause::Request).revision;
+        let revisions = Revisions::new(tenants.iter().map(revision).collect());
+        sized_since(&revisions, tenants.last().expect("one"))
+    };
+    assert_eq!(since(&[&large]), at(1));
+    assert_eq!(since(&[&small, &large, &renamed, &large]), at(2), "a name is no size");
+    assert_eq!(since(&[&large, &small, &large]), at(3), "it was another in between");
+    assert_eq!(sized_since(&Revisions::default(), &tenant(7, &large)), at(7));
 }

@@ -574,7 +574,7 @@ export interface paths {
         /**
          * Recommend a size
          * @description What was measured of a tenant against what its sizing assumes, and the sizing that fits what was
-         *     measured, with its money. Samples of before the tenant was last changed do not count. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
+         *     measured, with its money. Samples of before its size last changed do not count. Less than a day of samples recommends nothing. Changes nothing: `apply` is the
          *     body of the PUT that would.
          */
         get: operations["get_recommendation"];
@@ -2440,7 +2440,7 @@ export interface components {
              */
             coverage: number;
             /**
-             * @description Hours of the range, which begins where the tenant was last changed at the earliest.
+             * @description Hours of the range, which begins where its size last changed at the earliest.
              * @example 168
              */
             hours: number;

@@ -989,7 +989,7 @@ class MeasuredOut(TypedDict):
 
     hours: int
     """
-    Hours of the range, which begins where the tenant was last changed at the earliest.
+    Hours of the range, which begins where its size last changed at the earliest.
     """
     hours_with_samples: int
     """
