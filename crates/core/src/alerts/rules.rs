@@ -291,9 +291,15 @@ fn message(subject: AlertSubject, change: AlertChange, value: f64, threshold: f6
     }
 }
 
-/// One decimal at most, as people read figures.
+/// Four significant digits, and of large figures one decimal: as people read them, and nothing that is there
+/// becomes 0.
 fn figure(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let whole_digits = value.abs().log10().floor() as i32 + 1;
+    let scale = 10f64.powi((4 - whole_digits).clamp(1, 12));
+    (value * scale).round() / scale
 }
 
 #[cfg(test)]

@@ -205,3 +205,22 @@ fn an_alert_can_end_whatever_its_threshold() {
         assert!(limits.warning_clear >= 0.0 && limits.warning_clear <= threshold, "{limits:?}");
     }
 }
+
+#[test]
+fn a_figure_has_four_digits_and_a_small_one_is_not_nothing() {
+    for (value, shown) in [
+        (0.0, 0.0),
+        (0.02, 0.02),
+        (0.001_234_56, 0.001_235),
+        (1.25, 1.25),
+        (80.25, 80.25),
+        (99.96, 99.96),
+        (330.000_000_000_000_06, 330.0),
+        (12_345.67, 12_345.7),
+        (f64::INFINITY, f64::INFINITY),
+    ] {
+        assert_eq!(figure(value), shown);
+    }
+    let text = message(AlertSubject::ErrorRate, Opened, 0.04, 0.02).render(Language::En);
+    assert!(text.contains("0.02%"), "{text}");
+}
