@@ -2,7 +2,7 @@
 
 use crate::auth::{Reader, TokenWatch};
 use crate::clients::Client;
-use crate::error::{ApiError, ErrorCode};
+use crate::error::ApiError;
 use crate::fields::unknown_choice;
 use crate::openapi::ErrorOut;
 use crate::query::QueryReader;
@@ -251,10 +251,7 @@ impl axum::extract::FromRequestParts<Arc<ApiState>> for Asked {
 /// A place among the streams, so that nobody takes all of them.
 fn place(api: &Api, parts: &Parts) -> Result<crate::streams::Place, ApiError> {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    api.state.streams.place(Client::of(&api.access, peer)).ok_or_else(|| {
-        ApiError::new(ErrorCode::MonitoringUnavailable, Message::new("stream.too_many_sockets"))
-            .header(http::header::RETRY_AFTER, HeaderValue::from_static("5"))
-    })
+    api.state.streams.place(Client::of(&api.access, peer))
 }
 
 /// Ends where another needs the place more.

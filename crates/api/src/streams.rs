@@ -25,8 +25,14 @@ pub(crate) use all_alerts::{__path_watch_all_alerts, watch_all_alerts};
 pub(crate) use deployment::{__path_watch_deployment, watch_deployment};
 pub(crate) use monitoring::{__path_watch_monitoring, watch_monitoring};
 
-use index::Index;
 pub(crate) use places::Place;
+
+use crate::clients::Client;
+use crate::error::{ApiError, ErrorCode};
+use ecp_core::text::Message;
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
+use index::Index;
 use places::Places;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,9 +72,12 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// A place for a stream of another kind than a WebSocket.
-    pub(crate) fn place(&self, client: crate::clients::Client) -> Option<Place> {
-        self.places.take(client)
+    /// A place for a stream, a WebSocket or another.
+    pub(crate) fn place(&self, client: Client) -> Result<Place, ApiError> {
+        self.places.take(client).ok_or_else(|| {
+            ApiError::new(ErrorCode::MonitoringUnavailable, Message::new("stream.too_many_sockets"))
+                .header(RETRY_AFTER, HeaderValue::from_static("5"))
+        })
     }
 
     /// How often it is looked whether the token of an open stream still holds.

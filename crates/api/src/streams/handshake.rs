@@ -17,7 +17,7 @@ use ecp_core::Mode;
 use ecp_core::access::Role;
 use ecp_core::ids::AlertId;
 use ecp_core::text::{Language, Message};
-use http::header::{RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE};
+use http::header::{SEC_WEBSOCKET_VERSION, UPGRADE};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode};
 use std::net::SocketAddr;
@@ -93,7 +93,7 @@ impl Handshake {
     {
         let upgrade = self.upgrade?;
         let streams = &self.api.state.streams;
-        let place = streams.places.take(self.client).ok_or_else(no_place)?;
+        let place = streams.place(self.client)?;
         let metrics = self.api.state.telemetry.stream(stream).clone();
         let (options, input) = (streams.options, self.input);
         let response = upgrade
@@ -138,9 +138,4 @@ fn no_upgrade() -> ApiError {
         .with_status(StatusCode::UPGRADE_REQUIRED)
         .header(UPGRADE, HeaderValue::from_static("websocket"))
         .header(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"))
-}
-
-fn no_place() -> ApiError {
-    ApiError::new(ErrorCode::MonitoringUnavailable, Message::new("stream.too_many_sockets"))
-        .header(RETRY_AFTER, HeaderValue::from_static("5"))
 }
