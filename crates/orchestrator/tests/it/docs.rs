@@ -268,3 +268,21 @@ fn each_korean_page_has_the_headings_tables_and_code_of_the_english_one() {
     }
     assert!(compared >= 5, "API, CLI, OPERATIONS, SIZING and VALIDATION have Korean pages, found {compared}");
 }
+
+#[test]
+fn each_path_of_the_document_is_on_the_pages_of_calls() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a page");
+    let document: Value = serde_json::from_str(&read("openapi.json")).expect("JSON");
+    let ids = ["{tenant_id}", "{silence_id}", "{receiver_id}"];
+    for page in ["docs/API.md", "docs/ko/API.md"] {
+        let text = read(page);
+        for path in document["paths"].as_object().expect("paths").keys() {
+            let short = ids.iter().fold(path.clone(), |path, id| path.replace(id, "{id}"));
+            let is_there = [path, &short]
+                .iter()
+                .any(|path| text.contains(&format!("{path}`")) || text.contains(&format!("{path}?")));
+            assert!(is_there, "{page} has no {path}");
+        }
+    }
+}
