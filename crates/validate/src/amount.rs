@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Option<Milli> {
     let unsigned = if is_bare { Cow::Owned(format!("0{unsigned}")) } else { Cow::Borrowed(unsigned) };
     let amount = match parse_quantity(&unsigned) {
         Some(amount) => Milli::try_from(amount).unwrap_or(Milli::MAX),
-        None => beyond(&unsigned)?,
+        None => beyond(&unsigned).or_else(|| long(&unsigned))?,
     };
     Some(if negative { -amount } else { amount })
 }
@@ -44,6 +44,20 @@ fn beyond(text: &str) -> Option<Milli> {
     }
 }
 
+/// A quantity of more digits than can be counted exactly: as much as there can be at most.
+fn long(text: &str) -> Option<Milli> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = parse_quantity(&format!("1{unit}"))?;
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "so many digits are more than counts"
+    )]
+    let amount = (number.parse::<f64>().ok()? * unit as f64).ceil().min(MOST as f64) as Milli;
+    Some(amount.min(MOST))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +75,8 @@ mod tests {
         assert_eq!(parse("-1e100"), Some(-MOST));
         assert_eq!(parse("1e-100"), Some(1));
         assert_eq!(parse("0e100"), Some(0));
+        assert_eq!(parse("100000000000000000000E"), Some(MOST));
+        assert_eq!(parse(&format!("0.{}1", "0".repeat(60))), Some(1));
         for text in ["", "--1", "-+", "k i", "1 Gi", "abc", "9e9999", "1e", "1e1e1"] {
             assert_eq!(parse(text), None, "{text}");
         }

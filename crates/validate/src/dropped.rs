@@ -6,7 +6,7 @@
 //! Source: `pkg/features/kube_features.go` of each release, and what `pkg/registry` and `pkg/api` drop.
 
 use super::kinds::Release;
-use super::tree::Node;
+use super::tree::{Kind, Node};
 
 use Release::{V1_35, V1_36};
 
@@ -38,10 +38,14 @@ static FIELDS: &[(&str, &str, Release)] = &[
     ("ResourceSliceSpec", "sharedCounters", V1_36),
 ];
 
+/// Definition and field that no release keeps, where what is around it is judged without it.
+static NOT_YET: &[(&str, &str)] = &[("Lifecycle", "stopSignal")];
+
 /// True where a release drops a field.
 pub(super) fn is_listed(definition: &str, field: &str, release: Release) -> bool {
     let object = definition.rsplit('.').next().unwrap_or_default();
-    FIELDS.iter().any(|&(of, name, keeps)| (of, name) == (object, field) && release < keeps)
+    NOT_YET.contains(&(object, field))
+        || FIELDS.iter().any(|&(of, name, keeps)| (of, name) == (object, field) && release < keeps)
 }
 
 /// True where a field that a release drops is kept for what it says: what runs beside the others.
@@ -49,6 +53,14 @@ pub(super) fn is_kept(field: Node<'_>) -> bool {
     field.key() == "restartPolicy"
         && field.text() == "Always"
         && field.parent().parent().key() == "initContainers"
+}
+
+/// Drops a lifecycle that held nothing but what was dropped of it.
+pub(super) fn drop_emptied(lifecycle: Node<'_>) {
+    let is_emptied = lifecycle.children().all(|field| field.kind() == Kind::Null);
+    if is_emptied && lifecycle.written().any(Node::is_dropped) {
+        lifecycle.mark_dropped();
+    }
 }
 
 /// Drops volumes that are images, and where they are mounted: 1.34 does.

@@ -116,6 +116,9 @@ impl Walk<'_> {
                 }
             }
         }
+        if object.name == "Lifecycle" {
+            dropped::drop_emptied(node);
+        }
         if self.types_alone {
             return;
         }
