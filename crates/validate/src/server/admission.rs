@@ -12,6 +12,9 @@ use std::rc::Rc;
 /// Names that an expression sees, with their types.
 type Names = Vec<(&'static str, Type<'static>)>;
 
+/// Bytes of an expression whose value is noted in the audit log.
+const MAX_AUDIT_EXPRESSION: usize = 5 * 1024;
+
 /// Checks an object of these groups.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     let root = object.root;
@@ -161,7 +164,10 @@ fn check_validations(rules: &mut Rules<'_>, spec: Node<'_>, names: &Names) {
         rules.form(message, |text| !text.trim().is_empty(), "'replicas: ' + string(object.spec.replicas)");
         rules.expression(message, names, &[TEXT], false);
     }
+    rules.at_most(spec.get("auditAnnotations"), 20);
     for annotation in spec.list_at("auditAnnotations") {
+        let is_long = |text: &Node<'_>| text.text().trim().len() > MAX_AUDIT_EXPRESSION;
+        rules.length(annotation.get("valueExpression").filter(is_long), MAX_AUDIT_EXPRESSION);
         rules.expression(annotation.get("valueExpression"), names, &[TEXT, Type::Plain('n')], false);
     }
 }

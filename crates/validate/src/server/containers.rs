@@ -94,7 +94,9 @@ pub(super) fn check(
 }
 
 fn check_restarts(rules: &mut Rules<'_>, container: Node<'_>, pod: Node<'_>) {
+    rules.at_most(container.get("restartPolicyRules"), 20);
     for rule in container.list_at("restartPolicyRules") {
+        rules.at_most(rule.at(&["exitCodes", "values"]), 255);
         rules.required(rule, "action");
         rules.required(rule, "exitCodes");
         if rules.release < Release::V1_36 {
@@ -452,6 +454,7 @@ pub(super) fn check_profiles(rules: &mut Rules<'_>, context: Node<'_>) {
                         "validate.schema.relative_path",
                     );
                 } else {
+                    rules.length(profile.get("localhostProfile"), 4095);
                     rules.holds(
                         profile.get("localhostProfile"),
                         |text| text.trim() == text,

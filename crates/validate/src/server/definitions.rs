@@ -8,6 +8,9 @@ use crate::findings::Place;
 use ecp_core::text::Message;
 use std::collections::HashSet;
 
+/// Fields of a version by which its objects can be selected.
+const MAX_SELECTABLE: usize = 8;
+
 /// Checks a CustomResourceDefinition.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     let Some(spec) = object.spec() else { return };
@@ -159,6 +162,9 @@ fn check_versions(rules: &mut Rules<'_>, spec: Node<'_>) {
                 |_| !own && matches!(kind, "string" | "boolean" | "integer"),
                 ".spec.size",
             );
+        }
+        if selectable.len() > MAX_SELECTABLE {
+            rules.at_most(version.get("selectableFields"), MAX_SELECTABLE);
         }
         for column in version.list_at("additionalPrinterColumns") {
             rules.holds(

@@ -154,10 +154,13 @@ pub(super) fn check_job(rules: &mut Rules<'_>, spec: Option<Node<'_>>, name: &st
         rules.required_where(spec, "backoffLimitPerIndex", "maxFailedIndexes");
     }
     rules.holds(spec.get("managedBy"), super::super::format::is_domain_path, "validate.schema.controller");
+    rules.length(spec.get("managedBy"), 63);
     if let Some(policy) = spec.get("podFailurePolicy") {
         check_failure_policy(rules, spec, policy);
     }
+    rules.at_most(spec.at(&["successPolicy", "rules"]), 20);
     for rule in spec.get("successPolicy").into_iter().flat_map(|policy| policy.list_at("rules")) {
+        rules.length(rule.get("succeededIndexes"), 64 * 1024);
         if !rule.has("succeededCount") && !rule.has("succeededIndexes") {
             rules.findings.error(rule, || {
                 Message::new("validate.rule.one_of")
@@ -276,6 +279,7 @@ fn check_failure_policy(rules: &mut Rules<'_>, spec: Node<'_>, policy: Node<'_>)
         if rule.str_at("action") == "FailIndex" && !spec.has("backoffLimitPerIndex") {
             rules.required_where(spec, "backoffLimitPerIndex", "action: FailIndex");
         }
+        rules.at_most(rule.get("onPodConditions"), 20);
         let conditions = rule.filled("onPodConditions");
         if rule.has("onExitCodes") == conditions {
             let place = if conditions {
@@ -296,6 +300,7 @@ fn check_failure_policy(rules: &mut Rules<'_>, spec: Node<'_>, policy: Node<'_>)
         if codes.get("values").is_some_and(Node::is_empty) {
             rules.required(codes, "values");
         }
+        rules.at_most(codes.get("values"), 255);
         let mut previous = None;
         for value in codes.list_at("values") {
             let number = value.as_integer();
