@@ -389,7 +389,8 @@ impl<'s> Estimator<'s> {
                 Some(Self::made(all.saturating_add(times(own, 2.0 * PASS)), Some(own), Kind::List))
             }
             ("validate", Some(_)) => scalar(times(times(sized(0)?, PASS), FORMAT_PATTERN * PATTERN)),
-            ("string", None) if kind(0) == Some(Kind::Text) => None,
+            // Of bytes the length is known to the server; of a text that is made a text again it is not.
+            ("string", None) if kind(0) == Some(Kind::Text) && !is_said(&arguments[0]) => None,
             (
                 "size"
                 | "string"
@@ -449,6 +450,15 @@ impl<'s> Estimator<'s> {
             _ if space == Some("format") => Some(Self::made(all.saturating_add(1), None, Kind::Other)),
             _ => None,
         }
+    }
+}
+
+/// A text of the object, and no bytes.
+fn is_said(text: &Estimate<'_>) -> bool {
+    match text.place {
+        Place::Of(schema, _) => schema["format"] != "byte",
+        Place::Key => true,
+        Place::None => false,
     }
 }
 

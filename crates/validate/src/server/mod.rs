@@ -24,6 +24,7 @@ mod service;
 mod storage;
 mod structural;
 mod volumes;
+mod within;
 mod workload;
 
 pub(super) use config::decode;
@@ -304,6 +305,13 @@ impl Rules<'_> {
             self.findings
                 .error(node, || Message::new("validate.expression").with("fault", shortened(&fault)));
         }
+    }
+
+    /// An error where the server would refuse what expressions may cost.
+    pub fn too_dear(&mut self, place: Node<'_>, cost: u64, limit: u64) {
+        self.findings.error(place, || {
+            Message::new("validate.definition.cost").with("times", (cost / limit).max(1)).with("limit", limit)
+        });
     }
 
     /// A value that stands once among its like.

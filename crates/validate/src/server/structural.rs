@@ -2,6 +2,7 @@
 
 use super::super::format::{self, shortened};
 use super::super::tree::{Kind, Node};
+use super::within::Within;
 use super::{Rules, custom};
 use crate::cel::{self, BOOL, TEXT, Type, cost};
 use crate::findings::Place;
@@ -48,14 +49,7 @@ pub(super) fn check(rules: &mut Rules<'_>, schema: Node<'_>) {
     if schema.flag_at("nullable") {
         rules.forbidden(schema, "nullable", "openAPIV3Schema");
     }
-    let properties = schema.get("properties");
-    for name in ["apiVersion", "kind"] {
-        let own = properties.and_then(|properties| properties.get(name));
-        rules.words(own.and_then(|own| own.get("type")), &["string"]);
-    }
-    if let Some(metadata) = properties.and_then(|properties| properties.get("metadata")) {
-        rules.words(metadata.get("type"), &["object"]);
-        rules.forbidden(metadata, "default", "openAPIV3Schema.properties.metadata");
+    if let Some(metadata) = schema.at(&["properties", "metadata"]) {
         for field in metadata.get("properties").into_iter().flat_map(Node::children) {
             if !matches!(field.key(), "name" | "generateName") {
                 rules.findings.error(Place::Key(field), || {
@@ -67,10 +61,10 @@ pub(super) fn check(rules: &mut Rules<'_>, schema: Node<'_>) {
         }
     }
     let mut total = Some(0);
-    value(rules, schema, true, Some(1), &mut total);
+    value(rules, schema, Within::ROOT, &mut total);
     described(rules, schema, Some(schema));
     if let Some(total) = total.filter(|total| *total > cost::DEFINITION_LIMIT) {
-        too_dear(rules, schema, total, cost::DEFINITION_LIMIT);
+        rules.too_dear(schema, total, cost::DEFINITION_LIMIT);
     }
 }
 
@@ -103,13 +97,6 @@ fn asks(rules: &mut Rules<'_>, part: Node<'_>, schema: Option<Node<'_>>) {
     described(rules, part, schema);
 }
 
-/// An error where the server would refuse what rules may cost.
-fn too_dear(rules: &mut Rules<'_>, place: Node<'_>, cost: u64, limit: u64) {
-    rules.findings.error(place, || {
-        Message::new("validate.definition.cost").with("times", (cost / limit).max(1)).with("limit", limit)
-    });
-}
-
 /// What the root of a schema can not have where its status is written apart.
 pub(super) fn check_beside_status(rules: &mut Rules<'_>, schema: Node<'_>) {
     for field in ["allOf", "anyOf", "enum", "maxProperties", "minProperties", "not", "oneOf"] {
@@ -130,15 +117,8 @@ pub(super) fn leaf<'t>(schema: Node<'t>, path: &str) -> Option<Node<'t>> {
     steps.into_iter().try_fold(schema, |schema, step| schema.get("properties")?.get(step))
 }
 
-/// `often` is how often such a value can be in an object, absent without a bound; `total` is what rules cost so
-/// far, absent where that can not be told.
-fn value(
-    rules: &mut Rules<'_>,
-    schema: Node<'_>,
-    is_root: bool,
-    often: Option<u64>,
-    total: &mut Option<u64>,
-) {
+/// `total` is what rules cost so far, absent where that can not be told.
+fn value(rules: &mut Rules<'_>, schema: Node<'_>, within: Within, total: &mut Option<u64>) {
     if schema.kind() != Kind::Mapping || !rules.limits.spend(schema.children().count() + 1) {
         return;
     }
@@ -167,6 +147,7 @@ fn value(
         rules.not_both(schema, "properties", "additionalProperties");
     }
     check_extensions(rules, schema);
+    check_object(rules, schema, within);
     for field in ["allOf", "anyOf", "oneOf"] {
         for part in schema.list_at(field) {
             let types = either && (field == "anyOf" || field == "allOf");
@@ -179,9 +160,12 @@ fn value(
     if let Some(part) = schema.get("not") {
         logical(rules, part, false);
     }
-    check_default(rules, schema);
+    match within.no_default {
+        Some(why) => rules.forbidden(schema, "default", why),
+        None => check_default(rules, schema),
+    }
     if schema.filled("x-kubernetes-validations") {
-        check_rules(rules, schema, is_root, often, total);
+        check_rules(rules, schema, within, total);
     }
     let more = match kind {
         "array" => schema.get("maxItems").map(|most| most.as_integer()),
@@ -191,21 +175,36 @@ fn value(
         _ => Some(Some(1)),
     };
     let more = more.flatten().and_then(|more| u64::try_from(more).ok());
-    let often = often.zip(more).map(|(often, more)| often.saturating_mul(more));
+    let often = within.often.zip(more).map(|(often, more)| often.saturating_mul(more));
+    let within = Within { often, ..within };
     for child in schema.get("properties").into_iter().flat_map(Node::children) {
         if child.kind() == Kind::Null {
             rules.findings.error(Place::Key(child), || {
                 Message::new("validate.schema.missing_field").with("field", "type")
             });
         }
-        value(rules, child, false, often, total);
+        value(rules, child, within.property(schema, child.key()), total);
     }
-    for field in ["items", "additionalProperties"] {
-        if let Some(child) = schema.get(field) {
-            if field == "items" && child.kind() == Kind::Sequence {
-                rules.bad(child, "validate.definition.items");
-            }
-            value(rules, child, false, often, total);
+    if let Some(items) = schema.get("items") {
+        if items.kind() == Kind::Sequence {
+            rules.bad(items, "validate.definition.items");
+        }
+        value(rules, items, within.items(schema), total);
+    }
+    if let Some(extra) = schema.get("additionalProperties") {
+        value(rules, extra, within.additional(), total);
+    }
+}
+
+/// What describes a whole object knows what such objects begin with, and is not within that itself.
+fn check_object(rules: &mut Rules<'_>, schema: Node<'_>, within: Within) {
+    let is_embedded = schema.flag_at("x-kubernetes-embedded-resource");
+    if is_embedded && within.is_meta {
+        rules.forbidden(schema, "x-kubernetes-embedded-resource", "apiVersion, kind, metadata");
+    }
+    if is_embedded || within.is_root {
+        for (name, kind) in [("apiVersion", "string"), ("kind", "string"), ("metadata", "object")] {
+            rules.words(schema.at(&["properties", name, "type"]), &[kind]);
         }
     }
 }
@@ -309,6 +308,10 @@ fn check_extensions(rules: &mut Rules<'_>, schema: Node<'_>) {
         rules.words(schema.get("type"), &["object"]);
     }
     let items = schema.get("items").filter(|items| items.kind() == Kind::Mapping);
+    let is_told_apart = matches!(list.map_or("", Node::text), "map" | "set");
+    if let Some(items) = items.filter(|items| is_told_apart && items.flag_at("nullable")) {
+        rules.forbidden(items, "nullable", "x-kubernetes-list-type: map, set");
+    }
     match list.map_or("", Node::text) {
         "map" => {
             rules.required_where(schema, "x-kubernetes-list-map-keys", "x-kubernetes-list-type: map");
@@ -345,9 +348,6 @@ fn check_extensions(rules: &mut Rules<'_>, schema: Node<'_>) {
 /// A list whose items are told apart by fields: each is there, or has a default, and is no list or mapping.
 fn check_keyed(rules: &mut Rules<'_>, schema: Node<'_>, items: Node<'_>) {
     rules.words(items.get("type"), &["object"]);
-    if items.flag_at("nullable") {
-        rules.forbidden(items, "nullable", "x-kubernetes-list-type: map");
-    }
     let mut seen = HashSet::new();
     for key in schema.list_at("x-kubernetes-list-map-keys") {
         rules.unique(Some(key), &mut seen);
@@ -356,6 +356,9 @@ fn check_keyed(rules: &mut Rules<'_>, schema: Node<'_>, items: Node<'_>) {
             continue;
         };
         rules.words(property.get("type"), &["string", "integer", "number", "boolean"]);
+        if property.flag_at("nullable") {
+            rules.forbidden(property, "nullable", "x-kubernetes-list-map-keys");
+        }
         let needed = items.list_at("required").any(|name| name.text() == key.text());
         if !needed && !property.has("default") {
             rules.required_where(property, "default", "x-kubernetes-list-map-keys");
@@ -372,13 +375,8 @@ fn check_default(rules: &mut Rules<'_>, schema: Node<'_>) {
     }
 }
 
-fn check_rules(
-    rules: &mut Rules<'_>,
-    schema: Node<'_>,
-    is_root: bool,
-    often: Option<u64>,
-    total: &mut Option<u64>,
-) {
+fn check_rules(rules: &mut Rules<'_>, schema: Node<'_>, within: Within, total: &mut Option<u64>) {
+    let is_root = within.is_root;
     if !rules.limits.spend(2000) {
         return;
     }
@@ -402,18 +400,31 @@ fn check_rules(
         rules.expression(Some(text), &names, &[BOOL], false);
         let read = cel::parse(text.text()).ok().flatten();
         let cost = read.and_then(|rule| cost::of(&rule, &whole, is_root));
-        let cost =
-            cost.map(|cost| cost.saturating_mul(often.unwrap_or_else(|| cel::sizes::most_often(&whole))));
+        let cost = cost
+            .map(|cost| cost.saturating_mul(within.often.unwrap_or_else(|| cel::sizes::most_often(&whole))));
         if let Some(cost) = cost.filter(|cost| *cost > cost::RULE_LIMIT) {
-            too_dear(rules, text, cost, cost::RULE_LIMIT);
+            rules.too_dear(text, cost, cost::RULE_LIMIT);
         }
         *total = total.map(|total| total.saturating_add(cost.unwrap_or(0)));
-        let asks_old = cel::parse(text.text()).ok().flatten().is_none_or(|rule| rule.mentions("oldSelf"));
-        if !asks_old && rule.has("optionalOldSelf") {
+        let asks_old = cel::parse(text.text()).ok().flatten().map(|rule| rule.mentions("oldSelf"));
+        if let Some(why) = within.not_followed.filter(|_| asks_old == Some(true)) {
+            rules.findings.error(text, || {
+                Message::new("validate.rule.forbidden").with("field", "oldSelf").with("when", why)
+            });
+        }
+        if asks_old == Some(false) && rule.has("optionalOldSelf") {
             rules.forbidden(rule, "optionalOldSelf", "rule without oldSelf");
         }
         let message = rule.get("messageExpression").filter(|text| !text.is_empty());
+        rules.form(message, |text| !text.trim().is_empty(), "'size is ' + string(self.size)");
         rules.expression(message, &names, &[TEXT], false);
+        // A message is asked for once, wherever its rule is.
+        let read = message.and_then(|message| cel::parse(message.text()).ok().flatten());
+        let cost = read.and_then(|message| cost::of(&message, &whole, is_root)).unwrap_or(0);
+        if let Some(message) = message.filter(|_| cost > cost::RULE_LIMIT) {
+            rules.too_dear(message, cost, cost::RULE_LIMIT);
+        }
+        *total = total.map(|total| total.saturating_add(cost));
         rules.form(
             rule.get("message").filter(|message| !message.is_empty()),
             |text| !text.trim().is_empty() && !text.trim().contains(['\n', '\r']),
