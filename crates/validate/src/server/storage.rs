@@ -216,6 +216,21 @@ pub(super) fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
             rules.required(secret, "name");
         }
     }
+    for field in ["volumeName", "volumeNamespace"] {
+        let name = volume.at(&["storageos", field]).filter(|name| !name.is_empty());
+        rules.holds(name, ecp_core::ids::is_dns_1123_label, "validate.schema.label");
+    }
+    for source in ["awsElasticBlockStore", "gcePersistentDisk"] {
+        rules.range(volume.at(&[source, "partition"]), 0, 255);
+    }
+    for option in volume.at(&["flexVolume", "options"]).into_iter().flat_map(Node::children) {
+        if is_reserved(option.key()) {
+            rules.findings.error(Place::Key(option), || {
+                Message::new("validate.storage.reserved_option")
+                    .with("value", format::shortened(option.key()))
+            });
+        }
+    }
     if let Some(cephfs) = volume.get("cephfs") {
         rules.required(cephfs, "monitors");
     }
@@ -229,10 +244,20 @@ pub(super) fn check_source(rules: &mut Rules<'_>, volume: Node<'_>) {
             |text| text.split(',').all(is_pair),
             "registry:7861",
         );
+        rules.length(quobyte.get("tenant"), 64);
     }
     if let Some(flocker) = volume.get("flocker") {
         rules.one_of(flocker, &["datasetName", "datasetUUID"]);
+        rules.form(flocker.get("datasetName"), |text| !text.contains('/'), "dataset");
     }
+}
+
+/// An option of Kubernetes' own.
+fn is_reserved(option: &str) -> bool {
+    let domain = option.split_once('/').map_or(option, |(domain, _)| domain).to_ascii_lowercase();
+    ["kubernetes.io", "k8s.io"]
+        .iter()
+        .any(|own| domain.strip_suffix(own).is_some_and(|before| before.is_empty() || before.ends_with('.')))
 }
 
 /// The name of an iSCSI initiator or target.
@@ -319,11 +344,10 @@ fn check_volume(rules: &mut Rules<'_>, spec: Node<'_>) {
         rules.required_where(spec, "nodeAffinity", "local");
     }
     check_csi(rules, spec);
-    let named =
-        [("storageos", "volumeName"), ("storageos", "volumeNamespace"), ("glusterfs", "endpointsNamespace")];
-    for (source, field) in named {
-        let name = spec.at(&[source, field]).filter(|name| source == "glusterfs" || !name.is_empty());
-        rules.holds(name, ecp_core::ids::is_dns_1123_label, "validate.schema.label");
+    let namespace = spec.at(&["glusterfs", "endpointsNamespace"]);
+    rules.holds(namespace, ecp_core::ids::is_dns_1123_label, "validate.schema.label");
+    if let Some(azure) = spec.get("azureFile").filter(|azure| azure.has("secretNamespace")) {
+        rules.required(azure, "secretNamespace");
     }
     for source in ["cinder", "storageos"] {
         if let Some(secret) = spec.at(&[source, "secretRef"]) {

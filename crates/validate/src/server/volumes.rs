@@ -19,6 +19,9 @@ pub(super) fn check<'t>(
         names.insert(volume.str_at("name"), is_block);
         check_source(rules, object, volume);
     }
+    if object.is("Pod") && !object.name.is_empty() {
+        check_made_claims(rules, object.name, workload.pod);
+    }
     if object.is("StatefulSet")
         && let Some(spec) = object.spec()
     {
@@ -27,6 +30,27 @@ pub(super) fn check<'t>(
         }
     }
     names
+}
+
+/// Claims that are made for a pod: their names, which no other volume asks for.
+fn check_made_claims(rules: &mut Rules<'_>, pod_name: &str, pod: Node<'_>) {
+    let mut made = HashSet::new();
+    for volume in pod.list_at("volumes").filter(|volume| volume.has("ephemeral")) {
+        let Some(name) = volume.get("name").filter(|name| !name.is_empty()) else { continue };
+        let claim = format!("{pod_name}-{}", name.text());
+        if !super::super::format::is_dns_subdomain(&claim) {
+            rules.findings.error(name, || {
+                let value = super::super::format::shortened(&claim);
+                Message::new("validate.schema.subdomain").with("value", value)
+            });
+        }
+        made.insert(claim);
+    }
+    let asked =
+        pod.list_at("volumes").filter_map(|volume| volume.at(&["persistentVolumeClaim", "claimName"]));
+    for claim in asked.filter(|claim| made.contains(claim.text())) {
+        rules.bad(claim, "validate.rule.duplicate");
+    }
 }
 
 fn check_source(rules: &mut Rules<'_>, object: &Object<'_>, volume: Node<'_>) {
