@@ -4,6 +4,7 @@
 //! counts them. One file a group of kinds; [`Rules`] holds what they say in common.
 
 mod admission;
+mod annotations;
 mod autoscaling;
 mod config;
 mod containers;
@@ -65,6 +66,7 @@ fn check_object(rules: &mut Rules<'_>, object: &Object<'_>) {
         rules.selector(selector);
     }
     let root = object.root;
+    annotations::check(rules, object);
     match info.kind {
         "Service" => service::check(rules, object),
         "Endpoints" | "EndpointSlice" => service::check_endpoints(rules, object),

@@ -4,7 +4,7 @@ use super::super::format;
 use super::super::objects::Object;
 use super::super::tree::{Kind, Node};
 use super::super::workloads::Workload;
-use super::{Rules, containers, metadata, scheduling, volumes};
+use super::{Rules, annotations, containers, metadata, scheduling, volumes};
 use crate::findings::Place;
 use ecp_core::text::Message;
 use std::collections::HashSet;
@@ -23,7 +23,7 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
     } else {
         check_lone(rules, pod);
     }
-    check_annotations(rules, workload);
+    annotations::check_pod(rules, workload, is_pod);
     // A StatefulSet gives its pods names of their own.
     if !object.is("StatefulSet") {
         for field in ["hostname", "subdomain"] {
@@ -70,53 +70,6 @@ fn check_lone(rules: &mut Rules<'_>, pod: Node<'_>) {
     }
     for container in pod.list_at("initContainers").chain(pod.list_at("containers")) {
         rules.holds(container.get("image"), |text| text.trim() == text, "validate.schema.spaces");
-    }
-}
-
-/// Annotations that once were fields.
-fn check_annotations(rules: &mut Rules<'_>, workload: &Workload<'_>) {
-    let Some(annotations) = workload.template.at(&["metadata", "annotations"]) else { return };
-    let is_profile = |text: &str| {
-        let file = text.strip_prefix("localhost/");
-        matches!(text, "runtime/default" | "docker/default" | "unconfined")
-            || file.is_some_and(format::is_descending_path)
-    };
-    for annotation in annotations.children() {
-        let key = annotation.key();
-        if let Some(name) = key.strip_prefix("container.apparmor.security.beta.kubernetes.io/") {
-            let known = ["initContainers", "containers", "ephemeralContainers"]
-                .iter()
-                .any(|list| workload.pod.list_at(list).any(|container| container.str_at("name") == name));
-            if !known {
-                rules.findings.error(Place::Key(annotation), || {
-                    Message::new("validate.workload.no_such_container").with("value", format::shortened(name))
-                });
-            }
-            rules.form(
-                Some(annotation),
-                |text| {
-                    matches!(text, "" | "runtime/default" | "unconfined") || text.starts_with("localhost/")
-                },
-                "runtime/default",
-            );
-        } else if key == "seccomp.security.alpha.kubernetes.io/pod"
-            || key.starts_with("container.seccomp.security.alpha.kubernetes.io/")
-        {
-            rules.form(Some(annotation), is_profile, "runtime/default");
-        } else if key == "controller.kubernetes.io/pod-deletion-cost" {
-            rules.form(
-                Some(annotation),
-                |text| text.parse::<i32>().is_ok_and(|number| number.to_string() == text),
-                "100",
-            );
-        } else if key == "kubernetes.io/config.mirror" && workload.pod.str_at("nodeName").is_empty() {
-            rules.required_where(workload.pod, "nodeName", key);
-        } else if key == "scheduler.alpha.kubernetes.io/tolerations" {
-            let is_list = |text: &str| {
-                text.is_empty() || serde_json::from_str::<Vec<serde_json::Map<_, _>>>(text).is_ok()
-            };
-            rules.form(Some(annotation), is_list, "[]");
-        }
     }
 }
 
