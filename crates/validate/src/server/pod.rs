@@ -52,7 +52,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workl
     if let Some(overhead) = pod.get("overhead") {
         containers::check_overhead(rules, overhead);
     }
-    scheduling::check(rules, pod);
+    // The server writes labels of a pod into its selectors; what makes pods says them alone.
+    let labels = workload.template.at(&["metadata", "labels"]).filter(|_| is_pod);
+    scheduling::check(rules, pod, labels);
     check_dns(rules, pod);
     check_security(rules, pod);
     check_names(rules, pod);

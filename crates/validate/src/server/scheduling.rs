@@ -8,8 +8,8 @@ use crate::kinds::Release;
 use ecp_core::text::Message;
 use std::collections::HashSet;
 
-/// Checks a pod.
-pub(super) fn check(rules: &mut Rules<'_>, pod: Node<'_>) {
+/// Checks a pod; `labels` are those that the server merges into selectors.
+pub(super) fn check(rules: &mut Rules<'_>, pod: Node<'_>, labels: Option<Node<'_>>) {
     if let Some(affinity) = pod.get("affinity") {
         if let Some(nodes) = affinity.get("nodeAffinity") {
             if let Some(required) = nodes.get("requiredDuringSchedulingIgnoredDuringExecution") {
@@ -24,11 +24,11 @@ pub(super) fn check(rules: &mut Rules<'_>, pod: Node<'_>) {
         for kind in ["podAffinity", "podAntiAffinity"] {
             let Some(pods) = affinity.get(kind) else { continue };
             for term in pods.list_at("requiredDuringSchedulingIgnoredDuringExecution") {
-                check_pod_term(rules, term);
+                check_pod_term(rules, term, labels);
             }
             for weighted in pods.list_at("preferredDuringSchedulingIgnoredDuringExecution") {
                 if let Some(term) = weighted.get("podAffinityTerm") {
-                    check_pod_term(rules, term);
+                    check_pod_term(rules, term, labels);
                 }
             }
         }
@@ -38,7 +38,7 @@ pub(super) fn check(rules: &mut Rules<'_>, pod: Node<'_>) {
     }
     let mut spread = HashSet::new();
     for constraint in pod.list_at("topologySpreadConstraints") {
-        check_spread(rules, constraint);
+        check_spread(rules, constraint, labels);
         if !spread.insert((constraint.str_at("topologyKey"), constraint.str_at("whenUnsatisfiable"))) {
             let place = constraint.get("topologyKey").unwrap_or(constraint);
             rules.bad(place, "validate.rule.duplicate");
@@ -94,7 +94,7 @@ fn check_requirement(rules: &mut Rules<'_>, requirement: Node<'_>, required: boo
     }
 }
 
-fn check_pod_term(rules: &mut Rules<'_>, term: Node<'_>) {
+fn check_pod_term(rules: &mut Rules<'_>, term: Node<'_>, labels: Option<Node<'_>>) {
     for field in ["labelSelector", "namespaceSelector"] {
         if let Some(selector) = term.get(field) {
             rules.selector(selector);
@@ -106,10 +106,10 @@ fn check_pod_term(rules: &mut Rules<'_>, term: Node<'_>) {
         }
         rules.holds(Some(namespace), ecp_core::ids::is_dns_1123_label, "validate.schema.label");
     }
-    check_label_keys(rules, term);
+    check_label_keys(rules, term, labels);
 }
 
-fn check_label_keys(rules: &mut Rules<'_>, term: Node<'_>) {
+fn check_label_keys(rules: &mut Rules<'_>, term: Node<'_>, labels: Option<Node<'_>>) {
     let mut keys = HashSet::new();
     for key in term.list_at("matchLabelKeys").chain(term.list_at("mismatchLabelKeys")) {
         rules.holds(Some(key), format::is_qualified_name, "validate.schema.key");
@@ -122,6 +122,23 @@ fn check_label_keys(rules: &mut Rules<'_>, term: Node<'_>) {
         }
         if !term.has("labelSelector") {
             rules.required_where(term, "labelSelector", key.parent().key());
+        }
+    }
+    check_merged(rules, term, labels);
+}
+
+/// A key of `matchLabelKeys` stands once in the selector, where the pod's own label of it is written too.
+fn check_merged(rules: &mut Rules<'_>, term: Node<'_>, labels: Option<Node<'_>>) {
+    let Some(selector) = term.get("labelSelector") else { return };
+    let keys: HashSet<&str> = term.list_at("matchLabelKeys").map(Node::text).collect();
+    let mut seen: HashSet<&str> =
+        selector.get("matchLabels").into_iter().flat_map(Node::children).map(Node::key).collect();
+    let own = selector.list_at("matchExpressions").filter_map(|expression| expression.get("key"));
+    let is_label = |key: &Node<'_>| labels.is_some_and(|labels| labels.get(key.text()).is_some());
+    let merged = term.list_at("matchLabelKeys").filter(is_label);
+    for key in own.chain(merged) {
+        if !seen.insert(key.text()) && keys.contains(key.text()) {
+            rules.bad(key, "validate.rule.duplicate");
         }
     }
 }
@@ -158,7 +175,7 @@ fn check_toleration(rules: &mut Rules<'_>, toleration: Node<'_>) {
     }
 }
 
-fn check_spread(rules: &mut Rules<'_>, constraint: Node<'_>) {
+fn check_spread(rules: &mut Rules<'_>, constraint: Node<'_>, labels: Option<Node<'_>>) {
     if let Some(selector) = constraint.get("labelSelector") {
         rules.selector(selector);
     }
@@ -168,6 +185,6 @@ fn check_spread(rules: &mut Rules<'_>, constraint: Node<'_>) {
     if constraint.get("matchLabelKeys").is_some_and(|keys| keys.kind() == Kind::Sequence)
         && rules.release >= Release::V1_34
     {
-        check_label_keys(rules, constraint);
+        check_label_keys(rules, constraint, labels);
     }
 }
