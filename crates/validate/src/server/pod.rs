@@ -293,21 +293,40 @@ fn check_system(rules: &mut Rules<'_>, pod: Node<'_>) {
     for context in contexts("windowsOptions") {
         rules.form(context.at(&["windowsOptions", "runAsUserName"]), is_windows_user, "ContainerUser");
     }
-    let host_process = |context: Option<Node<'_>>| {
-        context
-            .is_some_and(|context| context.at(&["windowsOptions", "hostProcess"]).is_some_and(Node::is_true))
-    };
-    let mut contexts = pod
-        .list_at("initContainers")
-        .chain(pod.list_at("containers"))
-        .map(|container| container.get("securityContext"));
-    if (host_process(pod.get("securityContext")) || contexts.any(host_process)) && !pod.flag_at("hostNetwork")
-    {
+    check_host_process(rules, pod);
+}
+
+/// Processes of a Windows node: all containers run as such or none, as the pod says where it says anything,
+/// and on the node's network.
+fn check_host_process(rules: &mut Rules<'_>, pod: Node<'_>) {
+    const PATH: [&str; 3] = ["securityContext", "windowsOptions", "hostProcess"];
+    let whole = pod.at(&PATH);
+    let containers: Vec<Node<'_>> = ["initContainers", "containers", "ephemeralContainers"]
+        .into_iter()
+        .flat_map(|list| pod.list_at(list))
+        .collect();
+    let runs = |container: &&Node<'_>| container.at(&PATH).or(whole).is_some_and(Node::is_true);
+    let some_run = containers.iter().any(|container| runs(&container));
+    if (some_run || whole.is_some_and(Node::is_true)) && !pod.flag_at("hostNetwork") {
         rules.findings.error(Place::Missing(pod, "hostNetwork"), || {
             Message::new("validate.rule.required")
                 .with("field", "hostNetwork")
                 .with("when", "hostProcess: true")
         });
+    }
+    for container in &containers {
+        match (container.at(&PATH), whole) {
+            (Some(own), Some(whole)) if own.is_true() != whole.is_true() => {
+                rules.words(Some(own), &[if whole.is_true() { "true" } else { "false" }]);
+            }
+            (Some(own), None) if some_run && !own.is_true() => rules.words(Some(own), &["true"]),
+            (None, None) if some_run => rules.findings.error(*container, || {
+                Message::new("validate.rule.required")
+                    .with("field", "securityContext.windowsOptions.hostProcess")
+                    .with("when", "hostProcess: true")
+            }),
+            _ => {}
+        }
     }
 }
 
