@@ -42,6 +42,15 @@ pub(super) fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && !text.is_empty() && text.split('.').all(is_subdomain_label)
 }
 
+/// A domain that names are searched in: a subdomain whose labels may hold underscores, and begin with one.
+pub(super) fn is_search_domain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let label = label.strip_prefix('_').unwrap_or(label);
+        is_subdomain_label(&label.replace('_', "-"))
+    };
+    text.len() <= 253 && text.split('.').all(is_label)
+}
+
 fn is_subdomain_label(label: &str) -> bool {
     // Within a subdomain a label may be longer than 63.
     label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

@@ -9,6 +9,9 @@ use crate::findings::Place;
 use ecp_core::text::Message;
 use std::collections::HashSet;
 
+/// Characters of all search domains with a space between them.
+const MAX_SEARCHES: usize = 2048;
+
 /// Checks the pod of a workload.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>, workload: &Workload<'_>) {
     let pod = workload.pod;
@@ -135,10 +138,18 @@ fn check_dns(rules: &mut Rules<'_>, pod: Node<'_>) {
     for server in config.list_at("nameservers") {
         rules.ip(server);
     }
+    // They are written into one line of the resolver's file.
+    let line: usize = config.list_at("searches").map(|search| search.text().len() + 1).sum();
+    if line > MAX_SEARCHES + 1
+        && let Some(searches) = config.get("searches")
+    {
+        rules.findings.error(searches, || {
+            Message::new("validate.rule.too_long").with("value", "searches").with("limit", MAX_SEARCHES)
+        });
+    }
     for search in config.list_at("searches") {
-        // Labels may hold underscores, at their ends too.
-        let plain = search.text().strip_suffix('.').unwrap_or(search.text()).replace('_', "a");
-        if search.kind() == Kind::Null || (search.text() != "." && !format::is_dns_subdomain(&plain)) {
+        let name = search.text().strip_suffix('.').unwrap_or(search.text());
+        if search.kind() == Kind::Null || (search.text() != "." && !format::is_search_domain(name)) {
             rules.bad(search, "validate.schema.subdomain");
         }
     }
