@@ -73,6 +73,10 @@ fn check_lone(rules: &mut Rules<'_>, pod: Node<'_>) {
     if pod.filled("schedulingGates") && !pod.str_at("nodeName").is_empty() {
         rules.forbidden(pod, "nodeName", "schedulingGates");
     }
+    // A class would say what its pods take besides.
+    if pod.filled("overhead") && pod.str_at("runtimeClassName").is_empty() {
+        rules.required_where(pod, "runtimeClassName", "overhead");
+    }
     for container in pod.list_at("initContainers").chain(pod.list_at("containers")) {
         rules.holds(container.get("image"), |text| text.trim() == text, "validate.schema.spaces");
     }
