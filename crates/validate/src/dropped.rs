@@ -33,6 +33,7 @@ static FIELDS: &[(&str, &str, Release)] = &[
     ("ExactDeviceRequest", "capacity", V1_36),
     ("ExactDeviceRequest", "tolerations", V1_36),
     ("HPAScalingRules", "tolerance", V1_35),
+    ("NodeStatus", "declaredFeatures", V1_36),
     ("PodSpec", "hostnameOverride", V1_35),
     ("ResourceSliceSpec", "perDeviceNodeSelection", V1_36),
     ("ResourceSliceSpec", "sharedCounters", V1_36),

@@ -81,6 +81,9 @@ pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
                     Message::new("validate.admission.service_name").with("expected", expected)
                 });
             }
+            let filled = |field: &str| spec.get(field).filter(|value| !value.is_empty());
+            rules.holds(filled("version"), format::is_dns_1035_label, "validate.definition.version");
+            rules.holds(filled("group"), format::is_dns_subdomain, "validate.schema.subdomain");
             if spec.flag_at("insecureSkipTLSVerify") && !spec.str_at("caBundle").is_empty() {
                 rules.forbidden(spec, "caBundle", "insecureSkipTLSVerify: true");
             }

@@ -249,6 +249,9 @@ fn check_slice(rules: &mut Rules<'_>, spec: Node<'_>) {
             Message::new("validate.rule.one_of").with("fields", fields.join(", ")).with("count", given)
         });
     }
+    if spec.get("nodeName").is_some_and(Node::is_empty) {
+        rules.required(spec, "nodeName");
+    }
     if spec.get("allNodes").is_some_and(|all| !all.is_true()) {
         rules.form(spec.get("allNodes"), |_| false, "true");
     }

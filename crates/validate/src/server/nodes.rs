@@ -22,11 +22,34 @@ fn check_amounts(rules: &mut Rules<'_>, root: Node<'_>) {
     }
 }
 
+/// Features that a node says it has: each once, in the order of their names.
+fn check_features(rules: &mut Rules<'_>, root: Node<'_>) {
+    let is_name = |text: &str| {
+        let is_part = |part: &str| {
+            part.starts_with(|c: char| c.is_ascii_alphabetic())
+                && part.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        text.len() <= 253
+            && text.starts_with(|c: char| c.is_ascii_uppercase())
+            && text.split('/').all(is_part)
+    };
+    let mut last = None;
+    for feature in root.get("status").into_iter().flat_map(|status| status.list_at("declaredFeatures")) {
+        rules.form(Some(feature), is_name, "GuaranteedQoSPodCPUResize");
+        if last.is_some_and(|last| last >= feature.text()) {
+            rules.bad(feature, "validate.config.order");
+        }
+        last = Some(feature.text());
+    }
+}
+
 /// Checks an object.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     let root = object.root;
     if object.is("Node") {
         check_amounts(rules, root);
+        check_features(rules, root);
+        rules.range(root.at(&["status", "nodeInfo", "swap", "capacity"]), 1, i64::MAX);
     }
     match (object.kind, object.spec()) {
         ("Node", Some(spec)) => {

@@ -148,7 +148,7 @@ pub(super) fn check_tolerations(rules: &mut Rules<'_>, owner: Node<'_>) {
     let mut seen = HashSet::new();
     for toleration in owner.list_at("tolerations") {
         check_toleration(rules, toleration);
-        let fields = ["key", "operator", "value", "effect", "tolerationSeconds"];
+        let fields = ["key", "operator", "value", "effect"];
         if !seen.insert(fields.map(|field| toleration.str_at(field))) {
             rules.bad(toleration.get("key").unwrap_or(toleration), "validate.rule.duplicate");
         }
