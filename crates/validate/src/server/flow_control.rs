@@ -5,7 +5,9 @@ use super::super::objects::Object;
 use super::super::tree::Node;
 use super::Rules;
 use crate::findings::Place;
+use crate::values;
 use ecp_core::text::Message;
+use serde_json::{Value, json};
 
 /// What a flow can be told by.
 const VERBS: [&str; 10] =
@@ -53,9 +55,81 @@ fn hand_bits(queues: i64, hand: i64) -> f64 {
     (0..hand.clamp(0, 64)).map(|drawn| ((queues - drawn).max(1) as f64).log2()).sum()
 }
 
+/// What an object says whose name Kubernetes gives: all requests of a group and what they wait for.
+fn fixed(kind: &str, name: &str) -> Option<Value> {
+    let flow = |level: &str, precedence: i64, distinguisher: Value, groups: &[&str]| {
+        let subject = |group: &&str| json!({"kind": "Group", "group": {"name": group}});
+        json!({
+            "priorityLevelConfiguration": {"name": level},
+            "matchingPrecedence": precedence,
+            "distinguisherMethod": distinguisher,
+            "rules": [{
+                "subjects": groups.iter().map(subject).collect::<Vec<_>>(),
+                "resourceRules": [{
+                    "verbs": ["*"],
+                    "apiGroups": ["*"],
+                    "resources": ["*"],
+                    "clusterScope": true,
+                    "namespaces": ["*"],
+                }],
+                "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}],
+            }],
+        })
+    };
+    Some(match (kind, name) {
+        ("FlowSchema", "exempt") => flow("exempt", 1, Value::Null, &["system:masters"]),
+        ("FlowSchema", "catch-all") => {
+            let groups = ["system:unauthenticated", "system:authenticated"];
+            flow("catch-all", 10_000, json!({"type": "ByUser"}), &groups)
+        }
+        ("PriorityLevelConfiguration", "exempt") => json!({"type": "Exempt"}),
+        ("PriorityLevelConfiguration", "catch-all") => json!({
+            "type": "Limited",
+            "limited": {
+                "nominalConcurrencyShares": 5,
+                "limitResponse": {"type": "Reject"},
+            },
+        }),
+        _ => return None,
+    })
+}
+
+/// Without what says nothing, so that two can be compared.
+fn plain(value: Value) -> Value {
+    let says = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Array(items) => items.into_iter().map(plain).collect(),
+        Value::Object(members) => members
+            .into_iter()
+            .map(|(key, value)| (key, plain(value)))
+            .filter(|(key, value)| says(value) && !(key == "lendablePercent" && *value == json!(0)))
+            .collect(),
+        other => other,
+    }
+}
+
+/// The objects that every cluster has say what Kubernetes gives them, but for the shares of what waits for nobody.
+fn check_fixed(rules: &mut Rules<'_>, object: &Object<'_>, spec: Node<'_>) {
+    let Some(fixed) = fixed(object.kind, object.name) else { return };
+    let mut said = values::value(spec);
+    if let Some(said) =
+        said.as_object_mut().filter(|_| object.is("PriorityLevelConfiguration") && object.name == "exempt")
+    {
+        said.remove("exempt");
+    }
+    if plain(said) != plain(fixed) {
+        rules.findings.error(spec, || Message::new("validate.flow.fixed").with("name", object.name));
+    }
+}
+
 /// Checks an object of the group.
 pub(super) fn check(rules: &mut Rules<'_>, object: &Object<'_>) {
     let Some(spec) = object.spec() else { return };
+    check_fixed(rules, object, spec);
     if object.is("FlowSchema") {
         if spec.int_at("matchingPrecedence") == Some(1) && object.name != "exempt" {
             rules.form(spec.get("matchingPrecedence"), |_| false, "1000");
