@@ -78,7 +78,10 @@ impl<'s> Checker<'s> {
             Expr::Struct(made) => {
                 for entry in &made.entries {
                     if let EntryExpr::StructField(field) = &entry.expr {
-                        self.check(&field.value)?;
+                        let of = self.check(&field.value)?;
+                        if made.type_name == "JSONPatch" && self.mutates {
+                            patch_field(&field.field, &of)?;
+                        }
                     }
                 }
                 match made.type_name.as_str() {
@@ -292,6 +295,18 @@ impl<'s> Checker<'s> {
     }
 }
 
+/// A field of a patch: a value of any type, and texts.
+fn patch_field(field: &str, of: &Type<'_>) -> Result<(), String> {
+    match field {
+        "value" => Ok(()),
+        "op" | "path" | "from" if join(&TEXT, of).is_some() => Ok(()),
+        "op" | "path" | "from" => {
+            Err(format!("expected type of field '{field}' is 'string' but provided type is '{}'", name(of)))
+        }
+        _ => Err(format!("undefined field '{field}'")),
+    }
+}
+
 /// The one type of all items of a literal.
 fn alike<'s>(items: Vec<Type<'s>>) -> Result<Type<'s>, String> {
     let mut items = items.into_iter();
@@ -305,13 +320,17 @@ fn alike<'s>(items: Vec<Type<'s>>) -> Result<Type<'s>, String> {
 
 /// Texts that are read when the expression is compiled.
 fn constant(call: &CallExpr) -> Result<(), String> {
-    let Some(Expr::Literal(LiteralValue::String(text))) = call.args.last().map(|argument| &argument.expr)
-    else {
+    // How many are to be found may follow the pattern.
+    let argument = match call.func_name.as_str() {
+        "find" | "findAll" => call.args.first(),
+        _ => call.args.last(),
+    };
+    let Some(Expr::Literal(LiteralValue::String(text))) = argument.map(|argument| &argument.expr) else {
         return Ok(());
     };
     let text = text.inner();
     let well = match call.func_name.as_str() {
-        "matches" => {
+        "find" | "findAll" | "matches" => {
             regex_lite::RegexBuilder::new(text).size_limit(1 << 20).build().is_ok() || text.contains("\\p")
         }
         "timestamp" => format::is_time(text, false),

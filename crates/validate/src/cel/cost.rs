@@ -13,6 +13,8 @@ use std::sync::LazyLock;
 pub(in super::super) const RULE_LIMIT: u64 = 10_000_000;
 /// Most that all rules of a definition may cost.
 pub(in super::super) const DEFINITION_LIMIT: u64 = 100_000_000;
+/// Most that a selector of devices may cost.
+pub(in super::super) const SELECTOR_LIMIT: u64 = 1_000_000;
 /// Most nodes of an expression times those of its schema.
 const MAX_STEPS: usize = 2_000_000;
 /// One pass over a character of a text, and of a pattern.

@@ -202,6 +202,13 @@ fn check_selectors(rules: &mut Rules<'_>, node: Node<'_>) {
             "device.driver == 'a.b'",
         );
         rules.expression(text, &cel::device_names(rules.release), &[BOOL, Type::Dyn], false);
+        // What devices say has no bound that is known here; such expressions are not judged by their cost.
+        let read = text.and_then(|text| cel::parse(text.text()).ok().flatten());
+        let cost =
+            read.and_then(|selector| cel::cost::of(&selector, &serde_json::Value::Null, false)).unwrap_or(0);
+        if let Some(text) = text.filter(|_| cost > cel::cost::SELECTOR_LIMIT) {
+            rules.too_dear(text, cost, cel::cost::SELECTOR_LIMIT);
+        }
     }
 }
 
