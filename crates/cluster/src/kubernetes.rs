@@ -164,7 +164,7 @@ impl KubernetesCluster {
         metrics: Arc<dyn MetricStore>,
         stop: CancellationToken,
     ) {
-        usage::run(self.client.clone(), catalog, store, metrics, stop).await;
+        usage::run(self.client.clone(), self.index.clone(), catalog, store, metrics, stop).await;
     }
 
     async fn probe(&self, stop: CancellationToken) {
@@ -216,6 +216,12 @@ impl KubernetesCluster {
             return Err(ClusterError::BeingRead(reason));
         }
         Ok(())
+    }
+
+    /// True of a tenant whose objects others apply.
+    fn is_external(&self, id: &TenantId) -> bool {
+        let tenant = self.store.get().and_then(|store| store.tenant(id));
+        tenant.is_some_and(|tenant| tenant.spec.is_external())
     }
 
     fn check_owner(&self, tenant: &TenantId) -> Result<(), ClusterError> {
@@ -288,7 +294,7 @@ impl ClusterView for KubernetesCluster {
     }
 
     fn pods(&self, tenant_id: &TenantId) -> Result<Vec<PodName>, ClusterError> {
-        Ok(self.index.pod_names(tenant_id))
+        Ok(self.index.pod_names(tenant_id, self.is_external(tenant_id)))
     }
 
     async fn logs(
@@ -306,11 +312,7 @@ impl ClusterView for KubernetesCluster {
 
     fn capacity(&self) -> Result<Capacity, ClusterError> {
         self.check_reachable()?;
-        let store = self.store.get();
-        let is_external = |id: &TenantId| {
-            store.and_then(|store| store.tenant(id)).is_some_and(|tenant| tenant.spec.is_external())
-        };
-        Ok(self.index.capacity(&self.catalog.kubernetes, is_external))
+        Ok(self.index.capacity(&self.catalog.kubernetes, |id| self.is_external(id)))
     }
 }
 

@@ -28,7 +28,7 @@ use entry::{Entry, entry_of, tenant_of, version_of};
 use kube::core::DynamicObject;
 pub(super) use noted::{Left, addition_left};
 use parking_lot::Mutex;
-use places::NamespaceFacts;
+use places::{NamespaceFacts, ReplicaSetFacts};
 pub(super) use seen::Seen;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::sync::{Notify, broadcast};
@@ -70,6 +70,12 @@ impl TenantIndex {
     fn is_empty(&self) -> bool {
         self.objects.is_empty() && self.pods.is_empty() && self.skipped.is_empty() && self.noted.is_empty()
     }
+
+    /// What there is to say of an object; of its pods, which are its by their controllers' uids.
+    fn judged(&self, entry: &Entry) -> ObjectState {
+        let pods = self.pods.values().map(|(facts, _)| facts).filter(|facts| facts.is_of(&entry.uid));
+        state::judge_with_events(&entry.facts, &pods.collect::<Vec<_>>(), &self.events)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -85,6 +91,8 @@ struct Inner {
     claims: HashMap<String, ClaimFacts>,
     /// Neither can be read.
     devices_unknown: bool,
+    /// ReplicaSets in tenants' namespaces, by uid.
+    replica_sets: HashMap<String, ReplicaSetFacts>,
     /// Pods that are nobody's tenant's.
     other_pods: HashMap<String, PodRequests>,
     /// Watches whose first list is complete.
@@ -318,13 +326,16 @@ impl Index {
         doubts
     }
 
-    /// A tenant's pods, by name.
-    pub(super) fn pod_names(&self, tenant: &TenantId) -> Vec<PodName> {
+    /// A tenant's pods, by name; those of every workload in the namespace where others manage the tenant.
+    pub(super) fn pod_names(&self, tenant: &TenantId, is_external: bool) -> Vec<PodName> {
         let inner = self.inner.lock();
         let Some(index) = inner.tenants.get(tenant) else { return Vec::new() };
-        let pods = index.pods.values().map(|(facts, _)| PodName {
+        let all_are = is_external || inner.unnoted.contains(tenant);
+        let pods = index.pods.values().map(|(facts, _)| facts);
+        let pods = pods.filter(|facts| all_are || index.owns_pod(facts, &self.installation));
+        let pods = pods.map(|facts| PodName {
             name: facts.name.clone(),
-            app: facts.app.clone().unwrap_or_default(),
+            app: facts.service().unwrap_or_default().to_owned(),
             containers: facts.containers().map(str::to_owned).collect(),
         });
         let mut pods: Vec<PodName> = pods.collect();
@@ -341,9 +352,8 @@ impl Index {
     pub(super) fn observe(&self, tenant: &TenantId) -> Observation {
         let inner = self.inner.lock();
         let Some(index) = inner.tenants.get(tenant) else { return Observation::default() };
-        let pods: Vec<&PodFacts> = index.pods.values().map(|(facts, _)| facts).collect();
         let judged = |(key, entry): (&Key, &Entry)| {
-            let mut state = state::judge_with_events(&entry.facts, &pods, &index.events);
+            let mut state = index.judged(entry);
             if !KINDS[key.0].is_namespaced() && !index.shared_with.is_empty() && !entry.facts.terminating {
                 state.reason = Some(shared(&index.shared_with));
             }

@@ -3,6 +3,7 @@
 use crate::reasons;
 use ecp_core::quantity::parse_quantity;
 use ecp_core::text::Message;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -41,11 +42,22 @@ pub(crate) struct Shortage {
     pub(crate) nodes: String,
 }
 
-/// What makes pods: a Deployment and a StatefulSet may have one name.
+/// What makes pods at once, by its uid: a name says nothing of whose they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Controller {
+    /// A workload itself.
+    StatefulSet(Workload),
+    /// A ReplicaSet, with its uid; it has an owner in its turn.
+    ReplicaSet(String),
+}
+
+/// A Deployment or a StatefulSet, as its pods and ReplicaSets name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Workload {
-    kind: &'static str,
-    name: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Tells it from another of that name.
+    pub(crate) uid: String,
 }
 
 /// A Pod, summed up.
@@ -55,7 +67,9 @@ pub(crate) struct PodFacts {
     pub(crate) name: String,
     /// Its label `app`: which workload it is of.
     pub(crate) app: Option<String>,
-    /// The Deployment or StatefulSet whose controller made it.
+    /// What made it; none of one that was cut off, or that nothing controls.
+    pub(crate) controller: Option<Controller>,
+    /// The Deployment or StatefulSet at the end of its chain of controllers, where that is known.
     pub(crate) workload: Option<Workload>,
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
@@ -85,13 +99,17 @@ impl PodFacts {
         let conditions = items(&pod["status"]["conditions"]);
         let ready = conditions.iter().any(|it| it["type"] == "Ready" && it["status"] == "True");
         let labels = metadata["labels"].as_object().into_iter().flatten();
-        let workload = workload_of(metadata);
+        let controller = Controller::of(metadata);
+        let workload = match &controller {
+            Some(Controller::StatefulSet(workload)) => Some(workload.clone()),
+            Some(Controller::ReplicaSet(_)) | None => None,
+        };
         let claim = |volume: &Value| owned(&volume["persistentVolumeClaim"]["claimName"]);
         let helpers = ["initContainers", "ephemeralContainers"].map(|kind| items(&pod["spec"][kind]));
         Self {
             name: text(&metadata["name"]).to_owned(),
-            app: owned(&metadata["labels"]["app"])
-                .or_else(|| workload.as_ref().map(|workload| workload.name.clone())),
+            app: owned(&metadata["labels"]["app"]),
+            controller,
             workload,
             labels: labels.map(|(key, value)| (key.clone(), text(value).to_owned())).collect(),
             uid: text(&metadata["uid"]).to_owned(),
@@ -110,9 +128,14 @@ impl PodFacts {
         }
     }
 
-    /// True of a pod that this workload's controller made.
-    pub(crate) fn is_of(&self, kind: &str, name: &str) -> bool {
-        self.workload.as_ref().is_some_and(|workload| workload.kind == kind && workload.name == name)
+    /// True of a pod of the workload with this uid.
+    pub(crate) fn is_of(&self, uid: &str) -> bool {
+        self.workload.as_ref().is_some_and(|workload| workload.uid == uid)
+    }
+
+    /// The service that it is of, also where its label was taken off.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.app.as_deref().or_else(|| self.workload.as_ref().map(|workload| workload.name.as_str()))
     }
 
     /// Names of its containers, the first of its own first.
@@ -127,17 +150,28 @@ impl PodFacts {
     }
 }
 
-/// What made a pod: its StatefulSet, or the Deployment whose ReplicaSet it is of, which is named after
-/// it.
-fn workload_of(metadata: &Value) -> Option<Workload> {
-    let owner = items(&metadata["ownerReferences"]).iter().find(|owner| owner["controller"] == true)?;
-    let name = text(&owner["name"]);
-    let (kind, name) = match text(&owner["kind"]) {
-        "StatefulSet" => ("StatefulSet", name),
-        "ReplicaSet" => ("Deployment", name.rsplit_once('-')?.0),
-        _ => return None,
-    };
-    Some(Workload { kind, name: name.to_owned() })
+impl Controller {
+    /// What the metadata of a pod names as its controller; none of what makes pods of no service, such as a
+    /// Job.
+    fn of(metadata: &Value) -> Option<Self> {
+        let owner = items(&metadata["ownerReferences"]).iter().find(|owner| owner["controller"] == true)?;
+        let (name, uid) = (text(&owner["name"]).to_owned(), text(&owner["uid"]).to_owned());
+        match text(&owner["kind"]) {
+            "StatefulSet" => Some(Self::StatefulSet(Workload { name, uid })),
+            "ReplicaSet" => Some(Self::ReplicaSet(uid)),
+            _ => None,
+        }
+    }
+}
+
+impl Workload {
+    /// The Deployment that controls a ReplicaSet.
+    pub(crate) fn of_replica_set(metadata: &ObjectMeta) -> Option<Self> {
+        let owners = metadata.owner_references.as_deref().unwrap_or_default();
+        let owner =
+            owners.iter().find(|owner| owner.controller == Some(true) && owner.kind == "Deployment")?;
+        Some(Self { name: owner.name.clone(), uid: owner.uid.clone() })
+    }
 }
 
 /// By what a pod of a workload's present template is told from one of an older template, whatever

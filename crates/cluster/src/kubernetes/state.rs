@@ -244,7 +244,10 @@ fn judge_workload(
         state.status = "Available".to_owned();
         return;
     }
-    let is_own = |pod: &&&PodFacts| facts.app.is_none() || pod.app.is_none() || pod.app == facts.app;
+    let is_own = |pod: &&&PodFacts| {
+        let app = facts.app.as_deref();
+        app.is_none() || pod.service().is_none_or(|service| Some(service) == app)
+    };
     let own: Vec<&PodFacts> = pods.iter().filter(is_own).copied().collect();
     if let Some(trouble) = worst(facts, &own, events) {
         state.stuck = trouble.stuck;

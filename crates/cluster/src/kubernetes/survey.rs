@@ -251,12 +251,20 @@ fn sorted(kinds: &[ApiResource], listed: Vec<Listed>, mut known: Known) -> Surve
                 let resource = kinds[object.kind].clone();
                 survey.ours.push((resource, object.name().to_owned(), object.uid().to_owned()));
             }
-        } else if !owners(object).iter().any(|owner| there.contains(owner.as_str())) {
+        } else if !owners(object).iter().any(|owner| there.contains(owner.as_str())) && !is_left_over(object)
+        {
             survey.foreign.push(foreign(kind_of(object), object.name(), "Foreign"));
         }
     }
     survey.foreign.sort_by(|a, b| (&a.kind, &a.name).cmp(&(&b.kind, &b.name)));
     survey
+}
+
+/// True of what is on its way out after its owner: it goes by itself, and nothing makes it anew.
+fn is_left_over(object: &Listed) -> bool {
+    let metadata = &object.metadata;
+    metadata.deletion_timestamp.is_some()
+        && metadata.owner_references.as_ref().is_some_and(|it| !it.is_empty())
 }
 
 fn is_furniture(resource: &ApiResource, object: &Listed) -> bool {

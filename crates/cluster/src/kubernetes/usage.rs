@@ -1,6 +1,7 @@
 //! What running pods use, from the metrics API, beside what clients send.
 
 use super::client::{answered, api};
+use super::index::Index;
 use super::watches::OURS;
 use ecp_core::catalog::Catalog;
 use ecp_core::ids::{TenantId, TenantKey};
@@ -13,7 +14,7 @@ use kube::Client;
 use kube::api::ListParams;
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,7 @@ struct Usage {
 /// only keeps asking.
 pub(super) async fn run(
     client: Client,
+    index: Arc<Index>,
     catalog: Arc<Catalog>,
     store: Arc<dyn TenantStore>,
     metrics: Arc<dyn MetricStore>,
@@ -58,7 +60,11 @@ pub(super) async fn run(
                 continue;
             }
         };
-        for (tenant_id, usage) in by_tenant(&listed.items) {
+        let of_tenants = |id: &TenantId| {
+            let is_external = store.tenant(id).is_some_and(|tenant| tenant.spec.is_external());
+            index.pod_names(id, is_external).into_iter().map(|pod| pod.name).collect()
+        };
+        for (tenant_id, usage) in by_tenant(&listed.items, of_tenants) {
             let Some(tenant) = store.tenant(&tenant_id) else { continue };
             if !is_measured(&tenant) {
                 continue;
@@ -96,11 +102,20 @@ async fn keep(metrics: &dyn MetricStore, tenant: &TenantKey, sample: Sample) -> 
     Ok(true)
 }
 
-fn by_tenant(pods: &[DynamicObject]) -> HashMap<TenantId, Usage> {
+/// Sums by tenant; `names_of` says which pods are a tenant's.
+fn by_tenant(
+    pods: &[DynamicObject],
+    names_of: impl Fn(&TenantId) -> HashSet<String>,
+) -> HashMap<TenantId, Usage> {
     let mut sums: HashMap<TenantId, Usage> = HashMap::new();
+    let mut known: HashMap<TenantId, HashSet<String>> = HashMap::new();
     for pod in pods {
         let namespace = pod.metadata.namespace.as_deref();
         let Some(tenant) = namespace.and_then(TenantId::of_namespace) else { continue };
+        let names = known.entry(tenant.clone()).or_insert_with(|| names_of(&tenant));
+        if !pod.metadata.name.as_ref().is_some_and(|name| names.contains(name)) {
+            continue;
+        }
         let containers = pod.data.get("containers").and_then(Value::as_array);
         let sum = sums.entry(tenant).or_default();
         for container in containers.into_iter().flatten() {

@@ -1,16 +1,18 @@
 //! The watches that keep the index: one a kind for all tenants, resumed after any break.
 //!
 //! They select by label, since a cluster holds much that is not ours. An object that loses the label
-//! leaves its watch as if it were deleted: what is noted as ours is asked for by name then. Namespaces
-//! and pods are watched whole.
+//! leaves its watch as if it were deleted: what is noted as ours is asked for by name then. Namespaces,
+//! pods and ReplicaSets are watched whole.
 
 use super::client::{CallError, answered, api};
 use super::index::{Doubt, Index};
 use super::kinds::{self, KINDS};
-use futures_util::StreamExt;
-use kube::Client;
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind, PartialObjectMeta};
 use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client};
+use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +37,8 @@ enum Target {
     Objects(usize),
     /// Pods, whoever's they are.
     Pods,
+    /// What stands between Deployments and their pods; its metadata alone.
+    ReplicaSets,
     /// Nodes.
     Nodes,
     /// What devices nodes have.
@@ -48,15 +52,15 @@ impl Target {
     fn all(index: &Index) -> impl Iterator<Item = Self> + use<> {
         let objects = (0..KINDS.len()).map(Self::Objects);
         let devices = if index.claims_devices() { [Self::Slices, Self::Claims].as_slice() } else { &[] };
-        objects.chain([Self::Pods, Self::Nodes]).chain(devices.iter().copied())
+        objects.chain([Self::Pods, Self::ReplicaSets, Self::Nodes]).chain(devices.iter().copied())
     }
 
-    /// A cluster may not know them.
+    /// A cluster may not know them, or a role older than this release not have them.
     fn may_be_unknown(self) -> bool {
         match self {
             Self::Objects(kind) => KINDS[kind].may_be_unknown(),
             Self::Pods | Self::Nodes => false,
-            Self::Slices | Self::Claims => true,
+            Self::ReplicaSets | Self::Slices | Self::Claims => true,
         }
     }
 
@@ -64,6 +68,7 @@ impl Target {
         match self {
             Self::Objects(kind) => KINDS[kind].plural,
             Self::Pods => "pods",
+            Self::ReplicaSets => "replicasets",
             Self::Nodes => "nodes",
             Self::Slices => "resourceslices",
             Self::Claims => "resourceclaims",
@@ -80,6 +85,10 @@ impl Target {
         match self {
             Self::Objects(kind) => KINDS[kind].resource(),
             Self::Pods => core("Pod", "pods"),
+            Self::ReplicaSets => {
+                let kind = GroupVersionKind::gvk("apps", "v1", "ReplicaSet");
+                ApiResource::from_gvk_with_plural(&kind, self.name())
+            }
             Self::Nodes => core("Node", "nodes"),
             Self::Slices => devices("ResourceSlice", "resourceslices"),
             Self::Claims => devices("ResourceClaim", "resourceclaims"),
@@ -103,6 +112,7 @@ impl Target {
                 index.object_applied(kind, object);
             }
             Self::Pods => index.pod_applied(&object),
+            Self::ReplicaSets => index.replica_set_applied(&object),
             Self::Nodes => index.node_applied(&object),
             Self::Slices => index.slice_applied(&object),
             Self::Claims => index.claim_applied(&object),
@@ -118,6 +128,7 @@ impl Target {
             }
             Self::Objects(kind) => return index.object_left(kind, object),
             Self::Pods => index.pod_deleted(object),
+            Self::ReplicaSets => index.replica_set_deleted(object),
             Self::Nodes => index.node_deleted(object),
             Self::Slices => index.slice_deleted(object),
             Self::Claims => index.claim_deleted(object),
@@ -145,6 +156,7 @@ impl Target {
                 return index.retain_objects(kind, listed);
             }
             Self::Pods => index.retain_pods(listed),
+            Self::ReplicaSets => index.retain_replica_sets(listed),
             Self::Nodes => index.retain_nodes(listed),
             Self::Slices => index.retain_slices(listed),
             Self::Claims => index.retain_claims(listed),
@@ -156,7 +168,7 @@ impl Target {
     fn set_known(self, index: &Index, known: bool) {
         match self {
             Self::Objects(kind) => index.set_known(kind, known),
-            Self::Pods | Self::Nodes => {}
+            Self::Pods | Self::ReplicaSets | Self::Nodes => {}
             Self::Slices | Self::Claims => index.set_devices_unknown(!known),
         }
     }
@@ -266,7 +278,9 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
 async fn doubted(target: Target, index: &Index) {
     match target {
         Target::Objects(kind) => index.doubted(kind).await,
-        Target::Pods | Target::Nodes | Target::Slices | Target::Claims => std::future::pending().await,
+        Target::Pods | Target::ReplicaSets | Target::Nodes | Target::Slices | Target::Claims => {
+            std::future::pending().await
+        }
     }
 }
 
@@ -289,8 +303,33 @@ fn watcher_of(
     client: &Client,
     resource: &ApiResource,
     target: Target,
-) -> impl futures_util::Stream<Item = watcher::Result<Event<DynamicObject>>> + Send + use<> {
-    watcher(api(client, resource, None), target.config())
+) -> BoxStream<'static, watcher::Result<Event<DynamicObject>>> {
+    let config = target.config();
+    match target {
+        Target::ReplicaSets => {
+            let calls: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client.clone(), resource);
+            watcher(calls, config).map_ok(of_metadata).boxed()
+        }
+        Target::Objects(_) | Target::Pods | Target::Nodes | Target::Slices | Target::Claims => {
+            watcher(api(client, resource, None), config).boxed()
+        }
+    }
+}
+
+/// An event of objects of which only metadata is asked for.
+fn of_metadata(event: Event<PartialObjectMeta<DynamicObject>>) -> Event<DynamicObject> {
+    let object = |partial: PartialObjectMeta<DynamicObject>| DynamicObject {
+        types: partial.types,
+        metadata: partial.metadata,
+        data: Value::Null,
+    };
+    match event {
+        Event::Apply(partial) => Event::Apply(object(partial)),
+        Event::Delete(partial) => Event::Delete(object(partial)),
+        Event::Init => Event::Init,
+        Event::InitApply(partial) => Event::InitApply(object(partial)),
+        Event::InitDone => Event::InitDone,
+    }
 }
 
 /// The cluster does not know the kind, or a role older than this release does not have it.

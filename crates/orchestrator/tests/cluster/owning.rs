@@ -92,7 +92,8 @@ async fn foreign_objects_of_every_kind_keep_the_namespace_and_are_named() {
     assert!(!namespace_exists(cluster, "shared"));
 }
 
-/// Workloads of others that are called as ours are, and of another kind, or as ours were.
+/// Workloads of others that are called as ours are, and of another kind, as ours were, or as the ReplicaSet of one of
+/// ours might be.
 const NAMESAKES: &str = r#"
 apiVersion: apps/v1
 kind: StatefulSet
@@ -108,6 +109,13 @@ metadata: {name: ta, namespace: ecp-ai-namesake}
 spec:
   selector: {matchLabels: {of: theirs}}
   template: {metadata: {labels: {of: theirs, app: theirs}}, spec: {nodeSelector: {none: such}, containers: [POD]}}
+---
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {name: chatbot-canary, namespace: ecp-ai-namesake}
+spec:
+  selector: {matchLabels: {of: canary}}
+  template: {metadata: {labels: {of: canary, app: theirs}}, spec: {nodeSelector: {none: such}, containers: [POD]}}
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +139,7 @@ async fn pods_of_a_workload_that_is_only_called_like_ours_are_neither_changed_no
         let uid = |pod: &Value| pod["metadata"]["uid"].as_str().unwrap().to_owned();
         pods["items"].as_array().unwrap().iter().map(uid).collect::<BTreeSet<_>>()
     };
-    let before = until("their pods are there", async || Some(theirs()).filter(|pods| pods.len() >= 2)).await;
+    let before = until("their pods are there", async || Some(theirs()).filter(|pods| pods.len() >= 3)).await;
     // Whatever is put right of ours leaves theirs alone.
     cluster.kubectl(&["-n", "ecp-ai-namesake", "delete", "deployment", "chatbot", "--wait=false"]);
     until("ours is back", async || {
@@ -150,11 +158,19 @@ async fn pods_of_a_workload_that_is_only_called_like_ours_are_neither_changed_no
     real.client.delete(&format!("{path}?force=true")).await.expect(200);
     until("what is theirs is named", async || {
         let status = real.status("namesake").await;
-        (is_named(&status, "StatefulSet", "chatbot") && is_named(&status, "Deployment", "ta")).then_some(())
+        let named = [("StatefulSet", "chatbot"), ("Deployment", "ta"), ("ReplicaSet", "chatbot-canary")];
+        named.iter().all(|(kind, name)| is_named(&status, kind, name)).then_some(())
     })
     .await;
     assert_eq!(theirs(), before);
-    cluster.kubectl(&["-n", "ecp-ai-namesake", "delete", "statefulset/chatbot", "deployment/ta"]);
+    cluster.kubectl(&[
+        "-n",
+        "ecp-ai-namesake",
+        "delete",
+        "statefulset/chatbot",
+        "deployment/ta",
+        "replicaset/chatbot-canary",
+    ]);
     until_gone(&real.client, "namesake").await;
 }
 

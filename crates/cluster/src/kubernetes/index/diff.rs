@@ -37,7 +37,7 @@ impl Index {
             }
             let live = entry.live();
             found.extend(self.differences(&json, &live, entry, autoscaled.contains(object.name())));
-            found.extend(index.pods_differing(&key, &live));
+            found.extend(index.pods_differing(&key, entry, &live, &self.installation));
             let left = index.left_of(&key, &entry.uid);
             found.extend(
                 drift::additions(&json, &live, &entry.taken, autoscaled.contains(object.name()))

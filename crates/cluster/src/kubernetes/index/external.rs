@@ -3,8 +3,6 @@
 use super::{Index, Key, skipped};
 use crate::kubernetes::drift;
 use crate::kubernetes::kinds::{self, CLAIM};
-use crate::kubernetes::pods::PodFacts;
-use crate::kubernetes::state;
 use ecp_core::ids::TenantId;
 use ecp_core::ledger::NotedObject;
 use ecp_core::manifest::Object;
@@ -23,7 +21,6 @@ impl Index {
         let inner = self.inner.lock();
         let unknown = &inner.unknown;
         let Some(index) = inner.tenants.get(tenant) else { return (observation, drifts) };
-        let pods: Vec<&PodFacts> = index.pods.values().map(|(facts, _)| facts).collect();
         for object in wanted {
             let Some((place, _)) = kinds::find(object.kind()) else { continue };
             let key: Key = (place, object.name().to_owned());
@@ -31,7 +28,7 @@ impl Index {
                 observation.objects.extend(unknown.contains(&place).then(|| skipped(&key)));
                 continue;
             };
-            observation.objects.push(state::judge_with_events(&entry.facts, &pods, &index.events));
+            observation.objects.push(index.judged(entry));
             let Ok(mut json) = serde_json::to_value(object) else { continue };
             if let (Object::Secret(_), Value::Object(fields)) = (object, &mut json) {
                 // Their values are often kept where the manifest is not.

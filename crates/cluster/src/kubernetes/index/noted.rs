@@ -63,14 +63,22 @@ impl TenantIndex {
         (!told.is_empty()).then(|| addition_left(KINDS[key.0].name, &key.1, told.into_iter()))
     }
 
-    /// Pods of a workload whose labels are not as its template has them, with the right ones.
-    pub(super) fn pods_to_relabel(&self, workload: &Key, live: &Value) -> Vec<(String, Value)> {
+    /// Pods of a workload of ours whose labels are not as its template has them, with the right ones.
+    pub(super) fn pods_to_relabel(
+        &self,
+        key: &Key,
+        workload: &Entry,
+        live: &Value,
+        installation: &InstallationId,
+    ) -> Vec<(String, Value)> {
+        if !self.owns(key, workload, installation) {
+            return Vec::new();
+        }
         let Some(wanted) = live.pointer("/spec/template/metadata/labels").and_then(Value::as_object) else {
             return Vec::new();
         };
         let pods = self.pods.values().map(|(facts, _)| facts);
-        let pods =
-            pods.filter(|facts| !facts.terminating && facts.is_of(KINDS[workload.0].name, &workload.1));
+        let pods = pods.filter(|facts| !facts.terminating && facts.is_of(&workload.uid));
         pods.filter_map(|facts| {
             let differs = |(key, value): &(&String, &Value)| {
                 facts.labels.get(*key).map(String::as_str) != value.as_str()
@@ -83,8 +91,14 @@ impl TenantIndex {
     }
 
     /// The same, by field.
-    pub(super) fn pods_differing(&self, workload: &Key, live: &Value) -> Vec<(String, Option<String>)> {
-        let pods = self.pods_to_relabel(workload, live);
+    pub(super) fn pods_differing(
+        &self,
+        key: &Key,
+        workload: &Entry,
+        live: &Value,
+        installation: &InstallationId,
+    ) -> Vec<(String, Option<String>)> {
+        let pods = self.pods_to_relabel(key, workload, live, installation);
         let field = |pod: &str, key: &str| {
             format!("/pods/{pod}/metadata/labels/{}", key.replace('~', "~0").replace('/', "~1"))
         };

@@ -1,14 +1,14 @@
 //! Where pods run: the tenants' pods, those of others, nodes, and whose the namespaces are.
 
 use super::entry::{tenant_of, value_of};
-use super::{Index, Key, TenantIndex};
+use super::{Index, TenantIndex};
 use crate::kubernetes::capacity::{self, NodeFacts, PodRequests};
 use crate::kubernetes::devices::{self, ClaimFacts, SliceFacts};
 use crate::kubernetes::kinds::{self, KINDS};
 use crate::kubernetes::ownership::Marks;
-use crate::kubernetes::pods::PodFacts;
+use crate::kubernetes::pods::{Controller, PodFacts, Workload};
 use ecp_core::catalog::KubernetesSettings;
-use ecp_core::ids::TenantId;
+use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::ports::Capacity;
 use kube::core::DynamicObject;
 use std::collections::HashSet;
@@ -18,6 +18,29 @@ use std::collections::HashSet;
 pub(super) struct NamespaceFacts {
     uid: String,
     marks: Marks,
+}
+
+/// A ReplicaSet in a tenant's namespace, whoever's it is.
+#[derive(Clone, Debug)]
+pub(super) struct ReplicaSetFacts {
+    /// The Deployment that controls it; none of one that stands alone.
+    deployment: Option<Workload>,
+}
+
+impl TenantIndex {
+    /// True of a pod whose controllers lead, by their uids, to a workload that is noted as ours.
+    pub(super) fn owns_pod(&self, pod: &PodFacts, installation: &InstallationId) -> bool {
+        let Some(workload) = &pod.workload else { return false };
+        let workloads = self.noted.iter().filter(|(key, _)| KINDS[key.0].step == kinds::WORKLOADS);
+        workloads.into_iter().any(|(key, noted)| match noted {
+            Some(uid) => *uid == workload.uid,
+            // Its uid is not written down yet: what is there under the name may be ours.
+            None => self
+                .objects
+                .get(key)
+                .is_some_and(|entry| entry.uid == workload.uid && self.owns(key, entry, installation)),
+        })
+    }
 }
 
 impl Index {
@@ -32,10 +55,21 @@ impl Index {
             inner.other_pods.insert(uid, requests);
             return;
         };
-        let known = inner.tenants.get(&tenant).and_then(|index| index.pods.get(&uid));
-        // One that was cut off from what made it is still what it was.
-        facts.workload = facts.workload.or_else(|| known.and_then(|(known, _)| known.workload.clone()));
-        if facts.workload.is_none() {
+        let known = inner.tenants.get(&tenant).and_then(|index| index.pods.get(&uid)).map(|(known, _)| known);
+        match &facts.controller {
+            Some(Controller::StatefulSet(_)) => {}
+            Some(Controller::ReplicaSet(set)) => {
+                // Of a ReplicaSet that went before its pods it is known whose they are.
+                let before = || known.filter(|known| known.controller == facts.controller);
+                facts.workload = match inner.replica_sets.get(set) {
+                    Some(set) => set.deployment.clone(),
+                    None => before().and_then(|known| known.workload.clone()),
+                };
+            }
+            // One that was cut off from what made it is still what it was.
+            None => facts.workload = known.and_then(|known| known.workload.clone()),
+        }
+        if facts.workload.is_none() && facts.controller.is_none() {
             inner.other_pods.insert(uid, requests);
             return;
         }
@@ -43,13 +77,46 @@ impl Index {
         let index = inner.tenants.entry(tenant.clone()).or_default();
         let known = index.pods.get(&uid);
         let same = known.is_some_and(|(known, asked)| *known == facts && *asked == requests);
-        let relabelled = known.is_none_or(|(known, _)| known.labels != facts.labels);
+        let relabelled =
+            known.is_none_or(|(known, _)| known.labels != facts.labels || known.workload != facts.workload);
         index.verified &= !relabelled;
         index.pods.insert(uid, (facts, requests));
         drop(inner);
         if !same {
             self.tell(&tenant);
         }
+    }
+
+    /// A ReplicaSet is as given: whose its pods are.
+    pub(in crate::kubernetes) fn replica_set_applied(&self, set: &DynamicObject) {
+        let Some(tenant) = tenant_of(set) else { return };
+        let uid = set.metadata.uid.clone().unwrap_or_default();
+        let deployment = Workload::of_replica_set(&set.metadata);
+        let mut inner = self.inner.lock();
+        let made_by = Some(Controller::ReplicaSet(uid.clone()));
+        inner.replica_sets.insert(uid, ReplicaSetFacts { deployment: deployment.clone() });
+        let Some(index) = inner.tenants.get_mut(&tenant) else { return };
+        let pods = index.pods.values_mut().map(|(facts, _)| facts);
+        let mut is_news = false;
+        for pod in pods.filter(|pod| pod.controller == made_by && pod.workload != deployment) {
+            pod.workload.clone_from(&deployment);
+            is_news = true;
+        }
+        index.verified &= !is_news;
+        drop(inner);
+        if is_news {
+            self.tell(&tenant);
+        }
+    }
+
+    /// A ReplicaSet is gone; of its pods it stays known whose they are.
+    pub(in crate::kubernetes) fn replica_set_deleted(&self, set: &DynamicObject) {
+        self.inner.lock().replica_sets.remove(set.metadata.uid.as_deref().unwrap_or_default());
+    }
+
+    /// Forgets ReplicaSets that a complete list does not hold.
+    pub(in crate::kubernetes) fn retain_replica_sets(&self, listed: &HashSet<String>) {
+        self.inner.lock().replica_sets.retain(|uid, _| listed.contains(uid));
     }
 
     /// A pod is gone.
@@ -206,16 +273,7 @@ impl Index {
     pub(in crate::kubernetes) fn pods(&self, tenant: &TenantId) -> Vec<(String, String)> {
         let inner = self.inner.lock();
         let Some(index) = inner.tenants.get(tenant) else { return Vec::new() };
-        let is_ours = |facts: &PodFacts| {
-            let made = |(key, uid): (&Key, &Option<String>)| {
-                // Without a uid the name alone is ours: it may never have been made, or be somebody else's by now.
-                let is_there =
-                    || index.objects.get(key).is_some_and(|entry| index.owns(key, entry, &self.installation));
-                facts.is_of(KINDS[key.0].name, &key.1) && (uid.is_some() || is_there())
-            };
-            index.noted.iter().any(made)
-        };
-        let pods = index.pods.iter().filter(|(_, (facts, _))| is_ours(facts));
+        let pods = index.pods.iter().filter(|(_, (facts, _))| index.owns_pod(facts, &self.installation));
         pods.map(|(uid, (facts, _))| (facts.name.clone(), uid.clone())).collect()
     }
 
@@ -231,9 +289,17 @@ impl Index {
         let is_known = |id: &TenantId, index: &TenantIndex| {
             !index.noted.is_empty() || is_external(id) || inner.unnoted.contains(id)
         };
+        // Beside a tenant's own workloads others may keep theirs.
+        let is_the_tenants = |id: &TenantId, index: &TenantIndex, facts: &PodFacts| {
+            let all_are = is_external(id) || inner.unnoted.contains(id);
+            all_are || index.owns_pod(facts, &self.installation)
+        };
         let pods = |known: bool| {
-            let tenants = inner.tenants.iter().filter(move |(id, index)| is_known(id, index) == known);
-            tenants.flat_map(|(id, index)| index.pods.values().map(move |(_, requests)| (id, requests)))
+            let all = inner.tenants.iter().flat_map(|(id, index)| {
+                index.pods.values().map(move |(facts, requests)| (id, index, facts, requests))
+            });
+            let them = all.filter(move |(id, index, facts, _)| is_the_tenants(id, index, facts) == known);
+            them.map(|(id, _, _, requests)| (id, requests))
         };
         let others = inner.other_pods.values().chain(pods(false).map(|(_, requests)| requests));
         let is_tenants = |namespace: &str| {

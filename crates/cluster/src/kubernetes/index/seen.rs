@@ -45,7 +45,7 @@ impl Index {
                 && entry.marks.applied
                 && entry.marks.digested
                 && !entry.facts.terminating,
-            pods: index.pods_to_relabel(&key, &live),
+            pods: index.pods_to_relabel(&key, entry, &live, &self.installation),
             live,
         })
     }

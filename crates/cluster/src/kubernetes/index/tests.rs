@@ -229,7 +229,7 @@ fn pods_of_a_tenant_that_others_manage_are_the_tenants_whether_or_not_anybody_lo
         "status": {"phase": "Running"},
     });
     index.pod_applied(&serde_json::from_value(pod).expect("a pod"));
-    let named = index.pod_names(&acme());
+    let named = index.pod_names(&acme(), true);
     assert_eq!((named[0].name.as_str(), named[0].app.as_str()), ("chatbot-1", "chatbot"));
     assert_eq!(named[0].containers, ["main", "proxy", "prepare", "debugger"], "all that can be read");
     let settings = ecp_core::catalog::Catalog::embedded().kubernetes;
@@ -238,4 +238,93 @@ fn pods_of_a_tenant_that_others_manage_are_the_tenants_whether_or_not_anybody_lo
         assert_eq!(capacity.used.cpu_millicores, 3000);
         assert_eq!(capacity.used_by_tenants.cpu_millicores, ours, "external: {is_external}");
     }
+}
+
+/// A pod of `acme`, controlled by the object that is given as kind, name and uid.
+fn pod_of(controller: Option<(&str, &str, &str)>) -> DynamicObject {
+    let owner = |(kind, name, uid)| json!({"kind": kind, "name": name, "uid": uid, "controller": true, "apiVersion": "apps/v1"});
+    let owners: Vec<_> = controller.into_iter().map(owner).collect();
+    let labels = json!({"app": "chatbot"});
+    let metadata = json!({
+        "name": "chatbot-1-a", "namespace": "ecp-ai-acme", "uid": "p1", "labels": labels, "ownerReferences": owners,
+    });
+    serde_json::from_value(json!({"metadata": metadata, "spec": {}, "status": {}})).expect("a pod")
+}
+
+fn replica_set(uid: &str, deployment: Option<&str>) -> DynamicObject {
+    let owner = |uid| json!({"kind": "Deployment", "name": "chatbot", "uid": uid, "controller": true, "apiVersion": "apps/v1"});
+    let owners: Vec<_> = deployment.into_iter().map(owner).collect();
+    let metadata =
+        json!({"name": "chatbot-1", "namespace": "ecp-ai-acme", "uid": uid, "ownerReferences": owners});
+    serde_json::from_value(json!({"metadata": metadata})).expect("a ReplicaSet")
+}
+
+/// An index whose ledger knows the Deployment `chatbot` and the StatefulSet `redis`, by these uids.
+fn index_of_workloads() -> Index {
+    let note = |(kind, name, uid): (&str, &str, &str)| {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        (acme(), NotedObject { kind, name, uid: Some(uid.to_owned()) })
+    };
+    let objects = [("Deployment", "chatbot", "d1"), ("StatefulSet", "redis", "s1")].map(note);
+    let notes = Notes { objects: objects.into(), unnoted: Vec::new() };
+    Index::new(GpuResources::of(&Catalog::embedded()), InstallationId::from_text("ecp-a"), notes)
+}
+
+#[test]
+fn a_pod_is_ours_where_the_uids_of_its_controllers_lead_to_what_is_noted() {
+    let set = ("ReplicaSet", "chatbot-1", "r1");
+    for (controller, set_of, ours) in [
+        (set, Some("d1"), 1),
+        // Of somebody's Deployment, or of nobody's, whatever it is called.
+        (set, Some("d2"), 0),
+        (set, None, 0),
+        (("StatefulSet", "redis", "s1"), None, 1),
+        (("StatefulSet", "redis", "s2"), None, 0),
+        (("StatefulSet", "chatbot", "d2"), None, 0),
+    ] {
+        // Which of the two watches shows first does not matter.
+        for set_first in [true, false] {
+            let index = index_of_workloads();
+            let (pod, set) = (pod_of(Some(controller)), replica_set("r1", set_of));
+            if set_first {
+                index.replica_set_applied(&set);
+                index.pod_applied(&pod);
+            } else {
+                index.pod_applied(&pod);
+                index.replica_set_applied(&set);
+            }
+            assert_eq!(index.pods(&acme()).len(), ours, "{controller:?} {set_of:?} {set_first}");
+            assert_eq!(index.pod_names(&acme(), false).len(), ours, "{controller:?} {set_of:?}");
+        }
+    }
+    let index = index_of_workloads();
+    index.pod_applied(&pod_of(Some(set)));
+    assert_eq!(index.pods(&acme()), [], "of what made its ReplicaSet nothing is known");
+}
+
+#[test]
+fn a_pod_that_was_seen_to_be_ours_stays_so_until_somebody_else_controls_it() {
+    let set = Some(("ReplicaSet", "chatbot-1", "r1"));
+    let index = index_of_workloads();
+    index.replica_set_applied(&replica_set("r1", Some("d1")));
+    index.pod_applied(&pod_of(set));
+    // Cut off by its labels, or left over from a ReplicaSet that went first.
+    index.pod_applied(&pod_of(None));
+    assert_eq!(index.pods(&acme()).len(), 1);
+    index.pod_applied(&pod_of(set));
+    index.replica_set_deleted(&replica_set("r1", Some("d1")));
+    index.pod_applied(&pod_of(set));
+    assert_eq!(index.pods(&acme()).len(), 1);
+    index.pod_applied(&pod_of(Some(("ReplicaSet", "theirs", "r2"))));
+    assert_eq!(index.pods(&acme()), []);
+    // One that is cut off and was never seen otherwise is nobody's.
+    let index = index_of_workloads();
+    index.pod_applied(&pod_of(None));
+    assert_eq!(index.pods(&acme()), []);
+    // Its ReplicaSet was left alone by what made it.
+    let index = index_of_workloads();
+    index.replica_set_applied(&replica_set("r1", Some("d1")));
+    index.pod_applied(&pod_of(set));
+    index.replica_set_applied(&replica_set("r1", None));
+    assert_eq!(index.pods(&acme()), []);
 }

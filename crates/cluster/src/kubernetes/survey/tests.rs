@@ -81,6 +81,23 @@ fn what_belongs_to_ours_by_uid_is_ours_and_nothing_else_is() {
 }
 
 #[test]
+fn what_goes_after_its_owner_keeps_no_namespace() {
+    let pod = |name: &str, metadata: Value| {
+        let mut pod = listed("Pod", metadata);
+        pod.metadata.name = Some(name.to_owned());
+        pod
+    };
+    let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x", "uid": "gone"}]);
+    let at = "2026-11-28T12:00:00Z";
+    let objects = vec![
+        pod("left", json!({"uid": "a", "ownerReferences": owner, "deletionTimestamp": at})),
+        pod("alive", json!({"uid": "b", "ownerReferences": owner})),
+        pod("alone", json!({"uid": "c", "deletionTimestamp": at})),
+    ];
+    assert_eq!(names(&sorted(&kinds(), objects, known())), ["Pod alive", "Pod alone"]);
+}
+
+#[test]
 fn every_kind_that_can_be_listed_and_deleted_counts_once_and_views_do_not() {
     let resource = |plural: &str, kind: &str, scope: &str, verbs: &[&str]| {
         json!({

@@ -10,14 +10,16 @@ use serde_json::json;
 
 #[test]
 fn use_is_summed_by_tenant_and_told_in_percent_of_the_limits() {
-    let pod = |tenant: &str, cpu: &str| {
+    let named = |name: &str, tenant: &str, cpu: &str| {
         let json = json!({
-            "metadata": {"name": "a", "namespace": format!("ecp-ai-{tenant}")},
+            "metadata": {"name": name, "namespace": format!("ecp-ai-{tenant}")},
             "containers": [{"name": "main", "usage": {"cpu": cpu, "memory": "512Mi"}}],
         });
         serde_json::from_value::<DynamicObject>(json).expect("an object")
     };
-    let sums = by_tenant(&[pod("acme", "250m"), pod("acme", "1"), pod("other", "1n")]);
+    let pod = |tenant: &str, cpu: &str| named("a", tenant, cpu);
+    let pods = [pod("acme", "250m"), pod("acme", "1"), pod("other", "1n"), named("theirs", "acme", "7")];
+    let sums = by_tenant(&pods, |_| ["a".to_owned()].into());
     let acme = TenantId::parse("acme").expect("a valid id");
     assert_eq!(sums[&acme], Usage { cpu_millicores: 1250, memory_mib: 1024 });
     let limits =
