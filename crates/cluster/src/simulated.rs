@@ -114,7 +114,7 @@ impl SimulatedCluster {
 
     /// Deletes one object behind the controller's back, to see it come again.
     pub fn delete_object(&self, tenant_id: &TenantId, kind: &str, name: &str) {
-        self.with_world(|world| world.drop_object(tenant_id, kind, name, false));
+        self.with_world(|world| world.lose_object(tenant_id, kind, name));
     }
 
     fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {

@@ -65,7 +65,7 @@ struct Seen {
 impl Seen {
     /// All that the manifest says is there, as it says.
     fn is_applied(&self) -> bool {
-        self.view.missing.is_empty() && self.drifts.is_empty()
+        self.view.missing.is_empty() && self.view.ending.is_empty() && self.drifts.is_empty()
     }
 }
 
@@ -131,7 +131,7 @@ impl Look<'_, HandsOff> {
             share(APPLIED, SCALED, seen.view.percent_ready())
         } else {
             let wanted = self.objects.len().max(1);
-            let there = wanted.saturating_sub(seen.view.missing.len());
+            let there = wanted.saturating_sub(seen.view.missing.len() + seen.view.ending.len());
             share(AWAITED, APPLIED, u32::try_from(there * 100 / wanted).unwrap_or(0))
         };
         if self.shows(&seen.view) {

@@ -15,9 +15,9 @@ use ecp_core::tenant::Tenant;
 use jiff::SignedDuration;
 use std::collections::{HashMap, VecDeque};
 
-/// How often an object is put back within [`FIGHT_TIME`] before it rests.
+/// How often it is tried to put an object back within [`FIGHT_TIME`] before it rests.
 pub(super) const MOST_HEALS: usize = 5;
-/// The time in which heals of an object count together, and how long it rests after too many.
+/// The time in which tries at an object count together, and how long it rests after too many.
 pub(super) const FIGHT_TIME: SignedDuration = SignedDuration::from_mins(1);
 
 /// The action of the audit trail.
@@ -47,8 +47,18 @@ pub(super) struct Found {
     pub(super) missing: Vec<String>,
     /// Objects that someone changed.
     pub(super) drifts: Vec<Drift>,
-    /// Objects that are left as they are for now, with who changes them: their rest began.
-    pub(super) contested: Vec<(String, Option<String>)>,
+    /// Objects that are left as they are for now: their rest began.
+    pub(super) contested: Vec<Contested>,
+}
+
+/// An object that was put back and changed again, too often.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Contested {
+    pub(super) object: String,
+    /// Who changes it, where the cluster says.
+    pub(super) manager: Option<String>,
+    /// How often it was put back.
+    pub(super) times: usize,
 }
 
 impl Found {
@@ -60,6 +70,13 @@ impl Found {
     /// Something is to be applied again.
     pub(super) fn is_to_be_put_back(&self) -> bool {
         !self.missing.is_empty() || !self.drifts.is_empty()
+    }
+
+    /// Leaves out what is on its way out, alone or with its namespace: it has to be gone before anything can be made
+    /// under its name.
+    pub(super) fn leave_what_ends(&mut self, view: &View) {
+        self.missing.retain(|object| !view.is_ending(object));
+        self.drifts.retain(|drift| !view.is_ending(&name_of(drift)));
     }
 
     /// Leaves out what is not as it should be even now: it was not put back, whatever was tried. What
@@ -75,7 +92,7 @@ impl Found {
     }
 
     /// Each object that is to be applied again, once, with who changed it.
-    fn objects(&self) -> HashMap<String, Option<String>> {
+    pub(super) fn objects(&self) -> HashMap<String, Option<String>> {
         let missing = self.missing.iter().map(|name| (name.clone(), None));
         missing.chain(self.drifts.iter().map(|drift| (name_of(drift), drift.manager.clone()))).collect()
     }
@@ -85,11 +102,18 @@ fn name_of(drift: &Drift) -> String {
     format!("{} {}", drift.kind, drift.name)
 }
 
-/// Heals of one object.
+/// A try at putting an object back.
+struct Try {
+    at: Timestamp,
+    /// It was as it should be after that.
+    succeeded: bool,
+}
+
+/// Tries at one object.
 #[derive(Default)]
 struct Contest {
-    /// When it was put back lately, oldest first.
-    heals: VecDeque<Timestamp>,
+    /// Those of late, oldest first.
+    tries: VecDeque<Try>,
     /// Until when it is left alone.
     rests_until: Option<Timestamp>,
 }
@@ -100,29 +124,33 @@ impl Contest {
     }
 }
 
-/// Which objects were put back lately, and which of them rest. Kept in memory: after a restart they
+/// Which objects it was tried to put back lately, and which of them rest. Kept in memory: after a restart they
 /// get a fresh chance.
 #[derive(Default)]
 pub(super) struct Fights(HashMap<TenantId, HashMap<String, Contest>>);
 
 impl Fights {
-    /// Takes out of `found` what rests, and begins the rest of what was put back too often.
+    /// Takes out of `found` what rests, and begins the rest of what was tried too often.
     pub(super) fn hold_back(&mut self, id: &TenantId, found: &mut Found, now: Timestamp) {
         let Some(contests) = self.0.get_mut(id) else { return };
         let objects = found.objects();
         contests.retain(|object, contest| {
-            contest.heals.retain(|at| now.duration_since(*at) < FIGHT_TIME);
-            contest.rests(now) || (objects.contains_key(object) && !contest.heals.is_empty())
+            contest.tries.retain(|one| now.duration_since(one.at) < FIGHT_TIME);
+            contest.rests(now) || (objects.contains_key(object) && !contest.tries.is_empty())
         });
         for (object, manager) in objects {
             let Some(contest) = contests.get_mut(&object) else { continue };
             let rested = contest.rests(now);
-            if !rested && contest.heals.len() < MOST_HEALS {
+            if !rested && contest.tries.len() < MOST_HEALS {
                 continue;
             }
             if !rested {
                 contest.rests_until = Some(now + FIGHT_TIME);
-                found.contested.push((object.clone(), manager));
+                let times = contest.tries.iter().filter(|one| one.succeeded).count();
+                // What could not be put back at all is said elsewhere.
+                if times > 0 {
+                    found.contested.push(Contested { object: object.clone(), manager, times });
+                }
             }
             found.missing.retain(|missing| *missing != object);
             found.drifts.retain(|drift| name_of(drift) != object);
@@ -133,11 +161,19 @@ impl Fights {
         found.contested.sort();
     }
 
-    /// Counts what was put back.
-    pub(super) fn healed(&mut self, id: &TenantId, found: &Found, now: Timestamp) {
+    /// Counts the tries at these objects, of which `found` names what came back.
+    pub(super) fn tried(
+        &mut self,
+        id: &TenantId,
+        objects: impl Iterator<Item = String>,
+        found: &Found,
+        now: Timestamp,
+    ) {
+        let healed = found.objects();
         let contests = self.0.entry(id.clone()).or_default();
-        for object in found.objects().into_keys() {
-            contests.entry(object).or_default().heals.push_back(now);
+        for object in objects {
+            let succeeded = healed.contains_key(&object);
+            contests.entry(object).or_default().tries.push_back(Try { at: now, succeeded });
         }
     }
 
@@ -170,9 +206,9 @@ impl Shared {
         lost.iter().any(|object| !fights.rests(&deployment.tenant_id, object, now))
     }
 
-    /// True where something is there and not as it was applied, or where what is in force after a
-    /// roll-out that came to nothing is not there whole. Where nothing changed and nothing failed, this
-    /// costs nothing.
+    /// True where something is there and not as it was applied, where what is in force after a roll-out
+    /// that came to nothing is not there whole, or where what was given up is whole by now. Where nothing
+    /// changed and nothing failed, this costs nothing.
     pub(super) async fn differs_from_what_is_in_force(
         &self,
         deployment: &Deployment,
@@ -186,7 +222,8 @@ impl Shared {
         let Ok(revisions) = self.store.revisions(id).await else { return false };
         let Some(in_force) = revisions.in_force() else { return false };
         let is_earlier = in_force.number != deployment.generation;
-        if !may_have_drifted && !is_earlier {
+        let may_be_whole = observation.objects.iter().all(|state| state.ready);
+        if !may_have_drifted && !is_earlier && !may_be_whole {
             return false;
         }
         let Ok(objects) = self.objects_of(id, in_force).await else { return false };
@@ -194,11 +231,18 @@ impl Shared {
             true => self.cluster.drift(id, &objects).unwrap_or_default(),
             false => Vec::new(),
         };
-        let view = if is_earlier { View::of(&objects, observation) } else { View::default() };
+        let view = View::of(&objects, observation);
+        let differs = match (deployment.status, is_earlier) {
+            // It was given up, and all that it waited for is there by now.
+            (DeploymentStatus::Failed, false) => view.is_complete(),
+            (_, false) => false,
+            (_, true) => view.surplus,
+        };
         let (fights, now) = (self.fights.lock(), self.clock.steady());
-        drifts.iter().any(|drift| !fights.rests(id, &name_of(drift), now))
-            || view.missing.iter().any(|object| !fights.rests(id, object, now))
-            || view.surplus
+        let is_lost = |object: &String| !view.is_ending(object) && !fights.rests(id, object, now);
+        differs
+            || drifts.iter().any(|drift| !fights.rests(id, &name_of(drift), now))
+            || (is_earlier && view.missing.iter().any(is_lost))
     }
 
     /// Writes down what is about to be put back. What a crash left unsettled is the same deed.
@@ -260,6 +304,34 @@ impl Shared {
             before: Some(changed.chain(lost).collect()),
             after: Some(serde_json::json!({ "generation": tenant.generation })),
             outcome: "restored".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lost(object: &str) -> Found {
+        Found { missing: vec![object.to_owned()], ..Found::default() }
+    }
+
+    #[test]
+    fn only_what_came_back_counts_as_put_back_and_every_try_towards_a_rest() {
+        let (id, now) = (TenantId::parse("acme").expect("an id"), Timestamp::UNIX_EPOCH);
+        for (came_back, contested) in [(0, None), (2, Some(2)), (MOST_HEALS, Some(MOST_HEALS))] {
+            let mut fights = Fights::default();
+            for number in 0..MOST_HEALS {
+                let mut found = lost("Service a");
+                fights.hold_back(&id, &mut found, now);
+                assert!(found.is_to_be_put_back(), "try {number}");
+                let healed = if number < came_back { found } else { Found::default() };
+                fights.tried(&id, ["Service a".to_owned()].into_iter(), &healed, now);
+            }
+            let mut found = lost("Service a");
+            fights.hold_back(&id, &mut found, now);
+            assert!(!found.is_to_be_put_back(), "it rests");
+            assert_eq!(found.contested.first().map(|contested| contested.times), contested);
         }
     }
 }

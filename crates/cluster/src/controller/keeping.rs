@@ -2,7 +2,7 @@
 
 use super::bounds;
 use super::hands::Hand;
-use super::healing::{FIGHT_TIME, Found, MOST_HEALS};
+use super::healing::{FIGHT_TIME, Found};
 use super::look::Look;
 use super::view::{View, pods_ready};
 use super::{LookEnd, LookError};
@@ -96,6 +96,7 @@ impl Look<'_, Hand<'_>> {
         let drifts = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
         let (id, now) = (&self.tenant.id, self.shared.clock.steady());
         let mut found = Found { missing: view.missing.clone(), drifts, ..Found::default() };
+        found.leave_what_ends(&view);
         self.shared.fights.lock().hold_back(id, &mut found, now);
         if found.is_to_be_put_back() {
             let wanted: Vec<Object> =
@@ -113,7 +114,7 @@ impl Look<'_, Hand<'_>> {
                 }
                 applied => applied,
             };
-            self.shared.fights.lock().healed(&self.tenant.id, &found, now);
+            let objects = found.objects();
             let left = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
             let tried = found.missing.len() + found.drifts.len();
             found.keep_what_happened(&self.observe()?, &left);
@@ -125,6 +126,7 @@ impl Look<'_, Hand<'_>> {
                 };
                 !again.iter().any(same)
             });
+            self.shared.fights.lock().tried(&self.tenant.id, objects.into_keys(), &found, now);
             let happened = found.missing.len() + found.drifts.len();
             let came_of_it = match (&applied, happened > 0) {
                 (_, true) if happened == tried => Some(AuditEntry {
@@ -164,11 +166,11 @@ impl Look<'_, Hand<'_>> {
                 .with("manager", drift.manager.as_deref().unwrap_or("unknown"));
             self.note(LogLevel::Warning, message);
         }
-        for (object, manager) in &found.contested {
+        for contested in &found.contested {
             let message = Message::new("deployment.contested")
-                .with("object", object)
-                .with("manager", manager.as_deref().unwrap_or("unknown"))
-                .with("times", MOST_HEALS)
+                .with("object", &contested.object)
+                .with("manager", contested.manager.as_deref().unwrap_or("unknown"))
+                .with("times", contested.times)
                 .with("seconds", FIGHT_TIME.as_secs());
             self.note(LogLevel::Warning, message);
         }

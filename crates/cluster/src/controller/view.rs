@@ -15,7 +15,7 @@ const TERMINATING: &str = "Terminating";
 pub(super) struct View {
     /// There and ready.
     pub(super) created: Vec<ResourceState>,
-    /// Not yet.
+    /// Not yet; and what is there and should not be, or is on its way out.
     pub(super) pending: Vec<ResourceState>,
     /// Ready pods of all workloads.
     pub(super) pods_ready: u32,
@@ -23,6 +23,8 @@ pub(super) struct View {
     pub(super) pods_wanted: u32,
     /// Names of objects that should be there and are not.
     pub(super) missing: Vec<String>,
+    /// Objects that should be there and are on their way out: they have to be gone before they can come back.
+    pub(super) ending: Vec<String>,
     /// An object is there that should not, and is not on its way out.
     pub(super) surplus: bool,
     /// An object is on its way out.
@@ -41,10 +43,14 @@ impl View {
         for object in wanted {
             let pods = object.workload().map(|workload| workload.replicas);
             match seen.remove(&(object.kind(), object.name())) {
-                Some(state) if state.status != TERMINATING => view.add(state, pods),
-                _ => view.add_missing(object, pods),
+                Some(state) if state.status == TERMINATING => view.add_ending(state, pods),
+                Some(state) => view.add(state, pods),
+                None => view.add_missing(object, pods),
             }
         }
+        let others = observation.objects.iter();
+        let others = others.filter(|state| seen.contains_key(&(state.kind.as_str(), state.name.as_str())));
+        view.pending.extend(others.map(resource));
         view.surplus = seen.values().any(|state| state.status != TERMINATING);
         view.leaving = observation.objects.iter().any(|state| state.status == TERMINATING);
         view
@@ -53,6 +59,11 @@ impl View {
     /// Everything is there and ready, and nothing else.
     pub(super) fn is_complete(&self) -> bool {
         self.pending.is_empty() && !self.surplus && !self.leaving
+    }
+
+    /// True of an object that is wanted and on its way out, or in a namespace that is.
+    pub(super) fn is_ending(&self, object: &str) -> bool {
+        self.ending.iter().any(|ending| ending == object || ending.starts_with("Namespace "))
     }
 
     /// A record shows exactly this.
@@ -81,6 +92,13 @@ impl View {
         list.push(resource(state));
     }
 
+    fn add_ending(&mut self, state: &ObjectState, pods: Option<u32>) {
+        self.down = true;
+        self.pods_wanted += pods.unwrap_or(0);
+        self.ending.push(format!("{} {}", state.kind, state.name));
+        self.pending.push(resource(state));
+    }
+
     fn add_missing(&mut self, object: &Object, pods: Option<u32>) {
         self.down = true;
         self.pods_wanted += pods.unwrap_or(0);
@@ -107,18 +125,18 @@ pub(super) fn resource(state: &ObjectState) -> ResourceState {
 }
 
 /// True where a deployment that ended shows otherwise than its record says: something was lost or got ready, or
-/// what is not ready serves more or less than it did, or for another reason.
+/// what is not ready serves more or less than it did, or for another reason, or what was on its way out is gone.
 pub(super) fn differs_from_record(deployment: &Deployment, observation: &Observation) -> bool {
     let seen = index(observation);
     let is_ready = |recorded: &ResourceState| {
         seen.get(&(recorded.kind.as_str(), recorded.name.as_str()))
             .is_some_and(|state| state.ready && resource(state).replicas == recorded.replicas)
     };
-    let is_otherwise = |recorded: &ResourceState| {
-        let state = seen.get(&(recorded.kind.as_str(), recorded.name.as_str()));
-        state
-            .is_some_and(|state| state.ready || (state.status != TERMINATING && resource(state) != *recorded))
-    };
+    let is_otherwise =
+        |recorded: &ResourceState| match seen.get(&(recorded.kind.as_str(), recorded.name.as_str())) {
+            Some(state) => state.ready || resource(state) != *recorded,
+            None => recorded.status == TERMINATING,
+        };
     deployment.created_resources.iter().any(|recorded| !is_ready(recorded))
         || deployment.pending_resources.iter().any(is_otherwise)
 }
@@ -130,14 +148,16 @@ pub(super) fn denies_its_record(tenant: &Tenant, deployment: &Deployment) -> boo
         && deployment.pending_resources.is_empty()
 }
 
-/// Names of objects that were not ready when a deployment was recorded and are not even there now.
+/// Names of objects that were not ready when a deployment was recorded and are not even there now, but for what was on
+/// its way out already.
 pub(super) fn lost_before_ready(deployment: &Deployment, observation: &Observation) -> Vec<String> {
     let seen = index(observation);
     let is_there = |recorded: &&ResourceState| {
         let state = seen.get(&(recorded.kind.as_str(), recorded.name.as_str()));
         state.is_some_and(|state| state.status != TERMINATING)
     };
-    let lost = deployment.pending_resources.iter().filter(|recorded| !is_there(recorded));
+    let lost = deployment.pending_resources.iter();
+    let lost = lost.filter(|recorded| recorded.status != TERMINATING && !is_there(recorded));
     lost.map(|recorded| format!("{} {}", recorded.kind, recorded.name)).collect()
 }
 
@@ -158,7 +178,7 @@ pub(super) fn news(before: &Deployment, after: &View) -> (Vec<String>, Vec<Strin
 }
 
 fn begun(resource: &ResourceState) -> bool {
-    resource.status != "Pending"
+    !["Pending", "Available", TERMINATING].contains(&resource.status.as_str())
 }
 
 fn capitalized(name: &str) -> String {
@@ -231,6 +251,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_wanted_no_more_is_named_while_it_is_there() {
+        let mut leaving = state("Deployment", "qa", "Terminating", Some((0, 1)));
+        leaving.reason =
+            Some(Message::new("cluster.held_by_finalizers").with("finalizers", "example.com/hold"));
+        let objects = vec![
+            state("Namespace", "ecp-ai-acme", "Active", None),
+            state("Deployment", "callbot", "Available", Some((3, 3))),
+            state("Service", "callbot-service", "Active", None),
+            leaving.clone(),
+        ];
+        let view = View::of(&wanted(), &Observation { objects: objects.clone() });
+        assert_eq!(view.pending, [resource(&leaving)]);
+        assert!(!view.is_complete() && !view.down && view.ending.is_empty());
+        assert!(stalled(&view).values.iter().any(|(_, value)| value.contains("qa")));
+        let mut deployment = recorded();
+        (deployment.created_resources, deployment.pending_resources) = (view.created, view.pending);
+        assert!(!differs_from_record(&deployment, &Observation { objects: objects.clone() }));
+        assert_eq!(lost_before_ready(&deployment, &Observation { objects: objects.clone() }), [""; 0]);
+        // Gone, it is no loss and is looked at again.
+        let after = Observation { objects: objects[..3].to_vec() };
+        assert!(differs_from_record(&deployment, &after));
+        assert_eq!(lost_before_ready(&deployment, &after), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_wanted_and_on_its_way_out_is_waited_for_and_not_missing() {
+        let objects = vec![
+            state("Namespace", "ecp-ai-acme", "Active", None),
+            state("Deployment", "callbot", "Terminating", Some((3, 3))),
+        ];
+        let view = View::of(&wanted(), &Observation { objects });
+        assert_eq!(view.missing, ["Service callbot-service"]);
+        assert_eq!(view.ending, ["Deployment callbot"]);
+        assert!(
+            view.down && view.is_ending("Deployment callbot") && !view.is_ending("Service callbot-service")
+        );
+        let view = View::of(
+            &wanted(),
+            &Observation { objects: vec![state("Namespace", "ecp-ai-acme", "Terminating", None)] },
+        );
+        assert!(view.is_ending("Service callbot-service"), "nothing can be made in it");
+    }
+
+    fn recorded() -> Deployment {
+        let (id, now) = (TenantId::parse("acme").expect("an id"), Timestamp::UNIX_EPOCH);
+        Deployment::accepted(DeploymentId::from_text("dep-1"), id, 1, DeploymentKind::Create, now, None)
+    }
+
+    #[test]
     fn a_workload_that_serves_nobody_is_down_and_one_that_partly_serves_is_not() {
         let see = |status, ready| {
             let objects = vec![
@@ -268,16 +337,7 @@ mod tests {
             ((0, first), (0, second)),
         ] {
             let (before, after) = (saw(before.0, before.1), saw(after.0, after.1));
-            let id = TenantId::parse("acme").expect("an id");
-            let now = Timestamp::UNIX_EPOCH;
-            let mut deployment = Deployment::accepted(
-                DeploymentId::from_text("dep-1"),
-                id,
-                1,
-                DeploymentKind::Create,
-                now,
-                None,
-            );
+            let mut deployment = recorded();
             let view = View::of(&wanted(), &before);
             (deployment.created_resources, deployment.pending_resources) = (view.created, view.pending);
             assert!(!differs_from_record(&deployment, &before), "{before:?}");

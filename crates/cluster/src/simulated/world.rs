@@ -218,6 +218,20 @@ impl World {
         }
     }
 
+    /// Loses one object to somebody's hand: it is gone at once, and its pods end by themselves.
+    pub(super) fn lose_object(&mut self, tenant: &TenantId, kind: &str, name: &str) {
+        if kind == "Namespace" {
+            return self.delete(tenant, false);
+        }
+        let Some(space) = self.spaces.get_mut(tenant) else { return };
+        let Some(at) = space.find(kind, name) else { return };
+        let entry = space.entries.remove(at);
+        self.changed.insert(tenant.clone());
+        for pod in entry.pods {
+            self.terminate(pod, false);
+        }
+    }
+
     /// Everything of a tenant.
     pub(super) fn observe(&self, tenant: &TenantId) -> Observation {
         let Some(space) = self.spaces.get(tenant) else { return Observation::default() };
