@@ -80,6 +80,8 @@ pub(crate) fn unschedulable_gpu(
         .with("scheduler", scheduler)
 }
 
+const WAITS_FOR: &str = "cluster.waits_for";
+
 /// The volume of a claim is not there yet.
 pub(crate) fn volume_pending(claim: &str, said: &str) -> Message {
     Message::new("cluster.volume_pending").with("claim", claim).with("said", said)
@@ -122,6 +124,16 @@ pub(crate) fn node_lost(node: &str) -> Message {
 /// The object can not go before its finalizers are taken off.
 pub(crate) fn held_by_finalizers(finalizers: &str) -> Message {
     Message::new("cluster.held_by_finalizers").with("finalizers", finalizers)
+}
+
+/// The object goes when these are gone.
+pub(crate) fn waits_for(objects: &str) -> Message {
+    Message::new(WAITS_FOR).with("objects", objects)
+}
+
+/// True where a reason only says what else is to go first.
+pub(crate) fn is_waiting(reason: &Message) -> bool {
+    reason.key == WAITS_FOR
 }
 
 /// The namespace can not go; `said` is what the cluster says of what is left in it.

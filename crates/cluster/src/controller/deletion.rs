@@ -3,6 +3,7 @@
 use super::hands::Hand;
 use super::view::resource;
 use super::{LookEnd, LookError, Shared};
+use crate::reasons;
 use ecp_core::deployment::{Deployment, LogLevel, Phase, Removal, ResourceState};
 use ecp_core::tenant::{Tenant, TenantStatus};
 use ecp_core::text::Message;
@@ -44,7 +45,7 @@ impl Shared {
             deletion.advance(Phase::ScalingServices, progress(&deletion, left.len()));
             deletion.announce(now, Message::new("deployment.deleting_left").with("left", left.len()));
         } else if self.is_overdue(&deletion) {
-            let names: Vec<&str> = left.iter().map(|resource| resource.name.as_str()).collect();
+            let names = holders(&left);
             let message = Message::new("deployment.deletion_stalled").with("objects", names.join(", "));
             deletion.note(now, LogLevel::Warning, message);
         } else {
@@ -54,7 +55,7 @@ impl Shared {
         let news: Vec<Message> = left
             .iter()
             .filter_map(|resource| resource.reason.clone())
-            .filter(|reason| !known(reason))
+            .filter(|reason| !reasons::is_waiting(reason) && !known(reason))
             .collect();
         for reason in news {
             deletion.note(now, LogLevel::Warning, reason);
@@ -97,6 +98,14 @@ impl Shared {
         }
         Ok(LookEnd::Done)
     }
+}
+
+/// Names of what does not go by itself; of everything, where nothing says that it waits for something else.
+fn holders(left: &[ResourceState]) -> Vec<&str> {
+    let waits = |resource: &&ResourceState| resource.reason.as_ref().is_some_and(reasons::is_waiting);
+    let holders: Vec<&str> =
+        left.iter().filter(|it| !waits(it)).map(|resource| resource.name.as_str()).collect();
+    if holders.is_empty() { left.iter().map(|resource| resource.name.as_str()).collect() } else { holders }
 }
 
 /// Goes on towards the end by the share of the remaining objects that went since the last record.

@@ -44,6 +44,7 @@ impl KubernetesCluster {
         self.check_known(tenant)?;
         self.check_owner(tenant)?;
         self.index.set_shared_with(tenant, Vec::new());
+        self.index.set_goes(tenant, false);
         let names = self.index.unnoted_of(tenant, objects);
         self.note(tenant, &names).await?;
         let autoscaled = self.index.autoscaled(tenant, objects);

@@ -45,6 +45,7 @@ impl KubernetesCluster {
     pub(super) async fn delete_tenant(&self, tenant: &TenantId, how: Removal) -> Result<(), ClusterError> {
         self.check_known(tenant)?;
         let force = how.force;
+        self.index.set_goes(tenant, true);
         self.index.forget_skipped(tenant, &[]);
         let inventory = self.index.inventory(tenant);
         let pods = self.index.pods(tenant);

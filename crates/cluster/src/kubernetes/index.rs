@@ -1,13 +1,14 @@
 //! What the watches saw, by tenant: small facts to judge by, and each object as it was applied.
 //!
 //! Every question of the domain is answered from here without asking the cluster. What an [`entry`] holds, what
-//! differs from what is wanted ([`diff`]), what is noted of ours ([`noted`]) and who runs where ([`places`]) have files
-//! of their own.
+//! differs from what is wanted ([`diff`]), what is noted of ours ([`noted`]), what a tenant that goes waits for
+//! ([`leaving`]) and who runs where ([`places`]) have files of their own.
 
 mod dead;
 mod diff;
 mod entry;
 mod external;
+mod leaving;
 mod noted;
 mod places;
 mod seen;
@@ -33,8 +34,6 @@ pub(super) use seen::Seen;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use tokio::sync::{Notify, broadcast};
 
-/// Foreign objects that one sentence names.
-const NAMES_TOLD: usize = 20;
 /// Changes that a reader may be behind before it looks at every tenant.
 const CHANGES_KEPT: usize = 4096;
 
@@ -56,6 +55,8 @@ struct TenantIndex {
     noted: BTreeMap<Key, Option<String>>,
     /// What others added to our objects and can not be taken out, by uid.
     left: BTreeMap<Key, (String, Vec<Left>)>,
+    /// The tenant goes: its pods that are left are told.
+    goes: bool,
     /// What others keep in the namespace, while the tenant goes.
     shared_with: Vec<ObjectState>,
     pods: HashMap<String, (PodFacts, PodRequests)>,
@@ -348,26 +349,32 @@ impl Index {
         self.forget(&doubt.tenant, &(kind, doubt.name), Some(&doubt.uid));
     }
 
-    /// The tenant's objects, judged; its volumes go and come with their StatefulSet.
+    /// The tenant's objects, judged; its volumes go and come with their StatefulSet. While the tenant goes, its
+    /// pods are told too, and what waits for them says so.
     pub(super) fn observe(&self, tenant: &TenantId) -> Observation {
         let inner = self.inner.lock();
         let Some(index) = inner.tenants.get(tenant) else { return Observation::default() };
-        let judged = |(key, entry): (&Key, &Entry)| {
-            let mut state = index.judged(entry);
-            if !KINDS[key.0].is_namespaced() && !index.shared_with.is_empty() && !entry.facts.terminating {
-                state.reason = Some(shared(&index.shared_with));
-            }
-            state.reason = state.reason.or_else(|| index.said_of_left(key, entry));
-            state
-        };
         let ours: Vec<(&Key, &Entry)> = index
             .objects
             .iter()
             .filter(|(key, entry)| KINDS[key.0].name != CLAIM && index.owns(key, entry, &self.installation))
             .collect();
-        let shared_with = index.shared_with.iter().filter(|_| !ours.is_empty()).cloned();
-        let objects = ours.iter().copied().map(judged).chain(shared_with);
-        Observation { objects: objects.chain(index.skipped.iter().map(skipped)).collect() }
+        let mut objects: Vec<ObjectState> = ours.iter().map(|(_, entry)| index.judged(entry)).collect();
+        let mut pods = Vec::new();
+        if index.goes && !ours.is_empty() {
+            pods = index.pods_left(&self.installation);
+            leaving::tell_what_waits(&mut objects, &pods);
+        }
+        for ((key, entry), state) in ours.iter().zip(&mut objects) {
+            if !KINDS[key.0].is_namespaced() && !index.shared_with.is_empty() && !entry.facts.terminating {
+                state.reason = Some(leaving::shared(&index.shared_with));
+            }
+            state.reason = state.reason.take().or_else(|| index.said_of_left(key, entry));
+        }
+        objects.extend(pods);
+        objects.extend(index.shared_with.iter().filter(|_| !ours.is_empty()).cloned());
+        objects.extend(index.skipped.iter().map(skipped));
+        Observation { objects }
     }
 
     /// Reads one entry.
@@ -416,15 +423,6 @@ impl Index {
             self.tell(tenant);
         }
     }
-}
-
-/// Why the namespace of a tenant that goes is kept.
-fn shared(with: &[ObjectState]) -> Message {
-    let names: Vec<String> =
-        with.iter().take(NAMES_TOLD).map(|state| format!("{} {}", state.kind, state.name)).collect();
-    let more = with.len().saturating_sub(NAMES_TOLD);
-    let more = if more > 0 { format!(", … (+{more})") } else { String::new() };
-    Message::new("cluster.namespace_shared").with("objects", names.join(", ") + &more)
 }
 
 /// An object that the cluster can not have: nothing more is expected of it.

@@ -83,6 +83,8 @@ pub(crate) struct PodFacts {
     pub(crate) node: Option<String>,
     /// It is on its way out.
     pub(crate) terminating: bool,
+    /// What must be taken off before it can go.
+    pub(crate) finalizers: Vec<String>,
     /// What keeps it from serving, where it says so.
     pub(crate) trouble: Option<Trouble>,
     /// Volume claims that it needs.
@@ -117,6 +119,7 @@ impl PodFacts {
             phase: text(&pod["status"]["phase"]).to_owned(),
             node: owned(&pod["spec"]["nodeName"]),
             terminating: metadata["deletionTimestamp"].is_string(),
+            finalizers: items(&metadata["finalizers"]).iter().map(|it| text(it).to_owned()).collect(),
             trouble: if ready { None } else { trouble(pod, conditions) },
             claims: items(&pod["spec"]["volumes"]).iter().filter_map(claim).collect(),
             helpers: helpers

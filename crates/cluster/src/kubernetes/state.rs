@@ -216,6 +216,25 @@ pub(crate) fn judge_with_events(
     state
 }
 
+/// What there is to say of a pod that keeps what it uses from going.
+pub(crate) fn judge_leaving(pod: &PodFacts) -> ObjectState {
+    let reason = match &pod.trouble {
+        _ if !pod.terminating => None,
+        _ if !pod.finalizers.is_empty() => Some(reasons::held_by_finalizers(&pod.finalizers.join(", "))),
+        Some(Trouble::Fault { reason, .. }) => Some(reason.clone()),
+        Some(Trouble::Shortage(_)) | None => None,
+    };
+    ObjectState {
+        kind: "Pod".to_owned(),
+        name: pod.name.clone(),
+        status: if pod.terminating { "Terminating" } else { "Active" }.to_owned(),
+        ready: false,
+        replicas: None,
+        reason,
+        stuck: false,
+    }
+}
+
 /// Why something that was deleted is still there.
 fn what_holds(facts: &ObjectFacts) -> Option<Message> {
     if facts.kind == "Namespace" {

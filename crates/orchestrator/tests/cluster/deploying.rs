@@ -110,6 +110,44 @@ async fn a_namespace_that_hangs_says_which_finalizer_holds_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_go_is_named_by_an_update_and_by_a_deletion_until_it_goes() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    let (path, namespace) = ("/api/v1/tenants/stays", "ecp-ai-stays");
+    real.create("stays", json!({"chatbot": 5, "ta": 5})).await.expect(201);
+    real.until_status("stays", "running").await;
+    let hold = |object: &str, finalizers: Value| {
+        let patch = json!({"metadata": {"finalizers": finalizers}}).to_string();
+        cluster.kubectl(&["-n", namespace, "patch", object, "--type=merge", "-p", &patch]);
+    };
+    let until_named = async |kind: &str| {
+        until(&format!("the {kind} is named"), async || {
+            let status = real.status("stays").await;
+            let is_it = |one: &&Value| one["type"] == kind && one["status"] == "Terminating";
+            let one = status["pending_resources"].as_array()?.iter().find(is_it)?;
+            one["reason"].to_string().contains("example.com/hold").then_some(status.clone())
+        })
+        .await
+    };
+    hold("deployment/ta", json!(["example.com/hold"]));
+    real.client.put(path, &json!({"service_requirements": {"ta": 0}})).await.expect(200);
+    until_named("Deployment").await;
+    hold("deployment/ta", json!(null));
+    real.until_status("stays", "running").await;
+
+    let pod = names(cluster, "stays", "pods").into_iter().find(|name| name.starts_with("chatbot")).unwrap();
+    let pod = format!("pod/{pod}");
+    hold(&pod, json!(["example.com/hold"]));
+    real.client.delete(path).await.expect(200);
+    let status = until_named("Pod").await;
+    let waiting =
+        status["pending_resources"].as_array().unwrap().iter().find(|one| one["type"] == "Namespace");
+    assert!(waiting.unwrap()["reason"].is_string(), "{status}");
+    hold(&pod, json!(null));
+    until_gone(&real.client, "stays").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn more_than_the_cluster_has_is_refused_with_what_is_short() {
     let cluster = ControlPlane::shared_with_faults();
     let real = Real::on(cluster.kubeconfig()).await;

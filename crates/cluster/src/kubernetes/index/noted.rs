@@ -243,6 +243,7 @@ impl Index {
         index.noted.clear();
         index.left.clear();
         index.shared_with.clear();
+        index.goes = false;
         if index.is_empty() {
             inner.tenants.remove(tenant);
         }

@@ -328,3 +328,36 @@ fn a_pod_that_was_seen_to_be_ours_stays_so_until_somebody_else_controls_it() {
     index.replica_set_applied(&replica_set("r1", None));
     assert_eq!(index.pods(&acme()), []);
 }
+
+#[test]
+fn while_a_tenant_goes_its_pods_are_told_and_what_waits_for_them_says_so() {
+    let notes =
+        [("Deployment", "chatbot", "d1"), ("ConfigMap", "service-config", "a")].map(|(kind, name, uid)| {
+            let (kind, name) = (kind.to_owned(), name.to_owned());
+            (acme(), NotedObject { kind, name, uid: Some(uid.to_owned()) })
+        });
+    let notes = Notes { objects: notes.into(), unnoted: Vec::new() };
+    let index = Index::new(GpuResources::of(&Catalog::embedded()), InstallationId::from_text("ecp-a"), notes);
+    index.object_applied(kind(), config_map("a", 5));
+    index.replica_set_applied(&replica_set("r1", Some("d1")));
+    let mut pod = pod_of(Some(("ReplicaSet", "chatbot-1", "r1")));
+    let held = json!({"deletionTimestamp": "2026-11-28T12:00:00Z", "finalizers": ["example.com/hold"]});
+    let held: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta =
+        serde_json::from_value(held).expect("metadata");
+    (pod.metadata.deletion_timestamp, pod.metadata.finalizers) = (held.deletion_timestamp, held.finalizers);
+    index.pod_applied(&pod);
+    let told = || {
+        let objects = index.observe(&acme()).objects.into_iter();
+        let told = objects.map(|state| (state.kind, state.status, state.reason.map(|reason| reason.key)));
+        told.collect::<Vec<_>>()
+    };
+    let line = |kind: &str, status: &str, reason: Option<&'static str>| {
+        (kind.to_owned(), status.to_owned(), reason.map(std::borrow::Cow::Borrowed))
+    };
+    assert_eq!(told(), [line("ConfigMap", "Active", None)]);
+    index.set_goes(&acme(), true);
+    let waiting = line("ConfigMap", "Active", Some("cluster.waits_for"));
+    assert_eq!(told(), [waiting, line("Pod", "Terminating", Some("cluster.held_by_finalizers"))]);
+    index.pod_deleted(&pod);
+    assert_eq!(told(), [line("ConfigMap", "Active", None)]);
+}
