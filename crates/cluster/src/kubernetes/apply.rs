@@ -128,7 +128,7 @@ impl KubernetesCluster {
                 return Ok((None, Vec::new()));
             }
         }
-        self.check_newcomer(&target).await?;
+        self.check_newcomer(&target, seen.as_ref()).await?;
         json["metadata"]["annotations"][APPLIED] = digest.into();
         if let Some(seen) = seen.as_ref().filter(|_| !additions.is_empty()) {
             let version = seen.resource_version.to_string();
@@ -207,18 +207,21 @@ impl KubernetesCluster {
         }
     }
 
-    /// Refuses to write over an object that somebody else made under a name that we never had there.
-    async fn check_newcomer(&self, target: &Target<'_>) -> Result<(), ClusterError> {
+    /// Refuses to write over an object that somebody else made: under a name that we never had there, or in the
+    /// place of ours that went. What our own call made whose answer was lost has our marks.
+    async fn check_newcomer(&self, target: &Target<'_>, seen: Option<&Seen>) -> Result<(), ClusterError> {
         let Target { tenant, place, kind, name, .. } = *target;
         let namespace = tenant.namespace();
-        let is_noted = matches!(self.index.noted_uid(tenant, place, name), Some(Some(_)));
+        let noted = self.index.noted_uid(tenant, place, name).flatten();
+        let is_noted = noted.is_some() && seen.map(|seen| seen.uid.as_str()) == noted.as_deref();
         if is_noted || !kind.is_namespaced() || !self.index.has_namespace(&namespace) {
             return Ok(());
         }
         match answered(target.calls.get(name)).await {
             Ok(object) => {
                 let marks = Marks::of(&object.metadata);
-                if marks.are_of(self.index.installation()) || marks.are_unsigned() {
+                let is_noted = noted.is_some() && object.metadata.uid == noted;
+                if is_noted || marks.are_of(self.index.installation()) || marks.are_unsigned() {
                     return Ok(());
                 }
                 let (kind, name) = (kind.name.to_owned(), name.to_owned());

@@ -2,7 +2,7 @@
 //! orchestrator on the same cluster.
 
 use super::{Real, names, namespace_exists, until, until_gone};
-use ecp_testkit::{ControlPlane, Fault, FaultProxy, Scope};
+use ecp_testkit::{ControlPlane, Fault, FaultProxy, Scope, TestServer};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -172,6 +172,29 @@ async fn pods_of_a_workload_that_is_only_called_like_ours_are_neither_changed_no
         "replicaset/chatbot-canary",
     ]);
     until_gone(&real.client, "namesake").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_made_in_the_place_of_ours_is_named_and_left_as_it_is() {
+    let cluster = ControlPlane::shared();
+    let real = Real::on(cluster.kubeconfig()).await;
+    real.create("usurped", json!({"chatbot": 5})).await.expect(201);
+    real.until_status("usurped", "running").await;
+    let (namespace, name) = ("ecp-ai-usurped", "redis-service");
+    // Nobody watches while it is done.
+    let folder = real.server.stop().await;
+    cluster.kubectl(&["-n", namespace, "delete", "service", name]);
+    cluster.kubectl(&["-n", namespace, "create", "service", "clusterip", name, "--tcp=1234:1234"]);
+    let theirs = cluster.get(&["-n", namespace, "service", name]);
+    let kubeconfig = cluster.kubeconfig().to_str().expect("a path").to_owned();
+    let server = TestServer::builder().configure(|config| config.kubeconfig = kubeconfig).folder(folder);
+    let real = Real::started(server).await;
+    let status = real.until_status("usurped", "failed").await.to_string();
+    assert!(status.contains("CONFLICT") && status.contains("Service redis-service"), "{status}");
+    assert_eq!(cluster.get(&["-n", namespace, "service", name]), theirs);
+    cluster.kubectl(&["-n", namespace, "delete", "service", name]);
+    real.until_status("usurped", "running").await;
+    real.delete_and_wait("usurped").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
