@@ -91,6 +91,18 @@ impl Found {
         self.drifts.retain(|drift| !left.iter().any(|one| name_of(one) == name_of(drift)));
     }
 
+    /// Leaves out objects that the record shows as skipped: the cluster can have them now, and did not lose
+    /// them.
+    pub(super) fn leave_out_what_never_was(&mut self, deployment: &Deployment) {
+        let was_skipped = |name: &str| {
+            let recorded = deployment.created_resources.iter();
+            recorded
+                .filter(|one| one.status == SKIPPED)
+                .any(|one| format!("{} {}", one.kind, one.name) == name)
+        };
+        self.missing.retain(|name| !was_skipped(name));
+    }
+
     /// Each object that is to be applied again, once, with who changed it.
     pub(super) fn objects(&self) -> HashMap<String, Option<String>> {
         let missing = self.missing.iter().map(|name| (name.clone(), None));

@@ -98,6 +98,8 @@ impl Look<'_, Hand<'_>> {
         let mut found = Found { missing: view.missing.clone(), drifts, ..Found::default() };
         found.leave_what_ends(&view);
         self.shared.fights.lock().hold_back(id, &mut found, now);
+        // What is applied may come to nothing that is worth a word, and is there all the same.
+        let is_stale = found.is_to_be_put_back() || view.surplus;
         if found.is_to_be_put_back() {
             let wanted: Vec<Object> =
                 self.objects.iter().filter(|object| found.names(object)).cloned().collect();
@@ -118,6 +120,7 @@ impl Look<'_, Hand<'_>> {
             let left = self.shared.cluster.drift(&self.tenant.id, &self.objects)?;
             let tried = found.missing.len() + found.drifts.len();
             found.keep_what_happened(&self.observe()?, &left);
+            found.leave_out_what_never_was(&self.deployment);
             // What is there again is no more healed than it was lost.
             let again = self.shared.cluster.left_as_is(&self.tenant.id);
             found.drifts.retain(|drift| {
@@ -147,7 +150,7 @@ impl Look<'_, Hand<'_>> {
         if view.surplus {
             self.hand.prune(&self.objects).await?;
         }
-        if found.is_nothing() && !view.surplus { Ok((view, found)) } else { Ok((self.observe()?, found)) }
+        if is_stale { Ok((self.observe()?, found)) } else { Ok((view, found)) }
     }
 
     /// Says what was put back, and who had changed it.

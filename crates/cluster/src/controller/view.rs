@@ -29,7 +29,7 @@ pub(super) struct View {
     pub(super) surplus: bool,
     /// An object is on its way out.
     pub(super) leaving: bool,
-    /// A workload serves nobody, or an object is missing.
+    /// A workload serves nobody, or something without which nobody is served is missing.
     pub(super) down: bool,
     /// The first object for which waiting will not help.
     pub(super) stuck: Option<ObjectState>,
@@ -100,7 +100,7 @@ impl View {
     }
 
     fn add_missing(&mut self, object: &Object, pods: Option<u32>) {
-        self.down = true;
+        self.down |= serves(object);
         self.pods_wanted += pods.unwrap_or(0);
         self.missing.push(format!("{} {}", object.kind(), object.name()));
         self.pending.push(ResourceState {
@@ -110,6 +110,15 @@ impl View {
             replicas: None,
             reason: None,
         });
+    }
+}
+
+/// True of what has to be there for anybody to be served. What is missing beside it is brought back too, and
+/// keeps no request from its pods.
+fn serves(object: &Object) -> bool {
+    match object {
+        Object::Namespace(_) | Object::Service(_) => true,
+        other => other.workload().is_some_and(|workload| workload.replicas > 0),
     }
 }
 
@@ -204,7 +213,7 @@ pub(super) fn stalled(view: &View) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{deployment, namespace, service};
+    use crate::testing::{deployment, namespace, quota, service};
     use ecp_core::Timestamp;
     use ecp_core::deployment::DeploymentKind;
     use ecp_core::ids::{DeploymentId, TenantId};
@@ -231,6 +240,20 @@ mod tests {
         assert_eq!(view.missing, ["Namespace ecp-ai-acme", "Deployment callbot", "Service callbot-service"]);
         assert_eq!((view.pods_ready, view.pods_wanted, view.percent_ready()), (0, 3, 0));
         assert!(view.down && !view.is_complete());
+    }
+
+    #[test]
+    fn what_is_missing_and_serves_nobody_takes_nothing_down() {
+        let mut wanted = wanted();
+        wanted.push(quota("10Gi"));
+        let objects = vec![
+            state("Namespace", "ecp-ai-acme", "Active", None),
+            state("Deployment", "callbot", "Available", Some((3, 3))),
+            state("Service", "callbot-service", "Active", None),
+        ];
+        let view = View::of(&wanted, &Observation { objects });
+        assert_eq!(view.missing, ["ResourceQuota quota"]);
+        assert!(!view.down && !view.is_complete());
     }
 
     #[test]
