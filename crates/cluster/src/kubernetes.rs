@@ -85,6 +85,7 @@ enum Probed {
 /// A real cluster.
 pub struct KubernetesCluster {
     client: Client,
+    log_client: Client,
     index: Arc<Index>,
     catalog: Arc<Catalog>,
     ledger: Arc<dyn ObjectLedger>,
@@ -106,7 +107,7 @@ impl KubernetesCluster {
         catalog: Arc<Catalog>,
         ledger: Arc<dyn ObjectLedger>,
     ) -> Result<Arc<Self>, ConnectError> {
-        let client = client::connect(source).await?;
+        let client::Clients { calls: client, logs: log_client } = client::connect(source).await?;
         let installation = ledger.installation().await?;
         // Told from before all there is is read: what is told until then comes after it.
         let told: Arc<Mutex<Told>> = Arc::new(Mutex::new(Told::Early(Vec::new())));
@@ -127,6 +128,7 @@ impl KubernetesCluster {
         }
         Ok(Arc::new(Self {
             client,
+            log_client,
             index,
             catalog,
             ledger,

@@ -58,8 +58,17 @@ pub enum ConnectError {
     Client(#[source] kube::Error),
 }
 
+/// Connections by how long they may be silent.
+pub(super) struct Clients {
+    /// For calls and watches.
+    pub(super) calls: Client,
+    /// For logs that are followed: a container may have nothing to say for as long as it likes. One that is
+    /// half open is held until its reader leaves.
+    pub(super) logs: Client,
+}
+
 /// Reads the configuration; asks nothing of the cluster.
-pub(super) async fn connect(source: &KubernetesSource) -> Result<Client, ConnectError> {
+pub(super) async fn connect(source: &KubernetesSource) -> Result<Clients, ConnectError> {
     let mut config = match source {
         KubernetesSource::Kubeconfig { path, context } => {
             let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
@@ -77,7 +86,10 @@ pub(super) async fn connect(source: &KubernetesSource) -> Result<Client, Connect
     config.reset_reader_on_write = true;
     // Answers 429, 503 and 504, with the wait that the server asks for.
     config.default_retry = true;
-    Client::try_from(config).map_err(ConnectError::Client)
+    let mut patient = config.clone();
+    patient.read_timeout = None;
+    let client = |config| Client::try_from(config).map_err(ConnectError::Client);
+    Ok(Clients { calls: client(config)?, logs: client(patient)? })
 }
 
 /// Waits for an answer, but not for ever: a connection may be half open.
