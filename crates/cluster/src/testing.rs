@@ -4,6 +4,7 @@ use ecp_core::Timestamp;
 use ecp_core::manifest::Object;
 use ecp_core::ports::Clock;
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::{
     Container, Namespace, PersistentVolumeClaim, PodSpec, PodTemplateSpec, ResourceQuota,
     ResourceRequirements, Service,
@@ -128,6 +129,15 @@ pub(crate) fn deployment(name: &str, image: &str, replicas: i32, gpu: u32) -> Ob
     spec.replicas = Some(replicas);
     spec.template = pods(image, gpu);
     Object::Deployment(deployment)
+}
+
+pub(crate) fn autoscaler(name: &str, fewest: i32, most: i32) -> Object {
+    let mut autoscaler = HorizontalPodAutoscaler { metadata: named(name), ..Default::default() };
+    autoscaler.spec.scale_target_ref.kind = "Deployment".to_owned();
+    autoscaler.spec.scale_target_ref.name = name.to_owned();
+    autoscaler.spec.min_replicas = Some(fewest);
+    autoscaler.spec.max_replicas = most;
+    Object::HorizontalPodAutoscaler(autoscaler)
 }
 
 pub(crate) fn redis() -> Object {

@@ -41,7 +41,7 @@ impl View {
         let mut seen: HashMap<(&str, &str), &ObjectState> = index(observation);
         let mut view = Self::default();
         for object in wanted {
-            let pods = object.workload().map(|workload| workload.replicas);
+            let pods = object.workload().map(|workload| fewest(wanted, object, workload.replicas));
             match seen.remove(&(object.kind(), object.name())) {
                 Some(state) if state.status == TERMINATING => view.add_ending(state, pods),
                 Some(state) => view.add(state, pods),
@@ -77,6 +77,7 @@ impl View {
     }
 
     fn add(&mut self, state: &ObjectState, pods: Option<u32>) {
+        let state = &held_against(state, pods);
         if let Some((ready, wanted)) = state.replicas {
             self.pods_ready += ready.min(wanted);
             self.pods_wanted += wanted;
@@ -111,6 +112,30 @@ impl View {
             reason: None,
         });
     }
+}
+
+/// The fewest pods that a workload is to have: its own number, or what its autoscaler keeps.
+fn fewest(wanted: &[Object], workload: &Object, replicas: u32) -> u32 {
+    let scaled = wanted.iter().filter_map(Object::autoscales).find(|(name, _)| *name == workload.name());
+    match (workload, scaled) {
+        (Object::Deployment(_), Some((_, fewest))) => fewest.min(replicas),
+        _ => replicas,
+    }
+}
+
+/// A workload that was scaled below what it is to have is as ready as it is of that: of none wanted all are
+/// ready, and nobody is served.
+fn held_against(state: &ObjectState, fewest: Option<u32>) -> ObjectState {
+    let mut state = state.clone();
+    let (Some((ready, wanted)), Some(fewest)) = (state.replicas, fewest) else { return state };
+    if wanted < fewest {
+        state.replicas = Some((ready, fewest));
+        if state.ready {
+            state.ready = false;
+            state.status = if ready > 0 { "Progressing" } else { "Pending" }.to_owned();
+        }
+    }
+    state
 }
 
 /// True of what has to be there for anybody to be served. What is missing beside it is brought back too, and
@@ -213,7 +238,7 @@ pub(super) fn stalled(view: &View) -> Message {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{deployment, namespace, quota, service};
+    use crate::testing::{autoscaler, deployment, namespace, quota, service};
     use ecp_core::Timestamp;
     use ecp_core::deployment::DeploymentKind;
     use ecp_core::ids::{DeploymentId, TenantId};
@@ -335,6 +360,40 @@ mod tests {
         assert!(!see("Progressing", 1).down);
         assert!(see("Progressing", 0).down);
         assert_eq!(see("Failed", 0).stuck.map(|state| state.name), Some("callbot".to_owned()));
+    }
+
+    #[test]
+    fn a_workload_that_was_scaled_to_nothing_serves_nobody() {
+        let see = |ready, live| {
+            let objects = vec![
+                state("Namespace", "ecp-ai-acme", "Active", None),
+                state("Deployment", "callbot", "Available", Some((ready, live))),
+                state("Service", "callbot-service", "Active", None),
+            ];
+            View::of(&wanted(), &Observation { objects })
+        };
+        let view = see(0, 0);
+        assert!(view.down && !view.is_complete() && view.percent_ready() == 0);
+        assert_eq!(view.pending[0].replicas.as_deref(), Some("0/3"));
+        assert!(!see(1, 1).down && !see(1, 1).is_complete());
+        assert!(see(5, 5).is_complete(), "an autoscaler may have more");
+    }
+
+    #[test]
+    fn an_autoscaled_workload_is_whole_with_the_fewest_that_its_autoscaler_keeps() {
+        let mut wanted = wanted();
+        wanted.push(autoscaler("callbot", 2, 6));
+        let see = |pods| {
+            let objects = vec![
+                state("Namespace", "ecp-ai-acme", "Active", None),
+                state("Deployment", "callbot", "Available", Some((pods, pods))),
+                state("Service", "callbot-service", "Active", None),
+                state("HorizontalPodAutoscaler", "callbot", "Active", None),
+            ];
+            View::of(&wanted, &Observation { objects })
+        };
+        assert!(see(2).is_complete() && see(6).is_complete());
+        assert!(!see(1).is_complete() && see(0).down);
     }
 
     #[test]

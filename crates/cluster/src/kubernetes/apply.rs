@@ -6,7 +6,7 @@
 use super::KubernetesCluster;
 use super::client::{CallError, MANAGER, answered, api};
 use super::drift::{self, APPLIED, Addition};
-use super::index::{Left, Seen, addition_left};
+use super::index::{Autoscaled, Left, Seen, addition_left};
 use super::kinds::{self, KINDS, Kind};
 use super::ownership::{self, INSTALLATION, Marks};
 use ecp_core::ids::TenantId;
@@ -21,7 +21,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// An object of a tenant that is being applied.
 struct Target<'a> {
@@ -93,7 +93,7 @@ impl KubernetesCluster {
         tenant: &TenantId,
         place: usize,
         object: &Object,
-        autoscaled: &HashSet<String>,
+        autoscaled: &Autoscaled,
     ) -> Result<(Option<NotedObject>, Vec<Message>), ClusterError> {
         let (kind, name) = (&KINDS[place], object.name());
         let skipped =
@@ -104,15 +104,21 @@ impl KubernetesCluster {
         if self.index.skip_unknown(tenant, place, name) {
             return Ok((None, skipped()));
         }
-        let scales_itself = autoscaled.contains(name) && kind.step == kinds::WORKLOADS;
+        let seen = self.index.seen(tenant, place, name);
+        let is_workload = kind.step == kinds::WORKLOADS;
+        let scales_itself =
+            is_workload && seen.as_ref().is_some_and(|seen| autoscaled.owns(name, &seen.live));
         let calls = api(&self.client, &kind.resource(), object.namespace());
         let target = Target { tenant, place, kind, name, calls, scales_itself };
         let mut json = to_json(object)?;
         json["metadata"]["annotations"][INSTALLATION] = self.index.installation().as_str().into();
         let digest = digest(&json);
-        let seen = self.index.seen(tenant, place, name);
-        if let Some(seen) = seen.as_ref().filter(|_| scales_itself) {
-            leave_replicas(&mut json, &seen.live, seen.replicas_owned_by_other);
+        match &seen {
+            Some(seen) if scales_itself => {
+                leave_replicas(&mut json, &seen.live, seen.replicas_owned_by_other);
+            }
+            Some(seen) if is_workload => autoscaled.raise(&mut json, name, &seen.live),
+            _ => {}
         }
         let _turn = self.turns.acquire().await;
         let mut additions = Vec::new();

@@ -19,6 +19,7 @@ use super::kinds::{self, CLAIM, KINDS};
 use super::pods::PodFacts;
 use super::state::{self, EventFacts};
 use dead::Dead;
+pub(super) use diff::Autoscaled;
 use ecp_core::happenings::PodName;
 use ecp_core::ids::{InstallationId, TenantId};
 use ecp_core::ledger::Notes;

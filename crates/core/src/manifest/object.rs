@@ -101,6 +101,13 @@ pub struct Workload<'a> {
 }
 
 impl Object {
+    /// Of an autoscaler, the name of the Deployment that it scales and the fewest replicas that it keeps.
+    pub fn autoscales(&self) -> Option<(&str, u32)> {
+        let Self::HorizontalPodAutoscaler(autoscaler) = self else { return None };
+        let fewest = autoscaler.spec.min_replicas.and_then(|fewest| u32::try_from(fewest).ok());
+        Some((autoscaler.spec.scale_target_ref.name.as_str(), fewest.unwrap_or(1)))
+    }
+
     /// Its kind, such as `Deployment`.
     pub fn kind(&self) -> &'static str {
         fn kind<R: Resource>(_: &R) -> &'static str {

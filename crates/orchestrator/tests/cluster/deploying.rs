@@ -1,7 +1,7 @@
 //! A tenant's life on a real cluster.
 
 use super::{Real, names, namespace_exists, until, until_gone};
-use ecp_testkit::{ControlPlane, Fault, FaultProxy, Scope};
+use ecp_testkit::{ControlPlane, Fault, FaultProxy, Scope, TestServer};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,11 +167,26 @@ async fn more_than_the_cluster_has_is_refused_with_what_is_short() {
 async fn monitors_are_skipped_until_the_cluster_knows_them() {
     let cluster = ControlPlane::start("monitors");
     let proxy = FaultProxy::start(cluster.kubeconfig());
-    let real = Real::on(&proxy.kubeconfig()).await;
+    let mut real = Real::on(&proxy.kubeconfig()).await;
     real.create("watched", json!({"chatbot": 5})).await.expect(201);
     let status = real.until_status("watched", "running").await;
     let skipped = |status: &Value| status["created_resources"].to_string().contains("\"Skipped\"");
     assert!(skipped(&status), "{status}");
+
+    // After a restart it is not known any more that they were skipped; nobody is served the less for it.
+    let folder = real.server.stop().await;
+    let kubeconfig = proxy.kubeconfig().to_str().expect("a path").to_owned();
+    let server = TestServer::builder().configure(|config| config.kubeconfig = kubeconfig).folder(folder);
+    real = Real::started(server).await;
+    cluster.kubectl(&["-n", "ecp-ai-watched", "delete", "configmap", "redis-config"]);
+    until("the ConfigMap is back", async || {
+        names(&cluster, "watched", "configmaps").contains(&"redis-config".to_owned()).then_some(())
+    })
+    .await;
+    let status = real.until_status("watched", "running").await;
+    assert!(skipped(&status), "{status}");
+    let logs = status["logs"].to_string();
+    assert!(!logs.contains("serves nobody") && !logs.contains("서비스 중인 pod가 없는"), "{logs}");
     cluster.apply_monitoring_crds();
     until("the monitors are there", async || {
         (names(&cluster, "watched", "servicemonitors").len() == 1).then_some(())
@@ -248,6 +263,24 @@ async fn what_is_changed_or_deleted_by_hand_is_put_back_and_written_down() {
     until("the replicas are as planned", async || (replicas() == planned).then_some(())).await;
     assert_eq!(kubectl(&["get", "deployment", "chatbot", "-o", "jsonpath={.metadata.labels.team}"]), "voice");
     real.delete_and_wait("heal").await;
+
+    // Replicas are an autoscaler's down to its minimum; from 0 it would never bring them back.
+    let body = json!({
+        "tenant_id": "heal-scaled", "name": "scaled", "preset": "medium",
+        "service_requirements": {"chatbot": 50, "qa": 5},
+    });
+    real.client.post("/api/v1/tenants/", &body).await.expect(201);
+    real.until_status("heal-scaled", "running").await;
+    let kubectl = |args: &[&str]| cluster.kubectl(&[&["-n", "ecp-ai-heal-scaled"], args].concat());
+    let field = |kind, path: &str| kubectl(&["get", kind, "qa", "-o", &format!("jsonpath={{{path}}}")]);
+    let fewest = field("hpa", ".spec.minReplicas");
+    kubectl(&["scale", "deployment", "qa", "--replicas=0"]);
+    until("the replicas are the autoscaler's fewest", async || {
+        (field("deployment", ".spec.replicas") == fewest).then_some(())
+    })
+    .await;
+    real.until_status("heal-scaled", "running").await;
+    real.delete_and_wait("heal-scaled").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,35 @@ use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
 use ecp_core::ports::Drift;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::HashMap;
+
+/// Deployments that are scaled by autoscalers, with the fewest replicas that each of these keeps.
+#[derive(Debug, Default)]
+pub(in crate::kubernetes) struct Autoscaled(HashMap<String, u64>);
+
+impl Autoscaled {
+    /// True of a workload whose number of replicas is the autoscaler's. It never is below its minimum by the
+    /// autoscaler's doing, and from 0 no autoscaler brings it back; above the maximum it does so by itself.
+    pub(in crate::kubernetes) fn owns(&self, name: &str, live: &Value) -> bool {
+        let Some(fewest) = self.0.get(name) else { return false };
+        replicas_of(live) >= *fewest
+    }
+
+    /// The same object as it is wanted while it is `live`: one that was scaled below the minimum has that.
+    pub(in crate::kubernetes) fn raise(&self, wanted: &mut Value, name: &str, live: &Value) {
+        if let Some(fewest) = self.0.get(name)
+            && !self.owns(name, live)
+            && wanted.pointer("/spec/replicas").is_some()
+        {
+            wanted["spec"]["replicas"] = (*fewest).into();
+        }
+    }
+}
+
+/// One where nothing is said, as the API has it.
+fn replicas_of(live: &Value) -> u64 {
+    live.pointer("/spec/replicas").and_then(Value::as_u64).unwrap_or(1)
+}
 
 impl Index {
     /// What of these objects is there and not as it should be.
@@ -36,11 +64,13 @@ impl Index {
                 found.push(("/metadata/managedFields".to_owned(), None));
             }
             let live = entry.live();
-            found.extend(self.differences(&json, &live, entry, autoscaled.contains(object.name())));
+            autoscaled.raise(&mut json, object.name(), &live);
+            let scales_itself = autoscaled.owns(object.name(), &live);
+            found.extend(self.differences(&json, &live, entry, scales_itself));
             found.extend(index.pods_differing(&key, entry, &live, &self.installation));
             let left = index.left_of(&key, &entry.uid);
             found.extend(
-                drift::additions(&json, &live, &entry.taken, autoscaled.contains(object.name()))
+                drift::additions(&json, &live, &entry.taken, scales_itself)
                     .into_iter()
                     .filter(|addition| !left.iter().any(|left| left.is(addition, &live)))
                     .map(|addition| (addition.place, addition.manager)),
@@ -92,23 +122,43 @@ impl Index {
         self.inner.lock().tenants.get(tenant).is_some_and(|index| !index.verified)
     }
 
-    /// Names of the Deployments whose replicas an autoscaler owns, or is about to.
-    pub(in crate::kubernetes) fn autoscaled(&self, tenant: &TenantId, wanted: &[Object]) -> HashSet<String> {
-        let mut names: HashSet<String> = wanted
-            .iter()
-            .filter_map(|object| match object {
-                Object::HorizontalPodAutoscaler(autoscaler) => {
-                    Some(autoscaler.spec.scale_target_ref.name.clone())
-                }
-                _ => None,
-            })
-            .collect();
+    /// The Deployments whose replicas an autoscaler owns, or is about to: by what is wanted, and by what is
+    /// there where nothing is said of it.
+    pub(in crate::kubernetes) fn autoscaled(&self, tenant: &TenantId, wanted: &[Object]) -> Autoscaled {
         let inner = self.inner.lock();
         let entries = inner.tenants.get(tenant).into_iter().flat_map(|index| index.objects.iter());
         let targets = entries.filter(|(key, _)| KINDS[key.0].name == AUTOSCALER).filter_map(|(_, entry)| {
-            entry.live().pointer("/spec/scaleTargetRef/name").and_then(Value::as_str).map(str::to_owned)
+            let live = entry.live();
+            let name = live.pointer("/spec/scaleTargetRef/name").and_then(Value::as_str)?.to_owned();
+            let fewest = live.pointer("/spec/minReplicas").and_then(Value::as_u64);
+            Some((name, fewest.unwrap_or(1)))
         });
-        names.extend(targets);
-        names
+        let mut fewest: HashMap<String, u64> = targets.collect();
+        let wanted = wanted.iter().filter_map(Object::autoscales);
+        fewest.extend(wanted.map(|(name, fewest)| (name.to_owned(), u64::from(fewest))));
+        Autoscaled(fewest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn replicas_are_the_autoscaler_s_from_its_minimum_on_and_below_they_are_put_back_to_it() {
+        let autoscaled = Autoscaled([("qa".to_owned(), 2)].into());
+        let raised = |name: &str, there: u64| {
+            let (mut wanted, live) = (json!({"spec": {"replicas": 3}}), json!({"spec": {"replicas": there}}));
+            autoscaled.raise(&mut wanted, name, &live);
+            (autoscaled.owns(name, &live), wanted["spec"]["replicas"].as_u64())
+        };
+        for owned in [2, 3, 9] {
+            assert_eq!(raised("qa", owned), (true, Some(3)));
+        }
+        for scaled_down in [0, 1] {
+            assert_eq!(raised("qa", scaled_down), (false, Some(2)));
+        }
+        assert_eq!(raised("chatbot", 0), (false, Some(3)), "what no autoscaler scales is as the plan says");
     }
 }

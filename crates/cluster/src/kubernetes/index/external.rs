@@ -34,7 +34,9 @@ impl Index {
                 // Their values are often kept where the manifest is not.
                 ["data", "stringData"].into_iter().for_each(|field| _ = fields.shift_remove(field));
             }
-            let differing = drift::differences(&json, &entry.live(), autoscaled.contains(object.name()));
+            let live = entry.live();
+            autoscaled.raise(&mut json, object.name(), &live);
+            let differing = drift::differences(&json, &live, autoscaled.owns(object.name(), &live));
             drifts.extend(differing.into_iter().map(|field| Drift {
                 kind: object.kind().to_owned(),
                 name: object.name().to_owned(),
