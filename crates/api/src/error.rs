@@ -322,6 +322,10 @@ impl From<ClusterError> for ApiError {
                     .header(RETRY_AFTER, HeaderValue::from_static("1"))
                     .caused_by(error)
             }
+            ClusterError::Unwatched(reason) => Self::new(
+                ErrorCode::KubernetesError,
+                Message::new("api.cluster_unwatched").with("reason", reason),
+            ),
             ClusterError::Unreachable(_) | ClusterError::Stopping => {
                 Self::new(ErrorCode::KubernetesError, Message::new("api.cluster_unreachable"))
                     .header(RETRY_AFTER, HeaderValue::from_static("5"))

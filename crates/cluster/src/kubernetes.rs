@@ -195,7 +195,8 @@ impl KubernetesCluster {
         }
     }
 
-    /// Fails where the cluster does not answer, or what is watched is not known yet.
+    /// Fails where the cluster does not answer, what is watched is not known yet, or a watch fails for so long
+    /// that what is known is what was.
     fn check_reachable(&self) -> Result<(), ClusterError> {
         match self.probed.lock().clone() {
             Probed::NotYet => return Err(ClusterError::BeingRead("it was not asked yet".to_owned())),
@@ -203,8 +204,12 @@ impl KubernetesCluster {
             Probed::Answers => {}
         }
         let (known, all) = (self.index.completed(), watches::count(&self.index));
+        if let Some(unwatched) = self.index.unwatched() {
+            return Err(ClusterError::Unwatched(unwatched));
+        }
         if known < all {
-            let reason = format!("{known} of {all} first lists are complete");
+            let failing = self.index.failing().map(|failing| format!("; {failing}")).unwrap_or_default();
+            let reason = format!("{known} of {all} first lists are complete{failing}");
             return Err(ClusterError::BeingRead(reason));
         }
         Ok(())

@@ -109,6 +109,7 @@ impl Look<'_, Hand<'_>> {
                 Err(
                     away @ (ClusterError::Unreachable(_)
                     | ClusterError::BeingRead(_)
+                    | ClusterError::Unwatched(_)
                     | ClusterError::Stopping
                     | ClusterError::NotConfigured),
                 ) => {

@@ -91,6 +91,9 @@ impl Shared {
             ClusterError::BeingRead(read) => {
                 Message::new("deployment.cluster_being_read").with("reason", read)
             }
+            ClusterError::Unwatched(reason) => {
+                Message::new("deployment.cluster_unwatched").with("reason", reason)
+            }
             other => Message::new("deployment.cluster_unreachable").with("reason", other),
         };
         // Once an outage, not at every try.

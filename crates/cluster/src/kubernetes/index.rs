@@ -4,6 +4,7 @@
 //! differs from what is wanted ([`diff`]), what is noted of ours ([`noted`]), what a tenant that goes waits for
 //! ([`leaving`]) and who runs where ([`places`]) have files of their own.
 
+mod broken;
 mod dead;
 mod diff;
 mod entry;
@@ -18,6 +19,7 @@ use super::devices::{ClaimFacts, SliceFacts};
 use super::kinds::{self, CLAIM, KINDS};
 use super::pods::PodFacts;
 use super::state::{self, EventFacts};
+use broken::Broken;
 use dead::Dead;
 pub(super) use diff::Autoscaled;
 use ecp_core::happenings::PodName;
@@ -103,6 +105,8 @@ struct Inner {
     lists: HashMap<usize, HashSet<String>>,
     /// Kinds that the cluster does not know, by place.
     unknown: HashSet<usize>,
+    /// Watches that fail.
+    broken: Broken,
     /// What went lately.
     dead: Dead,
 }

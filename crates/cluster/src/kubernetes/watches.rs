@@ -16,6 +16,7 @@ use serde_json::Value;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Label that marks what the orchestrator made.
@@ -27,6 +28,8 @@ pub(super) const WATCH_SECONDS: u32 = 45;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// At most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A watch that was begun anew and did not fail for so long goes on: it tells nothing when it does.
+const SETTLED: Duration = Duration::from_secs(10);
 /// Until a kind that the cluster does not know is asked for again.
 const UNKNOWN_KIND_PAUSE: Duration = Duration::from_secs(20);
 
@@ -200,10 +203,17 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
     let stream = watcher_of(client, &resource, target);
     tokio::pin!(stream);
     let mut listed: Option<HashSet<String>> = None;
+    // After a failure: when the watch is taken to go on.
+    let mut settles_at: Option<Instant> = None;
     // The watcher goes on by itself after an error, as soon as it is polled again.
     loop {
         let event = tokio::select! {
             event = stream.next() => event,
+            () = until(settles_at) => {
+                works(target, index);
+                settles_at = None;
+                continue;
+            }
             () = doubted(target, index) => {
                 tokio::time::sleep(UNKNOWN_KIND_PAUSE).await;
                 stream.set(watcher_of(client, &resource, target));
@@ -214,6 +224,7 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
         let Some(event) = event else { break };
         match event {
             Ok(Event::Init) => {
+                settles_at = None;
                 listed = Some(HashSet::new());
                 if let Target::Objects(kind) = target {
                     index.begin_list(kind);
@@ -236,12 +247,18 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                     }
                 }
                 index.complete(target.name());
+                // To list may be allowed, and to watch not.
+                settles_at = Some(Instant::now() + SETTLED);
             }
             Ok(Event::Apply(object)) => {
                 target.applied(index, object);
                 pause = FIRST_PAUSE;
+                works(target, index);
+                settles_at = None;
             }
             Ok(Event::Delete(object)) => {
+                works(target, index);
+                settles_at = None;
                 if let (Some(doubt), Target::Objects(kind)) = (target.deleted(index, &object), target) {
                     settle(doubt, kind, client, index).await;
                 }
@@ -264,13 +281,36 @@ async fn keep_watching(target: Target, client: &Client, index: &Index) {
                 // taken for unknown until a restart.
                 stream.set(watcher_of(client, &resource, target));
                 listed = None;
+                settles_at = None;
+                index.watch_works(target.name());
             }
             Err(error) => {
                 tracing::debug!(%error, watch = target.name(), "a watch broke off and goes on");
+                let is_refused = matches!(code_of(&error), 401 | 403);
+                if index.watch_failed(target.name(), is_refused, said(&error)) && is_refused {
+                    tracing::warn!(%error, watch = target.name(), "a watch is refused; it is tried again");
+                }
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
+                // A list that goes on says itself when it is complete.
+                settles_at = listed.is_none().then(|| Instant::now() + SETTLED);
             }
         }
+    }
+}
+
+/// Ends at a moment; never where there is none.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A watch goes on.
+fn works(target: Target, index: &Index) {
+    if index.watch_works(target.name()) {
+        tracing::info!(watch = target.name(), "what could not be watched is watched again");
     }
 }
 
@@ -348,5 +388,16 @@ fn code_of(error: &watcher::Error) -> u16 {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code,
         _ => 0,
+    }
+}
+
+/// What went wrong, in the words of the API server where it answered.
+fn said(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
+            format!("{} {}", status.code, status.message)
+        }
+        other => other.to_string(),
     }
 }

@@ -23,6 +23,10 @@ pub enum ClusterError {
     /// The orchestrator has begun to read the cluster and does not know all of it yet; worth another try soon.
     #[error("the cluster is still being read: {0}")]
     BeingRead(String),
+    /// The cluster answers, and some of it can not be watched: what was known of it may be so no more. Worth
+    /// another try once that is mended.
+    #[error("the cluster is not seen whole: {0}")]
+    Unwatched(String),
     /// The process stops and cut the call short: what was sent of it may still arrive.
     #[error("the cluster can not be reached: the orchestrator is stopping")]
     Stopping,
