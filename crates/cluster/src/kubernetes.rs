@@ -166,7 +166,9 @@ impl KubernetesCluster {
         metrics: Arc<dyn MetricStore>,
         stop: CancellationToken,
     ) {
-        usage::run(self.client.clone(), self.index.clone(), catalog, store, metrics, stop).await;
+        // A metrics API that hangs is not waited for.
+        let collecting = usage::run(self.client.clone(), self.index.clone(), catalog, store, metrics);
+        stop.run_until_cancelled(collecting).await;
     }
 
     async fn probe(&self, stop: CancellationToken) {

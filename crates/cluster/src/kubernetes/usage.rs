@@ -17,7 +17,6 @@ use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// Between two rounds; the metrics server itself looks every 15 seconds.
 const ROUND: Duration = Duration::from_secs(15);
@@ -33,23 +32,19 @@ struct Usage {
     memory_mib: u64,
 }
 
-/// Collects until told to stop, while this process leads its mode; where the cluster has no metrics API it
-/// only keeps asking.
+/// Collects without an end, while this process leads its mode; where the cluster has no metrics API it only
+/// keeps asking.
 pub(super) async fn run(
     client: Client,
     index: Arc<Index>,
     catalog: Arc<Catalog>,
     store: Arc<dyn TenantStore>,
     metrics: Arc<dyn MetricStore>,
-    stop: CancellationToken,
 ) {
     let kind = GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics");
     let calls = api(&client, &ApiResource::from_gvk_with_plural(&kind, "pods"), None);
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(ROUND) => {}
-        }
+        tokio::time::sleep(ROUND).await;
         if !store.leads() {
             continue;
         }
