@@ -322,6 +322,13 @@ impl From<ClusterError> for ApiError {
                     .header(RETRY_AFTER, HeaderValue::from_static("1"))
                     .caused_by(error)
             }
+            ClusterError::Hindered { kind, name, reason, .. } => Self::new(
+                ErrorCode::KubernetesError,
+                Message::new("api.cluster_hindered").with("kind", kind).with("name", name),
+            )
+            .detail("kind", kind.as_str())
+            .detail("name", name.as_str())
+            .detail("reason", reason.as_str()),
             ClusterError::Unwatched(reason) => Self::new(
                 ErrorCode::KubernetesError,
                 Message::new("api.cluster_unwatched").with("reason", reason),

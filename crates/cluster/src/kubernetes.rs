@@ -177,7 +177,7 @@ impl KubernetesCluster {
             let probed = match answer {
                 Ok(Ok(_)) => Probed::Answers,
                 Ok(Err(error)) => Probed::Away(match client::CallError::from(error) {
-                    client::CallError::Away(reason) => reason,
+                    client::CallError::Away(reason) | client::CallError::Hindered(reason) => reason,
                     client::CallError::Answered(status) => status.message,
                 }),
                 Err(_) => Probed::Away(format!("no answer within {} s", PROBE_TIMEOUT.as_secs())),

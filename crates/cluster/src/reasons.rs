@@ -1,6 +1,7 @@
 //! Why an object is not ready, in the words that people who run Kubernetes know; the same texts for
 //! the real cluster and the simulated one.
 
+use ecp_core::ports::{ClusterError, Hindrance};
 use ecp_core::text::Message;
 
 /// No node fits.
@@ -119,6 +120,24 @@ pub(crate) fn pod_failed(state: &str, said: &str) -> Message {
 /// The node of the pod does not answer.
 pub(crate) fn node_lost(node: &str) -> Message {
     Message::new("cluster.node_lost").with("node", node)
+}
+
+/// What keeps one object from being written or deleted although the cluster answers, as `(kind, name, why)`; none of
+/// an error that is about no object.
+pub(crate) fn hindered(error: &ClusterError) -> Option<(&str, &str, Message)> {
+    let (key, kind, name, reason) = match error {
+        ClusterError::Hindered { kind, name, hindrance, reason } => {
+            let key = match hindrance {
+                Hindrance::Admission => "cluster.hindered_by_admission",
+                Hindrance::Changed => "cluster.hindered_by_change",
+                Hindrance::Namespace => "cluster.hindered_by_namespace",
+            };
+            (key, kind, name, reason)
+        }
+        ClusterError::Refused { kind, name, reason } => ("cluster.refused_for_now", kind, name, reason),
+        _ => return None,
+    };
+    Some((kind, name, Message::new(key).with("object", format!("{kind} {name}")).with("reason", reason)))
 }
 
 /// The object can not go before its finalizers are taken off.

@@ -10,7 +10,8 @@ mod notifications;
 
 pub use alerting::{AlertingStore, RuleObserver};
 pub use cluster::{
-    Capacity, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, ObjectState, Observation, Refusal,
+    Capacity, Cluster, ClusterError, ClusterHealth, ClusterView, Drift, Hindrance, ObjectState, Observation,
+    Refusal,
 };
 pub use leases::{ALONE, Lease, Leases};
 pub use metric_store::{

@@ -6,6 +6,7 @@ use super::healing::{FIGHT_TIME, Found};
 use super::look::Look;
 use super::view::{View, pods_ready};
 use super::{LookEnd, LookError};
+use crate::reasons;
 use ecp_core::audit::AuditEntry;
 use ecp_core::deployment::{DeploymentStatus, LogLevel};
 use ecp_core::manifest::Object;
@@ -115,6 +116,10 @@ impl Look<'_, Hand<'_>> {
                 ) => {
                     return Err(away.into());
                 }
+                Err(hindered @ ClusterError::Hindered { .. }) => {
+                    self.tell_hindered(&hindered).await?;
+                    return Err(hindered.into());
+                }
                 applied => applied,
             };
             let objects = found.objects();
@@ -154,6 +159,27 @@ impl Look<'_, Hand<'_>> {
         if is_stale { Ok((self.observe()?, found)) } else { Ok((view, found)) }
     }
 
+    /// Shows what is there while something can not be put back, with what keeps it; it is tried again.
+    async fn tell_hindered(&mut self, error: &ClusterError) -> Result<(), LookError> {
+        let Some((kind, name, reason)) = reasons::hindered(error) else { return Ok(()) };
+        let mut view = self.observe()?;
+        view.explain(kind, name, &reason);
+        let is = match self.deployment.status {
+            DeploymentStatus::Running if view.down => TenantStatus::Pending,
+            DeploymentStatus::Running => TenantStatus::Running,
+            _ => self.tenant.status,
+        };
+        if self.shows(&view) && is == self.tenant.status {
+            return Ok(());
+        }
+        if !self.deployment.logs.last().is_some_and(|line| line.message == reason) {
+            self.note(LogLevel::Warning, reason);
+        }
+        self.show(&view);
+        self.record(is).await?;
+        Ok(())
+    }
+
     /// Says what was put back, and who had changed it.
     pub(super) fn tell_healed(&mut self, found: &Found) {
         if !found.missing.is_empty() {
@@ -185,9 +211,11 @@ impl Look<'_, Hand<'_>> {
         let mut refused = None;
         for object in objects {
             match self.apply(std::slice::from_ref(object)).await {
-                Err(refusal @ (ClusterError::Refused { .. } | ClusterError::ForeignObject { .. })) => {
-                    _ = refused.get_or_insert(refusal)
-                }
+                Err(
+                    refusal @ (ClusterError::Refused { .. }
+                    | ClusterError::ForeignObject { .. }
+                    | ClusterError::Hindered { .. }),
+                ) => _ = refused.get_or_insert(refusal),
                 end => end?,
             }
         }

@@ -1,6 +1,7 @@
 //! When a look that failed is tried again, and what is said meanwhile.
 
 use super::{ControllerOptions, LookError, Shared};
+use crate::reasons;
 use ecp_core::Timestamp;
 use ecp_core::deployment::{Deployment, LogLevel};
 use ecp_core::ids::TenantId;
@@ -86,7 +87,9 @@ impl Shared {
         if deployment.status.is_final() {
             return Ok(());
         }
-        let reason = match error {
+        let hindered = reasons::hindered(error);
+        let said = hindered.as_ref().map(|(_, _, reason)| reason.clone());
+        let reason = said.unwrap_or_else(|| match error {
             ClusterError::NotConfigured => Message::new("deployment.cluster_not_configured"),
             ClusterError::BeingRead(read) => {
                 Message::new("deployment.cluster_being_read").with("reason", read)
@@ -95,16 +98,37 @@ impl Shared {
                 Message::new("deployment.cluster_unwatched").with("reason", reason)
             }
             other => Message::new("deployment.cluster_unreachable").with("reason", other),
+        });
+        // Each reason once while nothing else happens, not at every try.
+        let is_same = |told: &Message| {
+            let by_key = matches!(error, ClusterError::BeingRead(_));
+            told.key == reason.key
+                && (by_key || reason.values.iter().all(|value| told.values.contains(value)))
         };
-        // Once an outage, not at every try.
-        if deployment.logs.last().is_some_and(|line| line.message.key == reason.key) {
+        let waiting = deployment.logs.iter().rev().map(|line| &line.message);
+        if waiting.take_while(|told| tells_of_waiting(told)).any(is_same) {
             return Ok(());
         }
-        let message = reason.with("attempt", attempts).with("seconds", wait.as_secs_f64().ceil());
         let mut deployment = Deployment::clone(&deployment);
+        let message = match hindered {
+            Some((kind, name, reason)) => {
+                let pending = deployment.pending_resources.iter_mut();
+                for resource in pending.filter(|resource| resource.kind == kind && resource.name == name) {
+                    resource.reason = Some(reason.clone());
+                }
+                reason
+            }
+            None => reason.with("attempt", attempts).with("seconds", wait.as_secs_f64().ceil()),
+        };
         deployment.note(now, LogLevel::Warning, message);
         self.record(deployment, tenant.status, None).await
     }
+}
+
+/// True of what [`Shared::tell_waiting`] writes.
+fn tells_of_waiting(message: &Message) -> bool {
+    let prefixes = ["deployment.cluster_", "cluster.hindered_by_", "cluster.refused_for_now"];
+    prefixes.iter().any(|prefix| message.key.starts_with(prefix))
 }
 
 /// Doubles from the base to the maximum, less up to a fifth by tenant, so that tenants that failed

@@ -6,6 +6,7 @@ use super::hands::Hand;
 use super::look::Look;
 use super::view::{View, news, pods_ready};
 use super::{LookEnd, LookError, Shared};
+use crate::reasons;
 use ecp_core::deployment::{Deployment, DeploymentKind, DeploymentStatus, LogLevel, Phase};
 use ecp_core::ids::TenantId;
 use ecp_core::manifest::Object;
@@ -104,6 +105,9 @@ impl Shared {
                 | ClusterError::ForeignNamespace { .. }
                 | ClusterError::ForeignObject { .. }),
             )) => look.refused(&refusal).await,
+            Err(LookError::Cluster(hindered @ ClusterError::Hindered { .. })) => {
+                look.hindered(hindered).await
+            }
             end => end,
         }
     }
@@ -356,6 +360,16 @@ impl Look<'_, Hand<'_>> {
                 let reason = Message::new("deployment.refused").with("reason", refusal);
                 self.fail("DEPLOYMENT_FAILED", reason).await
             }
+        }
+    }
+
+    /// Ends a deployment that can not go on for too long although the cluster answers; else it is tried again.
+    async fn hindered(&mut self, hindered: ClusterError) -> Result<LookEnd, LookError> {
+        let is_overdue = !self.deployment.status.is_final() && self.shared.is_overdue(&self.deployment);
+        let reason = reasons::hindered(&hindered).map(|(_, _, reason)| reason);
+        match reason.filter(|_| is_overdue) {
+            Some(reason) => self.fail("DEPLOYMENT_FAILED", reason).await,
+            None => Err(hindered.into()),
         }
     }
 

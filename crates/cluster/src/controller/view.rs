@@ -71,6 +71,14 @@ impl View {
         deployment.created_resources == self.created && deployment.pending_resources == self.pending
     }
 
+    /// Says of an object why it is not as it should be.
+    pub(super) fn explain(&mut self, kind: &str, name: &str, reason: &Message) {
+        let all = self.pending.iter_mut().chain(&mut self.created);
+        for resource in all.filter(|resource| resource.kind == kind && resource.name == name) {
+            resource.reason = Some(reason.clone());
+        }
+    }
+
     /// Percent of the wanted pods that are ready; 100 where none are wanted.
     pub(super) fn percent_ready(&self) -> u32 {
         (self.pods_ready.min(self.pods_wanted) * 100).checked_div(self.pods_wanted).unwrap_or(100)

@@ -66,7 +66,9 @@ impl KubernetesCluster {
                         found.push(NotedObject { kind, name, uid: there.metadata.uid });
                     }
                 }
-                Err(CallError::Away(reason)) => return Err(ClusterError::Unreachable(reason)),
+                Err(CallError::Away(reason) | CallError::Hindered(reason)) => {
+                    return Err(ClusterError::Unreachable(reason));
+                }
                 // It is not there, or its kind is not, or it is not ours to see: applying tells.
                 Err(CallError::Answered(_)) => {}
             }
@@ -98,7 +100,7 @@ impl KubernetesCluster {
                 Ok(signed) => self.index.object_applied(*place, signed),
                 // It went, or is not taken any more: drift tells.
                 Err(CallError::Answered(_)) => {}
-                Err(CallError::Away(reason)) => return Err(reason),
+                Err(CallError::Away(reason) | CallError::Hindered(reason)) => return Err(reason),
             }
         }
         let objects: Vec<NotedObject> = found.into_iter().map(|(object, ..)| object).collect();

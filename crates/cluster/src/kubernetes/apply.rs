@@ -4,7 +4,7 @@
 //! before what is wanted is applied: the two may contradict each other.
 
 use super::KubernetesCluster;
-use super::client::{CallError, MANAGER, answered, api};
+use super::client::{CallError, MANAGER, answered, api, hindered};
 use super::drift::{self, APPLIED, Addition};
 use super::index::{Autoscaled, Left, Seen, addition_left};
 use super::kinds::{self, KINDS, Kind};
@@ -12,7 +12,7 @@ use super::ownership::{self, INSTALLATION, Marks};
 use ecp_core::ids::TenantId;
 use ecp_core::ledger::NotedObject;
 use ecp_core::manifest::Object;
-use ecp_core::ports::{ClusterError, StoreError};
+use ecp_core::ports::{ClusterError, Hindrance, StoreError};
 use ecp_core::text::Message;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -322,13 +322,17 @@ impl KubernetesCluster {
     /// way out comes back: that is a matter of time, not a refusal.
     pub(super) fn told(&self, error: CallError, kind: &str, name: &str) -> ClusterError {
         if error.is_about_namespace() {
-            return ClusterError::Unreachable(format!("the namespace of {kind} {name} is going away"));
+            let reason = match error {
+                CallError::Answered(status) => status.message,
+                CallError::Away(reason) | CallError::Hindered(reason) => reason,
+            };
+            return hindered(kind, name, Hindrance::Namespace, reason);
         }
-        match &error {
+        match error {
             CallError::Answered(status) if status.code == 409 => {
-                ClusterError::Unreachable(format!("{kind} {name} changed meanwhile: {}", status.message))
+                hindered(kind, name, Hindrance::Changed, status.message)
             }
-            _ => error.of(kind, name),
+            error => error.of(kind, name),
         }
     }
 }

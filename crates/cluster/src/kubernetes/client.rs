@@ -1,7 +1,7 @@
 //! The connection to an API server, and what its errors mean.
 
 use super::watches::WATCH_SECONDS;
-use ecp_core::ports::ClusterError;
+use ecp_core::ports::{ClusterError, Hindrance};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, DynamicObject, Status};
 use kube::{Api, Client, Config};
@@ -105,6 +105,8 @@ pub(super) async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> 
 pub(super) enum CallError {
     /// Nobody answered, or the server is in no state to: worth another try.
     Away(String),
+    /// The server answered that admission, which it asks, fails: worth another try once that is mended.
+    Hindered(String),
     /// The server said no.
     Answered(Box<Status>),
 }
@@ -115,6 +117,9 @@ impl From<kube::Error> for CallError {
             // 401: credentials ran out and are being renewed; the object was not looked at.
             kube::Error::Api(status) if status.code < 500 && !matches!(status.code, 401 | 408 | 429) => {
                 Self::Answered(status)
+            }
+            kube::Error::Api(status) if is_of_admission(&status) => {
+                Self::Hindered(format!("{} {}", status.code, status.message))
             }
             kube::Error::Api(status) => Self::Away(format!("{} {}", status.code, status.message)),
             other => {
@@ -131,6 +136,11 @@ impl From<kube::Error> for CallError {
             }
         }
     }
+}
+
+/// A webhook that is called for a request fails: the server itself is there.
+fn is_of_admission(status: &Status) -> bool {
+    status.code >= 500 && ["webhook", "admission"].iter().any(|word| status.message.contains(word))
 }
 
 impl CallError {
@@ -173,11 +183,17 @@ impl CallError {
     pub(super) fn of(self, kind: &str, name: &str) -> ClusterError {
         match self {
             Self::Away(reason) => ClusterError::Unreachable(reason),
+            Self::Hindered(reason) => hindered(kind, name, Hindrance::Admission, reason),
             Self::Answered(status) => {
                 ClusterError::Refused { kind: kind.to_owned(), name: name.to_owned(), reason: status.message }
             }
         }
     }
+}
+
+/// An object that can not be written for now.
+pub(super) fn hindered(kind: &str, name: &str, hindrance: Hindrance, reason: String) -> ClusterError {
+    ClusterError::Hindered { kind: kind.to_owned(), name: name.to_owned(), hindrance, reason }
 }
 
 /// Objects of a kind, in a namespace or of the cluster.
@@ -221,6 +237,20 @@ mod tests {
         assert!(answer(404, named).is_not_found());
         let namespace = StatusDetails { name: "a".into(), kind: "namespaces".into(), ..details() };
         assert!(answer(404, namespace).is_about_namespace());
+    }
+
+    #[test]
+    fn a_webhook_that_fails_is_no_server_that_is_away() {
+        let said = "Internal error occurred: failed calling webhook \"a.example.com\": service not found";
+        let status = Status { code: 500, ..Status::failure(said, "InternalError") };
+        let error = CallError::from(kube::Error::Api(Box::new(status))).of("Service", "a");
+        let ClusterError::Hindered { hindrance: Hindrance::Admission, kind, reason, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert!(kind == "Service" && reason.contains("a.example.com"), "{reason}");
+        let status =
+            Status { code: 500, ..Status::failure("etcdserver: request timed out", "InternalError") };
+        assert!(matches!(CallError::from(kube::Error::Api(Box::new(status))), CallError::Away(_)));
     }
 
     #[test]

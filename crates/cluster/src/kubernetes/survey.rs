@@ -95,7 +95,7 @@ impl KubernetesCluster {
                     unreadable.insert(full_name(&kinds[kind]), status.message);
                 }
                 // The API server is there, and who answers it for this kind, such as a conversion webhook, is not.
-                Err(CallError::Away(said)) if is_there => {
+                Err(CallError::Away(said) | CallError::Hindered(said)) if is_there => {
                     unreadable.insert(full_name(&kinds[kind]), said);
                 }
                 Err(error) => return Err(refused(error)),

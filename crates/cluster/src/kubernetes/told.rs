@@ -174,7 +174,7 @@ fn is_not_begun(error: &CallError) -> bool {
 
 fn refused(kind: &str, name: &str, error: CallError) -> ClusterError {
     match error {
-        CallError::Away(reason) => ClusterError::Unreachable(reason),
+        CallError::Away(reason) | CallError::Hindered(reason) => ClusterError::Unreachable(reason),
         CallError::Answered(status) => ClusterError::Refused {
             kind: kind.to_owned(),
             name: name.to_owned(),

@@ -334,7 +334,7 @@ async fn settle(doubt: Doubt, kind: usize, client: &Client, index: &Index) {
             Err(error) if error.is_not_found() => return index.settle_gone(kind, doubt),
             // It may not be read one by one: what is listed is all that can be known.
             Err(CallError::Answered(_)) => return index.settle_gone(kind, doubt),
-            Err(CallError::Away(_)) => tokio::time::sleep(LONGEST_PAUSE).await,
+            Err(CallError::Away(_) | CallError::Hindered(_)) => tokio::time::sleep(LONGEST_PAUSE).await,
         }
     }
 }

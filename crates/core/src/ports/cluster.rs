@@ -27,6 +27,18 @@ pub enum ClusterError {
     /// another try once that is mended.
     #[error("the cluster is not seen whole: {0}")]
     Unwatched(String),
+    /// The cluster answered that it can not do it now; worth another try, which may need somebody to mend something.
+    #[error("{kind} {name} can not be written now: {reason}")]
+    Hindered {
+        /// Kind of the object.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What stands in the way.
+        hindrance: Hindrance,
+        /// What the cluster said.
+        reason: String,
+    },
     /// The process stops and cut the call short: what was sent of it may still arrive.
     #[error("the cluster can not be reached: the orchestrator is stopping")]
     Stopping,
@@ -56,6 +68,17 @@ pub enum ClusterError {
         /// Its name.
         namespace: String,
     },
+}
+
+/// What keeps a cluster that answers from writing an object for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// A webhook or another part of admission fails.
+    Admission,
+    /// Somebody else changed the object meanwhile.
+    Changed,
+    /// The namespace is missing or on its way out.
+    Namespace,
 }
 
 /// An object that the cluster would not take, found by a dry run.

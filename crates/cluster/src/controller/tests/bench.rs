@@ -12,8 +12,8 @@ use ecp_core::ids::{DeploymentId, RequestId, TenantKey};
 use ecp_core::metrics::{Latest, Metric, Retention, Sample, SampleSource, Series, SeriesQuery};
 use ecp_core::origin::{Caller, Origin};
 use ecp_core::ports::{
-    Admission, AuditQuery, Capacity, ClusterHealth, ClusterView, Drift, MetricCapabilities, NewTenant,
-    Observation, Refusal, TenantChange,
+    Admission, AuditQuery, Capacity, ClusterHealth, ClusterView, Drift, Hindrance, MetricCapabilities,
+    NewTenant, Observation, Refusal, TenantChange,
 };
 use ecp_core::quantity::Resources;
 use ecp_core::revision::{Cause, NewRevision};
@@ -101,6 +101,8 @@ pub(super) struct Line {
     pub(super) refused_beforehand: Mutex<Option<&'static str>>,
     /// One object, by kind and name, is refused at this point.
     pub(super) refused_object: Mutex<Option<(Refused, &'static str, &'static str)>>,
+    /// One object, by kind and name, can not be written for now.
+    pub(super) hindered_object: Mutex<Option<(&'static str, &'static str)>>,
     /// Objects that say this are refused beforehand.
     pub(super) refused_text: Mutex<Option<&'static str>>,
     /// The namespace is somebody else's.
@@ -134,6 +136,7 @@ impl Line {
             refused_kind: Mutex::new(None),
             refused_beforehand: Mutex::new(None),
             refused_object: Mutex::new(None),
+            hindered_object: Mutex::new(None),
             refused_text: Mutex::new(None),
             foreign: AtomicBool::new(false),
             made_by_others: Mutex::default(),
@@ -279,6 +282,16 @@ impl Cluster for Line {
                 kind: object.kind().to_owned(),
                 name: object.name().to_owned(),
                 reason: "denied by policy".to_owned(),
+            });
+        }
+        let hindered = *self.hindered_object.lock();
+        let is_hindered = |object: &Object| Some((object.kind(), object.name())) == hindered;
+        if let Some(object) = objects.iter().find(|object| is_hindered(object)) {
+            return Err(ClusterError::Hindered {
+                kind: object.kind().to_owned(),
+                name: object.name().to_owned(),
+                hindrance: Hindrance::Admission,
+                reason: "failed calling webhook".to_owned(),
             });
         }
         self.mortal_point().await;

@@ -80,3 +80,27 @@ async fn restarts_do_not_begin_the_deadline_over_and_over() {
     // The deadline is 600 s; a restart loses at most a tenth of it.
     assert!((4..=8).contains(&restarts), "{restarts}");
 }
+
+#[tokio::test]
+async fn a_roll_out_that_a_webhook_keeps_from_going_on_says_so_once_and_fails_after_the_deadline() {
+    let mut bench = Bench::new().await;
+    *bench.line().hindered_object.lock() = Some(("Service", "callbot-service"));
+    let deployment_id = bench.create("acme", None).await;
+    assert!(bench.settle().await);
+    let waits = |bench: &Bench| {
+        let logs = bench.newest("acme").logs;
+        logs.iter().filter(|line| line.message.key == "cluster.hindered_by_admission").count()
+    };
+    assert_eq!(waits(&bench), 1);
+    for seconds in [5, 300] {
+        bench.watch_seconds(seconds);
+        assert_eq!(look(&mut bench).await, DeploymentStatus::Deploying);
+    }
+    assert_eq!(waits(&bench), 1, "each reason once");
+    bench.watch_seconds(400);
+    look(&mut bench).await;
+    let failed = bench.deployment(&deployment_id);
+    assert_eq!(failed.status, DeploymentStatus::Failed);
+    let failure = failed.failure.expect("it says why");
+    assert!(failure.message.render(Language::En).contains("failed calling webhook"));
+}

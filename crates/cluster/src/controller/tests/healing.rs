@@ -283,3 +283,25 @@ async fn a_namespace_of_somebody_else_ends_the_deployment_and_is_not_tried_again
     bench.run_to_rest().await;
     assert_eq!(bench.line().applies.load(Ordering::SeqCst), applies);
 }
+
+#[tokio::test]
+async fn what_a_webhook_keeps_from_coming_back_is_shown_missing_with_the_reason_until_it_is_back() {
+    let mut bench = running(&["acme"]).await;
+    *bench.line().hindered_object.lock() = Some(("Service", "callbot-service"));
+    bench.line().simulated.delete_object(&id("acme"), "Service", "callbot-service");
+    assert!(bench.settle().await);
+    assert_eq!(bench.status("acme"), TenantStatus::Pending);
+    let shown = bench.newest("acme");
+    let missing = shown.pending_resources.iter().find(|resource| resource.name == "callbot-service");
+    let reason = missing.and_then(|resource| resource.reason.clone()).expect("it is shown with its reason");
+    let text = reason.render(Language::En);
+    assert!(text.contains("Service callbot-service") && text.contains("failed calling webhook"), "{text}");
+    assert_eq!(lines_with(&bench, "cluster.hindered_by_admission"), 1);
+    assert_eq!(heals(&bench).await.len(), 0);
+    *bench.line().hindered_object.lock() = None;
+    bench.clock.pass_seconds(120);
+    bench.run_to_rest().await;
+    assert_eq!(bench.status("acme"), TenantStatus::Running);
+    assert!(bench.newest("acme").pending_resources.is_empty());
+    assert_eq!(heals(&bench).await.len(), 1);
+}
