@@ -145,3 +145,44 @@ test("what is being entered stays over another's change, which is said; what is 
     await own.stop();
   }
 });
+
+test('the plan is pinned, or left to the calculator, by the form; an emptied number asks for none', async () => {
+  const own = await startServer();
+  try {
+    await createTenant(own, 'chosen', { preset: 'small', service_requirements: { chatbot: 10, callbot: 2 } });
+    const { page, complaints } = await openPage(browser.context);
+    await page.goto(`${own.address}/#/demo/tenants/chosen?tab=edit`);
+    const preview = page.getByRole('button', { name: 'Preview' });
+    const plan = page.getByRole('combobox', { name: 'Plan' });
+    const apply = async () => {
+      await preview.click();
+      await page.getByRole('button', { name: 'Apply' }).click();
+      await page.getByText('The change was accepted.').waitFor();
+      return call(own, 'GET', '/tenants/chosen');
+    };
+    await preview.click();
+    await page.getByText('Nothing differs from what the tenant has.').waitFor();
+    assert.equal(await page.getByRole('button', { name: 'Apply' }).count(), 0);
+
+    await plan.selectOption('');
+    const calculated = await apply();
+    assert.equal(calculated.preset_chosen_by, 'calculator');
+    await plan.selectOption(calculated.preset);
+    const pinned = await apply();
+    assert.deepEqual([pinned.preset, pinned.preset_chosen_by], [calculated.preset, 'request']);
+
+    await page.getByRole('spinbutton', { name: 'Callbot' }).fill('');
+    const fewer = await apply();
+    assert.deepEqual(fewer.service_requirements, { chatbot: 10 });
+
+    const response = page.getByRole('spinbutton', { name: 'Response SLA (ms)' });
+    await response.fill('');
+    await preview.click();
+    assert.equal(await response.evaluate((input) => input.validity.valueMissing), true);
+    assert.equal(await page.getByRole('button', { name: 'Apply' }).count(), 0);
+    assert.deepEqual(complaints, []);
+    await page.close();
+  } finally {
+    await own.stop();
+  }
+});
