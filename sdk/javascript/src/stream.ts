@@ -96,7 +96,8 @@ export interface StreamConfig {
 
 const REMEMBERED_FRAMES = 2_000;
 const SILENCE_MS = 60_000;
-const FINAL_STATUS = [400, 401, 403, 404];
+/** Refusals that pass: too slow, too often, and that of the address itself, which is no plain read. */
+const PASSING_STATUS = [408, 426, 429];
 
 /** A running subscription: `close()` it, wait for `done`, or read it with `for await`. */
 export class Subscription<T extends { seq: number }> implements AsyncIterable<T> {
@@ -290,13 +291,13 @@ export class Subscription<T extends { seq: number }> implements AsyncIterable<T>
         signal: AbortSignal.timeout(this.#config.connectTimeoutMs),
       });
       const text = await response.text();
-      if (FINAL_STATUS.includes(response.status) && text.includes('"error"')) {
-        const error = errorFromResponse(response.status, response.headers, text);
-        if (response.status !== 400) return this.#end(error);
-        this.#report(error);
-      } else if (response.status === 429 || response.status >= 500) {
+      // With 426 the address is fine, and the WebSocket failed otherwise.
+      if (!response.ok && response.status !== 426) {
         const error = errorFromResponse(response.status, response.headers, text);
         this.#config.revision.forgetWhereUnreached(error);
+        const passes = response.status >= 500 || PASSING_STATUS.includes(response.status);
+        // What others between say is no word of the server's.
+        if (!passes && text.includes('"error"')) return this.#end(error);
         this.#report(error);
       }
     } catch (error) {

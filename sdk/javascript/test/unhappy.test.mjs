@@ -227,6 +227,49 @@ async function withSockets(work) {
 }
 const fast = { baseMs: 1, maxMs: 5 };
 
+for (const [status, code] of [
+  [400, 'INVALID_REQUEST'],
+  [421, 'INVALID_REQUEST'],
+  [422, 'VALIDATION_FAILED'],
+]) {
+  test(`a stream that is refused with ${status} ends with the refusal`, () =>
+    against(
+      (request, response) => refuse(response, status, code),
+      async (client) => {
+        const ended = deferred();
+        const subscription = client.subscribeToAlerts('a', () => {}, {
+          reconnect: fast,
+          onError: ended.reject,
+          onClose: ended.resolve,
+        });
+        const error = await ended.promise;
+        assert.deepEqual([error.status, error.code], [status, code]);
+        await assert.rejects(subscription.done, { code });
+      },
+    ));
+}
+
+test('a stream that is refused for a while goes on', () =>
+  Promise.all(
+    [408, 426, 429, 503].map((status) =>
+      against(
+        (request, response) => refuse(response, status, 'RATE_LIMITED'),
+        async (client, server) => {
+          let over = false;
+          const subscription = client.subscribeToAlerts('a', () => {}, {
+            reconnect: fast,
+            onError: () => {},
+            onClose: () => (over = true),
+          });
+          // Each connection that failed is asked about by a plain read.
+          while (server.requests.length < 6 && !over) await new Promise((resolve) => setTimeout(resolve, 5));
+          assert.equal(over, false, `${status} ended it`);
+          subscription.close();
+        },
+      ),
+    ),
+  ));
+
 test('a monitoring stream subscribes again after a break and says what it missed', () =>
   withSockets(async (client, sockets, connections) => {
     const hellos = [];
