@@ -41,10 +41,12 @@ type MetricsSender struct {
 	mu       sync.Mutex
 	queue    []Sample
 	inFlight int
-	sent     int
-	dropped  int
-	last     time.Time
-	closed   bool
+	// Samples that were taken since the beginning, and how many of them came before those in flight.
+	added, flightStart int
+	sent               int
+	dropped            int
+	last               time.Time
+	closed             bool
 	// Closed and replaced whenever a batch has been dealt with.
 	settled chan struct{}
 }
@@ -91,6 +93,7 @@ func (s *MetricsSender) add(metrics Metrics, measured time.Time) bool {
 		measured = s.stamp()
 	}
 	s.queue = append(s.queue, maps.Clone(metrics).At(measured))
+	s.added++
 	excess := len(s.queue) + s.inFlight - s.options.MaxQueue
 	if excess > 0 {
 		excess = min(excess, len(s.queue))
@@ -139,11 +142,14 @@ func (s *MetricsSender) Pending() int {
 
 // Flush waits until everything added so far is stored or given up, or answers why the context ended.
 func (s *MetricsSender) Flush(ctx context.Context) error {
+	s.mu.Lock()
+	target := s.added
+	s.mu.Unlock()
 	for {
 		s.mu.Lock()
-		pending, settled := len(s.queue)+s.inFlight, s.settled
+		dealtWith, settled := s.dealtWith(), s.settled
 		s.mu.Unlock()
-		if pending == 0 {
+		if dealtWith >= target {
 			return nil
 		}
 		signal(s.now)
@@ -153,6 +159,14 @@ func (s *MetricsSender) Flush(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// dealtWith tells how many of the samples, from the first on, are stored or given up; what goes first is the oldest.
+func (s *MetricsSender) dealtWith() int {
+	if s.inFlight > 0 {
+		return s.flightStart
+	}
+	return s.added - len(s.queue)
 }
 
 // Close sends what waits, until the context ends, or for at most 5 s where it has no deadline; the rest is dropped.
@@ -211,6 +225,7 @@ func (s *MetricsSender) drain() (closed bool) {
 			s.mu.Unlock()
 			return closed
 		}
+		s.flightStart = s.added - len(s.queue)
 		batch := slices.Clone(s.queue[:size])
 		clear(s.queue[:size])
 		s.queue = s.queue[size:]

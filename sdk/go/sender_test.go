@@ -53,6 +53,30 @@ func TestTheSenderKeepsABatchOverFailuresIsBoundedAndCountsWhatItDrops(t *testin
 	equal(t, len(times), 5)
 }
 
+func TestAFlushWaitsForWhatWasAddedBeforeItAlone(t *testing.T) {
+	var sender *MetricsSender
+	server := startMisbehaving(t, func(writer http.ResponseWriter, _ recorded, _ int) {
+		// There is never nothing that waits.
+		sender.Add(Metrics{"cpu": 1})
+		writer.WriteHeader(201)
+		_, _ = writer.Write([]byte(`{"tenant_id": "a", "accepted": 1}`))
+	})
+	sender = server.client().NewMetricsSender("a", &MetricsSenderOptions{BatchSize: 2, FlushInterval: time.Hour})
+	for i := range 5 {
+		sender.Add(Metrics{"cpu": float64(i)})
+	}
+	if err := sender.Flush(patience(t)); err != nil {
+		t.Fatal(err)
+	}
+	if sender.Sent() < 5 {
+		t.Errorf("%d of 5 are stored", sender.Sent())
+	}
+	if err := sender.Close(patience(t)); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, sender.Pending(), 0)
+}
+
 func TestTheSenderGivesARefusedBatchUp(t *testing.T) {
 	server := startMisbehaving(t, always(422, CodeValidationFailed))
 	sender := server.client().NewMetricsSender("a", nil)

@@ -38,6 +38,10 @@ export class MetricsSender {
   readonly #stop = new AbortController();
   #queue: Sample[] = [];
   #inFlight = 0;
+  /** Samples that were taken since the beginning, and how many of them came before those in flight. */
+  #added = 0;
+  #flightStart = 0;
+  #flushes: { target: number; resolve: () => void }[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #running: Promise<void> | undefined;
   #lastMs = 0;
@@ -64,6 +68,7 @@ export class MetricsSender {
       return false;
     }
     this.#queue.push({ timestamp: this.#stamp(timestamp), metrics });
+    this.#added++;
     const full = this.#trim();
     if (this.#queue.length >= this.#batchSize) this.#start();
     else this.#timer ??= setTimeout(() => this.#start(), this.#flushIntervalMs);
@@ -72,10 +77,11 @@ export class MetricsSender {
 
   /** Resolves when everything added so far is stored or given up. */
   async flush(): Promise<void> {
-    while (this.pending > 0) {
-      this.#start();
-      await this.#running;
-    }
+    const target = this.#added;
+    if (this.#dealtWith >= target) return;
+    const done = new Promise<void>((resolve) => this.#flushes.push({ target, resolve }));
+    this.#start();
+    await done;
   }
 
   /** Sends what waits, for at most `timeoutMs` (5,000 where left out), and ends the sender. */
@@ -102,24 +108,38 @@ export class MetricsSender {
     return true;
   }
 
+  /** So many of the samples, from the first on, are stored or given up; what goes first is the oldest. */
+  get #dealtWith(): number {
+    return this.#inFlight > 0 ? this.#flightStart : this.#added - this.#queue.length;
+  }
+
+  #endFlushes(): void {
+    const over = this.#flushes.filter(({ target }) => target <= this.#dealtWith);
+    this.#flushes = this.#flushes.filter(({ target }) => target > this.#dealtWith);
+    for (const { resolve } of over) resolve();
+  }
+
   #start(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#running ??= this.#drain().finally(() => {
       this.#running = undefined;
       // Added between the last batch and now.
-      if (this.#queue.length > 0) this.#timer ??= setTimeout(() => this.#start(), this.#flushIntervalMs);
+      if (this.#flushes.length > 0) this.#start();
+      else if (this.#queue.length > 0) this.#timer ??= setTimeout(() => this.#start(), this.#flushIntervalMs);
     });
   }
 
   async #drain(): Promise<void> {
     while (this.#queue.length > 0) {
+      this.#flightStart = this.#added - this.#queue.length;
       const batch = this.#queue.splice(0, this.#batchSize);
       this.#inFlight = batch.length;
       const stored = await this.#store(batch);
       this.#inFlight = 0;
       if (stored) this.sent += batch.length;
       else this.dropped += batch.length;
+      this.#endFlushes();
     }
   }
 

@@ -189,6 +189,28 @@ test('the sender keeps a batch over failures, is bounded, and counts what it dro
     },
   ));
 
+test('a flush waits for what was added before it alone', () => {
+  let sender;
+  return against(
+    (request, response) => {
+      // There is never nothing that waits.
+      sender.add({ cpu: 1 });
+      response.writeHead(201, { 'content-type': 'application/json' });
+      response.end('{"tenant_id": "a", "accepted": 1}');
+    },
+    async (client) => {
+      sender = client.createMetricsSender('a', { batchSize: 2 });
+      for (let i = 0; i < 5; i++) sender.add({ cpu: i });
+      await sender.flush();
+      assert.ok(sender.sent >= 5);
+      // Asked in the moment in which a batch was dealt with, too.
+      await Promise.all([sender.flush(), sender.flush()]);
+      await sender.close();
+      assert.equal(sender.pending, 0);
+    },
+  );
+});
+
 test('the sender gives a refused batch up, and close ends waiting', async () => {
   await against(
     (request, response) => refuse(response, 422, 'VALIDATION_FAILED'),

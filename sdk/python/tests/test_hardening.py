@@ -90,6 +90,54 @@ def test_a_sample_that_is_no_json_is_dropped_by_the_async_sender_too(
     asyncio.run(run())
 
 
+def test_a_flush_waits_for_what_was_added_before_it_alone() -> None:
+    """The server's every answer comes after one more sample, so that there is never none that waits."""
+    stored = json.dumps({"tenant_id": "a", "accepted": 1})
+
+    def store(_: httpx.Request) -> httpx.Response:
+        sender.add({"cpu": 1})
+        return httpx.Response(200, text=stored)
+
+    with httpx.Client(transport=httpx.MockTransport(store)) as http:
+        client = ECPClient("http://localhost/api/v1", is_demo=True, http_client=http)
+        sender = client.create_metrics_sender("a", batch_size=2)
+        for value in range(5):
+            sender.add({"cpu": value})
+        assert sender.flush(20)
+        assert sender.sent >= 5
+        sender.close()
+        assert sender.pending == 0
+
+    async def run() -> None:
+        async def store(_: httpx.Request) -> httpx.Response:
+            later.add({"cpu": 1})
+            return httpx.Response(200, text=stored)
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(store)) as http:
+            client = AsyncECPClient("http://localhost/api/v1", is_demo=True, http_client=http)
+            later = client.create_metrics_sender("a", batch_size=2)
+            for value in range(5):
+                later.add({"cpu": value})
+            await asyncio.wait_for(later.flush(), 20)
+            assert later.sent >= 5
+            await later.close()
+
+    asyncio.run(run())
+
+
+def test_a_flush_ends_with_the_sender(odd: tuple[str, type[Odd]]) -> None:
+    async def run() -> None:
+        async with AsyncECPClient(odd[0] + "/hang/api/v1", is_demo=True) as client:
+            sender = client.create_metrics_sender("a")
+            sender.add({"cpu": 1})
+            flush = asyncio.ensure_future(sender.flush())
+            await sender.close(timeout=0.1)
+            await asyncio.wait_for(flush, 20)
+            assert (sender.sent, sender.dropped, sender.pending) == (0, 1, 0)
+
+    asyncio.run(run())
+
+
 def test_a_report_that_fails_does_not_stop_the_sender(odd: tuple[str, type[Odd]]) -> None:
     told: list[ECPError] = []
 

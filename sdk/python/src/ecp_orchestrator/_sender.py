@@ -46,6 +46,9 @@ class _Queue:
         self.max_queue = max(1, max_queue)
         self.waiting: deque[Sample] = deque()
         self.in_flight = 0
+        self.added = 0
+        """Samples that were taken since the beginning."""
+        self._flight_start = 0
         self.sent = 0
         self.dropped = 0
         self._last_ms = 0
@@ -54,8 +57,14 @@ class _Queue:
     def pending(self) -> int:
         return len(self.waiting) + self.in_flight
 
+    @property
+    def dealt_with(self) -> int:
+        """So many samples, from the first on, are stored or given up; what goes first is the oldest."""
+        return self._flight_start if self.in_flight else self.added - len(self.waiting)
+
     def add(self, metrics: Metrics, timestamp: Union[datetime, str, None]) -> bool:
         self.waiting.append({"timestamp": self._stamp(timestamp), "metrics": metrics.copy()})
+        self.added += 1
         fits = True
         while self.pending > self.max_queue and self.waiting:
             self.waiting.popleft()
@@ -72,6 +81,7 @@ class _Queue:
         return rfc3339(datetime.fromtimestamp(self._last_ms / 1000, timezone.utc))
 
     def take(self) -> list[Sample]:
+        self._flight_start = self.added - len(self.waiting)
         batch = [self.waiting.popleft() for _ in range(min(self.batch_size, len(self.waiting)))]
         self.in_flight = len(batch)
         return batch
@@ -114,7 +124,7 @@ class MetricsSender:
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._closed = False
-        self._hurry = False
+        self._wanted = 0
         self._thread = threading.Thread(target=self._run, name="ecp-metrics", daemon=True)
         self._thread.start()
 
@@ -147,9 +157,9 @@ class MetricsSender:
     def flush(self, timeout: Optional[float] = None) -> bool:
         """Waits until everything added so far is stored or given up; false where the time is over first."""
         with self._changed:
-            self._hurry = True
+            target = self._wanted = self._queue.added
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._queue.pending == 0, timeout)
+            return self._changed.wait_for(lambda: self._queue.dealt_with >= target, timeout)
 
     def close(self, timeout: float = 5.0) -> None:
         """Sends what waits, for at most `timeout` seconds, and ends the sender."""
@@ -162,6 +172,7 @@ class MetricsSender:
         self._thread.join(timeout)
         with self._changed:
             self._queue.give_up()
+            self._changed.notify_all()
 
     def _run(self) -> None:
         while True:
@@ -171,7 +182,7 @@ class MetricsSender:
                     return
                 self._changed.wait_for(
                     lambda: (
-                        self._hurry
+                        self._queue.dealt_with < self._wanted
                         or self._closed
                         or self._stop.is_set()
                         or len(self._queue.waiting) >= self._queue.batch_size
@@ -182,7 +193,6 @@ class MetricsSender:
             stored = self._deliver(batch)
             with self._changed:
                 self._queue.settle(stored)
-                self._hurry = self._hurry and bool(self._queue.waiting)
                 self._changed.notify_all()
 
     def _deliver(self, batch: list[Sample]) -> bool:
@@ -220,8 +230,7 @@ class AsyncMetricsSender:
         self._on_error = on_error
         self._queue = _Queue(batch_size, max_queue)
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._idle.set()
+        self._settled = asyncio.Event()
         self._closed = False
         self._task = asyncio.ensure_future(self._run())
 
@@ -246,15 +255,21 @@ class AsyncMetricsSender:
             self._queue.dropped += 1
             return False
         fits = self._queue.add(metrics, timestamp)
-        self._idle.clear()
         if len(self._queue.waiting) >= self._queue.batch_size:
             self._wake.set()
         return fits
 
     async def flush(self) -> None:
         """Returns when everything added so far is stored or given up."""
-        self._wake.set()
-        await self._idle.wait()
+        target = self._queue.added
+        while self._queue.dealt_with < target:
+            self._wake.set()
+            await self._settled.wait()
+
+    def _wake_flushes(self) -> None:
+        """Whoever waits looks again."""
+        self._settled.set()
+        self._settled = asyncio.Event()
 
     async def close(self, timeout: float = 5.0) -> None:
         """Sends what waits, for at most `timeout` seconds, and ends the sender."""
@@ -264,6 +279,7 @@ class AsyncMetricsSender:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._queue.give_up()
+        self._wake_flushes()
 
     async def _run(self) -> None:
         # The cancellation of `close` alone does not end it: `wait_for` can swallow one before Python 3.12.
@@ -273,7 +289,7 @@ class AsyncMetricsSender:
             self._wake.clear()
             while self._queue.waiting:
                 self._queue.settle(await self._deliver(self._queue.take()))
-            self._idle.set()
+                self._wake_flushes()
 
     async def _deliver(self, batch: list[Sample]) -> bool:
         attempt = 0
