@@ -75,6 +75,7 @@ pub(crate) use failure::Refused;
 use options::ClientOptions;
 use output::Output;
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -232,7 +233,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 failure.report(&Output::default());
                 ExitCode::from(failure.exit_code())
             }
-            None => error.exit(),
+            // Help, or the version.
+            None => match error.print().and_then(|()| std::io::stdout().flush()) {
+                Err(lost) if lost.kind() != std::io::ErrorKind::BrokenPipe => {
+                    let failure =
+                        Failure::Other(anyhow::Error::new(lost).context("can not write to standard output"));
+                    failure.report(&Output::default());
+                    ExitCode::from(failure.exit_code())
+                }
+                _ => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(1)),
+            },
         },
     }
 }

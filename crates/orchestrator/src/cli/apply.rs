@@ -67,7 +67,8 @@ impl Effect {
 
 /// The tenant as it is; none where there is none.
 pub(super) async fn present(connection: &Connection, tenant_id: &str) -> Result<Option<Value>, CallFailure> {
-    match connection.json(&Call::get(tenant_path(tenant_id, ""))).await {
+    match connection.json(&Call::get(tenant_path(tenant_id, "")).answers(&["tenant_id", "generation"])).await
+    {
         Ok(tenant) => Ok(Some(tenant)),
         Err(failure) if failure.status == 404 => Ok(None),
         Err(failure) => Err(failure),
@@ -84,7 +85,7 @@ pub(super) fn call(document: &Document, present: Option<&Value>, dry_run: bool) 
                 .header("if-match", Some(format!("\"{}\"", text_of(&tenant["generation"]))))
         }
     };
-    call.query("dry_run", dry_run.then_some(true)).repeatable(dry_run).with_rows()
+    call.query("dry_run", dry_run.then_some(true)).repeatable(dry_run).with_rows().answers(&["tenant_id"])
 }
 
 impl Apply {
@@ -186,7 +187,8 @@ impl Apply {
         let call = Call::delete(tenant_path(tenant_id, ""))
             .query("dry_run", self.dry_run.then_some(true))
             .repeatable(self.dry_run)
-            .with_rows();
+            .with_rows()
+            .answers(if self.dry_run { &["tenant_id"] } else { &["deletion_id"] });
         let answer = connection.json(&call).await?;
         let mut entry = json!({"tenant_id": tenant_id, "effect": Effect::Deleted.as_str()});
         if self.dry_run {

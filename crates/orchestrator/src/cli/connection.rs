@@ -2,12 +2,12 @@
 
 use super::contexts::Context;
 use super::failure::{CONNECTION_ERROR, CallFailure, Failure, INVALID_RESPONSE, Missing, TIMEOUT, USAGE};
-use super::language::say_text;
+use super::language::{say_text, told};
 use super::output::{Format, Output};
 use super::warnings::{self, Warned};
-use ecp_core::text::Language;
-use reqwest::header::HeaderMap;
-use reqwest::{Method, Response, Url};
+use ecp_core::text::{Language, Message};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Method, Response, Url, redirect};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +18,8 @@ pub(super) const DEFAULT_SERVER: &str = "http://localhost:8001";
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// Names a revision of what the server keeps.
 const X_REVISION: &str = "x-revision";
+/// Redirections that are followed of one call.
+const MOST_REDIRECTS: usize = 10;
 /// Longest pause; a longer `Retry-After` ends the retries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -53,6 +55,8 @@ pub(super) struct Call {
     body: Option<Value>,
     repeatable: bool,
     has_rows: bool,
+    /// What its answer must have to be the API's.
+    members: &'static [&'static str],
 }
 
 impl Call {
@@ -65,6 +69,7 @@ impl Call {
             body: None,
             repeatable,
             has_rows: false,
+            members: &[],
         }
     }
 
@@ -112,6 +117,20 @@ impl Call {
         self
     }
 
+    /// The answer has these members: one without them is not the API's.
+    pub(super) fn answers(mut self, members: &'static [&'static str]) -> Self {
+        self.members = members;
+        self
+    }
+
+    /// An answer that is not what the API promises.
+    fn unlike(&self, key: &'static str, text: &str) -> CallFailure {
+        let start: String = text.chars().take(80).collect();
+        let what =
+            Message::new(key).with("call", format!("{} {}", self.method, self.path)).with("start", start);
+        CallFailure::own(INVALID_RESPONSE, 200, told(&what))
+    }
+
     /// Asking again can change nothing.
     pub(super) fn repeatable(mut self, repeatable: bool) -> Self {
         self.repeatable = repeatable;
@@ -122,8 +141,31 @@ impl Call {
 /// The answer to a call that succeeded.
 pub(super) struct Answer {
     text: String,
+    /// Its media type.
+    kind: String,
     /// What its `Warning` headers say.
     warnings: Vec<Warned>,
+}
+
+/// A page of a list that has no such list.
+pub(super) fn no_page(entries: &str) -> CallFailure {
+    CallFailure::own(INVALID_RESPONSE, 200, say_text!("cli.no_page", entries = entries))
+}
+
+/// The media type of an answer; empty where it says none.
+fn kind_of(response: &Response) -> &str {
+    response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Whether a media type, parameters and all, is this one.
+fn is_of(kind: &str, wanted: &str) -> bool {
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
+}
+
+/// Whether an object has what it must; the API answers none that is empty.
+fn has_members(value: &Value, members: &[&str]) -> bool {
+    value.as_object().is_some_and(|object| !object.is_empty())
+        && members.iter().all(|name| value.get(name).is_some())
 }
 
 /// Path of a tenant, or of something below it.
@@ -175,7 +217,16 @@ impl Connection {
             return Err(Failure::Input(say_text!("cli.token_is_none")));
         }
         crate::tls::install_crypto_provider();
+        // Another host is another server, which the token and the answer are no matter of.
+        let same_host = redirect::Policy::custom(|attempt| {
+            let from = attempt.previous().last().and_then(Url::host_str);
+            if from != attempt.url().host_str() || attempt.previous().len() > MOST_REDIRECTS {
+                return attempt.stop();
+            }
+            attempt.follow()
+        });
         let http = reqwest::Client::builder()
+            .redirect(same_host)
             .user_agent(concat!("ecp/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(anyhow::Error::from)?;
@@ -192,11 +243,20 @@ impl Connection {
         })
     }
 
-    /// Sends a call and answers its text. What the server warns of is said beside the result.
-    pub(super) async fn text(&self, call: &Call) -> Result<String, CallFailure> {
+    /// Sends a call and answers its text, which must be of a media type: what stands between may answer with a
+    /// page of its own. What the server warns of is said beside the result.
+    pub(super) async fn text(&self, call: &Call, kind: &str) -> Result<String, CallFailure> {
+        let answer = self.answer(call).await?;
+        if !is_of(&answer.kind, kind) {
+            return Err(call.unlike("cli.not_of_the_api", &answer.text));
+        }
+        Ok(answer.text)
+    }
+
+    async fn answer(&self, call: &Call) -> Result<Answer, CallFailure> {
         let answer = self.attempts(call, async || self.once(call).await).await?;
         answer.warnings.iter().for_each(|warned| self.output.pass_on(warned));
-        Ok(answer.text)
+        Ok(answer)
     }
 
     async fn attempts<T>(
@@ -247,13 +307,15 @@ impl Connection {
 
     /// Sends a call and reads its answer as a JSON object.
     pub(super) async fn json(&self, call: &Call) -> Result<Value, CallFailure> {
-        let text = self.text(call).await?;
-        serde_json::from_str(&text).ok().filter(Value::is_object).ok_or_else(|| {
-            let start: String = text.chars().take(80).collect();
-            let what = format!("{} {}", call.method, call.path);
-            let what = say_text!("cli.no_json_object", call = what, start = start);
-            CallFailure::own(INVALID_RESPONSE, 200, what)
-        })
+        let Answer { text, .. } = self.answer(call).await?;
+        let value: Value = serde_json::from_str(&text)
+            .ok()
+            .filter(Value::is_object)
+            .ok_or_else(|| call.unlike("cli.no_json_object", &text))?;
+        if !has_members(&value, call.members) {
+            return Err(call.unlike("cli.not_of_the_api", &text));
+        }
+        Ok(value)
     }
 
     /// Sends a call once and reads its answer, for who can do without.
@@ -274,8 +336,7 @@ impl Connection {
         loop {
             let mut list = self.json(&call(all.len()).query("limit", Some(page))).await?;
             let Some(found) = list[entries].as_array_mut().map(std::mem::take) else {
-                let what = say_text!("cli.no_page", entries = entries);
-                return Err(CallFailure::own(INVALID_RESPONSE, 200, what));
+                return Err(no_page(entries));
             };
             let over = found.is_empty() || list["pagination"]["has_more"] != true;
             all.extend(found);
@@ -301,6 +362,9 @@ impl Connection {
         };
         let mut response = self.attempts(call, begin).await?;
         warnings::of(&response).iter().for_each(|warned| self.output.pass_on(warned));
+        if !is_of(kind_of(&response), "text/plain") {
+            return Err(call.unlike("cli.not_of_the_api", kind_of(&response)).into());
+        }
         let mut rest = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.no_answer(call, &error))? {
             rest.extend_from_slice(&chunk);
@@ -315,8 +379,9 @@ impl Connection {
     pub(super) async fn once(&self, call: &Call) -> Result<Answer, CallFailure> {
         let response = self.send(call, Some(self.timeout)).await?;
         let warnings = warnings::of(&response);
+        let kind = kind_of(&response).to_owned();
         let text = response.text().await.map_err(|error| self.no_answer(call, &error))?;
-        Ok(Answer { text, warnings })
+        Ok(Answer { text, kind, warnings })
     }
 
     /// Sends a call once; the answer's body is still to come where it succeeded.
@@ -425,5 +490,28 @@ impl Connection {
             Language::Ko => "ko",
             Language::En => "en",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{has_members, is_of};
+    use serde_json::json;
+
+    #[test]
+    fn an_answer_of_another_media_type_is_not_the_apis() {
+        assert!(is_of("text/csv; charset=utf-8", "text/csv"));
+        assert!(is_of("Application/YAML", "application/yaml"));
+        for kind in ["text/html; charset=utf-8", "text/plain", "", "text/csvx"] {
+            assert!(!is_of(kind, "text/csv"), "{kind}");
+        }
+    }
+
+    #[test]
+    fn an_object_without_what_was_asked_for_is_not_the_apis() {
+        assert!(has_members(&json!({"tenants": [], "new": 1}), &["tenants"]));
+        assert!(has_members(&json!({"status": "ok"}), &[]));
+        assert!(!has_members(&json!({}), &[]));
+        assert!(!has_members(&json!({"status": "ok"}), &["tenants"]));
     }
 }

@@ -29,7 +29,7 @@ impl Costs {
         let call = Call::get(PATH).query("month", month);
         if client.output.format == Format::Csv {
             // The API's own file, to the byte: exact amounts, and the total as the last row.
-            let text = connection.text(&call.query("format", Some("csv"))).await?;
+            let text = connection.text(&call.query("format", Some("csv")), "text/csv").await?;
             return client.output.text(&text);
         }
         let costs = connection.json(&call).await?;

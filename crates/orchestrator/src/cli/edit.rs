@@ -13,6 +13,7 @@ use super::output::{text_of, yaml};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use ecp_core::text::Message;
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ impl Edit {
     pub(super) async fn run(self, client: &Client) -> Result<(), Failure> {
         // Said before anything is typed.
         client.output.expect_no_rows()?;
+        let editor = editor()?;
         let connection = client.options.connect()?;
         let tenant = connection.json(&Call::get(tenant_path(&self.tenant_id, ""))).await?;
         let help = told(&Message::new("cli.edit_help"));
@@ -45,7 +47,7 @@ impl Edit {
         let file = tempfile::Builder::new().prefix("ecp-edit-").suffix(".yaml").tempfile();
         let file = file.context("a file for the editor")?;
         std::fs::write(file.path(), &before).context("a file for the editor")?;
-        open_editor(file.path())?;
+        open_editor(&editor, file.path())?;
         let after = std::fs::read_to_string(file.path()).context("what the editor left")?;
         if after == before {
             return client.say(&told(&Message::new("cli.edit_unchanged")));
@@ -92,11 +94,20 @@ impl Edit {
     }
 }
 
-/// Opens the user's editor, as git does: VISUAL, else EDITOR, else vi; with a shell, for its flags.
-fn open_editor(path: &Path) -> Result<(), Failure> {
+/// The user's editor, as git has it: VISUAL, else EDITOR, else vi, which needs a terminal.
+fn editor() -> Result<String, Failure> {
     let named =
         ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|text| !text.is_empty()));
-    let editor = named.unwrap_or_else(|| "vi".to_owned());
+    let is_seen = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    editor_of(named, is_seen).ok_or_else(|| Failure::Input(told(&Message::new("cli.edit_no_terminal"))))
+}
+
+fn editor_of(named: Option<String>, is_seen: bool) -> Option<String> {
+    named.or_else(|| is_seen.then(|| "vi".to_owned()))
+}
+
+/// Opens an editor, with a shell, for its flags.
+fn open_editor(editor: &str, path: &Path) -> Result<(), Failure> {
     let status = std::process::Command::new("sh")
         .args(["-c", &format!("{editor} \"$1\""), "sh"])
         .arg(path)
@@ -106,4 +117,16 @@ fn open_editor(path: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Input(told(&Message::new("cli.edit_failed").with("editor", editor))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::editor_of;
+
+    #[test]
+    fn the_editor_that_nobody_named_needs_a_terminal() {
+        assert_eq!(editor_of(None, true).as_deref(), Some("vi"));
+        assert_eq!(editor_of(None, false), None);
+        assert_eq!(editor_of(Some("ed".to_owned()), false).as_deref(), Some("ed"));
+    }
 }

@@ -158,7 +158,7 @@ impl CallFailure {
 
     /// True where the same call may succeed a moment later.
     pub(super) fn is_transient(&self) -> bool {
-        self.code == CONNECTION_ERROR || matches!(self.status, 429 | 503)
+        self.code == CONNECTION_ERROR || matches!(self.status, 429 | 502..=504)
     }
 
     /// The wrong fields: where and why.
@@ -170,7 +170,7 @@ impl CallFailure {
     fn exit_code(&self) -> u8 {
         match (self.status, self.code.as_str()) {
             (_, USAGE) => 2,
-            (0, _) | (429 | 503, _) => 7,
+            (0, _) | (429 | 502..=504, _) => 7,
             (_, INVALID_RESPONSE) => 1,
             (404, _) => 4,
             (409 | 412, _) => 5,
@@ -252,6 +252,9 @@ impl Failure {
             }}),
             Self::InDiff(failure) => failure.to_json(),
             Self::Unread(text) => json!({"error": {"code": "VALIDATION_FAILED", "message": text}}),
+            Self::Other(error) => {
+                json!({"error": {"code": "INTERNAL_ERROR", "message": format!("{error:#}")}})
+            }
             other => json!({"error": {"code": USAGE, "message": other.to_string()}}),
         }
     }
@@ -324,11 +327,31 @@ mod tests {
         assert_eq!(code(403, "FORBIDDEN"), 6);
         assert_eq!(code(429, "RATE_LIMITED"), 7);
         assert_eq!(code(503, "KUBERNETES_ERROR"), 7);
+        assert_eq!(code(502, "INTERNAL_ERROR"), 7);
+        assert_eq!(code(504, "INTERNAL_ERROR"), 7);
         assert_eq!(code(0, CONNECTION_ERROR), 7);
         assert_eq!(code(0, TIMEOUT), 7);
         assert_eq!(code(0, USAGE), 2);
         assert_eq!(code(200, INVALID_RESPONSE), 1);
         assert_eq!(code(500, "INTERNAL_ERROR"), 1);
+    }
+
+    #[test]
+    fn what_a_proxy_says_of_a_server_that_is_away_is_tried_again() {
+        for status in [429, 502, 503, 504] {
+            assert!(CallFailure::from_answer(status, "<html>", None).is_transient(), "{status}");
+        }
+        for status in [404, 500, 501] {
+            assert!(!CallFailure::from_answer(status, "<html>", None).is_transient(), "{status}");
+        }
+    }
+
+    #[test]
+    fn an_output_that_can_not_be_written_is_no_wrong_usage() {
+        let failure = Failure::Other(anyhow::anyhow!("can not write to standard output"));
+        assert_eq!(failure.to_json()["error"]["code"], "INTERNAL_ERROR");
+        assert_eq!(failure.exit_code(), 1);
+        assert_eq!(Failure::Input("no".to_owned()).to_json()["error"]["code"], USAGE);
     }
 
     #[test]

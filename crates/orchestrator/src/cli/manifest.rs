@@ -67,7 +67,8 @@ impl Manifest {
                     .query("include_ingress", self.ingress.then_some(true))
                     .query("redact", (!self.with_secrets).then_some(true))
                     .query("namespace", self.namespace.as_ref());
-                client.options.connect()?.text(&call).await?
+                let kind = if json { "application/json" } else { "application/yaml" };
+                client.options.connect()?.text(&call, kind).await?
             }
             None => self.rendered(client)?,
         };

@@ -1,6 +1,6 @@
 //! Which part of a list is read, and in which order its rows are shown.
 
-use super::connection::{Call, Connection};
+use super::connection::{Call, Connection, no_page};
 use super::failure::{CallFailure, Failure};
 use super::language::say_text;
 use super::output::text_of;
@@ -36,7 +36,8 @@ impl Page {
             return connection.all_pages(entries, self.limit.unwrap_or(1000), |skip| call(Some(skip))).await;
         }
         let skip = self.skip.map(|skip| skip as usize);
-        connection.json(&call(skip).query("limit", self.limit)).await
+        let list = connection.json(&call(skip).query("limit", self.limit)).await?;
+        if list[entries].is_array() { Ok(list) } else { Err(no_page(entries)) }
     }
 }
 

@@ -23,7 +23,10 @@ impl Command {
         let path = match self {
             Self::Health => "/healthz",
             Self::Ready => "/readyz",
-            Self::Metrics => return client.output.text(&connection.text(&Call::get("/metrics")).await?),
+            Self::Metrics => {
+                let text = connection.text(&Call::get("/metrics"), "application/openmetrics-text").await?;
+                return client.output.text(&text);
+            }
         };
         client.output.value(&connection.json(&Call::get(path)).await?, pairs_of)
     }

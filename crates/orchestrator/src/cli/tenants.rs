@@ -260,6 +260,7 @@ impl Create {
                 .query("dry_run", dry_run.then_some(true))
                 .repeatable(self.idempotency_key.is_some() || dry_run)
                 .header("idempotency-key", self.idempotency_key.as_ref())
+                .answers(&["tenant_id"])
         };
         if self.tenant.demand.unread.strict {
             connection.refuse_unread(&call(true)).await?;
@@ -307,6 +308,7 @@ impl Update {
                 .query("rollback", self.rollback)
                 .repeatable(dry_run)
                 .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")))
+                .answers(&["tenant_id"])
         };
         if self.tenant.demand.unread.strict {
             connection.refuse_unread(&call(true)).await?;
@@ -362,6 +364,7 @@ impl Delete {
             .query("dry_run", self.waiting.dry_run.then_some(true))
             .repeatable(self.waiting.dry_run)
             .header("if-match", self.if_generation.map(|generation| format!("\"{generation}\"")))
+            .answers(if self.waiting.dry_run { &["tenant_id"] } else { &["deletion_id"] })
     }
 }
 

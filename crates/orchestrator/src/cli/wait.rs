@@ -126,7 +126,8 @@ impl Wait {
             Condition::Running if status == "failed" => Err(why(connection, tenant_id).await?),
             Condition::NoAlerts => {
                 let call = Call::get(super::connection::tenant_path(tenant_id, "/alerts"));
-                let alerts = connection.json(&call.query("status", Some("open"))).await?;
+                let alerts =
+                    connection.json(&call.query("status", Some("open")).answers(&["alerts"])).await?;
                 let open = entries(&alerts, "alerts");
                 Ok(match open.first() {
                     None => Look::There,
