@@ -33,3 +33,14 @@ test('"Silence…" beside an alert of the overview is about that alert', async (
   await dialog.getByText('Open alerts that it hits now: 1').waitFor();
   await page.close();
 });
+
+test('a tenant that is deleted elsewhere is said to be gone within seconds', async () => {
+  await createTenant(server, 'gone-elsewhere');
+  await untilEnded(server, 'gone-elsewhere', 'running');
+  const { page } = await openPage(browser.context);
+  await page.goto(`${server.address}/#/demo/tenants/gone-elsewhere?tab=edit`);
+  await page.getByRole('button', { name: 'Preview' }).waitFor();
+  await call(server, 'DELETE', '/tenants/gone-elsewhere?force=true');
+  await page.getByText('There is no such tenant, or it was deleted.').waitFor({ timeout: 12_000 });
+  await page.close();
+});

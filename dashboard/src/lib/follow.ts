@@ -25,7 +25,9 @@ export function follow(
   const open = () => {
     close();
     if (!seen()) return;
-    const mine = subscribe({
+    // It may end before it is given back.
+    let mine: { close(): void } | undefined;
+    mine = subscribe({
       reconnect: RECONNECT,
       onOpen: () => {
         live.streaming = true;
@@ -39,8 +41,7 @@ export function follow(
       onClose: (error) => {
         if (subscription !== mine) return;
         live.streaming = false;
-        if (error === undefined) live.soon();
-        else noteFailure(error);
+        if (error === undefined || !noteFailure(error)) live.soon();
       },
     });
     subscription = mine;

@@ -165,8 +165,11 @@ export function glance(
   onDestroy(() => short.end());
   let answered: string | undefined;
   $effect(() => {
-    if (short.data === undefined) return;
-    const now = JSON.stringify(short.data);
+    // That there is nothing such any more is an answer, too; a server that is away is noticed by `live` itself.
+    const { status = 0 } = (short.error ?? {}) as { status?: number };
+    const refused = status === 403 || status === 404 ? status : undefined;
+    if (short.data === undefined && refused === undefined) return;
+    const now = JSON.stringify([short.data, refused]);
     if (answered !== undefined && answered !== now) live.changed(0, leastMs);
     answered = now;
   });
