@@ -14,6 +14,60 @@ after(async () => {
   await server?.stop();
 });
 
+const rulesOf = async (tenantId) => {
+  const { rules } = await call(server, 'GET', `/tenants/${tenantId}/alert-rules`);
+  return Object.fromEntries(Object.entries(rules).map(([metric, { warning }]) => [metric, warning]));
+};
+const saved = (page) => page.getByText('The rules are in force.');
+const overtaken = (page) => page.getByText('somebody changed a rule that you are changing');
+
+test('rules that others change meanwhile are kept, and one that both change is said before it is taken', async () => {
+  await createTenant(server, 'ruled-by-two');
+  const { page, complaints } = await openPage(browser.context);
+  await page.goto(`${server.address}/#/demo/tenants/ruled-by-two?tab=rules`);
+  const field = (label) => page.getByRole('spinbutton', { name: label });
+  const save = page.getByRole('button', { name: 'Save' });
+  const change = (rules) => call(server, 'PUT', '/tenants/ruled-by-two/alert-rules', { rules });
+
+  await field('CPU: Warning').fill('61');
+  await change({ gpu: { warning: 55 } });
+  await save.click();
+  await saved(page).waitFor();
+  const both = await rulesOf('ruled-by-two');
+  assert.deepEqual([both.cpu, both.gpu], [61, 55]);
+  assert.equal(await field('GPU: Warning').inputValue(), '55');
+
+  await field('CPU: Warning').fill('62');
+  await change({ cpu: { warning: 63 }, gpu: { warning: 55 } });
+  await save.click();
+  await overtaken(page).waitFor();
+  assert.equal((await rulesOf('ruled-by-two')).cpu, 63);
+  assert.equal(await field('CPU: Warning').inputValue(), '62');
+  await save.click();
+  await saved(page).waitFor();
+  assert.equal((await rulesOf('ruled-by-two')).cpu, 62);
+  assert.equal(await overtaken(page).count(), 0);
+  assert.deepEqual(complaints, []);
+  await page.close();
+});
+
+test('going back to the default of one rule takes nothing that is entered of another', async () => {
+  await createTenant(server, 'half-ruled');
+  await call(server, 'PUT', '/tenants/half-ruled/alert-rules', { rules: { cpu: { warning: 60 } } });
+  const { page } = await openPage(browser.context);
+  await page.goto(`${server.address}/#/demo/tenants/half-ruled?tab=rules`);
+  const gpu = page.getByRole('spinbutton', { name: 'GPU: Warning' });
+  const byDefault = Number(await gpu.inputValue());
+  await gpu.fill('66');
+  await page.getByRole('button', { name: 'Back to default' }).click();
+  await saved(page).waitFor();
+  assert.equal(await gpu.inputValue(), '66');
+  const rules = await rulesOf('half-ruled');
+  assert.notEqual(rules.cpu, 60);
+  assert.equal(rules.gpu, byDefault, 'what was not saved is not in force');
+  await page.close();
+});
+
 test('"Silence…" beside an alert of the overview is about that alert', async () => {
   await createTenant(server, 'two-alerts');
   await untilEnded(server, 'two-alerts', 'running');
