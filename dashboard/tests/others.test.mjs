@@ -98,3 +98,31 @@ test('a tenant that is deleted elsewhere is said to be gone within seconds', asy
   await page.getByText('There is no such tenant, or it was deleted.').waitFor({ timeout: 12_000 });
   await page.close();
 });
+
+test('a receiver that was changed elsewhere keeps that change, and what was entered', async () => {
+  const receiver = await call(server, 'POST', '/receivers', {
+    kind: 'webhook',
+    url: 'https://of-two.example/alerts',
+    comment: 'before',
+  });
+  const { page } = await openPage(browser.context);
+  await page.goto(`${server.address}/#/demo/alerts?tab=receivers`);
+  const row = page.getByRole('row').filter({ hasText: 'of-two' });
+  await row.getByRole('button', { name: 'Edit…' }).click();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByLabel('Why').fill('mine');
+  await call(server, 'PUT', `/receivers/${receiver.receiver_id}`, {
+    kind: 'webhook',
+    url: 'https://of-two.example/alerts',
+    comment: 'before',
+    severity: 'critical',
+  });
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.getByText('somebody changed this receiver').waitFor();
+  assert.equal(await dialog.getByLabel('Severity').inputValue(), 'critical');
+  await dialog.getByRole('button', { name: 'Save' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  const { severity, comment } = await call(server, 'GET', `/receivers/${receiver.receiver_id}`);
+  assert.deepEqual([severity, comment], ['critical', 'mine']);
+  await page.close();
+});
