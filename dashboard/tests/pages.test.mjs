@@ -199,6 +199,13 @@ test('a token is asked for, kept in the session alone, and its role decides what
     ]) {
       const { page } = await openPage(browser.context);
       await page.goto(`${own.address}/#/demo/tenants/hanbit-card`);
+      // What no header can carry is said, and not taken for a server that is away.
+      for (const text of ['“ecp_abc”', '토큰', 'two words']) {
+        await page.getByLabel('Token').fill(text);
+        await page.getByRole('button', { name: 'Sign in' }).click();
+        await page.getByText('This is no token').waitFor();
+      }
+      assert.equal(await page.getByText('The server can not be reached').count(), 0);
       await page.getByLabel('Token').fill('wrong');
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByText('did not accept this token').waitFor();

@@ -1,6 +1,6 @@
 // Who is asking, of which mode: the client of the SDK, the token and what its role may do.
 
-import { AuthError, ECPClient, ECPError } from '@ecp-ai/orchestrator-client';
+import { AuthError, ECPClient, ECPError, isToken } from '@ecp-ai/orchestrator-client';
 import { locale } from './i18n.svelte';
 import type { Mode } from './router.svelte';
 
@@ -8,7 +8,9 @@ export type Role = 'viewer' | 'operator' | 'admin';
 
 const STORED = 'ecp.token';
 
-let token = $state<string | undefined>(sessionStorage.getItem(STORED) ?? undefined);
+/** What an older page kept may be none. */
+const kept = sessionStorage.getItem(STORED) ?? '';
+let token = $state<string | undefined>(isToken(kept) ? kept : undefined);
 let tokenWanted = $state(false);
 let tokenRefused = $state(false);
 let role = $state<Role | undefined>();
@@ -33,11 +35,14 @@ export const session = {
   get mayAudit() {
     return role === 'admin';
   },
-  signIn(text: string) {
+  /** False where the text can be no token. */
+  signIn(text: string): boolean {
+    if (!isToken(text)) return false;
     sessionStorage.setItem(STORED, text);
     token = text;
     role = undefined;
     tokenWanted = tokenRefused = false;
+    return true;
   },
   signOut() {
     sessionStorage.removeItem(STORED);

@@ -68,6 +68,11 @@ function tokenOfEnvironment(): string | undefined {
   return process?.env?.ECP_TOKEN || undefined;
 }
 
+/** Whether a text can be a token: of other characters than these no header can be made. */
+export function isToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text);
+}
+
 /** A client of the ECP-AI Kubernetes Orchestrator. */
 export class ECPClient {
   readonly #transport: TransportConfig;
@@ -82,6 +87,9 @@ export class ECPClient {
       throw new TypeError('isDemo must be true or false: it chooses the simulated or the real cluster');
     }
     const token = config.token ?? tokenOfEnvironment();
+    if (token && !isToken(token)) {
+      throw new TypeError('token has spaces or other characters that no token has');
+    }
     const { language } = config;
     const url = new URL(config.baseUrl, (globalThis as { location?: { href: string } }).location?.href);
     if (url.protocol !== 'http:' && url.protocol !== 'https:') {

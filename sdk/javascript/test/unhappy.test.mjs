@@ -402,6 +402,12 @@ test('the signal of the caller closes a stream', () =>
 test('settings that can not work are refused at once', () => {
   assert.throws(() => new ECPClient({ baseUrl: 'http://localhost/api/v1' }), /isDemo/);
   assert.throws(() => new ECPClient({ baseUrl: 'ftp://localhost', isDemo: true }), /baseUrl/);
+  for (const token of ['“ecp_abc”', '토큰', 'two words', 'ecp_abc\n']) {
+    assert.throws(
+      () => new ECPClient({ baseUrl: 'http://localhost/api/v1', isDemo: true, token }),
+      /^TypeError: token has/,
+    );
+  }
   const client = new ECPClient({ baseUrl: 'http://localhost/api/v1/', isDemo: true });
   assert.throws(() => client.getTenant(''), /tenantId/);
 });
