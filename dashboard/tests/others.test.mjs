@@ -126,3 +126,26 @@ test('a receiver that was changed elsewhere keeps that change, and what was ente
   assert.deepEqual([severity, comment], ['critical', 'mine']);
   await page.close();
 });
+
+test('deeds have names, a month is one, a unit is said once, and nothing is warned of in the console', async () => {
+  await createTenant(server, 'named-deeds', { demo_fault: 'image-not-found' });
+  await untilEnded(server, 'named-deeds', 'failed');
+  await call(server, 'PUT', '/tenants/named-deeds/alert-rules', { rules: { cpu: { warning: 60 } } });
+  const { page, complaints } = await openPage(browser.context);
+  page.on('console', (message) => {
+    if (message.type() === 'warning') complaints.push(message.text());
+  });
+  await page.goto(`${server.address}/#/demo/overview`);
+  await page.getByRole('listitem').filter({ hasText: 'named-deeds' }).getByText('Try again').waitFor();
+  await page.waitForLoadState('networkidle');
+  await page.goto(`${server.address}/#/demo/changes`);
+  await page.getByText('Set alert rules').first().waitFor();
+  await page.goto(`${server.address}/#/demo/capacity?tab=costs&month=2026-13`);
+  await page.getByRole('row').filter({ hasText: 'hanbit-card' }).first().waitFor();
+  assert.equal(await page.getByText('Invalid Date').count(), 0);
+  await page.goto(`${server.address}/#/demo/compare?a=hanbit-card&b=named-deeds`);
+  const sla = page.getByRole('row').filter({ hasText: 'Response SLA (ms)' });
+  await sla.getByText('300', { exact: true }).first().waitFor();
+  assert.deepEqual(complaints, []);
+  await page.close();
+});

@@ -28,7 +28,9 @@ export function hasWayBack([newest, ...earlier]: DeploymentList['deployments']):
 async function ask(client: ECPClient, tenantId: string, signal: AbortSignal): Promise<Remedies> {
   signal.throwIfAborted();
   const { deployments } = await client.listDeployments(tenantId, { limit: MOST }, { signal });
-  const lines = await client.readLogs(tenantId, { previous: true, tail: 1 }, { signal });
+  // That there was no container before is an answer here, and no warning.
+  const options = { signal, onWarning: () => undefined };
+  const lines = await client.readLogs(tenantId, { previous: true, tail: 1 }, options);
   return { wayBack: hasWayBack(deployments), crashed: lines.trim() !== '' };
 }
 
