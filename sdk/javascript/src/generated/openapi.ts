@@ -2209,8 +2209,9 @@ export interface components {
              */
             kubernetes?: string | null;
             /**
-             * @description For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
-             *     reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+             * @description For readiness: whether the metric store that samples are kept in answers, `ok`, `unreachable` with the reason,
+             *     or `not_asked` in the first moment after a start; left out where they are in the data folder. Without it
+             *     monitoring is 503 and everything else goes on.
              * @example ok
              */
             metrics?: string | null;
@@ -4137,7 +4138,7 @@ export interface components {
     headers: {
         /** @description The name of the file that it is */
         "Content-Disposition": string;
-        /** @description Seconds to wait before the next try */
+        /** @description Seconds to wait before the next try; left out where trying again alone helps nobody */
         "Retry-After": string;
         /** @description 299 with a text, each time: a field that is not known, a state that may be behind */
         Warning: string;
@@ -10179,6 +10180,16 @@ export interface operations {
                     "application/json": components["schemas"]["HealthOut"];
                 };
             };
+            /** @description FORBIDDEN: a page of another site asks */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
         };
     };
     get_metrics: {
@@ -10200,6 +10211,27 @@ export interface operations {
                     "application/openmetrics-text": string;
                 };
             };
+            /** @description UNAUTHORIZED: a token is needed, or is not good */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
+            /** @description FORBIDDEN: a page of another site asks, or the token sees some tenants only */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
+                };
+            };
         };
     };
     get_readiness: {
@@ -10219,6 +10251,16 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["HealthOut"];
+                };
+            };
+            /** @description FORBIDDEN: a page of another site asks */
+            403: {
+                headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorOut"];
                 };
             };
             /** @description The server starts or stops, or can not write */

@@ -2699,8 +2699,9 @@ class HealthOut(TypedDict):
     """
     metrics: NotRequired[Optional[str]]
     """
-    For readiness: whether the metric store that samples are kept in answers, `ok`, or `unreachable` with the
-    reason; left out where they are in the data folder. Without it monitoring is 503 and everything else goes on.
+    For readiness: whether the metric store that samples are kept in answers, `ok`, `unreachable` with the reason,
+    or `not_asked` in the first moment after a start; left out where they are in the data folder. Without it
+    monitoring is 503 and everything else goes on.
     """
     installation: NotRequired[Optional[str]]
     """
