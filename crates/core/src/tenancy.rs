@@ -106,25 +106,8 @@ pub enum TenancyError {
     NoServices(TenantId),
 }
 
-/// How often a change was planned. Where another replica wrote in between, the store refuses what was planned, and
-/// memory has caught up by then: planned anew, the change is over what there is, or is refused for what it asks.
-#[derive(Default)]
-struct Plans(u32);
-
-impl Plans {
-    /// Another replica can be faster so often before the caller is told.
-    const MOST: u32 = 8;
-
-    /// True where the change is to be planned once more.
-    fn again(&mut self, error: &TenancyError) -> bool {
-        let overtaken = matches!(
-            error,
-            TenancyError::Store(StoreError::GenerationMismatch { .. } | StoreError::TenantDeleting(_))
-        );
-        self.0 += 1;
-        overtaken && self.0 < Self::MOST
-    }
-}
+/// How often a change is planned before its caller is told that another replica was faster each time.
+const PLANS: usize = 8;
 
 /// The tenants of one mode.
 pub struct Tenancy {
@@ -224,14 +207,25 @@ impl Tenancy {
         if_match: Option<u64>,
         rollback: Option<bool>,
     ) -> Result<Arc<Tenant>, TenancyError> {
+        self.change(|| self.update_once(caller, id, patch.clone(), if_match, rollback)).await
+    }
+
+    /// Makes one change at a time. Where another replica wrote in between, the store refuses what was planned, and
+    /// memory has caught up by then: planned anew, the change is over what there is, or is refused for what it asks.
+    async fn change<T, Once>(&self, once: impl Fn() -> Once) -> Result<T, TenancyError>
+    where
+        Once: Future<Output = Result<T, TenancyError>>,
+    {
         let _changing = self.changing.lock().await;
-        let mut plans = Plans::default();
-        loop {
-            match self.update_once(caller, id, patch.clone(), if_match, rollback).await {
-                Err(error) if plans.again(&error) => {}
+        for _ in 1..PLANS {
+            match once().await {
+                Err(TenancyError::Store(
+                    StoreError::GenerationMismatch { .. } | StoreError::TenantDeleting(_),
+                )) => {}
                 done => return done,
             }
         }
+        once().await
     }
 
     async fn update_once(
@@ -269,14 +263,7 @@ impl Tenancy {
         how: Removal,
         if_match: Option<u64>,
     ) -> Result<Deletion, TenancyError> {
-        let _changing = self.changing.lock().await;
-        let mut plans = Plans::default();
-        loop {
-            match self.delete_once(caller, id, how, if_match).await {
-                Err(error) if plans.again(&error) => {}
-                done => return done,
-            }
-        }
+        self.change(|| self.delete_once(caller, id, how, if_match)).await
     }
 
     async fn delete_once(

@@ -1,6 +1,6 @@
 //! Going back to an earlier revision because somebody asks for it.
 
-use super::{Plans, Tenancy, TenancyError, check_generation};
+use super::{Tenancy, TenancyError, check_generation};
 use crate::catalog_change;
 use crate::deployment::{Deployment, DeploymentKind};
 use crate::ids::{DeploymentId, TenantId};
@@ -20,14 +20,7 @@ impl Tenancy {
         deployment_id: Option<&DeploymentId>,
         if_match: Option<u64>,
     ) -> Result<Arc<Tenant>, TenancyError> {
-        let _changing = self.changing.lock().await;
-        let mut plans = Plans::default();
-        loop {
-            match self.roll_back_once(caller, id, deployment_id, if_match).await {
-                Err(error) if plans.again(&error) => {}
-                done => return done,
-            }
-        }
+        self.change(|| self.roll_back_once(caller, id, deployment_id, if_match)).await
     }
 
     async fn roll_back_once(
