@@ -18,11 +18,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use utoipa::ToSchema;
 
-/// What is told of what works.
-const OK: &str = "ok";
-/// What is told of what nobody asked yet.
-const NOT_ASKED: &str = "not_asked";
-
 /// How the process is.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct HealthOut {
@@ -181,8 +176,9 @@ pub(crate) async fn get_readiness(State(state): State<Arc<ApiState>>) -> Respons
     };
     let modes = [&state.demo, &state.real].into_iter().flat_map(|mode| mode.tenants.damage());
     let damaged = DamagedRowsOut::count(modes.chain(state.authentication.damage()));
-    let metrics = metrics_text([&state.demo, &state.real].map(|services| services.metrics.health()));
-    let is_away = metrics.as_ref().is_some_and(|text| text != OK && text != NOT_ASKED);
+    let stores = [&state.demo, &state.real].map(|services| services.metrics.health());
+    let is_away = stores.iter().any(|health| matches!(health, MetricHealth::Unreachable(_)));
+    let metrics = metrics_text(stores);
     let is_degraded = state.readiness.is_ready() && (!damaged.is_empty() || storage.is_some() || is_away);
     let text = if is_degraded { "degraded" } else { state.readiness.as_str() };
     let catalog = Some(catalog_text(&state.real.tenancy.catalog_status()));
@@ -205,8 +201,8 @@ fn metrics_text(modes: [MetricHealth; 2]) -> Option<String> {
     for health in modes {
         match health {
             MetricHealth::Embedded => {}
-            MetricHealth::NotAsked => text = text.or_else(|| Some(NOT_ASKED.to_owned())),
-            MetricHealth::Ready => text = Some(OK.to_owned()),
+            MetricHealth::NotAsked => text = text.or_else(|| Some("not_asked".to_owned())),
+            MetricHealth::Ready => text = Some("ok".to_owned()),
             MetricHealth::Unreachable(reason) => return Some(format!("unreachable: {reason}")),
         }
     }

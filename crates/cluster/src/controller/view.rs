@@ -85,7 +85,8 @@ impl View {
     }
 
     fn add(&mut self, state: &ObjectState, pods: Option<u32>) {
-        let state = &held_against(state, pods);
+        let below = below_the_fewest(state, pods);
+        let state = below.as_ref().unwrap_or(state);
         if let Some((ready, wanted)) = state.replicas {
             self.pods_ready += ready.min(wanted);
             self.pods_wanted += wanted;
@@ -132,18 +133,16 @@ fn fewest(wanted: &[Object], workload: &Object, replicas: u32) -> u32 {
 }
 
 /// A workload that was scaled below what it is to have is as ready as it is of that: of none wanted all are
-/// ready, and nobody is served.
-fn held_against(state: &ObjectState, fewest: Option<u32>) -> ObjectState {
-    let mut state = state.clone();
-    let (Some((ready, wanted)), Some(fewest)) = (state.replicas, fewest) else { return state };
-    if wanted < fewest {
-        state.replicas = Some((ready, fewest));
-        if state.ready {
-            state.ready = false;
-            state.status = if ready > 0 { "Progressing" } else { "Pending" }.to_owned();
-        }
+/// ready, and nobody is served. None of one that was not.
+fn below_the_fewest(state: &ObjectState, fewest: Option<u32>) -> Option<ObjectState> {
+    let (ready, wanted) = state.replicas?;
+    let fewest = fewest.filter(|fewest| wanted < *fewest)?;
+    let mut below = ObjectState { replicas: Some((ready, fewest)), ..state.clone() };
+    if state.ready {
+        below.ready = false;
+        below.status = if ready > 0 { "Progressing" } else { "Pending" }.to_owned();
     }
-    state
+    Some(below)
 }
 
 /// True of what has to be there for anybody to be served. What is missing beside it is brought back too, and

@@ -29,7 +29,7 @@ impl KubernetesCluster {
         let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("", "v1", "Event"), "events");
         let calls = api(&self.client, &resource, Some(&tenant.namespace()));
         let listed = answered(calls.list(&ListParams::default().limit(LISTED))).await;
-        let listed = listed.map_err(|error| refused("Event", &tenant.namespace(), error))?;
+        let listed = listed.map_err(|error| error.of("Event", &tenant.namespace()))?;
         let mut events: Vec<ClusterEvent> = listed.items.iter().filter_map(event).collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.at));
         events.truncate(MOST_EVENTS);
@@ -64,7 +64,7 @@ impl KubernetesCluster {
                     without_previous.push(pod.name.clone());
                 }
                 Err(error) if is_not_begun(&error) => {}
-                Err(error) => return Err(refused("Pod", &pod.name, error)),
+                Err(error) => return Err(error.of("Pod", &pod.name)),
             }
         }
         let many = pods.len() > 1;
@@ -170,17 +170,6 @@ fn is_without_previous(error: &CallError) -> bool {
 /// A container that waits to start has no log yet.
 fn is_not_begun(error: &CallError) -> bool {
     matches!(error, CallError::Answered(status) if status.code == 400 && status.message.contains("is waiting to start"))
-}
-
-fn refused(kind: &str, name: &str, error: CallError) -> ClusterError {
-    match error {
-        CallError::Away(reason) | CallError::Hindered(reason) => ClusterError::Unreachable(reason),
-        CallError::Answered(status) => ClusterError::Refused {
-            kind: kind.to_owned(),
-            name: name.to_owned(),
-            reason: status.message.clone(),
-        },
-    }
 }
 
 #[cfg(test)]
